@@ -1,0 +1,58 @@
+//! Every bound of the program, in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of one command's output that are kept, for each of stdout and stderr.
+/// What is cut is said in the output itself.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of output in one row of the journal, before compression.
+pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bytes of a plan file. A plan of 10,000 clients has less than 2 MiB.
+pub const PLAN_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Clients in one plan.
+pub const CLIENTS_MAX: usize = 20_000;
+
+/// Target disks of one client.
+pub const DISKS_MAX: usize = 16;
+
+/// Commands in one script that travels to a host.
+pub const SCRIPT_COMMANDS_MAX: usize = 256;
+
+/// Bytes of one argument of a remote command.
+pub const ARGUMENT_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of the facts that a step leaves in the journal.
+pub const FACTS_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of the text of a cause or a hint, after sanitizing.
+pub const CAUSE_BYTES_MAX: usize = 400;
+
+/// Attempts at one step in one round, whatever the plan says.
+pub const ATTEMPTS_MAX: u32 = 1_000;
+
+/// How often a migration may go back to a fresh clone before it fails.
+pub const ROUNDS_MAX: u32 = 2;
+
+/// Migrations at once, whatever the plan says.
+pub const MIGRATIONS_AT_ONCE_MAX: u32 = 20_000;
+
+/// Appends that wait for the writer thread; beyond it the engine waits.
+pub const WRITER_QUEUE_MAX: usize = 16 * 1024;
+
+/// Appends that one transaction of the journal takes at most.
+pub const GROUP_COMMIT_MAX: usize = 4 * 1024;
+
+/// How often an engine looks for requests of operators, in real time.
+pub const REQUEST_POLL: Duration = Duration::from_millis(50);
+
+/// How long a second process waits for SQLite's own lock.
+pub const SQLITE_BUSY: Duration = Duration::from_secs(10);
+
+/// How long a probe may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The longest pause between two looks at a running job.
+pub const JOB_POLL_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,8 @@
+//! Layer 0: clock, ids, limits, text. Knows nothing of AIX, migrations or I/O.
+
+mod clock;
+pub mod limits;
+mod text;
+
+pub use clock::{Clock, ClockRef, Millis, ScaledClock, SystemClock, TokioClock};
+pub use text::{duration_text, nearest, redact, sanitize, sanitize_line, time_text};

@@ -1,0 +1,104 @@
+//! What steps find out and later steps need. Journaled with the answer of the
+//! step that found it.
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{DiskName, Level, Pvid};
+
+/// What is known of a migration's hosts.
+///
+/// Each step may leave some; the sum of all is what a later step is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Facts {
+    /// The client as it was before the first change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// The client's level as it was found by the check, or after the boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+}
+
+impl Facts {
+    /// Adds what `other` knows; what it knows replaces what was known.
+    pub fn absorb(&mut self, other: Facts) {
+        let Facts { baseline, level } = other;
+        if baseline.is_some() {
+            self.baseline = baseline;
+        }
+        if level.is_some() {
+            self.level = level;
+        }
+    }
+}
+
+/// The client (and the master, as far as it matters) before the first change.
+/// A rollback restores this and no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// The disk that the client runs from.
+    pub boot_disk: DiskName,
+    /// Its PVID.
+    pub boot_pvid: Pvid,
+    /// The normal bootlist: distinct disks in order.
+    pub bootlist: Vec<DiskName>,
+    /// rootvg's VG id.
+    pub rootvg_id: String,
+    /// The target disks, in the plan's order, with their ids as found.
+    pub targets: Vec<BaselineDisk>,
+    /// rootvg's mounted file systems, parents first: what is cloned.
+    pub file_systems: Vec<BaselineFs>,
+    /// Directories that the client exported.
+    pub exports: Vec<String>,
+    /// Mount points on the client that are not rootvg's.
+    pub mounts: Vec<String>,
+    /// Where the SPOT lies on the master.
+    pub spot_location: String,
+    /// Where the lpp_source lies on the master.
+    pub lpp_source_location: String,
+    /// Where the pre- and post-migration scripts lie on the master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_script_location: Option<String>,
+    /// See [`Baseline::pre_script_location`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_script_location: Option<String>,
+    /// Time of the client's last boot, as `who -b` tells it.
+    pub boot_time: String,
+}
+
+/// A target disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineDisk {
+    /// The disk's name when it was recorded.
+    pub name: DiskName,
+    /// Its PVID; a new disk has none until a volume group is made on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pvid: Option<Pvid>,
+    /// Its size in MiB.
+    pub size_mb: u64,
+}
+
+/// A file system of rootvg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineFs {
+    /// The logical volume: `hd2`.
+    pub lv: String,
+    /// Where it is mounted: `/usr`.
+    pub mount_point: String,
+    /// Its size in MiB.
+    pub size_mb: u64,
+}
+
+impl BaselineFs {
+    /// The directory below `root` that stands for this file system's mount
+    /// point: `/alt_inst` and `/usr` give `/alt_inst/usr`.
+    pub fn below(&self, root: &str) -> String {
+        match self.mount_point.as_str() {
+            "/" => root.to_owned(),
+            path => format!("{root}{path}"),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What one migration is asked to do: the part of a plan that is journaled with
+//! it, so that a newer binary can finish an older night.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::name::{DiskName, HostName, Level, NimName, VgName};
+use super::phase::Phase;
+
+/// The format number of a journaled [`MigrationSpec`]. Introduced as 1 in 0.1.0.
+pub const SPEC_FORMAT: u32 = 1;
+
+/// What kind of hosts a plan talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EstateKind {
+    /// The emulated estate that nimshift ships.
+    Lab,
+}
+
+/// nimadm's modes. Introduced in 0.1.0: disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The client's rootvg is cloned to its own spare disks and migrated there.
+    Disk,
+}
+
+/// Where a migration is to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// `-s`: the SPOT.
+    pub spot: NimName,
+    /// `-l`: the lpp_source.
+    pub lpp_source: NimName,
+    /// The level that the client must have in the end.
+    pub level: Level,
+}
+
+/// Whether the bootlist is changed in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bootlist {
+    /// The copy becomes the boot disk.
+    Set,
+    /// `-B`: the bootlist stays as it is.
+    Keep,
+}
+
+/// nimadm's options, by its flags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of nimadm")]
+pub struct Options {
+    /// `-d`: the target disks.
+    pub disks: Vec<DiskName>,
+    /// `-j`: the master's volume group for local disk caching.
+    pub cache_vg: Option<VgName>,
+    /// `-a`: pre-migration script (a NIM script resource).
+    pub pre_script: Option<NimName>,
+    /// `-z`: post-migration script.
+    pub post_script: Option<NimName>,
+    /// Whether the scripts may run twice in the same copy.
+    pub scripts_repeatable: bool,
+    /// `-b`: installp_bundle with further filesets.
+    pub bundle: Option<NimName>,
+    /// `-e`: exclude_files.
+    pub exclude_files: Option<NimName>,
+    /// `-i`: image_data.
+    pub image_data: Option<NimName>,
+    /// `-o`: bosinst_data.
+    pub bosinst_data: Option<NimName>,
+    /// `-m`: NFS mount options.
+    pub mount_options: Option<String>,
+    /// `-Y`: licences are accepted.
+    pub accept_licenses: bool,
+    /// `-U`: update within the same release.
+    pub update: bool,
+    /// `-F`: force the unlocking of a locked NIM client.
+    pub force: bool,
+    /// `-B` or not.
+    pub bootlist: Bootlist,
+    /// `-r`: reboot the client in the end.
+    pub reboot: bool,
+    /// `-P`: run these phases only.
+    pub phases: Option<Vec<Phase>>,
+    /// `-T`: a mksysb resource to migrate from.
+    pub mksysb: Option<NimName>,
+    /// `-O`: the file that a migrated mksysb is written to.
+    pub output: Option<String>,
+    /// `-N`: the name of the new mksysb resource.
+    pub new_mksysb: Option<NimName>,
+}
+
+/// How often and how long a step is retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// Attempts at one step, the first included.
+    pub attempts: u32,
+    /// The wait after the first attempt.
+    pub delay_ms: u64,
+    /// No wait is longer.
+    pub delay_max_ms: u64,
+    /// Up to so many hundredths of a wait are added or taken away by chance.
+    pub jitter_percent: u32,
+}
+
+/// What follows a permanent failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailurePolicy {
+    /// Evidence is taken, then all is undone.
+    Rollback,
+    /// All is kept as it is, for an operator.
+    Hold,
+}
+
+/// What becomes of the copy in a rollback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyPolicy {
+    /// It is removed.
+    Remove,
+    /// It is put to sleep, and stays as altinst_rootvg.
+    Sleep,
+}
+
+/// What follows when the client has booted the copy and is not well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootFailure {
+    /// All is kept as it is, for an operator.
+    Hold,
+    /// The old disk is booted again.
+    Backout,
+}
+
+/// Everything that a migration is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MigrationSpec {
+    /// [`SPEC_FORMAT`] of the binary that wrote it.
+    pub format: u32,
+    /// The client, by its NIM name, which is its host name too.
+    pub client: NimName,
+    /// The NIM master.
+    pub master: HostName,
+    /// nimadm's mode.
+    pub mode: Mode,
+    /// Where it is to end.
+    pub target: Target,
+    /// nimadm's options.
+    pub options: Options,
+    /// How steps are retried.
+    pub retry: RetryPolicy,
+    /// What follows a permanent failure.
+    pub on_failure: FailurePolicy,
+    /// What becomes of the copy in a rollback.
+    pub failed_copy: CopyPolicy,
+    /// What follows when the booted copy is not well.
+    pub on_boot_failure: BootFailure,
+    /// How long a rebooted client may take to answer, in ms.
+    pub reboot_timeout_ms: u64,
+}
+
+impl MigrationSpec {
+    /// Whether local disk caching is used.
+    pub fn caches(&self) -> bool {
+        self.options.cache_vg.is_some()
+    }
+
+    /// Where the master works on the copy: `/lpar7_alt/alt_inst`.
+    pub fn master_root(&self) -> String {
+        format!("/{}_alt/alt_inst", self.client)
+    }
+}

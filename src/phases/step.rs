@@ -1,0 +1,142 @@
+//! What a step is: plain functions that turn what is known into commands, and
+//! what hosts say into what is there. No step does I/O.
+
+use std::time::Duration;
+
+use crate::base::Millis;
+use crate::domain::{
+    Cause, Facts, HostRole, MigrationSpec, Phase, Presence, Repeat, StepName, StepSpec, Ticket,
+    UndoKind,
+};
+use crate::transport::{CommandOutput, HostId, Output, Script};
+
+/// What a step is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What the migration is asked to do.
+    pub spec: &'a MigrationSpec,
+    /// What earlier steps found out.
+    pub facts: &'a Facts,
+    /// The attempt.
+    pub ticket: &'a Ticket,
+    /// Who holds the lease: the same text for all attempts of one migration,
+    /// different for all others. Letters, digits and `_.-` only.
+    pub owner: &'a str,
+    /// The time now.
+    pub now_ms: Millis,
+}
+
+/// The scripts of a probe, each with the host that it runs on. They change
+/// nothing.
+pub type Looks = Vec<(HostRole, Script)>;
+
+/// What the scripts of a probe gave, in the order of [`Looks`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers(pub Vec<Output>);
+
+impl Answers {
+    /// The output of command `command` of script `script`, if it ran.
+    pub fn get(&self, script: usize, command: usize) -> Option<&CommandOutput> {
+        self.0.get(script)?.get(command)
+    }
+}
+
+/// What a probe saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// Whether the step's effect is there.
+    pub presence: Presence,
+    /// What a step that only looks found out.
+    pub facts: Option<Facts>,
+    /// Why the step must not run, or a step that only looks has failed. At the
+    /// gate, class `AlreadyDone` skips the migration.
+    pub barred: Option<Cause>,
+}
+
+impl Sight {
+    /// A sight without facts or bars.
+    pub fn of(presence: Presence) -> Sight {
+        Sight { presence, facts: None, barred: None }
+    }
+
+    /// The step must not run.
+    pub fn barred(cause: Cause) -> Sight {
+        Sight { presence: Presence::Unknown(cause.text.clone()), facts: None, barred: Some(cause) }
+    }
+}
+
+/// A step: a row of the registry.
+///
+/// A step whose `run` is `None` only looks. A run or undo whose script is empty
+/// has nothing to do.
+pub struct StepDef {
+    /// The phase it belongs to.
+    pub phase: Phase,
+    /// Its stable name.
+    pub name: StepName,
+    /// What it does, for people.
+    pub about: &'static str,
+    /// The host of its effect.
+    pub host: HostRole,
+    /// How it is repeated.
+    pub repeat: Repeat,
+    /// What undoing it takes.
+    pub undo: UndoKind,
+    /// Whether it decides if the migration may begin.
+    pub gate: bool,
+    /// How long its job may take.
+    pub timeout: Duration,
+    /// How long its job may say nothing; `None` for jobs that are silent.
+    pub stall: Option<Duration>,
+    /// How long its effect may take to show after the job has ended, the host
+    /// being unreachable meanwhile or not: a reboot.
+    pub settle: Duration,
+    /// Its share of a busy host: 0 for a look, 1 for a command, 10 for a copy
+    /// of rootvg.
+    pub weight: u8,
+    /// Whether it is part of a migration of this kind.
+    pub applies: fn(&MigrationSpec) -> bool,
+    /// The commands that tell whether the effect is there.
+    pub looks: fn(&Context<'_>) -> Looks,
+    /// What they say.
+    pub judge: fn(&Context<'_>, &Answers) -> Sight,
+    /// Makes what is missing.
+    pub run: Option<fn(&Context<'_>, &Answers) -> Script>,
+    /// Makes sure it is gone.
+    pub undo_run: Option<fn(&Context<'_>, &Answers) -> Script>,
+    /// Tells whether anything is left to undo, where that is not what `judge`
+    /// tells.
+    pub judge_undo: Option<fn(&Context<'_>, &Answers) -> Sight>,
+}
+
+impl StepDef {
+    /// The step as the machine and the journal know it.
+    pub fn spec(&self) -> StepSpec {
+        StepSpec {
+            phase: self.phase,
+            step: self.name.clone(),
+            repeat: self.repeat,
+            undo: self.undo,
+            gate: self.gate,
+        }
+    }
+}
+
+/// The hosts of one migration, as the transport knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostNames {
+    /// The NIM master.
+    pub master: HostId,
+    /// The NIM client.
+    pub client: HostId,
+}
+
+impl HostNames {
+    /// The host that plays `role`.
+    pub fn of(&self, role: HostRole) -> &HostId {
+        match role {
+            HostRole::Master => &self.master,
+            HostRole::Client => &self.client,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Commands as argument vectors, and what came of them.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+/// One command: a program and its arguments, never shell text.
+///
+/// All commands run with `LC_ALL=C` and without standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables added to the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// The directory to run in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// A second program that reads the first one's output. The command's exit
+    /// status is that of the first program that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipe_to: Option<Vec<String>>,
+    /// Whether the script goes on when the command fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tolerate: bool,
+}
+
+impl Command {
+    /// A command without environment, in whatever directory.
+    pub fn new<I>(argv: I) -> Command
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        Command {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            cwd: None,
+            pipe_to: None,
+            tolerate: false,
+        }
+    }
+
+    /// The script goes on when this command fails.
+    #[must_use]
+    pub fn tolerated(mut self) -> Command {
+        self.tolerate = true;
+        self
+    }
+
+    /// Runs in `directory`.
+    #[must_use]
+    pub fn within(mut self, directory: impl Into<String>) -> Command {
+        self.cwd = Some(directory.into());
+        self
+    }
+
+    /// Adds a variable to the environment.
+    #[must_use]
+    pub fn with_env(mut self, name: impl Into<String>, value: impl Into<String>) -> Command {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends the output to `argv`'s input.
+    #[must_use]
+    pub fn piped_to<I>(mut self, argv: I) -> Command
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.pipe_to = Some(argv.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The command as a POSIX shell would have to be given it: the one place
+    /// that quotes. For people, and for transports that speak to a shell.
+    pub fn shell_text(&self) -> String {
+        let mut text = String::new();
+        if let Some(directory) = &self.cwd {
+            let _ = write!(text, "cd {} && ", quoted(directory));
+        }
+        for (name, value) in &self.env {
+            let _ = write!(text, "{name}={} ", quoted(value));
+        }
+        text.push_str(&joined(&self.argv));
+        if let Some(second) = &self.pipe_to {
+            text.push_str(" | ");
+            text.push_str(&joined(second));
+        }
+        text
+    }
+}
+
+/// `argv` as one line for a POSIX shell.
+fn joined(argv: &[String]) -> String {
+    argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Commands that travel to a host in one call and run one after the other,
+/// until one fails that is not tolerated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Script {
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+}
+
+impl Script {
+    /// A script of `commands`.
+    pub fn new(commands: impl IntoIterator<Item = Command>) -> Script {
+        Script { commands: commands.into_iter().collect() }
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+}
+
+/// What one command of a script gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandOutput {
+    /// Exit status; 128 + n for one that signal n ended.
+    pub status: i32,
+    /// Standard output, bounded.
+    pub stdout: String,
+    /// Standard error, bounded.
+    pub stderr: String,
+}
+
+impl CommandOutput {
+    /// Whether the command said that it succeeded, by its exit status alone.
+    pub fn ok(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Standard error, then standard output: where messages are looked for.
+    pub fn text(&self) -> String {
+        match (self.stdout.is_empty(), self.stderr.is_empty()) {
+            (_, true) => self.stdout.clone(),
+            (true, _) => self.stderr.clone(),
+            _ => format!("{}\n{}", self.stderr.trim_end(), self.stdout),
+        }
+    }
+}
+
+/// What a script gave: an output for each command that ran. Fewer outputs than
+/// commands: the last one failed and was not tolerated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Output {
+    /// By command, in order.
+    pub commands: Vec<CommandOutput>,
+}
+
+impl Output {
+    /// The output of the command at `index`, if it ran.
+    pub fn get(&self, index: usize) -> Option<&CommandOutput> {
+        self.commands.get(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them() {
+        let command = Command::new(["alt_disk_copy", "-d", "hdisk1 hdisk2", "it's", ""]);
+        assert_eq!(command.shell_text(), r"alt_disk_copy -d 'hdisk1 hdisk2' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn directory_environment_and_pipe_are_shown() {
+        let command = Command::new(["tar", "-cf", "-", "."])
+            .within("/alt inst")
+            .with_env("A", "b c")
+            .piped_to(["cat"]);
+        assert_eq!(command.shell_text(), "cd '/alt inst' && A='b c' tar -cf - . | cat");
+    }
+}

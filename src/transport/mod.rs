@@ -1,0 +1,13 @@
+//! Layer 3: commands in, output out. Knows nothing of AIX, NIM or migrations.
+//!
+//! A [`Transport`] reaches hosts. It has two kinds of calls: [`Transport::exec`]
+//! runs a script that changes nothing, or nothing that matters when it is done
+//! twice; [`Transport::start`] begins a durable job, at most once for an id,
+//! which goes on when the caller dies and is found again by
+//! [`Transport::poll`].
+
+mod command;
+mod reach;
+
+pub use command::{Command, CommandOutput, Output, Script};
+pub use reach::{HostId, JobId, JobState, Transport, TransportError, TransportFuture};
