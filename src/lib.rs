@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod domain;
+pub mod machine;
 pub mod phases;
 pub mod transport;

@@ -1,0 +1,131 @@
+//! What happens to a migration, and what it wants done. Stored formats.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Millis;
+use crate::domain::{Cause, Facts, Ticket, Trace};
+
+/// Something that happened, and when: the machine has no clock of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Milliseconds since the Unix epoch, on the estate's clock.
+    pub at_ms: Millis,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Who gave an order: a user at a host, for the audit trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Operator(pub String);
+
+/// What happened.
+///
+/// Introduced in record version 1 (0.1.0): all kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum EventKind {
+    /// The migration was admitted.
+    Begin,
+    /// The work of `ticket` is done. A ticket that is not in flight is a late
+    /// or repeated answer, and is rejected.
+    Succeeded {
+        /// Which attempt.
+        ticket: Ticket,
+        /// What it found out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        facts: Option<Box<Facts>>,
+    },
+    /// The work of `ticket` failed.
+    Failed {
+        /// Which attempt.
+        ticket: Ticket,
+        /// Why.
+        cause: Cause,
+        /// What it left behind.
+        trace: Trace,
+        /// When to try again, if it is tried again: chance and delays are
+        /// decided outside of the machine.
+        retry_at_ms: Millis,
+    },
+    /// The time that a retry of `ticket` waited for has come.
+    TimerFired {
+        /// The attempt that had failed.
+        ticket: Ticket,
+    },
+    /// Stop, and take back what was done, unless the client has booted the copy.
+    Cancel {
+        /// By whom.
+        by: Operator,
+    },
+    /// Take back what was done, whatever it was.
+    Rollback {
+        /// By whom.
+        by: Operator,
+    },
+    /// Stand still once the step in flight has ended.
+    Hold {
+        /// By whom.
+        by: Operator,
+    },
+    /// Go on after a hold.
+    Release {
+        /// By whom.
+        by: Operator,
+    },
+    /// Try again at once what failed.
+    Retry {
+        /// By whom.
+        by: Operator,
+    },
+    /// Give up, leaving things as they are.
+    Abandon {
+        /// By whom.
+        by: Operator,
+    },
+}
+
+impl EventKind {
+    /// The name of the event, as journal and documentation have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            EventKind::Begin => "begin",
+            EventKind::Succeeded { .. } => "succeeded",
+            EventKind::Failed { .. } => "failed",
+            EventKind::TimerFired { .. } => "timer_fired",
+            EventKind::Cancel { .. } => "cancel",
+            EventKind::Rollback { .. } => "rollback",
+            EventKind::Hold { .. } => "hold",
+            EventKind::Release { .. } => "release",
+            EventKind::Retry { .. } => "retry",
+            EventKind::Abandon { .. } => "abandon",
+        }
+    }
+}
+
+/// What a state wants in flight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// The attempt of `ticket`.
+    Run {
+        /// Which attempt.
+        ticket: Ticket,
+        /// The forward attempt that an undo takes back, where it may still run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo_of: Option<Ticket>,
+    },
+    /// An end of the attempt of `ticket`, soon.
+    Interrupt {
+        /// Which attempt.
+        ticket: Ticket,
+    },
+    /// A [`EventKind::TimerFired`] for `ticket` at `until_ms`.
+    Sleep {
+        /// Which attempt.
+        ticket: Ticket,
+        /// When.
+        until_ms: Millis,
+    },
+}
