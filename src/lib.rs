@@ -2,6 +2,8 @@
 
 pub mod base;
 pub mod domain;
+pub mod engine;
+pub mod journal;
 pub mod machine;
 pub mod phases;
 pub mod transport;

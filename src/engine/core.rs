@@ -1,0 +1,489 @@
+//! What the engine decides. No I/O: inputs in, commands out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::base::Millis;
+use crate::domain::{Answer, AttemptRecord, Facts, MigrationId, Outcome, Ticket};
+use crate::journal::{Ack, Append, JournalError, Loaded, RequestId};
+use crate::machine::{Effect, Event, EventKind, Operator, State};
+
+use super::delay::Delays;
+use super::limits::EngineLimits;
+use super::ready::{Ready, ReadyQueue};
+use super::slot::{Committing, InFlight, Slot, SlotView, Waiting};
+use super::work::Order;
+
+/// What an operator can ask of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// See [`EventKind::Cancel`].
+    Cancel,
+    /// See [`EventKind::Rollback`].
+    Rollback,
+    /// See [`EventKind::Hold`].
+    Hold,
+    /// See [`EventKind::Release`].
+    Release,
+    /// See [`EventKind::Retry`].
+    Retry,
+    /// See [`EventKind::Abandon`].
+    Abandon,
+}
+
+impl RequestKind {
+    fn event(self, by: Operator) -> EventKind {
+        match self {
+            RequestKind::Cancel => EventKind::Cancel { by },
+            RequestKind::Rollback => EventKind::Rollback { by },
+            RequestKind::Hold => EventKind::Hold { by },
+            RequestKind::Release => EventKind::Release { by },
+            RequestKind::Retry => EventKind::Retry { by },
+            RequestKind::Abandon => EventKind::Abandon { by },
+        }
+    }
+}
+
+/// An operator's request, as it was journaled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorRequest {
+    /// Its row.
+    pub id: RequestId,
+    /// What is asked.
+    pub kind: RequestKind,
+    /// Of which migration.
+    pub migration: MigrationId,
+    /// By whom.
+    pub by: Operator,
+}
+
+/// What the core is told.
+#[derive(Debug)]
+pub enum Input {
+    /// The journal has stored, or refused, an entry.
+    Acked(Ack),
+    /// An attempt has ended.
+    Answered {
+        /// Which migration's: its index in the core.
+        slot: usize,
+        /// Which attempt.
+        ticket: Ticket,
+        /// What it gave.
+        answer: Box<Answer>,
+    },
+    /// Time has passed.
+    Tick,
+    /// An operator asks for something.
+    Requested(OperatorRequest),
+    /// No new work: what is in flight may end.
+    Stop,
+}
+
+/// What the core wants done.
+#[derive(Debug)]
+pub enum Command {
+    /// Store this entry, and say when it is stored.
+    Append(Box<Append>),
+    /// Make this attempt.
+    Start {
+        /// Which migration's.
+        slot: usize,
+        /// The attempt.
+        order: Box<Order>,
+    },
+    /// Tell the operator that the request came to nothing.
+    AnswerRequest {
+        /// Which request.
+        id: RequestId,
+        /// Why.
+        text: String,
+    },
+    /// A transition is stored: it may be shown.
+    Show {
+        /// Which migration's.
+        slot: usize,
+        /// The state before.
+        from: State,
+    },
+    /// The journal refused an entry: that migration stands still.
+    Broken {
+        /// Which migration's.
+        slot: usize,
+        /// Why.
+        error: JournalError,
+    },
+}
+
+/// The decisions of one run.
+pub struct Core {
+    slots: Vec<Slot>,
+    by_id: BTreeMap<MigrationId, usize>,
+    pending: VecDeque<usize>,
+    ready: ReadyQueue,
+    /// By due time, and then in the order in which they were set.
+    timers: BTreeMap<(Millis, u64), (usize, Ticket)>,
+    timers_set: u64,
+    delays: Delays,
+    migrations_max: usize,
+    /// Migrations that take a place among `migrations_max`.
+    begun: usize,
+    in_flight: usize,
+    committing: usize,
+    /// Migrations that can go on without a person.
+    going: usize,
+    stopping: bool,
+}
+
+impl Core {
+    /// A core over `loaded`, and the commands that take up what was in flight
+    /// when the journal was last written.
+    pub fn new(
+        loaded: Vec<Loaded>,
+        limits: &EngineLimits,
+        delays: Delays,
+        out: &mut Vec<Command>,
+        now_ms: Millis,
+    ) -> Core {
+        let slots: Vec<Slot> = loaded.into_iter().map(Slot::new).collect();
+        let by_id = slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
+        let mut core = Core {
+            going: slots.iter().filter(|slot| slot.can_go_on()).count(),
+            slots,
+            by_id,
+            pending: VecDeque::new(),
+            ready: ReadyQueue::new(limits),
+            timers: BTreeMap::new(),
+            timers_set: 0,
+            delays,
+            migrations_max: limits.migrations.max(1),
+            begun: 0,
+            in_flight: 0,
+            committing: 0,
+            stopping: false,
+        };
+        for index in 0..core.slots.len() {
+            core.take_up(index);
+        }
+        core.go_on(now_ms, out);
+        core
+    }
+
+    /// Decides what follows from `input`.
+    pub fn handle(&mut self, now_ms: Millis, input: Input, out: &mut Vec<Command>) {
+        match input {
+            Input::Acked(ack) => self.acked(ack, out),
+            Input::Answered { slot, ticket, answer } => {
+                self.answered(now_ms, slot, ticket, *answer, out);
+            }
+            Input::Tick => self.fire_timers(now_ms, out),
+            Input::Requested(request) => self.requested(now_ms, request, out),
+            Input::Stop => self.stopping = true,
+        }
+        self.go_on(now_ms, out);
+    }
+
+    /// When time matters next.
+    pub fn next_due(&self) -> Option<Millis> {
+        if self.stopping {
+            return None;
+        }
+        self.timers.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Whether nothing more will happen without a person or a restart.
+    pub fn at_rest(&self) -> bool {
+        self.committing == 0 && self.in_flight == 0 && (self.stopping || self.going == 0)
+    }
+
+    /// Whether entries are on their way to the journal.
+    pub fn is_committing(&self) -> bool {
+        self.committing > 0
+    }
+
+    /// Attempts in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The migration at `slot`.
+    pub fn view(&self, slot: usize) -> SlotView<'_> {
+        self.slots[slot].view()
+    }
+
+    /// All migrations.
+    pub fn views(&self) -> impl Iterator<Item = SlotView<'_>> {
+        self.slots.iter().map(Slot::view)
+    }
+
+    /// Puts what the state at `index` wants in flight where it belongs.
+    fn take_up(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if matches!(slot.machine.state(), State::Pending) {
+            self.pending.push_back(index);
+            return;
+        }
+        slot.admitted = slot.can_go_on();
+        self.begun += usize::from(slot.admitted);
+        let effects = slot.machine.wanted();
+        self.carry_out(index, effects);
+    }
+
+    fn carry_out(&mut self, index: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            let slot = &mut self.slots[index];
+            match effect {
+                Effect::Run { ticket, undo_of } => {
+                    let runs = slot.in_flight.as_ref().is_some_and(|work| work.ticket == ticket);
+                    if runs || slot.queued.as_ref() == Some(&ticket) {
+                        continue;
+                    }
+                    slot.queued = Some(ticket.clone());
+                    slot.interrupted = false;
+                    self.ready.push(Ready { slot: index, ticket, undo_of });
+                }
+                Effect::Interrupt { ticket } => match &slot.in_flight {
+                    Some(work) if work.ticket == ticket => {
+                        work.interrupt.send_replace(true);
+                    }
+                    _ => slot.interrupted = true,
+                },
+                Effect::Sleep { ticket, until_ms } => {
+                    self.timers_set += 1;
+                    self.timers.insert((until_ms, self.timers_set), (index, ticket));
+                }
+            }
+        }
+    }
+
+    /// Begins and starts what limits allow.
+    fn go_on(&mut self, now_ms: Millis, out: &mut Vec<Command>) {
+        if self.stopping {
+            return;
+        }
+        while self.begun < self.migrations_max
+            && let Some(index) = self.pending.pop_front()
+        {
+            let slot = &mut self.slots[index];
+            // It may have been cancelled, or be on its way already.
+            if matches!(slot.machine.state(), State::Pending) && !slot.broken {
+                slot.admitted = true;
+                self.begun += 1;
+                self.submit(now_ms, index, EventKind::Begin, None, None, out);
+            }
+        }
+        while let Some(ready) = self.ready.pop() {
+            self.start(ready, out);
+        }
+    }
+
+    fn start(&mut self, ready: Ready, out: &mut Vec<Command>) {
+        let Ready { slot: index, ticket, undo_of } = ready;
+        let slot = &mut self.slots[index];
+        let is_queued = slot.queued.as_ref() == Some(&ticket);
+        if is_queued {
+            slot.queued = None;
+        }
+        // Meanwhile the migration may have been held or turned back. Where the
+        // next entry is on its way, what is wanted is looked at after it.
+        if !is_queued || slot.broken || slot.committing.is_some() || !slot.wants(&ticket) {
+            self.ready.give_back(&ticket);
+            return;
+        }
+        let (interrupt, interrupted) = watch::channel(std::mem::take(&mut slot.interrupted));
+        assert!(slot.in_flight.is_none(), "a migration has one attempt in flight");
+        slot.in_flight = Some(InFlight { ticket: ticket.clone(), interrupt });
+        self.in_flight += 1;
+        let order = Order {
+            migration: slot.id,
+            ticket,
+            undo_of,
+            spec: Arc::clone(&slot.spec),
+            facts: Arc::clone(&slot.facts),
+            interrupt: interrupted,
+        };
+        out.push(Command::Start { slot: index, order: Box::new(order) });
+    }
+
+    fn answered(
+        &mut self,
+        now_ms: Millis,
+        index: usize,
+        ticket: Ticket,
+        answer: Answer,
+        out: &mut Vec<Command>,
+    ) {
+        let slot = &mut self.slots[index];
+        if slot.in_flight.as_ref().is_none_or(|work| work.ticket != ticket) {
+            tracing::warn!(client = %slot.client, %ticket, "an answer that nobody waits for");
+            return;
+        }
+        slot.in_flight = None;
+        self.in_flight -= 1;
+        self.ready.give_back(&ticket);
+        let Answer { outcome, facts, record } = answer;
+        let kind = match outcome {
+            Outcome::Done => {
+                EventKind::Succeeded { ticket: ticket.clone(), facts: facts.map(Box::new) }
+            }
+            Outcome::Failed { cause, trace } => {
+                let wait = self.delays.after(&slot.spec.retry, ticket.attempt);
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                let retry_at_ms = now_ms.saturating_add(wait_ms);
+                EventKind::Failed { ticket: ticket.clone(), cause, trace, retry_at_ms }
+            }
+        };
+        self.submit(now_ms, index, kind, Some((ticket, record)), None, out);
+    }
+
+    fn fire_timers(&mut self, now_ms: Millis, out: &mut Vec<Command>) {
+        while !self.stopping
+            && let Some(timer) = self.timers.first_entry()
+            && timer.key().0 <= now_ms
+        {
+            let (index, ticket) = timer.remove();
+            self.submit(now_ms, index, EventKind::TimerFired { ticket }, None, None, out);
+        }
+    }
+
+    fn requested(&mut self, now_ms: Millis, request: OperatorRequest, out: &mut Vec<Command>) {
+        let OperatorRequest { id, kind, migration, by } = request;
+        match self.by_id.get(&migration) {
+            Some(index) => self.submit(now_ms, *index, kind.event(by), None, Some(id), out),
+            None => out.push(Command::AnswerRequest {
+                id,
+                text: format!("migration {migration} is not part of this run"),
+            }),
+        }
+    }
+
+    /// Applies an event, at once or when the entry before it is stored.
+    fn submit(
+        &mut self,
+        at_ms: Millis,
+        index: usize,
+        kind: EventKind,
+        record: Option<(Ticket, AttemptRecord)>,
+        request: Option<RequestId>,
+        out: &mut Vec<Command>,
+    ) {
+        let waiting = Waiting { at_ms, kind, record, request };
+        let slot = &mut self.slots[index];
+        if slot.committing.is_some() {
+            slot.waiting.push_back(waiting);
+            return;
+        }
+        self.apply(index, waiting, out);
+    }
+
+    fn apply(&mut self, index: usize, waiting: Waiting, out: &mut Vec<Command>) {
+        let Waiting { at_ms, kind, record, request } = waiting;
+        let slot = &mut self.slots[index];
+        if slot.broken {
+            if let Some(id) = request {
+                let text = "the journal cannot be written".to_owned();
+                out.push(Command::AnswerRequest { id, text });
+            }
+            return;
+        }
+        let event = Event { at_ms, kind };
+        let could_go_on = slot.can_go_on();
+        match slot.machine.apply(&event) {
+            Ok(transition) => {
+                let facts = match &event.kind {
+                    EventKind::Succeeded { facts, .. } => facts.clone(),
+                    _ => None,
+                };
+                let committing = Committing {
+                    from: transition.from,
+                    effects: transition.effects.clone(),
+                    facts,
+                };
+                let append = Append {
+                    migration: slot.id,
+                    expected_seq: slot.seq,
+                    event,
+                    to: transition.to,
+                    effects: transition.effects,
+                    record,
+                    request: request.map(|id| (id, format!("done: {}", slot.machine.state()))),
+                };
+                slot.committing = Some(Box::new(committing));
+                self.committing += 1;
+                self.recount(index, could_go_on);
+                out.push(Command::Append(Box::new(append)));
+            }
+            Err(rejected) => {
+                tracing::debug!(client = %slot.client, %rejected, "event dropped");
+                if let Some(id) = request {
+                    out.push(Command::AnswerRequest { id, text: format!("refused: {rejected}") });
+                }
+            }
+        }
+    }
+
+    /// Keeps the counts true after the state at `index` may have changed.
+    fn recount(&mut self, index: usize, could_go_on: bool) {
+        let slot = &mut self.slots[index];
+        let can_go_on = slot.can_go_on();
+        match (could_go_on, can_go_on) {
+            (false, true) => self.going += 1,
+            (true, false) => self.going -= 1,
+            _ => {}
+        }
+        let occupies = can_go_on && !matches!(slot.machine.state(), State::Pending);
+        if slot.admitted != occupies {
+            if occupies {
+                self.begun += 1;
+            } else {
+                self.begun -= 1;
+            }
+            slot.admitted = occupies;
+        }
+    }
+
+    fn acked(&mut self, ack: Ack, out: &mut Vec<Command>) {
+        let Some(index) = self.by_id.get(&ack.migration).copied() else {
+            return;
+        };
+        let slot = &mut self.slots[index];
+        let Some(committing) = slot.committing.take() else {
+            return;
+        };
+        self.committing -= 1;
+        if let Err(error) = ack.result {
+            let could_go_on = slot.can_go_on();
+            slot.broken = true;
+            self.recount(index, could_go_on);
+            out.push(Command::Broken { slot: index, error });
+            self.drain(index, out);
+            return;
+        }
+        slot.seq += 1;
+        debug_assert_eq!(slot.seq, ack.seq, "the journal counts as the engine does");
+        let Committing { from, effects, facts } = *committing;
+        if let Some(facts) = facts {
+            Facts::absorb(Arc::make_mut(&mut slot.facts), *facts);
+        }
+        out.push(Command::Show { slot: index, from });
+        self.drain(index, out);
+        let slot = &self.slots[index];
+        if slot.committing.is_none() {
+            // An event that changed no mode has no effects of its own, but may
+            // have kept back those of the state.
+            let wanted = if effects.is_empty() { slot.machine.wanted() } else { effects };
+            self.carry_out(index, wanted);
+        }
+    }
+
+    /// Applies the events that waited, until one is on its way to the journal.
+    fn drain(&mut self, index: usize, out: &mut Vec<Command>) {
+        while self.slots[index].committing.is_none() {
+            let Some(waiting) = self.slots[index].waiting.pop_front() else {
+                return;
+            };
+            self.apply(index, waiting, out);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The one loop around [`Core`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::base::{ClockRef, limits};
+use crate::domain::{Answer, Ticket};
+use crate::journal::{Ack, Journal, JournalError, Loaded};
+use crate::machine::State;
+
+use super::core::{Command, Core, Input, OperatorRequest};
+use super::delay::Delays;
+use super::limits::EngineLimits;
+use super::slot::SlotView;
+use super::work::Performer;
+
+/// What becomes of attempts in flight when a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// They are waited for.
+    Wait,
+    /// They are left to go on on their hosts, to be found again by the next run.
+    Leave,
+}
+
+/// Asks a run to stop.
+#[derive(Debug, Clone)]
+pub struct StopHandle(Arc<watch::Sender<Option<OnStop>>>);
+
+impl StopHandle {
+    /// Asks for a stop. A later call replaces an earlier one.
+    pub fn stop(&self, how: OnStop) {
+        self.0.send_replace(Some(how));
+    }
+}
+
+/// A handle, and the side of it that a run listens to.
+pub fn stop_handle() -> (StopHandle, watch::Receiver<Option<OnStop>>) {
+    let (sender, receiver) = watch::channel(None);
+    (StopHandle(Arc::new(sender)), receiver)
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Nothing more happens without a person.
+    AtRest,
+    /// It was asked to stop.
+    Stopped,
+    /// The journal could not be written. What it had acknowledged is safe.
+    JournalFailed(JournalError),
+}
+
+/// Is told what a run does: after it is stored, never before.
+pub trait Observer {
+    /// A transition was stored.
+    fn moved(&mut self, now_ms: u64, view: SlotView<'_>, from: &State) {
+        let _ = (now_ms, view, from);
+    }
+
+    /// An attempt was started.
+    fn started(&mut self, now_ms: u64, view: SlotView<'_>, ticket: &Ticket) {
+        let _ = (now_ms, view, ticket);
+    }
+
+    /// The journal refused an entry: that migration stands still.
+    fn broken(&mut self, view: SlotView<'_>, error: &JournalError) {
+        let _ = (view, error);
+    }
+}
+
+/// An observer that looks away.
+impl Observer for () {}
+
+/// Brings operators' requests that were journaled by other processes.
+pub trait RequestSource {
+    /// The requests that are not answered yet and were not given out before.
+    fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError>;
+}
+
+/// One run over one journal.
+pub struct Engine<'a> {
+    /// The journal, open for writing.
+    pub journal: &'a Journal,
+    /// Where it says what is stored.
+    pub acks: mpsc::UnboundedReceiver<Vec<Ack>>,
+    /// Makes attempts.
+    pub performer: Arc<dyn Performer>,
+    /// The estate's clock.
+    pub clock: ClockRef,
+    /// Is told what happens.
+    pub observer: &'a mut dyn Observer,
+    /// Operators' requests; `None` in runs that take none.
+    pub requests: Option<&'a mut dyn RequestSource>,
+    /// Where a stop is asked for.
+    pub stop: watch::Receiver<Option<OnStop>>,
+}
+
+type Done = (usize, Ticket, Answer);
+
+impl Engine<'_> {
+    /// Runs the migrations in `loaded` until they are at rest, or the run is
+    /// stopped.
+    pub async fn run(
+        mut self,
+        loaded: Vec<Loaded>,
+        limits: &EngineLimits,
+        delays: Delays,
+    ) -> Ended {
+        let mut commands = Vec::new();
+        let mut core = Core::new(loaded, limits, delays, &mut commands, self.clock.now_ms());
+        let mut work: JoinSet<Done> = JoinSet::new();
+        let mut failed = None;
+        let mut ticks = tokio::time::interval(limits::REQUEST_POLL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        self.carry_out(&core, &mut work, &mut commands, &mut failed);
+        while !core.at_rest() {
+            let input = self.next_input(&core, &mut work, &mut ticks).await;
+            let now_ms = self.clock.now_ms();
+            match input {
+                Happened::Acks(acks) => {
+                    for ack in acks {
+                        core.handle(now_ms, Input::Acked(ack), &mut commands);
+                    }
+                }
+                Happened::Done(done) => {
+                    answered(&mut core, now_ms, *done, &mut commands);
+                    while let Some(done) = work.try_join_next() {
+                        answered(&mut core, now_ms, joined(done), &mut commands);
+                    }
+                }
+                Happened::Requests(requests) => {
+                    for request in requests {
+                        core.handle(now_ms, Input::Requested(request), &mut commands);
+                    }
+                }
+                Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
+                Happened::Stop(OnStop::Wait) => {
+                    core.handle(now_ms, Input::Stop, &mut commands);
+                }
+                Happened::Stop(OnStop::Leave) => {
+                    core.handle(now_ms, Input::Stop, &mut commands);
+                    self.carry_out(&core, &mut work, &mut commands, &mut failed);
+                    work.abort_all();
+                    self.settle(&mut core, &mut failed).await;
+                    break;
+                }
+            }
+            self.carry_out(&core, &mut work, &mut commands, &mut failed);
+        }
+        match failed {
+            Some(error) => Ended::JournalFailed(error),
+            None if self.stop.borrow().is_some() => Ended::Stopped,
+            None => Ended::AtRest,
+        }
+    }
+
+    async fn next_input(
+        &mut self,
+        core: &Core,
+        work: &mut JoinSet<Done>,
+        ticks: &mut tokio::time::Interval,
+    ) -> Happened {
+        loop {
+            let due = core.next_due();
+            let clock = &self.clock;
+            let timer = async {
+                match due {
+                    Some(due) => clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let takes_requests = self.requests.is_some();
+            tokio::select! {
+                biased;
+                acks = self.acks.recv() => {
+                    return Happened::Acks(acks.expect("the journal outlives the run"));
+                }
+                Some(done) = work.join_next(), if !work.is_empty() => {
+                    return Happened::Done(Box::new(joined(done)));
+                }
+                Ok(()) = self.stop.changed() => {
+                    if let Some(how) = *self.stop.borrow_and_update() {
+                        return Happened::Stop(how);
+                    }
+                }
+                () = timer => return Happened::Due,
+                _ = ticks.tick(), if takes_requests => {
+                    if let Some(requests) = self.take_requests() {
+                        return Happened::Requests(requests);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_requests(&mut self) -> Option<Vec<OperatorRequest>> {
+        match self.requests.as_mut()?.take() {
+            Ok(requests) if requests.is_empty() => None,
+            Ok(requests) => Some(requests),
+            Err(error) => {
+                tracing::warn!(%error, "requests of operators cannot be read");
+                None
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        core: &Core,
+        work: &mut JoinSet<Done>,
+        commands: &mut Vec<Command>,
+        failed: &mut Option<JournalError>,
+    ) {
+        for command in commands.drain(..) {
+            match command {
+                Command::Append(append) => self.journal.append(*append),
+                Command::Start { slot, order } => {
+                    let now_ms = self.clock.now_ms();
+                    self.observer.started(now_ms, core.view(slot), &order.ticket);
+                    let ticket = order.ticket.clone();
+                    let attempt = self.performer.perform(*order);
+                    work.spawn(async move { (slot, ticket, attempt.await) });
+                }
+                Command::AnswerRequest { id, text } => self.journal.answer_request(id, text),
+                Command::Show { slot, from } => {
+                    self.observer.moved(self.clock.now_ms(), core.view(slot), &from);
+                }
+                Command::Broken { slot, error } => {
+                    self.observer.broken(core.view(slot), &error);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// Waits for the entries that are on their way, and starts nothing.
+    async fn settle(&mut self, core: &mut Core, failed: &mut Option<JournalError>) {
+        let mut commands = Vec::new();
+        let mut work = JoinSet::new();
+        while core.is_committing()
+            && let Ok(Some(acks)) =
+                tokio::time::timeout(Duration::from_secs(30), self.acks.recv()).await
+        {
+            for ack in acks {
+                core.handle(self.clock.now_ms(), Input::Acked(ack), &mut commands);
+            }
+            self.carry_out(core, &mut work, &mut commands, failed);
+        }
+    }
+}
+
+enum Happened {
+    Acks(Vec<Ack>),
+    Done(Box<Done>),
+    Requests(Vec<OperatorRequest>),
+    Due,
+    Stop(OnStop),
+}
+
+/// An attempt that panicked is a bug of ours: the run ends with it.
+fn joined(done: Result<Done, tokio::task::JoinError>) -> Done {
+    match done {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn answered(core: &mut Core, now_ms: u64, done: Done, commands: &mut Vec<Command>) {
+    let (slot, ticket, answer) = done;
+    let input = Input::Answered { slot, ticket, answer: Box::new(answer) };
+    core.handle(now_ms, input, commands);
+}

@@ -1,0 +1,35 @@
+//! What does the work of a ticket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::domain::{Answer, Facts, MigrationId, MigrationSpec, Ticket};
+
+/// One attempt to be made.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The migration.
+    pub migration: MigrationId,
+    /// The attempt.
+    pub ticket: Ticket,
+    /// For an undo: the forward attempt that may still run.
+    pub undo_of: Option<Ticket>,
+    /// What the migration is asked to do.
+    pub spec: Arc<MigrationSpec>,
+    /// What its steps have found out so far.
+    pub facts: Arc<Facts>,
+    /// Turns true when the attempt is to end soon, and start nothing.
+    pub interrupt: watch::Receiver<bool>,
+}
+
+/// The future of an attempt. Dropped, it leaves what it started on its host.
+pub type PerformerFuture = Pin<Box<dyn Future<Output = Answer> + Send + 'static>>;
+
+/// Makes attempts: the steps of the phases over a transport, or a stand-in.
+pub trait Performer: Send + Sync {
+    /// Makes the attempt of `order`, or finds out what became of it.
+    fn perform(&self, order: Order) -> PerformerFuture;
+}
