@@ -22,17 +22,15 @@ fn blueprint(on_failure: FailurePolicy) -> Arc<Blueprint> {
         undo,
         gate,
     };
-    use Repeat::{AfterUndo, Never, Safe};
-    use UndoKind::{Backout, Nothing, Reverse};
     Arc::new(Blueprint {
         steps: vec![
-            step(Phase::Clone, "gate", Safe, Nothing, true),
-            step(Phase::Clone, "lease", Safe, Reverse, false),
-            step(Phase::Clone, "copy", AfterUndo, Reverse, false),
-            step(Phase::MigrateBase, "restore", Never, Nothing, false),
-            step(Phase::Finish, "bootlist", Safe, Reverse, false),
-            step(Phase::End, "reboot", Safe, Backout, false),
-            step(Phase::End, "verify", Safe, Nothing, false),
+            step(Phase::Clone, "gate", Repeat::Safe, UndoKind::Nothing, true),
+            step(Phase::Clone, "lease", Repeat::Safe, UndoKind::Reverse, false),
+            step(Phase::Clone, "copy", Repeat::AfterUndo, UndoKind::Reverse, false),
+            step(Phase::MigrateBase, "restore", Repeat::Never, UndoKind::Nothing, false),
+            step(Phase::Finish, "bootlist", Repeat::Safe, UndoKind::Reverse, false),
+            step(Phase::End, "reboot", Repeat::Safe, UndoKind::Backout, false),
+            step(Phase::End, "verify", Repeat::Safe, UndoKind::Nothing, false),
         ],
         attempts_max: 3,
         on_failure,
@@ -198,7 +196,8 @@ fn a_timer_that_fires_early_or_for_another_attempt_is_rejected() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("lease").fail(FailureClass::Transient, Trace::Clean);
     let ticket = walk.ticket();
-    let early = Event { at_ms: walk.now_ms + 99, kind: EventKind::TimerFired { ticket: ticket.clone() } };
+    let early =
+        Event { at_ms: walk.now_ms + 99, kind: EventKind::TimerFired { ticket: ticket.clone() } };
     assert!(walk.machine.apply(&early).is_err());
     let other = Ticket { attempt: 2, ..ticket };
     let wrong = Event { at_ms: walk.now_ms + 100, kind: EventKind::TimerFired { ticket: other } };
@@ -277,10 +276,7 @@ fn after_the_reboot_only_an_order_takes_back() {
     for _ in 0..4 {
         walk.succeed();
     }
-    assert_eq!(
-        walk.asked(),
-        ["undo reboot#1", "undo bootlist#1", "undo copy#1", "undo lease#1"]
-    );
+    assert_eq!(walk.asked(), ["undo reboot#1", "undo bootlist#1", "undo copy#1", "undo lease#1"]);
     assert_eq!(walk.state(), "rolled_back");
 }
 
@@ -458,16 +454,15 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
         trace,
         retry_at_ms: 5_000,
     };
-    use FailureClass::{AlreadyDone, NeedsOperator, Permanent, Transient};
     vec![
         ("begin", EventKind::Begin),
         ("succeeded", EventKind::Succeeded { ticket: ticket.clone(), facts: None }),
         ("succeeded late", EventKind::Succeeded { ticket: late.clone(), facts: None }),
-        ("failed transient clean", failed(Transient, Trace::Clean)),
-        ("failed transient dirty", failed(Transient, Trace::Dirty)),
-        ("failed permanent", failed(Permanent, Trace::Dirty)),
-        ("failed already-done", failed(AlreadyDone, Trace::Clean)),
-        ("failed needs-operator", failed(NeedsOperator, Trace::Dirty)),
+        ("failed transient clean", failed(FailureClass::Transient, Trace::Clean)),
+        ("failed transient dirty", failed(FailureClass::Transient, Trace::Dirty)),
+        ("failed permanent", failed(FailureClass::Permanent, Trace::Dirty)),
+        ("failed already-done", failed(FailureClass::AlreadyDone, Trace::Clean)),
+        ("failed needs-operator", failed(FailureClass::NeedsOperator, Trace::Dirty)),
         ("timer_fired", EventKind::TimerFired { ticket: ticket.clone() }),
         ("timer_fired late", EventKind::TimerFired { ticket: late }),
         ("cancel", EventKind::Cancel { by: by() }),

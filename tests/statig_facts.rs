@@ -4,6 +4,8 @@
 //! that fails after an upgrade is a fact to read about in its changes, and not
 //! a test to be mended in passing.
 
+#![expect(missing_docs, reason = "the macro makes public types")]
+
 use serde::{Deserialize, Serialize};
 use statig::blocking::{IntoStateMachineExt as _, StateMachine};
 use statig::prelude::{Handled, Outcome, Super, Transition, state_machine};

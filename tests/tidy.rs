@@ -20,7 +20,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "domain", "machine", "journal", "transport", "aix", "phases", "lab", "engine",
+            "base",
+            "domain",
+            "machine",
+            "journal",
+            "transport",
+            "aix",
+            "phases",
+            "lab",
+            "engine",
             "report",
         ],
     ),
@@ -120,7 +128,8 @@ fn no_layer_imports_what_is_above_or_beside_it() {
         };
         let may = allowed.get(layer).unwrap_or_else(|| panic!("{layer} has no layer: add it"));
         for import in imports(&code(&file)) {
-            if import != layer && allowed.contains_key(import.as_str()) && !may.contains(&&*import) {
+            if import != layer && allowed.contains_key(import.as_str()) && !may.contains(&&*import)
+            {
                 broken.push(format!("{path} imports crate::{import}"));
             }
         }
@@ -206,7 +215,7 @@ fn every_fixture_is_used() {
         .filter(|file| {
             let name = file.file_name().expect("a file name").to_string_lossy();
             let stem = file.file_stem().expect("a file name").to_string_lossy();
-            let folder = file.parent().map(|parent| relative(parent)).unwrap_or_default();
+            let folder = file.parent().map(relative).unwrap_or_default();
             let named = folder != "fixtures" && texts.contains(folder.as_str());
             !named && !texts.contains(&*name) && !texts.contains(&format!("{folder}/{stem}"))
         })
