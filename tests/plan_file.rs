@@ -6,9 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use nimshift::base::limits;
-use nimshift::domain::{
-    Bootlist, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema,
-};
+use nimshift::domain::{Bootlist, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
@@ -176,7 +174,8 @@ fn a_wrong_default_is_said_once() {
 #[test]
 fn what_is_too_large_or_no_text_is_refused() {
     let large = vec![b'#'; usize::try_from(limits::PLAN_BYTES_MAX).unwrap() + 1];
-    let refused = |bytes: &[u8]| parse_plan_bytes("plan.toml", bytes, false).unwrap_err().to_string();
+    let refused =
+        |bytes: &[u8]| parse_plan_bytes("plan.toml", bytes, false).unwrap_err().to_string();
     assert_eq!(
         refused(&large),
         "plan.toml:1:1: the plan has 8388609 bytes, more than 8388608\n  \
@@ -190,7 +189,8 @@ fn what_is_too_large_or_no_text_is_refused() {
 
 #[test]
 fn no_control_character_of_a_plan_reaches_the_terminal() {
-    for text in ["\"\\u001b[31m\" = 1", "[\"a\\u0007b\"]", "[target]\nspot = \"\\u001b]0;x\\u0007\""]
+    for text in
+        ["\"\\u001b[31m\" = 1", "[\"a\\u0007b\"]", "[target]\nspot = \"\\u001b]0;x\\u0007\""]
     {
         let shown = errors(text).to_string();
         assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
@@ -247,9 +247,9 @@ fn json(value: &toml_span::Value<'_>) -> Json {
         ValueInner::Float(number) => Json::from(*number),
         ValueInner::Boolean(is) => Json::from(*is),
         ValueInner::Array(items) => items.iter().map(json).collect(),
-        ValueInner::Table(table) => {
-            Json::Object(table.iter().map(|(key, value)| (key.name.to_string(), json(value))).collect())
-        }
+        ValueInner::Table(table) => Json::Object(
+            table.iter().map(|(key, value)| (key.name.to_string(), json(value))).collect(),
+        ),
     }
 }
 
@@ -265,9 +265,9 @@ fn complaint(schema: &Json, value: &Json) -> Option<String> {
             "enum" => rule.as_array().unwrap().contains(value),
             "oneOf" => count_fitting(rule, value) == 1,
             "anyOf" => count_fitting(rule, value) > 0,
-            "pattern" => value
-                .as_str()
-                .is_none_or(|text| regex::Regex::new(rule.as_str().unwrap()).unwrap().is_match(text)),
+            "pattern" => value.as_str().is_none_or(|text| {
+                regex::Regex::new(rule.as_str().unwrap()).unwrap().is_match(text)
+            }),
             "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
             "maximum" => value.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
             "minItems" => items(value).len() as u64 >= rule.as_u64().unwrap(),
@@ -276,9 +276,11 @@ fn complaint(schema: &Json, value: &Json) -> Option<String> {
                 items(value).iter().enumerate().all(|(at, item)| !items(value)[..at].contains(item))
             }
             "items" => return items(value).iter().find_map(|item| complaint(rule, item)),
-            "required" => {
-                rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some())
-            }
+            "required" => rule
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|key| value.get(key.as_str().unwrap()).is_some()),
             "additionalProperties" => {
                 assert_eq!(rule, &Json::Bool(false));
                 keys(value).keys().all(|key| schema["properties"].get(key).is_some())
@@ -360,7 +362,7 @@ fn every_key_is_in_the_reference_and_nothing_else() {
             let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
             match (row, schema.get("default")) {
                 (None, _) => missing.push(format!("{key} of {table}")),
-                (Some(row), Some(Json::Object(_)) | None) => drop(row),
+                (Some(_), Some(Json::Object(_)) | None) => {}
                 (Some(row), Some(default)) => {
                     let default = default.to_string();
                     if !row.contains(&format!("`{default}`")) {
@@ -399,10 +401,32 @@ fn the_examples_of_the_reference_are_plans() {
 
 /// Pieces of plans, put together at random: deeper than random characters go.
 const PIECES: [&str; 26] = [
-    "[target]\n", "[[client]]\n", "[client]\n", "[client.retry]\n", "[defaults]\n", "name = ",
-    "\"lpar01\"\n", "spot = ", "disks = ", "[\"hdisk1\", \"hdisk1\"]\n", "phases = ", "\"1-3\"\n",
-    "[1, 99]\n", "{ clone = 1, 1 = 2 }\n", "[limits]\n", "retry.delay = ", "\"30s\"\n", "true\n",
-    "-7\n", "without = ", "[\"cache_vg\"]\n", "mksysb = ", "bootlist = ", "\"keep\"\n", "\"\n", "[",
+    "[target]\n",
+    "[[client]]\n",
+    "[client]\n",
+    "[client.retry]\n",
+    "[defaults]\n",
+    "name = ",
+    "\"lpar01\"\n",
+    "spot = ",
+    "disks = ",
+    "[\"hdisk1\", \"hdisk1\"]\n",
+    "phases = ",
+    "\"1-3\"\n",
+    "[1, 99]\n",
+    "{ clone = 1, 1 = 2 }\n",
+    "[limits]\n",
+    "retry.delay = ",
+    "\"30s\"\n",
+    "true\n",
+    "-7\n",
+    "without = ",
+    "[\"cache_vg\"]\n",
+    "mksysb = ",
+    "bootlist = ",
+    "\"keep\"\n",
+    "\"\n",
+    "[",
 ];
 
 proptest! {

@@ -220,12 +220,8 @@ impl Synopsis {
             Synopsis::MksysbToClient => {
                 &[Client, Spot, LppSource, Disks, CacheVg, AcceptLicenses, Mksysb]
             }
-            Synopsis::MksysbToMksysb => {
-                &[Spot, LppSource, CacheVg, AcceptLicenses, Mksysb, Output]
-            }
-            Synopsis::ClientToMksysb => {
-                &[Client, Spot, LppSource, CacheVg, AcceptLicenses, Output]
-            }
+            Synopsis::MksysbToMksysb => &[Spot, LppSource, CacheVg, AcceptLicenses, Mksysb, Output],
+            Synopsis::ClientToMksysb => &[Client, Spot, LppSource, CacheVg, AcceptLicenses, Output],
         }
     }
 
@@ -234,9 +230,7 @@ impl Synopsis {
         match self {
             Synopsis::Disk => &[Mksysb, Output, NewMksysb],
             Synopsis::MksysbToClient => &[ExcludeFiles, Output, NewMksysb],
-            Synopsis::MksysbToMksysb => {
-                &[Client, Disks, ExcludeFiles, KeepBootlist, Reboot]
-            }
+            Synopsis::MksysbToMksysb => &[Client, Disks, ExcludeFiles, KeepBootlist, Reboot],
             Synopsis::ClientToMksysb => &[Disks, Update, KeepBootlist, Reboot, Mksysb],
         }
     }
@@ -296,7 +290,8 @@ mod tests {
     #[test]
     fn the_synopses_of_the_command_page_are_clean() {
         // Every flag that the page shows for the mode, of -B and -r only one.
-        for all in ["lcsdabzeijmoPYUFB", "TcsldjYUabzimoPFr", "TOsljYUNabzimoPF", "cOsljYNabzimoPeF"]
+        for all in
+            ["lcsdabzeijmoPYUFB", "TcsldjYUabzimoPFr", "TOsljYUNabzimoPF", "cOsljYNabzimoPeF"]
         {
             assert_eq!(breaches(all), Vec::<String>::new(), "{all}");
         }

@@ -146,11 +146,6 @@ impl<'a, 'de> Reader<'a, 'de> {
         find(self.document, &[Seg::Key("defaults".to_owned()), Seg::Key(key.to_owned())]).is_some()
     }
 
-    /// Whether the plan has the table.
-    pub(super) fn has_table(&self, table: &str) -> bool {
-        find(self.document, &[Seg::Key(table.to_owned())]).is_some()
-    }
-
     /// The first of the places that is written in the file.
     fn path(&self, at: At) -> Vec<Seg> {
         at.paths().into_iter().find(|path| find(self.document, path).is_some()).unwrap_or_default()
@@ -214,7 +209,8 @@ impl<'a, 'de> Reader<'a, 'de> {
         for (key, limit) in table.into_iter().flat_map(|table| &table.phases) {
             let phase = PhaseKey::phase(key)?;
             if phases.insert(phase, *limit).is_some() {
-                let what = format!(": phase {} has two limits, by name and by number", phase.number());
+                let what =
+                    format!(": phase {} has two limits, by name and by number", phase.number());
                 self.wrong(At::Key("limits", "phases"), what, "remove one of the two");
             }
         }
@@ -354,15 +350,18 @@ impl<'a, 'de> Reader<'a, 'de> {
         match list {
             None => Some(None),
             Some(PhaseList::Numbers(numbers)) => {
-                let mut phases: Vec<Phase> =
-                    numbers.iter().map(|number| Phase::from_number(*number)).collect::<Option<_>>()?;
+                let mut phases: Vec<Phase> = numbers
+                    .iter()
+                    .map(|number| Phase::from_number(*number))
+                    .collect::<Option<_>>()?;
                 phases.sort_unstable();
                 Some(Some(phases))
             }
             Some(PhaseList::Text(text)) => match parse_phases(text) {
                 Ok(phases) => Some(Some(phases)),
                 Err(error) => {
-                    let help = "write numbers from 1 to 12, separated by commas, or ranges such as `4-8`";
+                    let help =
+                        "write numbers from 1 to 12, separated by commas, or ranges such as `4-8`";
                     self.wrong(at, format_args!(": {error}"), help);
                     None
                 }

@@ -215,9 +215,7 @@ pub(super) struct LimitsTable {
 /// Migrations at once in this phase.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it stands for its schema")]
-pub(super) struct PhaseLimit(
-    #[schemars(range(min = 1, max = limits::MIGRATIONS_AT_ONCE_MAX))] u32,
-);
+pub(super) struct PhaseLimit(#[schemars(range(min = 1, max = limits::MIGRATIONS_AT_ONCE_MAX))] u32);
 
 /// How a failed step is tried again.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -33,7 +33,8 @@ pub fn parse_plan(
     let plan = match text.len() as u64 {
         0..=limits::PLAN_BYTES_MAX => read(text, licences_by_environment, &mut errors),
         bytes => {
-            let message = format!("the plan has {bytes} bytes, more than {}", limits::PLAN_BYTES_MAX);
+            let message =
+                format!("the plan has {bytes} bytes, more than {}", limits::PLAN_BYTES_MAX);
             errors.push(0, message, "put its clients in several plans");
             None
         }

@@ -29,7 +29,7 @@ pub(super) fn check(
         say(reader, index, breach);
     }
     if !given.contains(&Flag::AcceptLicenses) {
-        licences(reader, index);
+        licences(reader, index, client);
     }
     if let Some(level) = level
         && client.options.update == Some(true)
@@ -113,17 +113,23 @@ fn say(reader: &mut Reader<'_, '_>, index: usize, breach: Breach) {
     }
 }
 
-fn licences(reader: &mut Reader<'_, '_>, index: usize) {
+fn licences(reader: &mut Reader<'_, '_>, index: usize, client: &ClientTable) {
     let help = "read them, and set `accept_licenses = true` in [defaults] (-Y), or have \
                 ADM_ACCEPT_LICENSES=yes in the environment";
     let key = Flag::AcceptLicenses.key();
-    if reader.sets(index, key) || reader.defaults_set(key) {
-        let what = " must be `true`: the software licences are not accepted";
-        reader.wrong(At::Option(Some(index), key), what, help);
-    } else {
-        // Not of one client: the remedy is one line for all.
-        let at = At::Key("defaults", key);
-        reader.push(at, "the software licences are not accepted".to_owned(), help);
+    let is_set = reader.sets(index, key) || reader.defaults_set(key);
+    match client.options.accept_licenses {
+        // Set to no truth value, which is said already.
+        None if is_set => {}
+        Some(_) => {
+            let what = " must be `true`: the software licences are not accepted";
+            reader.wrong(At::Option(Some(index), key), what, help);
+        }
+        None => {
+            // Not of one client: the remedy is one line for all.
+            let at = At::Key("defaults", key);
+            reader.push(at, "the software licences are not accepted".to_owned(), help);
+        }
     }
 }
 

@@ -51,18 +51,13 @@ impl<'a, 'de> Shape<'a, 'de> {
         }
     }
 
-    fn table(
-        &mut self,
-        schema: &Json,
-        table: &'a Table<'de>,
-        span: Span,
-        path: &mut Path,
-    ) -> Json {
+    fn table(&mut self, schema: &Json, table: &'a Table<'de>, span: Span, path: &mut Path) -> Json {
         let known = &schema["properties"];
         let mut fitting = Map::new();
+        let mut meant = BTreeSet::new();
         for (key, value) in table {
             let Some(schema) = known.get(&*key.name) else {
-                self.unknown_key(known, key, path);
+                meant.extend(self.unknown_key(known, key, path));
                 continue;
             };
             path.push(Seg::Key(key.name.to_string()));
@@ -72,7 +67,8 @@ impl<'a, 'de> Shape<'a, 'de> {
             path.pop();
         }
         for key in strings(&schema["required"]) {
-            if !table.contains_key(key) {
+            // What is there under a misspelt name is not missing.
+            if !table.contains_key(key) && !meant.contains(key) {
                 self.missing(key, &known[key], span, path);
             }
         }
@@ -89,6 +85,10 @@ impl<'a, 'de> Shape<'a, 'de> {
         let min = schema["minItems"].as_u64().unwrap_or(0);
         let max = schema["maxItems"].as_u64().unwrap_or(u64::MAX);
         let count = items.len() as u64;
+        if count < min && is_client_list(path) {
+            self.no_clients(span.start);
+            return None;
+        }
         if count < min || count > max {
             let name = self.name(path);
             let (what, help) = if count < min {
@@ -132,8 +132,7 @@ impl<'a, 'de> Shape<'a, 'de> {
         if choices.is_empty() || choices.contains(&text) {
             return Some(Json::String(text.to_owned()));
         }
-        let message =
-            format!("{} cannot be `{}`", self.name(path), sanitize_line(text, 60));
+        let message = format!("{} cannot be `{}`", self.name(path), sanitize_line(text, 60));
         let help = match nearest(text, choices.iter().copied()) {
             Some(choice) => format!("did you mean `{choice}`?"),
             None => format!("possible: {}", list(&choices, "or")),
@@ -170,55 +169,58 @@ impl<'a, 'de> Shape<'a, 'de> {
             _ => "a table",
         };
         let message = format!("{} must be {wanted}, not {found}", self.name(path));
-        // `client` is the one list of tables.
-        let help = match path {
-            [Seg::Key(key)] if key == "client" => "write one [[client]] for each",
-            _ => help,
-        };
+        let help = if is_client_list(path) { "write one [[client]] for each" } else { help };
         self.errors.push(span.start, message, help);
     }
 
-    fn unknown_key(&mut self, known: &Json, key: &Key<'_>, path: &[Seg]) {
-        let keys: Vec<&str> = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
-        let home = place(self.root, path);
+    /// The known key that was probably meant.
+    fn unknown_key<'s>(&mut self, known: &'s Json, key: &Key<'_>, path: &[Seg]) -> Option<&'s str> {
+        let known: Vec<&str> = known.as_object()?.keys().map(String::as_str).collect();
+        let near = nearest(&key.name, known.iter().copied());
+        // One number is as near to another as the next.
+        let near = near.filter(|near| !near.bytes().all(|b| b.is_ascii_digit()));
         let kind = if path.is_empty() { "table or key" } else { "key" };
+        let home = place(self.root, path);
         let message = format!("unknown {kind} `{}` in {home}", sanitize_line(&key.name, 60));
-        let help = match (nearest(&key.name, keys.iter().copied()), self.homes.get(&*key.name)) {
-            (_, Some(homes)) => {
+        let help = match (self.homes.get(&*key.name), near) {
+            (Some(homes), _) => {
                 let homes: Vec<String> = homes.iter().map(|home| format!("[{home}]")).collect();
-                let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
-                format!("it belongs in {}", plain_list(&homes, "or"))
+                format!("it belongs in {}", join(&homes, "or"))
             }
-            (Some(near), None) => format!("did you mean `{near}`?"),
-            (None, None) => format!("known here: {}", list(&keys, "and")),
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) if matches!(path, [.., Seg::Key(table)] if table == "phases") => {
+                "write a phase's name, such as `clone`, or its number, from 1 to 12".to_owned()
+            }
+            (None, None) => format!("known here: {}", list(&known, "and")),
         };
         self.errors.push(key.span.start, message, help);
+        near.filter(|_| !self.homes.contains_key(&*key.name))
     }
 
     fn missing(&mut self, key: &str, schema: &Json, span: Span, path: &[Seg]) {
+        // The document begins at its first byte, whatever stands there.
+        let offset = if path.is_empty() { 0 } else { span.start };
         let home = place(self.root, path);
-        let about = schema["description"].as_str().unwrap_or_default();
-        let about = about.split(['.', ':']).next().unwrap_or_default();
         let (message, help) = match schema["type"].as_str() {
+            Some("array") => return self.no_clients(offset),
             Some("object") => {
                 let needed: Vec<&str> = strings(&schema["required"]).collect();
                 let help = format!("add [{key}] with {}", list(&needed, "and"));
                 (format!("{home} has no [{key}]"), help)
             }
-            Some("array") => {
-                (format!("{home} has no clients"), "add a [[client]] with `name` for each".into())
-            }
             _ => {
-                let example = match schema["examples"].get(0) {
-                    Some(example) => format!("{key} = {example}"),
-                    None => format!("{key} = {}", Json::from(*choices(schema).first().unwrap_or(&""))),
-                };
-                (format!("{home} has no `{key}`"), format!("add `{example}` or the like: {about}"))
+                let first = choices(schema).first().map(|choice| Json::from(*choice));
+                let example = schema["examples"].get(0).cloned().or(first).unwrap_or_default();
+                let help = format!("add `{key} = {example}` or the like: {}", about(schema));
+                (format!("{home} has no `{key}`"), help)
             }
         };
-        // The document begins at its first byte, whatever stands there.
-        let offset = if path.is_empty() { 0 } else { span.start };
         self.errors.push(offset, message, help);
+    }
+
+    fn no_clients(&mut self, offset: usize) {
+        let help = "add a [[client]] with `name` for each";
+        self.errors.push(offset, "the plan has no clients".to_owned(), help);
     }
 
     /// The value at `path` as it is called in messages.
@@ -231,6 +233,18 @@ impl<'a, 'de> Shape<'a, 'de> {
             _ => place(self.root, path),
         }
     }
+}
+
+fn is_client_list(path: &[Seg]) -> bool {
+    matches!(path, [Seg::Key(key)] if key == "client")
+}
+
+/// The beginning of a key's description, as the end of a sentence.
+fn about(schema: &Json) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    let text = text.split(['.', ':']).next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Of a schema with variants, the one for values of this type, or the first.
@@ -286,14 +300,13 @@ fn shown(value: &Json) -> String {
 /// `a`, `b` and `c`, each between backticks.
 fn list(words: &[&str], last: &str) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    plain_list(&words, last)
+    join(&words, last)
 }
 
-fn plain_list(words: &[&str], last: &str) -> String {
+fn join(words: &[String], last: &str) -> String {
     match words {
         [] => String::new(),
-        [one] => (*one).to_owned(),
+        [one] => one.clone(),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
     }
 }

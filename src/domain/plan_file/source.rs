@@ -46,10 +46,14 @@ pub(super) fn place(root: &Value<'_>, path: &[Seg]) -> String {
         [Seg::Key(key), Seg::Index(index), ..] => {
             let name = find(root, &path[..2]).and_then(|client| client.as_table());
             let name = name.and_then(|table| table.get("name")).and_then(Value::as_str);
-            Some((key, match name {
-                Some(name) => format!("`{}`", sanitize_line(name, 60)),
-                None => format!("number {}", index + 1),
-            }))
+            let name = name.filter(|name| !name.is_empty());
+            Some((
+                key,
+                match name {
+                    Some(name) => format!("`{}`", sanitize_line(name, 60)),
+                    None => format!("number {}", index + 1),
+                },
+            ))
         }
         _ => None,
     };

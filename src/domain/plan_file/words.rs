@@ -52,7 +52,8 @@ impl Word for VgName {
     const FORM: &'static str = "name the volume group as `lsvg` shows it: at most 15 characters";
 }
 impl Word for Level {
-    const FORM: &'static str = "write it as `oslevel -s` prints it, such as `7300-02-01-2346`, or the beginning of that";
+    const FORM: &'static str =
+        "write it as `oslevel -s` prints it, such as `7300-02-01-2346`, or the beginning of that";
 }
 impl Word for BatchName {
     const FORM: &'static str = "a batch name has 1 to 40 letters, digits, `_` and `-`";
@@ -62,8 +63,7 @@ impl Word for MountOptions {
         "separate options by commas, without blanks, such as `rsize=65536,wsize=65536`";
 }
 impl Word for OutputPath {
-    const FORM: &'static str =
-        "name a file from `/` on, of letters, digits, `_`, `.` and `-`, such as `/export/new.mksysb`";
+    const FORM: &'static str = "name a file from `/` on, of letters, digits, `_`, `.` and `-`, such as `/export/new.mksysb`";
 }
 impl Word for EstatePath {
     const FORM: &'static str = "name a file, relative to the plan file";
@@ -212,7 +212,9 @@ mod tests {
         assert_eq!(ms("1h30m"), Ok(5_400_000));
         assert_eq!(ms("250ms"), Ok(250));
         assert_eq!(ms("7d"), Ok(604_800_000));
-        for text in ["", "30", "8d", "5M", "1 month", "1y", "s", "-3s", "1.5h", "99999999999999999999s"] {
+        for text in
+            ["", "30", "8d", "5M", "1 month", "1y", "s", "-3s", "1.5h", "99999999999999999999s"]
+        {
             assert!(ms(text).is_err(), "{text:?}");
         }
     }
