@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod domain;
+pub mod journal;
 pub mod machine;
 pub mod phases;
 pub mod transport;
