@@ -13,7 +13,7 @@ mod run;
 mod slot;
 mod work;
 
-pub use core::{Command, Core, Input, OperatorRequest, RequestKind};
+pub use core::{Command, Core, Input, OperatorRequest};
 pub use delay::Delays;
 pub use limits::EngineLimits;
 pub use run::{Ended, Engine, Observer, OnStop, RequestSource, StopHandle, stop_handle};

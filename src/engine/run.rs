@@ -138,6 +138,10 @@ impl Engine<'_> {
                     }
                 }
                 Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
+                Happened::JournalGone => {
+                    failed.get_or_insert(JournalError::Closed);
+                    break;
+                }
                 Happened::Stop(OnStop::Wait) => {
                     core.handle(now_ms, Input::Stop, &mut commands);
                 }
@@ -153,7 +157,7 @@ impl Engine<'_> {
         }
         match failed {
             Some(error) => Ended::JournalFailed(error),
-            None if self.stop.borrow().is_some() => Ended::Stopped,
+            None if core.is_stopping() => Ended::Stopped,
             None => Ended::AtRest,
         }
     }
@@ -177,7 +181,7 @@ impl Engine<'_> {
             tokio::select! {
                 biased;
                 acks = self.acks.recv() => {
-                    return Happened::Acks(acks.expect("the journal outlives the run"));
+                    return acks.map_or(Happened::JournalGone, Happened::Acks);
                 }
                 Some(done) = work.join_next(), if !work.is_empty() => {
                     return Happened::Done(Box::new(joined(done)));
@@ -217,7 +221,13 @@ impl Engine<'_> {
     ) {
         for command in commands.drain(..) {
             match command {
-                Command::Append(append) => self.journal.append(*append),
+                // An error comes back with the acknowledgement, too, unless the
+                // writer is gone.
+                Command::Append(append) => {
+                    if let Err(error) = self.journal.append(*append) {
+                        failed.get_or_insert(error);
+                    }
+                }
                 Command::Start { slot, order } => {
                     let now_ms = self.clock.now_ms();
                     self.observer.started(now_ms, core.view(slot), &order.ticket);
@@ -225,7 +235,11 @@ impl Engine<'_> {
                     let attempt = self.performer.perform(*order);
                     work.spawn(async move { (slot, ticket, attempt.await) });
                 }
-                Command::AnswerRequest { id, text } => self.journal.answer_request(id, text),
+                Command::AnswerRequest { id, text } => {
+                    if let Err(error) = self.journal.answer_request(id, text) {
+                        tracing::warn!(%error, "an operator was not answered");
+                    }
+                }
                 Command::Show { slot, from } => {
                     self.observer.moved(self.clock.now_ms(), core.view(slot), &from);
                 }
@@ -258,6 +272,7 @@ enum Happened {
     Done(Box<Done>),
     Requests(Vec<OperatorRequest>),
     Due,
+    JournalGone,
     Stop(OnStop),
 }
 
