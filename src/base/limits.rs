@@ -12,6 +12,13 @@ pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of a plan file. A plan of 10,000 clients has less than 2 MiB.
 pub const PLAN_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Errors of one plan file that are shown; the rest are counted. A plan made by
+/// a script can be wrong in every line.
+pub const PLAN_ERRORS_MAX: usize = 100;
+
+/// The longest time that a plan can ask to wait, in ms: a week.
+pub const PLAN_DURATION_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+
 /// Clients in one plan.
 pub const CLIENTS_MAX: usize = 20_000;
 

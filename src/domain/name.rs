@@ -136,6 +136,16 @@ name_type!(
     "allowed are hexadecimal digits",
     r"^[0-9a-f]{16}$"
 );
+name_type!(
+    /// The name of a batch: 1 to 40 characters.
+    BatchName,
+    "a batch name",
+    40,
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
+    "allowed are letters, digits, `_` and `-`",
+    r"^[A-Za-z0-9_-]{1,40}$"
+);
 
 /// An AIX level: `7300-02-01-2346`, or the beginning of one: `7300-02`.
 ///

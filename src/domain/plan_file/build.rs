@@ -1,0 +1,414 @@
+//! From the plan file to the plan: what its keys mean together.
+//!
+//! Looks at all that fits, collects what is wrong, and gives a plan if nothing
+//! was missing. An error in what many clients take from one table is found once
+//! for each and kept once: it has one place and one text.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+
+use toml_span::Value;
+
+use super::error::{Collector, Lines};
+use super::file::{
+    ClientTable, FailureTable, LimitsTable, OptionKeys, PhaseList, PlanFile, RetryTable, default,
+};
+use super::source::{Seg, find, place};
+use super::words::{PhaseKey, Raw, Word};
+use crate::domain::name::{HostName, Level, NimName};
+use crate::domain::phase::{Phase, parse_phases};
+use crate::domain::plan::{Estate, Limits, Plan};
+use crate::domain::spec::{
+    BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Options, RetryPolicy,
+    SPEC_FORMAT, Target,
+};
+use crate::domain::synopsis::Synopsis;
+
+/// Where something is set. `None` is the table for all clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At {
+    /// A key of a table.
+    Key(&'static str, &'static str),
+    /// The client itself.
+    Client(usize),
+    /// A key of a client alone.
+    Own(usize, &'static str),
+    /// A key of `[target]` or of the client.
+    Target(usize, &'static str),
+    /// An option of the client or of `[defaults]`.
+    Option(Option<usize>, &'static str),
+    /// One of several values of an option.
+    Item(Option<usize>, &'static str, usize),
+    /// A setting of a table that the client can have too.
+    Setting(Option<usize>, &'static str, &'static str),
+}
+
+impl At {
+    /// The places to look in, the nearest first.
+    fn paths(self) -> Vec<Vec<Seg>> {
+        let key = |key: &str| Seg::Key(key.to_owned());
+        let client = |index| vec![key("client"), Seg::Index(index)];
+        let with = |mut path: Vec<Seg>, last: &[Seg]| {
+            path.extend_from_slice(last);
+            path
+        };
+        let both = |index: Option<usize>, own: &[Seg], shared: Vec<Seg>| {
+            let own = index.map(|index| with(client(index), own));
+            own.into_iter().chain([shared]).chain(index.map(client)).collect()
+        };
+        match self {
+            At::Key(table, name) => vec![vec![key(table), key(name)], vec![key(table)]],
+            At::Client(index) => vec![client(index)],
+            At::Own(index, name) => vec![with(client(index), &[key(name)]), client(index)],
+            At::Target(index, name) => {
+                both(Some(index), &[key(name)], vec![key("target"), key(name)])
+            }
+            At::Option(index, name) => both(index, &[key(name)], vec![key("defaults"), key(name)]),
+            At::Item(index, name, item) => {
+                let last = [key(name), Seg::Index(item)];
+                both(index, &last, with(vec![key("defaults")], &last))
+            }
+            At::Setting(index, table, name) => {
+                both(index, &[key(table), key(name)], vec![key(table), key(name)])
+            }
+        }
+    }
+}
+
+/// Reads the meaning of a plan file.
+pub(super) struct Reader<'a, 'de> {
+    lines: Lines<'a>,
+    document: &'a Value<'de>,
+    pub(super) licences_by_environment: bool,
+    errors: &'a mut Collector,
+}
+
+impl<'a, 'de> Reader<'a, 'de> {
+    pub(super) fn new(
+        text: &'a str,
+        document: &'a Value<'de>,
+        licences_by_environment: bool,
+        errors: &'a mut Collector,
+    ) -> Reader<'a, 'de> {
+        Reader { lines: Lines::of(text), document, licences_by_environment, errors }
+    }
+
+    /// The plan, if nothing that it needs is missing or wrong.
+    pub(super) fn plan(mut self, file: &PlanFile) -> Option<Plan> {
+        let name = self.word(
+            file.batch.as_ref().and_then(|batch| batch.name.as_ref()),
+            At::Key("batch", "name"),
+        );
+        let master: Option<HostName> = self.word(
+            file.master.as_ref().and_then(|master| master.name.as_ref()),
+            At::Key("master", "name"),
+        );
+        let estate = self.estate(file);
+        let limits = self.limits(file.limits.as_ref());
+        self.shared(file);
+        let clients = file.client.as_deref().unwrap_or_default();
+        self.names(clients, master.as_ref());
+        let migrations: Vec<Option<MigrationSpec>> = clients
+            .iter()
+            .enumerate()
+            .map(|(index, client)| self.migration(file, index, client, master.as_ref()))
+            .collect();
+        Some(Plan {
+            name: name?,
+            estate: estate?,
+            master: master?,
+            limits: limits?,
+            migrations: migrations.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    /// What is wrong at `at`.
+    pub(super) fn wrong(&mut self, at: At, what: impl Display, help: impl Into<String>) {
+        let name = self.name(at);
+        self.push(at, format!("{name}{what}"), help);
+    }
+
+    pub(super) fn push(&mut self, at: At, message: String, help: impl Into<String>) {
+        let offset = self.offset(at);
+        self.errors.push(offset, message, help);
+    }
+
+    /// Whether a key is written in the client's own table.
+    pub(super) fn sets(&self, index: usize, key: &str) -> bool {
+        let path = [Seg::Key("client".to_owned()), Seg::Index(index)];
+        find(self.document, &path)
+            .and_then(|client| client.as_table())
+            .is_some_and(|client| client.contains_key(key))
+    }
+
+    /// Whether a key is written in `[defaults]`.
+    pub(super) fn defaults_set(&self, key: &str) -> bool {
+        find(self.document, &[Seg::Key("defaults".to_owned()), Seg::Key(key.to_owned())]).is_some()
+    }
+
+    /// The first of the places that is written in the file.
+    fn path(&self, at: At) -> Vec<Seg> {
+        at.paths().into_iter().find(|path| find(self.document, path).is_some()).unwrap_or_default()
+    }
+
+    fn offset(&self, at: At) -> usize {
+        let path = self.path(at);
+        if path.is_empty() {
+            return 0;
+        }
+        find(self.document, &path).map_or(0, |value| value.span.start)
+    }
+
+    /// How messages call it: `spot` in [target], [[client]] `lpar01`.
+    fn name(&self, at: At) -> String {
+        let path = self.path(at);
+        let last_key = path.iter().rposition(|seg| matches!(seg, Seg::Key(_)));
+        match last_key.map(|last| (&path[last], &path[..last])) {
+            Some((Seg::Key(key), home)) if !home.is_empty() => {
+                format!("`{key}` in {}", place(self.document, home))
+            }
+            _ => place(self.document, &path),
+        }
+    }
+
+    fn word<T>(&mut self, raw: Option<&Raw<T>>, at: At) -> Option<T>
+    where
+        T: Word,
+        T::Err: Display,
+    {
+        match raw?.text.parse() {
+            Ok(word) => Some(word),
+            Err(error) => {
+                self.wrong(at, format_args!(": {error}"), T::FORM);
+                None
+            }
+        }
+    }
+
+    /// As [`Reader::word`], of a word that may be absent: `None` is an error.
+    #[expect(clippy::option_option, reason = "the outer one is the error")]
+    fn maybe<T>(&mut self, raw: Option<&Raw<T>>, at: At) -> Option<Option<T>>
+    where
+        T: Word,
+        T::Err: Display,
+    {
+        match raw {
+            None => Some(None),
+            Some(_) => self.word(raw, at).map(Some),
+        }
+    }
+
+    fn estate(&mut self, file: &PlanFile) -> Option<Estate> {
+        let estate = file.estate.as_ref()?;
+        let path = self.maybe(estate.file.as_ref(), At::Key("estate", "file"))?;
+        Some(Estate { kind: estate.kind?, file: path.map(|path| path.0) })
+    }
+
+    fn limits(&mut self, table: Option<&LimitsTable>) -> Option<Limits> {
+        let mut phases = BTreeMap::new();
+        for (key, limit) in table.into_iter().flat_map(|table| &table.phases) {
+            let phase = PhaseKey::phase(key)?;
+            if phases.insert(phase, *limit).is_some() {
+                let what =
+                    format!(": phase {} has two limits, by name and by number", phase.number());
+                self.wrong(At::Key("limits", "phases"), what, "remove one of the two");
+            }
+        }
+        let migrations = table.and_then(|table| table.migrations).unwrap_or(default::MIGRATIONS);
+        Some(Limits { migrations, phases })
+    }
+
+    /// The tables for all clients, whether a client takes from them or not.
+    fn shared(&mut self, file: &PlanFile) {
+        if let Some(options) = &file.defaults {
+            self.options(None, options);
+        }
+        if let Some(retry) = &file.retry {
+            self.retry(None, retry);
+        }
+        if let Some(failure) = &file.failure {
+            self.reboot_timeout(None, failure);
+        }
+        if let Some(target) = &file.target {
+            self.word(target.spot.as_ref(), At::Key("target", "spot"));
+            self.word(target.lpp_source.as_ref(), At::Key("target", "lpp_source"));
+            self.word(target.level.as_ref(), At::Key("target", "level"));
+        }
+    }
+
+    /// No client twice, and none that is the master. Names of clients are host
+    /// names, for which case does not matter.
+    fn names(&mut self, clients: &[ClientTable], master: Option<&HostName>) {
+        let master = master.map(|master| master.as_str().to_ascii_lowercase());
+        let mut seen: HashMap<String, usize> = HashMap::with_capacity(clients.len());
+        for (index, client) in clients.iter().enumerate() {
+            let Some(name) = client.name.as_ref().map(|name| name.text.to_ascii_lowercase()) else {
+                continue;
+            };
+            let at = At::Own(index, "name");
+            if master.as_ref() == Some(&name) {
+                let help = "a master cannot migrate itself: remove this [[client]]";
+                self.wrong(at, " is the master of the plan", help);
+            }
+            if let Some(first) = seen.get(&name) {
+                let line = self.lines.place(self.offset(At::Own(*first, "name"))).0;
+                let help = format!("it stands in line {line} already: remove one of the two");
+                self.wrong(at, " is a client that the plan has twice", help);
+            } else {
+                seen.insert(name, index);
+            }
+        }
+    }
+
+    fn migration(
+        &mut self,
+        file: &PlanFile,
+        index: usize,
+        client: &ClientTable,
+        master: Option<&HostName>,
+    ) -> Option<MigrationSpec> {
+        let name: Option<NimName> = self.word(client.name.as_ref(), At::Own(index, "name"));
+        let target = self.target(file, index, client);
+        let options = self.options(Some(index), &client.options);
+        let retry = client.retry.as_ref().map(|retry| self.retry(Some(index), retry));
+        let failure = client.failure.as_ref();
+        let timeout = failure.map(|failure| self.reboot_timeout(Some(index), failure));
+        let synopsis = self.rules(index, client, target.as_ref().map(|target| &target.level));
+        Some(MigrationSpec {
+            format: SPEC_FORMAT,
+            client: name?,
+            master: master?.clone(),
+            mode: synopsis.mode()?,
+            target: target?,
+            options: Options {
+                accept_licenses: client.options.accept_licenses == Some(true)
+                    || self.licences_by_environment,
+                ..options?
+            },
+            retry: retry??,
+            on_failure: failure?.policy.unwrap_or(FailurePolicy::Rollback),
+            failed_copy: failure?.copy.unwrap_or(CopyPolicy::Remove),
+            on_boot_failure: failure?.on_boot_failure.unwrap_or(BootFailure::Hold),
+            reboot_timeout_ms: timeout??,
+        })
+    }
+
+    fn target(&mut self, file: &PlanFile, index: usize, client: &ClientTable) -> Option<Target> {
+        let shared = file.target.as_ref();
+        let spot = client.spot.as_ref().or(shared.and_then(|target| target.spot.as_ref()));
+        let lpp = client.lpp_source.as_ref().or(shared.and_then(|t| t.lpp_source.as_ref()));
+        let level = client.level.as_ref().or(shared.and_then(|target| target.level.as_ref()));
+        let spot = self.word(spot, At::Target(index, "spot"));
+        let lpp_source = self.word(lpp, At::Target(index, "lpp_source"));
+        let level: Option<Level> = self.word(level, At::Target(index, "level"));
+        Some(Target { spot: spot?, lpp_source: lpp_source?, level: level? })
+    }
+
+    fn options(&mut self, client: Option<usize>, keys: &OptionKeys) -> Option<Options> {
+        let at = |key| At::Option(client, key);
+        let mut disks = Vec::new();
+        for (item, disk) in keys.disks.iter().flatten().enumerate() {
+            disks.push(self.word(Some(disk), At::Item(client, "disks", item)));
+        }
+        let cache_vg = self.maybe(keys.cache_vg.as_ref(), at("cache_vg"));
+        let pre_script = self.maybe(keys.pre_script.as_ref(), at("pre_script"));
+        let post_script = self.maybe(keys.post_script.as_ref(), at("post_script"));
+        let bundle = self.maybe(keys.bundle.as_ref(), at("bundle"));
+        let exclude_files = self.maybe(keys.exclude_files.as_ref(), at("exclude_files"));
+        let image_data = self.maybe(keys.image_data.as_ref(), at("image_data"));
+        let bosinst_data = self.maybe(keys.bosinst_data.as_ref(), at("bosinst_data"));
+        let mount_options = self.maybe(keys.mount_options.as_ref(), at("mount_options"));
+        let phases = self.phases(keys.phases.as_ref(), at("phases"));
+        let mksysb = self.maybe(keys.mksysb.as_ref(), at("mksysb"));
+        let output = self.maybe(keys.output.as_ref(), at("output"));
+        let new_mksysb = self.maybe(keys.new_mksysb.as_ref(), at("new_mksysb"));
+        Some(Options {
+            disks: disks.into_iter().collect::<Option<_>>()?,
+            cache_vg: cache_vg?,
+            pre_script: pre_script?,
+            post_script: post_script?,
+            scripts_repeatable: keys.scripts_repeatable.unwrap_or(false),
+            bundle: bundle?,
+            exclude_files: exclude_files?,
+            image_data: image_data?,
+            bosinst_data: bosinst_data?,
+            mount_options: mount_options?.map(|options| options.0),
+            accept_licenses: keys.accept_licenses.unwrap_or(false),
+            update: keys.update.unwrap_or(false),
+            force: keys.force.unwrap_or(false),
+            bootlist: keys.bootlist.unwrap_or(Bootlist::Set),
+            reboot: keys.reboot.unwrap_or(false),
+            phases: phases?,
+            mksysb: mksysb?,
+            output: output?.map(|path| path.0),
+            new_mksysb: new_mksysb?,
+        })
+    }
+
+    #[expect(clippy::option_option, reason = "the outer one is the error")]
+    fn phases(&mut self, list: Option<&PhaseList>, at: At) -> Option<Option<Vec<Phase>>> {
+        match list {
+            None => Some(None),
+            Some(PhaseList::Numbers(numbers)) => {
+                let mut phases: Vec<Phase> = numbers
+                    .iter()
+                    .map(|number| Phase::from_number(*number))
+                    .collect::<Option<_>>()?;
+                phases.sort_unstable();
+                Some(Some(phases))
+            }
+            Some(PhaseList::Text(text)) => match parse_phases(text) {
+                Ok(phases) => Some(Some(phases)),
+                Err(error) => {
+                    let help =
+                        "write numbers from 1 to 12, separated by commas, or ranges such as `4-8`";
+                    self.wrong(at, format_args!(": {error}"), help);
+                    None
+                }
+            },
+        }
+    }
+
+    fn retry(&mut self, client: Option<usize>, table: &RetryTable) -> Option<RetryPolicy> {
+        let at = |key| At::Setting(client, "retry", key);
+        let delay = self.maybe(table.delay.as_ref(), at("delay"));
+        let delay_max = self.maybe(table.delay_max.as_ref(), at("delay_max"));
+        let (delay, delay_max) = (delay?.map(|time| time.ms), delay_max?.map(|time| time.ms));
+        if let (Some(delay), Some(max)) = (delay, delay_max)
+            && delay > max
+        {
+            let help = "make `delay` shorter or `delay_max` longer";
+            self.wrong(at("delay"), " is longer than `delay_max`", help);
+        }
+        // One that is set moves the other's default with it.
+        let delay_ms = delay.unwrap_or(ms(default::DELAY).min(delay_max.unwrap_or(u64::MAX)));
+        Some(RetryPolicy {
+            attempts: table.attempts.unwrap_or(default::ATTEMPTS),
+            delay_ms,
+            delay_max_ms: delay_max.unwrap_or(ms(default::DELAY_MAX).max(delay_ms)),
+            jitter_percent: table.jitter_percent.unwrap_or(default::JITTER_PERCENT),
+        })
+    }
+
+    fn reboot_timeout(&mut self, client: Option<usize>, table: &FailureTable) -> Option<u64> {
+        let at = At::Setting(client, "failure", "reboot_timeout");
+        match self.maybe(table.reboot_timeout.as_ref(), at)? {
+            None => Some(ms(default::REBOOT_TIMEOUT)),
+            Some(time) if time.ms > 0 => Some(time.ms),
+            Some(_) => {
+                self.wrong(at, " gives a client no time at all", "an LPAR takes about 10m to boot");
+                None
+            }
+        }
+    }
+
+    /// What options mean together; the mode that they ask for.
+    fn rules(&mut self, index: usize, client: &ClientTable, level: Option<&Level>) -> Synopsis {
+        super::rules::check(self, index, client, level)
+    }
+}
+
+/// A time of [`default`].
+fn ms(text: &str) -> u64 {
+    text.parse::<super::words::DurationText>().expect("a default is a length of time").ms
+}
