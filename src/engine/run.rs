@@ -137,6 +137,10 @@ impl Engine<'_> {
                         core.handle(now_ms, Input::Requested(request), &mut commands);
                     }
                 }
+                Happened::JournalGone => {
+                    failed.get_or_insert(JournalError::Closed);
+                    break;
+                }
                 Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
                 Happened::Stop(OnStop::Wait) => {
                     core.handle(now_ms, Input::Stop, &mut commands);
@@ -177,7 +181,7 @@ impl Engine<'_> {
             tokio::select! {
                 biased;
                 acks = self.acks.recv() => {
-                    return Happened::Acks(acks.expect("the journal outlives the run"));
+                    return acks.map_or(Happened::JournalGone, Happened::Acks);
                 }
                 Some(done) = work.join_next(), if !work.is_empty() => {
                     return Happened::Done(Box::new(joined(done)));
@@ -217,7 +221,13 @@ impl Engine<'_> {
     ) {
         for command in commands.drain(..) {
             match command {
-                Command::Append(append) => self.journal.append(*append),
+                Command::Append(append) => {
+                    // The writer has ended: no acknowledgement comes any more,
+                    // and the closed channel ends the run.
+                    if let Err(error) = self.journal.append(*append) {
+                        failed.get_or_insert(error);
+                    }
+                }
                 Command::Start { slot, order } => {
                     let now_ms = self.clock.now_ms();
                     self.observer.started(now_ms, core.view(slot), &order.ticket);
@@ -225,7 +235,11 @@ impl Engine<'_> {
                     let attempt = self.performer.perform(*order);
                     work.spawn(async move { (slot, ticket, attempt.await) });
                 }
-                Command::AnswerRequest { id, text } => self.journal.answer_request(id, text),
+                Command::AnswerRequest { id, text } => {
+                    if let Err(error) = self.journal.answer_request(id, text) {
+                        failed.get_or_insert(error);
+                    }
+                }
                 Command::Show { slot, from } => {
                     self.observer.moved(self.clock.now_ms(), core.view(slot), &from);
                 }
@@ -258,6 +272,7 @@ enum Happened {
     Done(Box<Done>),
     Requests(Vec<OperatorRequest>),
     Due,
+    JournalGone,
     Stop(OnStop),
 }
 

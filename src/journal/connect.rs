@@ -1,0 +1,172 @@
+//! Connections: how a file is opened, by whom, with which settings.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::base::limits;
+
+use super::error::JournalError;
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Once it is on the disk. The only one for a journal that matters.
+    #[default]
+    Full,
+    /// Once the system has it: loses what was acknowledged when the power
+    /// fails. For tests that show that they would notice.
+    Lax,
+}
+
+/// Pages in the WAL after which it is carried over into the file: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4096;
+
+/// KiB of pages that the writer keeps: a full group's pages fit.
+const CACHE_KIB: u32 = 16 * 1024;
+
+/// Opens the file for the engine, and makes it if `create`. Leaves the file as
+/// it is: [`settle`] follows once it was found sound.
+pub(super) fn engine(
+    path: &Path,
+    vfs: Option<&str>,
+    create: bool,
+    durability: Durability,
+) -> Result<Connection, JournalError> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Lax => "NORMAL",
+    };
+    let opened = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
+    };
+    opened
+        .and_then(|connection| {
+            connection.busy_timeout(limits::SQLITE_BUSY)?;
+            // What is found damaged is not carried over from the WAL either.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.execute_batch(&format!(
+                "PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous};
+                 PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+                 PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY;"
+            ))?;
+            Ok(connection)
+        })
+        .map_err(|error| JournalError::sqlite(path, "cannot open the journal", &error))
+}
+
+/// Puts the file of an engine into WAL mode, and asserts by reading back what
+/// durability rests on.
+pub(super) fn settle(
+    connection: &Connection,
+    path: &Path,
+    durability: Durability,
+) -> Result<(), JournalError> {
+    let failed = |error: rusqlite::Error| {
+        JournalError::sqlite(path, "cannot set the journal to WAL", &error)
+    };
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
+    expect("journal_mode", "wal", mode)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let synchronous = number("PRAGMA synchronous").map_err(failed)?;
+    let wanted = match durability {
+        Durability::Full => "2",
+        Durability::Lax => "1",
+    };
+    expect("synchronous", wanted, synchronous.to_string())?;
+    expect("foreign_keys", "1", number("PRAGMA foreign_keys").map_err(failed)?.to_string())?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
+    Ok(())
+}
+
+fn expect(setting: &'static str, wanted: &str, found: String) -> Result<(), JournalError> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(JournalError::Setting { setting, wanted: wanted.to_owned(), found })
+}
+
+/// Opens the file for one who only inserts a request.
+pub(super) fn poster(path: &Path) -> Result<Connection, JournalError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+        .and_then(|connection| {
+            connection.busy_timeout(limits::SQLITE_BUSY)?;
+            connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")?;
+            Ok(connection)
+        })
+        .map_err(|error| JournalError::sqlite(path, "cannot open the journal", &error))
+}
+
+/// Opens the file for one who only reads, and never holds up the writer.
+///
+/// A reader of a file in WAL mode needs `-shm` and `-wal` beside it, and makes
+/// them if it may. In a directory where it may not, and where there is no WAL,
+/// nobody is writing: the file is then read as one that does not change.
+pub(super) fn reader(path: &Path) -> Result<Connection, JournalError> {
+    let failed =
+        |error: rusqlite::Error| JournalError::sqlite(path, "cannot read the journal", &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let first = Connection::open_with_flags(path, flags).and_then(try_read);
+    match first {
+        Ok(connection) => Ok(connection),
+        Err(error) if is_denied(&error) && !wal(path).exists() => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(immutable(path), flags).and_then(try_read).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn try_read(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(limits::SQLITE_BUSY)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    Ok(connection)
+}
+
+fn is_denied(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
+}
+
+/// The WAL beside the file at `path`.
+pub(super) fn wal(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+fn immutable(path: &Path) -> String {
+    let escaped =
+        path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{escaped}?immutable=1")
+}
+
+/// Lets SQLite look over the structure of the whole file.
+pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let found: Vec<String> = connection
+        .prepare("PRAGMA quick_check(5)")
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .map_err(|error| JournalError::sqlite(path, "cannot check the journal", &error))?;
+    match found.first().map(String::as_str) {
+        Some("ok") => Ok(()),
+        Some(_) => Err(JournalError::damaged(path, found.join("; "))),
+        None => Err(JournalError::damaged(path, "SQLite's check said nothing")),
+    }
+}
+
+/// A number of ours as SQLite has it.
+///
+/// # Panics
+/// On numbers of 2^63 and above, which no count or time reaches.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).expect("counts and times are far below 2^63")
+}

@@ -1,0 +1,56 @@
+//! Layer 3: what was decided, kept. SQLite by rusqlite, and the lock of a state
+//! directory by fs2; neither is used anywhere else.
+//!
+//! The contract (design, section 4): an event, its effects and the state that
+//! follows are one transaction, and nothing is acted on before that transaction
+//! is committed and synced. One writer thread owns the connection and commits
+//! the appends that wait in one transaction. Whoever opens a journal as an
+//! engine replays all of it first, so that a damaged or edited journal is found
+//! before anything is done on its word.
+//!
+//! The journal knows no clock: times come in. It starts no effect, and it knows
+//! nothing of hosts.
+//!
+//! # Tables
+//!
+//! `event` is an append-only log in the order of commits; the entries of one
+//! migration are linked backwards (`prev`) from `head`, which holds the state
+//! that the last one led to. Appending therefore touches the end of two trees
+//! and one narrow row, however many migrations there are. Each entry carries a
+//! checksum over itself and the checksum of the entry before it, back to the
+//! row of the migration: what was changed afterwards, or came back from the
+//! disk as something else, shows.
+
+mod attempt;
+mod backup;
+mod connect;
+mod digest;
+mod error;
+mod export;
+mod ids;
+mod loaded;
+mod lock;
+mod open;
+mod paths;
+mod reader;
+mod replay;
+mod request;
+mod schema;
+mod verify;
+mod writer;
+
+pub use attempt::RecordedAttempt;
+pub use backup::backup;
+pub use connect::Durability;
+pub use error::{Difference, JournalError};
+pub use export::export;
+pub use ids::{BatchId, RequestId};
+pub use loaded::Loaded;
+pub use lock::Holder;
+pub use open::{Journal, OpenOptions};
+pub use paths::JournalDir;
+pub use reader::{BatchRow, Entry, MigrationRow, Reader};
+pub use request::{NewRequest, Request, RequestKind, Requests};
+pub use schema::schema_sql;
+pub use verify::{Verified, verify};
+pub use writer::{Ack, Append, NewBatch, NewMigration};

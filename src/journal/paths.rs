@@ -1,0 +1,50 @@
+//! What lies where in a state directory.
+
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+
+/// A state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalDir {
+    dir: PathBuf,
+}
+
+impl JournalDir {
+    /// The state directory `dir`, which need not exist.
+    pub fn new(dir: impl Into<PathBuf>) -> JournalDir {
+        JournalDir { dir: dir.into() }
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `journal.db`. SQLite keeps `journal.db-wal` and `journal.db-shm` beside it.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal.db")
+    }
+
+    /// `engine.lock`. Never deleted.
+    pub fn lock(&self) -> PathBuf {
+        self.dir.join("engine.lock")
+    }
+
+    /// `evidence/`: files named by their digest.
+    pub fn evidence(&self) -> PathBuf {
+        self.dir.join("evidence")
+    }
+
+    /// Whether there is a journal, as far as the file system tells.
+    pub fn has_journal(&self) -> bool {
+        self.journal().exists()
+    }
+
+    /// Makes the directory and its parents.
+    pub(super) fn create(&self) -> Result<(), JournalError> {
+        std::fs::create_dir_all(&self.dir).map_err(|error| {
+            JournalError::file(&self.dir, "cannot make the state directory", &error)
+        })
+    }
+}

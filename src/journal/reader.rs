@@ -1,0 +1,362 @@
+//! Reading beside the writer, without ever holding it up.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::Serialize;
+
+use crate::base::Millis;
+use crate::domain::{MigrationId, MigrationSpec, Phase};
+use crate::machine::{Blueprint, Effect, Event, State};
+
+use super::attempt::{RecordedAttempt, read_attempt};
+use super::connect::{self, int};
+use super::error::JournalError;
+use super::ids::{BatchId, RequestId};
+use super::paths::JournalDir;
+use super::replay::{self, uint};
+use super::request::{Request, RequestKind, request_sum};
+use super::schema;
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BatchRow {
+    /// Its id.
+    pub id: BatchId,
+    /// Its name.
+    pub name: String,
+    /// The digest of its plan.
+    pub digest: String,
+    /// When it was journaled.
+    pub created_ms: Millis,
+    /// By whom.
+    pub operator: String,
+    /// Which hosts it talks to, and how.
+    pub estate: serde_json::Value,
+    /// How many migrations it has.
+    pub migrations: u64,
+}
+
+/// A migration, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MigrationRow {
+    /// Its id.
+    pub id: MigrationId,
+    /// Its batch.
+    pub batch: BatchId,
+    /// The client.
+    pub client: String,
+    /// Its place in the plan.
+    pub number: u32,
+    /// How many entries it has.
+    pub seq: u64,
+    /// Its state.
+    pub state: State,
+    /// When its batch was journaled.
+    pub created_ms: Millis,
+    /// When its last entry was made.
+    pub updated_ms: Millis,
+    /// Phases that are not run, each with its reason.
+    pub skipped_phases: Vec<(Phase, String)>,
+}
+
+/// An entry of a migration's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// The epoch of the engine that wrote it.
+    pub epoch: u64,
+    /// What happened.
+    pub event: Event,
+    /// The state that followed.
+    pub state: State,
+    /// What that state wants in flight.
+    pub effects: Vec<Effect>,
+    /// The attempt that the event answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<RecordedAttempt>,
+}
+
+/// A read-only view of a journal.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the journal of the state directory `dir`.
+    pub fn open(dir: &Path) -> Result<Reader, JournalError> {
+        let paths = JournalDir::new(dir);
+        if !paths.has_journal() {
+            return Err(JournalError::NotFound { dir: dir.to_owned() });
+        }
+        Reader::open_file(&paths.journal()).map_err(|error| match error {
+            JournalError::NotFound { .. } => JournalError::NotFound { dir: dir.to_owned() },
+            error => error,
+        })
+    }
+
+    /// Opens a journal by the path of its file: a backup.
+    pub fn open_file(path: &Path) -> Result<Reader, JournalError> {
+        let connection = connect::reader(path)?;
+        match schema::version(&connection, path)? {
+            // An engine is about to make the tables.
+            0 => Err(JournalError::NotFound { dir: path.to_owned() }),
+            schema::VERSION => Ok(Reader { connection, path: path.to_owned() }),
+            version => Err(JournalError::damaged(
+                path,
+                format!(
+                    "its version {version} is older than this nimshift; an engine brings it up to date"
+                ),
+            )),
+        }
+    }
+
+    pub(super) fn parts(&self) -> (&Connection, &Path) {
+        (&self.connection, &self.path)
+    }
+
+    /// Changes whenever another process or connection has committed.
+    pub fn data_version(&self) -> Result<i64, JournalError> {
+        self.connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// Runs `read` on one unchanging image of the journal.
+    pub fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let begun = self.connection.unchecked_transaction().map_err(|error| self.failed(&error))?;
+        let result = read(self);
+        drop(begun);
+        result
+    }
+
+    /// All batches, the oldest first.
+    pub fn batches(&self) -> Result<Vec<BatchRow>, JournalError> {
+        self.rows(
+            "SELECT id, name, digest, created_ms, operator, estate, migrations FROM batch ORDER BY id",
+            [],
+            |row| {
+                Ok(BatchRow {
+                    id: BatchId(uint(row, 0)?),
+                    name: row.get(1)?,
+                    digest: row.get(2)?,
+                    created_ms: uint(row, 3)?,
+                    operator: row.get(4)?,
+                    estate: json(row, 5)?,
+                    migrations: uint(row, 6)?,
+                })
+            },
+        )
+    }
+
+    /// The plan file of a batch, as it was read.
+    pub fn plan_text(&self, batch: BatchId) -> Result<Option<String>, JournalError> {
+        self.one("SELECT plan FROM batch WHERE id = ?1", batch.0, |row| row.get(0))
+    }
+
+    /// The migrations of `batch`, or all, in the order of their plans.
+    pub fn migrations(&self, batch: Option<BatchId>) -> Result<Vec<MigrationRow>, JournalError> {
+        self.rows(
+            "SELECT m.id, m.batch, m.client, m.number, h.seq, h.state, b.created_ms, h.updated_ms, m.skipped
+             FROM migration m JOIN head h ON h.migration = m.id JOIN batch b ON b.id = m.batch
+             WHERE ?1 IS NULL OR m.batch = ?1 ORDER BY m.batch, m.number, m.id",
+            [batch.map(|batch| int(batch.0))],
+            |row| {
+                Ok(MigrationRow {
+                    id: MigrationId(uint(row, 0)?),
+                    batch: BatchId(uint(row, 1)?),
+                    client: row.get(2)?,
+                    number: row.get(3)?,
+                    seq: uint(row, 4)?,
+                    state: json(row, 5)?,
+                    created_ms: uint(row, 6)?,
+                    updated_ms: uint(row, 7)?,
+                    skipped_phases: json(row, 8)?,
+                })
+            },
+        )
+    }
+
+    /// What a migration was asked to do.
+    pub fn spec(&self, migration: MigrationId) -> Result<MigrationSpec, JournalError> {
+        self.one("SELECT spec FROM migration WHERE id = ?1", migration.0, |row| json(row, 0))?
+            .ok_or(JournalError::NoMigration(migration))
+    }
+
+    /// Its steps.
+    pub fn blueprint(&self, migration: MigrationId) -> Result<Blueprint, JournalError> {
+        self.one(
+            "SELECT b.body FROM migration m JOIN blueprint b ON b.digest = m.blueprint WHERE m.id = ?1",
+            migration.0,
+            |row| json(row, 0),
+        )?
+        .ok_or(JournalError::NoMigration(migration))
+    }
+
+    /// All entries of a migration, the oldest first, each with the state that
+    /// replay gives after it.
+    pub fn history(&self, migration: MigrationId) -> Result<Vec<Entry>, JournalError> {
+        self.snapshot(|reader| reader.entries(migration))
+    }
+
+    pub(super) fn entries(&self, migration: MigrationId) -> Result<Vec<Entry>, JournalError> {
+        let mut machine = replay::machine(self.blueprint(migration)?)
+            .map_err(|why| JournalError::damaged(&self.path, why))?;
+        let head: Option<u64> =
+            self.one("SELECT entry FROM head WHERE migration = ?1", migration.0, |row| {
+                uint(row, 0)
+            })?;
+        let mut next = head.ok_or(JournalError::NoMigration(migration))?;
+        let mut links = Vec::new();
+        while next != 0 {
+            let link = self.link(next)?;
+            // Entries are only ever added: a link that leads ahead is damage,
+            // and would never end.
+            if link.prev >= next || link.migration != migration.0 {
+                let what = format!("entry {next} of {migration} is linked wrongly");
+                return Err(JournalError::damaged(&self.path, what));
+            }
+            next = link.prev;
+            links.push(link);
+        }
+        links.into_iter().rev().map(|link| self.entry(link, &mut machine)).collect()
+    }
+
+    fn link(&self, entry: u64) -> Result<Link, JournalError> {
+        let found = self.one(
+            "SELECT migration, seq, prev, epoch, event, effects, attempt FROM event WHERE entry = ?1",
+            entry,
+            |row| {
+                Ok(Link {
+                    entry,
+                    migration: uint(row, 0)?,
+                    seq: uint(row, 1)?,
+                    prev: uint(row, 2)?,
+                    epoch: uint(row, 3)?,
+                    event: json(row, 4)?,
+                    effects: json(row, 5)?,
+                    attempt: row.get(6)?,
+                })
+            },
+        )?;
+        found.ok_or_else(|| JournalError::damaged(&self.path, format!("entry {entry} is missing")))
+    }
+
+    fn entry(
+        &self,
+        link: Link,
+        machine: &mut crate::machine::Machine,
+    ) -> Result<Entry, JournalError> {
+        let Link { entry, seq, epoch, event, effects, attempt, .. } = link;
+        machine.apply(&event).map_err(|rejected| {
+            JournalError::damaged(&self.path, format!("entry {entry}: {rejected}"))
+        })?;
+        let attempt = attempt
+            .map(|sum| read_attempt(&self.connection, &self.path, entry, &sum))
+            .transpose()?;
+        Ok(Entry { seq, epoch, event, state: machine.state().clone(), effects, attempt })
+    }
+
+    /// Requests that no engine has answered, the oldest first.
+    pub fn pending_requests(&self) -> Result<Vec<Request>, JournalError> {
+        self.requests_where("WHERE answer IS NULL ORDER BY id", [])
+    }
+
+    /// All requests, the oldest first.
+    pub fn requests(&self) -> Result<Vec<Request>, JournalError> {
+        self.requests_where("ORDER BY id", [])
+    }
+
+    /// One request.
+    pub fn request(&self, id: RequestId) -> Result<Request, JournalError> {
+        let mut found = self.requests_where("WHERE id = ?1", [int(id.0)])?;
+        found.pop().ok_or(JournalError::NoRequest(id.0))
+    }
+
+    fn requests_where(
+        &self,
+        rest: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<Request>, JournalError> {
+        let sql =
+            format!("SELECT id, kind, client, operator, at_ms, answer, v, sum FROM request {rest}");
+        let rows = self.rows(&sql, params, |row| {
+            let (kind, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            let (operator, at_ms): (String, u64) = (row.get(3)?, uint(row, 4)?);
+            let sum = request_sum(uint(row, 6)?, &kind, client.as_deref(), &operator, at_ms);
+            let sound = row.get_ref(7)?.as_blob()? == sum;
+            let kind = RequestKind::from_name(&kind).filter(|_| sound);
+            let (id, answer) = (RequestId(uint(row, 0)?), row.get(5)?);
+            Ok(kind.map(|kind| Request { id, kind, client, operator, at_ms, answer }).ok_or(id))
+        })?;
+        rows.into_iter()
+            .map(|row| {
+                row.map_err(|id| {
+                    JournalError::damaged(
+                        &self.path,
+                        format!("request {id} is not what was posted"),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> JournalError {
+        JournalError::sqlite(&self.path, "cannot read the journal", error)
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, JournalError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_map(params, read)?.collect())
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        id: u64,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, JournalError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([int(id)], read).optional())
+            .map_err(|error| self.failed(&error))
+    }
+}
+
+/// A row of the log, on the way back from the head.
+struct Link {
+    entry: u64,
+    migration: u64,
+    seq: u64,
+    prev: u64,
+    epoch: u64,
+    event: Event,
+    effects: Vec<Effect>,
+    attempt: Option<Vec<u8>>,
+}
+
+/// A column that holds JSON.
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}

@@ -1,0 +1,517 @@
+//! Replay: the same states from the events alone.
+//!
+//! One scan over the log, with all machines at once. What does not fit is
+//! collected, one difference a migration: what follows a difference follows
+//! from it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+
+use crate::base::Millis;
+use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
+use crate::machine::{Blueprint, Effect, Event, EventKind, Machine, State};
+
+use super::digest::{EntrySum, Sum, sha256};
+use super::error::{Difference, JournalError};
+use super::ids::BatchId;
+use super::loaded::Loaded;
+use super::schema::RECORD_VERSION;
+use super::writer::{Head, MigrationSum, batch_sum};
+
+const CHANGED: &str = "the row is not what was written: another program changed it, or the disk \
+                       gave back something else; restore a backup";
+const DECIDED: &str = "the rows are as they were written, but this nimshift decides otherwise than \
+                       the one that wrote them: finish with that version, and report it";
+
+/// Everything that a journal holds, replayed.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) heads: HashMap<u64, Head>,
+    pub(super) last_entry: u64,
+    pub(super) batches: u64,
+    pub(super) entries: u64,
+    pub(super) attempts: u64,
+    pub(super) differences: Vec<Difference>,
+}
+
+/// A migration under replay.
+struct Slot {
+    loaded: Loaded,
+    head: Head,
+    broken: bool,
+}
+
+/// Replays all migrations.
+pub(super) fn replay(connection: &Connection, path: &Path) -> Result<Replayed, JournalError> {
+    let mut replay = Replay { path, slots: BTreeMap::new(), out: Replayed::default() };
+    replay.batches(connection).and_then(|created| {
+        replay.migrations(connection, &created)?;
+        replay.events(connection)?;
+        replay.heads(connection)
+    })?;
+    let Replay { slots, mut out, .. } = replay;
+    out.heads.reserve(slots.len());
+    out.loaded.reserve(slots.len());
+    for (id, slot) in slots {
+        out.heads.insert(id, slot.head);
+        out.loaded.push(slot.loaded);
+    }
+    Ok(out)
+}
+
+/// Replays one migration's events over its machine, in order: for a history.
+pub(super) fn machine(blueprint: Blueprint) -> Result<Machine, String> {
+    blueprint.check().map_err(|error| error.to_string())?;
+    Ok(Machine::new(Arc::new(blueprint)))
+}
+
+struct Replay<'p> {
+    path: &'p Path,
+    slots: BTreeMap<u64, Slot>,
+    out: Replayed,
+}
+
+/// A column that holds a count, a time or an id.
+pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+/// A text column, without a copy. SQLite does not promise that it is UTF-8.
+fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    Ok(row.get_ref(column)?.as_str()?)
+}
+
+fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
+    Ok(row.get_ref(column)?.as_blob()?)
+}
+
+impl Replay<'_> {
+    fn each(
+        &mut self,
+        connection: &Connection,
+        doing: &'static str,
+        sql: &str,
+        mut row: impl FnMut(&mut Self, &Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), JournalError> {
+        let path = self.path;
+        let failed = |error: rusqlite::Error| JournalError::sqlite(path, doing, &error);
+        let mut statement = connection.prepare(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(found) = rows.next().map_err(failed)? {
+            row(self, found).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn differs(
+        &mut self,
+        migration: Option<(u64, &str)>,
+        seq: Option<u64>,
+        what: &'static str,
+        (recorded, replayed): (&str, &str),
+        cause: &str,
+    ) {
+        self.out.differences.push(Difference {
+            migration: migration.map(|(id, _)| MigrationId(id)),
+            client: migration
+                .map(|(_, client)| client.to_owned())
+                .filter(|client| !client.is_empty()),
+            seq,
+            what,
+            recorded: Difference::shown(recorded),
+            replayed: Difference::shown(replayed),
+            cause: cause.to_owned(),
+        });
+    }
+
+    /// Gives for each batch its time, and how many migrations it has.
+    fn batches(
+        &mut self,
+        connection: &Connection,
+    ) -> Result<BTreeMap<u64, (Millis, u64)>, JournalError> {
+        let mut created = BTreeMap::new();
+        self.each(
+            connection,
+            "cannot read the batches",
+            "SELECT id, v, name, digest, plan, estate, operator, created_ms, migrations, sum
+             FROM batch ORDER BY id",
+            |replay, row| {
+                let (id, created_ms, migrations) = (uint(row, 0)?, uint(row, 7)?, uint(row, 8)?);
+                let sum = batch_sum(
+                    id,
+                    uint(row, 1)?,
+                    text(row, 2)?,
+                    text(row, 3)?,
+                    text(row, 4)?,
+                    text(row, 5)?,
+                    text(row, 6)?,
+                    created_ms,
+                    migrations,
+                );
+                if blob(row, 9)? != sum {
+                    let shown = format!("batch {id}");
+                    replay.differs(None, None, "batch", (&shown, "another checksum"), CHANGED);
+                }
+                created.insert(id, (created_ms, migrations));
+                replay.out.batches += 1;
+                Ok(())
+            },
+        )?;
+        Ok(created)
+    }
+
+    fn blueprints(
+        &mut self,
+        connection: &Connection,
+    ) -> Result<HashMap<Vec<u8>, Arc<Blueprint>>, JournalError> {
+        let mut blueprints = HashMap::new();
+        self.each(
+            connection,
+            "cannot read the blueprints",
+            "SELECT digest, v, body FROM blueprint",
+            |replay, row| {
+                let (digest, body) = (blob(row, 0)?, text(row, 2)?);
+                let known = uint(row, 1)? == RECORD_VERSION;
+                if !known || sha256(body.as_bytes())[..] != *digest {
+                    replay.differs(None, None, "blueprint", (body, "another digest"), CHANGED);
+                    return Ok(());
+                }
+                match serde_json::from_str::<Blueprint>(body) {
+                    Ok(blueprint) if blueprint.check().is_ok() => {
+                        blueprints.insert(digest.to_vec(), Arc::new(blueprint));
+                    }
+                    Ok(_) => {
+                        let pair = (body, "steps that make a migration");
+                        replay.differs(None, None, "blueprint", pair, DECIDED);
+                    }
+                    Err(error) => {
+                        let pair = (body, &*error.to_string());
+                        replay.differs(None, None, "blueprint", pair, DECIDED);
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        Ok(blueprints)
+    }
+
+    fn migrations(
+        &mut self,
+        connection: &Connection,
+        batches: &BTreeMap<u64, (Millis, u64)>,
+    ) -> Result<(), JournalError> {
+        let blueprints = self.blueprints(connection)?;
+        let mut count: BTreeMap<u64, u64> = BTreeMap::new();
+        self.each(
+            connection,
+            "cannot read the migrations",
+            "SELECT id, batch, number, client, v, format, spec, blueprint, skipped, sum
+             FROM migration ORDER BY id",
+            |replay, row| {
+                *count.entry(uint(row, 1)?).or_default() += 1;
+                replay.migration(row, batches, &blueprints)
+            },
+        )?;
+        for (id, (_, wanted)) in batches {
+            let found = count.remove(id).unwrap_or(0);
+            if found != *wanted {
+                let pair = (format!("{found} migrations"), format!("{wanted} of batch {id}"));
+                self.differs(None, None, "batch", (&pair.0, &pair.1), CHANGED);
+            }
+        }
+        for id in count.into_keys() {
+            let shown = format!("migrations of batch {id}");
+            self.differs(None, None, "batch", (&shown, "no such batch"), CHANGED);
+        }
+        Ok(())
+    }
+
+    fn migration(
+        &mut self,
+        row: &Row<'_>,
+        batches: &BTreeMap<u64, (Millis, u64)>,
+        blueprints: &HashMap<Vec<u8>, Arc<Blueprint>>,
+    ) -> rusqlite::Result<()> {
+        let (id, batch, number) = (uint(row, 0)?, uint(row, 1)?, uint(row, 2)?);
+        let (client, spec, skipped) = (text(row, 3)?, text(row, 6)?, text(row, 8)?);
+        let (version, format, digest) = (uint(row, 4)?, uint(row, 5)?, blob(row, 7)?);
+        let sum = MigrationSum {
+            id,
+            batch,
+            number,
+            client: client.as_bytes(),
+            version,
+            format,
+            spec: spec.as_bytes(),
+            blueprint: digest,
+            skipped: skipped.as_bytes(),
+        }
+        .sum();
+        let name = Some((id, client));
+        if blob(row, 9)? != sum {
+            self.differs(name, None, "spec", (spec, "another checksum"), CHANGED);
+            return Ok(());
+        }
+        if version > RECORD_VERSION {
+            let pair = (&*format!("version {version}"), "a version that is known here");
+            self.differs(name, None, "spec", pair, DECIDED);
+            return Ok(());
+        }
+        let Some(blueprint) = blueprints.get(digest) else {
+            self.differs(name, None, "blueprint", ("none, or a damaged one", "its own"), CHANGED);
+            return Ok(());
+        };
+        let read = serde_json::from_str::<MigrationSpec>(spec).and_then(|parsed| {
+            Ok((parsed, serde_json::from_str::<Vec<(Phase, String)>>(skipped)?))
+        });
+        let (spec, skipped_phases) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.differs(name, None, "spec", (spec, &error.to_string()), DECIDED);
+                return Ok(());
+            }
+        };
+        let created_ms = batches.get(&batch).map_or(0, |(created_ms, _)| *created_ms);
+        let loaded = Loaded {
+            id: MigrationId(id),
+            batch: BatchId(batch),
+            client: client.to_owned(),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            seq: 0,
+            machine: Machine::new(Arc::clone(blueprint)),
+            spec: Arc::new(spec),
+            facts: Facts::default(),
+            skipped_phases,
+            created_ms,
+            updated_ms: created_ms,
+        };
+        let head = Head { seq: 0, entry: 0, chain: sum };
+        self.slots.insert(id, Slot { loaded, head, broken: false });
+        Ok(())
+    }
+
+    fn events(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let mut json = Vec::new();
+        self.each(
+            connection,
+            "cannot read the events",
+            "SELECT entry, migration, seq, prev, v, epoch, event, effects, attempt, chain
+             FROM event ORDER BY entry",
+            |replay, row| replay.event(row, &mut json),
+        )
+    }
+
+    fn event(&mut self, row: &Row<'_>, json: &mut Vec<u8>) -> rusqlite::Result<()> {
+        let found = Found::read(row)?;
+        self.out.entries += 1;
+        self.out.attempts += u64::from(found.attempt.is_some());
+        self.out.last_entry = found.entry;
+        let Some(slot) = self.slots.get_mut(&found.migration) else {
+            // A migration whose row is damaged has had its say already.
+            let id = found.migration;
+            if !self.out.differences.iter().any(|known| known.migration == Some(MigrationId(id))) {
+                let pair = (found.event, "no such migration");
+                self.differs(Some((id, "")), Some(found.seq), "event", pair, CHANGED);
+                // One is enough.
+            }
+            return Ok(());
+        };
+        if slot.broken {
+            return Ok(());
+        }
+        let checked = slot.take(&found, json);
+        if let Err(Mismatch { what, recorded, replayed, cause }) = checked {
+            slot.broken = true;
+            let client = slot.loaded.client.clone();
+            let name = Some((found.migration, &*client));
+            self.differs(name, Some(found.seq), what, (&recorded, &replayed), cause);
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let mut seen = 0;
+        let mut json = Vec::new();
+        self.each(
+            connection,
+            "cannot read the states",
+            "SELECT migration, seq, entry, updated_ms, state, chain FROM head ORDER BY migration",
+            |replay, row| {
+                seen += 1;
+                let id = uint(row, 0)?;
+                let Some(slot) = replay.slots.get_mut(&id) else { return Ok(()) };
+                if slot.broken {
+                    return Ok(());
+                }
+                let (seq, entry, updated_ms) = (uint(row, 1)?, uint(row, 2)?, uint(row, 3)?);
+                let end =
+                    End { seq, entry, updated_ms, state: text(row, 4)?, chain: blob(row, 5)? };
+                if let Err(Mismatch { what, recorded, replayed, cause }) = slot.end(&end, &mut json)
+                {
+                    let client = slot.loaded.client.clone();
+                    let at = Some(end.seq);
+                    replay.differs(Some((id, &client)), at, what, (&recorded, &replayed), cause);
+                }
+                Ok(())
+            },
+        )?;
+        if self.out.differences.is_empty() && seen != self.slots.len() {
+            let pair = (format!("{seen} states"), format!("{} migrations", self.slots.len()));
+            self.differs(None, None, "state", (&pair.0, &pair.1), CHANGED);
+        }
+        Ok(())
+    }
+}
+
+/// A row of the log.
+struct Found<'r> {
+    entry: u64,
+    migration: u64,
+    seq: u64,
+    prev: u64,
+    version: u64,
+    epoch: u64,
+    event: &'r str,
+    effects: &'r str,
+    attempt: Option<&'r [u8]>,
+    chain: &'r [u8],
+}
+
+impl<'r> Found<'r> {
+    fn read(row: &'r Row<'_>) -> rusqlite::Result<Found<'r>> {
+        Ok(Found {
+            entry: uint(row, 0)?,
+            migration: uint(row, 1)?,
+            seq: uint(row, 2)?,
+            prev: uint(row, 3)?,
+            version: uint(row, 4)?,
+            epoch: uint(row, 5)?,
+            event: text(row, 6)?,
+            effects: text(row, 7)?,
+            attempt: row.get_ref(8)?.as_blob_or_null()?,
+            chain: blob(row, 9)?,
+        })
+    }
+
+    fn sum(&self, before: &Sum) -> Sum {
+        EntrySum {
+            before,
+            migration: self.migration,
+            seq: self.seq,
+            entry: self.entry,
+            version: self.version,
+            epoch: self.epoch,
+            event: self.event.as_bytes(),
+            effects: self.effects.as_bytes(),
+            attempt: self.attempt,
+        }
+        .sum()
+    }
+}
+
+/// A row of `head`.
+struct End<'r> {
+    seq: u64,
+    entry: u64,
+    updated_ms: u64,
+    state: &'r str,
+    chain: &'r [u8],
+}
+
+struct Mismatch {
+    what: &'static str,
+    recorded: String,
+    replayed: String,
+    cause: &'static str,
+}
+
+fn mismatch(
+    what: &'static str,
+    recorded: impl ToString,
+    replayed: impl ToString,
+    cause: &'static str,
+) -> Result<(), Mismatch> {
+    Err(Mismatch { what, recorded: recorded.to_string(), replayed: replayed.to_string(), cause })
+}
+
+impl Slot {
+    /// Goes on by one entry, or says what does not fit.
+    fn take(&mut self, found: &Found<'_>, json: &mut Vec<u8>) -> Result<(), Mismatch> {
+        let Slot { loaded, head, .. } = self;
+        if found.seq != head.seq + 1 {
+            return mismatch("number of the entry", found.seq, head.seq + 1, CHANGED);
+        }
+        let chain = found.sum(&head.chain);
+        let sound = *found.chain == chain && found.prev == head.entry;
+        if found.version > RECORD_VERSION && sound {
+            let newest = format!("versions up to {RECORD_VERSION}");
+            return mismatch("version", found.version, newest, DECIDED);
+        }
+        let cause = if sound { DECIDED } else { CHANGED };
+        let event: Event = match serde_json::from_str(found.event) {
+            Ok(event) => event,
+            Err(error) => return mismatch("event", found.event, error, cause),
+        };
+        let transition = match loaded.machine.apply(&event) {
+            Ok(transition) => transition,
+            Err(rejected) => return mismatch("event", found.event, rejected, cause),
+        };
+        if !same(&transition.effects, found.effects, json) {
+            let replayed = String::from_utf8_lossy(json).into_owned();
+            return mismatch("effects", found.effects, replayed, cause);
+        }
+        if !sound {
+            return mismatch("event", found.event, "another checksum", CHANGED);
+        }
+        loaded.updated_ms = event.at_ms;
+        if let EventKind::Succeeded { facts: Some(facts), .. } = event.kind {
+            loaded.facts.absorb(*facts);
+        }
+        loaded.seq = found.seq;
+        *head = Head { seq: found.seq, entry: found.entry, chain };
+        Ok(())
+    }
+
+    /// Compares where replay has led with where the journal says it did.
+    fn end(&self, end: &End<'_>, json: &mut Vec<u8>) -> Result<(), Mismatch> {
+        let Slot { loaded, head, .. } = self;
+        if end.seq != head.seq {
+            return mismatch("number of entries", end.seq, head.seq, CHANGED);
+        }
+        let state = loaded.machine.state();
+        let sound = *end.chain == head.chain && end.entry == head.entry;
+        if !same_state(state, end.state, json) {
+            let replayed = String::from_utf8_lossy(json).into_owned();
+            // The state has no checksum of its own: replay is its check.
+            return mismatch("state", end.state, replayed, CHANGED);
+        }
+        if !sound || end.updated_ms != loaded.updated_ms {
+            return mismatch("end of the entries", "another checksum", state, CHANGED);
+        }
+        Ok(())
+    }
+}
+
+/// Whether `stored` says `effects`. Texts are compared first: an older program
+/// may have written the same otherwise.
+fn same(effects: &[Effect], stored: &str, json: &mut Vec<u8>) -> bool {
+    write(json, effects);
+    stored.as_bytes() == &json[..]
+        || serde_json::from_str::<Vec<Effect>>(stored).is_ok_and(|stored| stored == effects)
+}
+
+fn same_state(state: &State, stored: &str, json: &mut Vec<u8>) -> bool {
+    write(json, state);
+    stored.as_bytes() == &json[..]
+        || serde_json::from_str::<State>(stored).is_ok_and(|stored| stored == *state)
+}
+
+fn write<T: serde::Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
+    json.clear();
+    serde_json::to_writer(json, value).expect("effects and states are plain data");
+}

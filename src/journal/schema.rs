@@ -1,0 +1,240 @@
+//! The tables, by version.
+//!
+//! `user_version` is the number of steps below that a file has been through. A
+//! step is never edited once it was released; a new one is added, and the
+//! fixture of the version before must still load.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::error::JournalError;
+
+/// "NIMS": says in the file's header whose it is.
+pub(super) const APPLICATION_ID: i64 = 0x4e49_4d53;
+
+/// Version of the events, attempts and migrations that are written now.
+pub(super) const RECORD_VERSION: u64 = 1;
+
+/// The steps from each version to the next. Version 1: introduced in 0.1.0.
+const STEPS: [&str; 1] = [V1];
+
+/// `entry` counts the entries of the whole journal, `seq` those of a migration.
+/// No index on (migration, seq): a history follows `prev` from `head`, and an
+/// index would cost a page for each migration in each commit.
+const V1: &str = "
+CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    scope TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    sum BLOB NOT NULL
+) STRICT;
+CREATE TABLE engine_epoch (
+    epoch INTEGER PRIMARY KEY AUTOINCREMENT,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    version TEXT NOT NULL
+) STRICT;
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY,
+    v INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    estate TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    migrations INTEGER NOT NULL,
+    sum BLOB NOT NULL
+) STRICT;
+CREATE TABLE blueprint (
+    digest BLOB PRIMARY KEY,
+    v INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE migration (
+    id INTEGER PRIMARY KEY,
+    batch INTEGER NOT NULL REFERENCES batch (id),
+    number INTEGER NOT NULL,
+    client TEXT NOT NULL,
+    v INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    blueprint BLOB NOT NULL REFERENCES blueprint (digest),
+    skipped TEXT NOT NULL,
+    sum BLOB NOT NULL
+) STRICT;
+CREATE TABLE head (
+    migration INTEGER PRIMARY KEY REFERENCES migration (id),
+    seq INTEGER NOT NULL,
+    entry INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    chain BLOB NOT NULL
+) STRICT;
+CREATE TABLE event (
+    entry INTEGER PRIMARY KEY,
+    migration INTEGER NOT NULL REFERENCES migration (id),
+    seq INTEGER NOT NULL,
+    prev INTEGER NOT NULL,
+    v INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    effects TEXT NOT NULL,
+    attempt BLOB,
+    chain BLOB NOT NULL
+) STRICT;
+CREATE TABLE attempt (
+    entry INTEGER PRIMARY KEY REFERENCES event (entry),
+    v INTEGER NOT NULL,
+    phase INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    output BLOB,
+    size INTEGER NOT NULL,
+    sum BLOB NOT NULL
+) STRICT;
+CREATE TABLE output (
+    digest BLOB NOT NULL,
+    chunk INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    UNIQUE (digest, chunk)
+) STRICT;
+CREATE TABLE request (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    v INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    client TEXT,
+    operator TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    sum BLOB NOT NULL,
+    answer TEXT
+) STRICT;
+CREATE INDEX request_open ON request (id) WHERE answer IS NULL;
+";
+
+/// The newest version.
+pub(super) const VERSION: i64 = STEPS.len() as i64;
+
+/// The tables of the newest version, as SQL: for a benchmark that writes the
+/// same rows without an engine.
+pub fn schema_sql() -> String {
+    STEPS.concat()
+}
+
+/// The version of the file, 0 for one that has nothing in it yet.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, JournalError> {
+    let read = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|error| JournalError::sqlite(path, "cannot read the header", &error))
+    };
+    let version = read("PRAGMA user_version")?;
+    let application = read("PRAGMA application_id")?;
+    let tables = read("SELECT count(*) FROM sqlite_schema")?;
+    if (version, application, tables) == (0, 0, 0) {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(JournalError::Foreign { path: path.to_owned() });
+    }
+    if version > VERSION {
+        return Err(JournalError::Newer { path: path.to_owned(), found: version, known: VERSION });
+    }
+    if version < 1 {
+        return Err(JournalError::damaged(path, format!("its version is {version}")));
+    }
+    let (found, wanted) = (listing(connection, path)?, reference(version, path)?);
+    if found != wanted {
+        return Err(JournalError::damaged(path, "its tables are not those of its version"));
+    }
+    Ok(version)
+}
+
+/// Brings the file from `version` to the newest. Runs within a transaction of
+/// the caller.
+pub(super) fn migrate(
+    connection: &Connection,
+    path: &Path,
+    version: i64,
+) -> Result<(), JournalError> {
+    let done = usize::try_from(version).unwrap_or(0);
+    if done == STEPS.len() {
+        return Ok(());
+    }
+    let sql = format!(
+        "{}\nPRAGMA user_version = {VERSION}; PRAGMA application_id = {APPLICATION_ID};",
+        STEPS[done..].concat()
+    );
+    connection
+        .execute_batch(&sql)
+        .map_err(|error| JournalError::sqlite(path, "cannot make the tables", &error))
+}
+
+fn listing(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Vec<(String, Option<String>)>, JournalError> {
+    // Statistics are no part of the format: somebody may have run ANALYZE.
+    let sql = "SELECT type || ' ' || name || ' ' || tbl_name, sql FROM sqlite_schema
+               WHERE name NOT LIKE 'sqlite_stat%' ORDER BY 1";
+    let rows = connection.prepare(sql).and_then(|mut statement| {
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    });
+    rows.map_err(|error| JournalError::sqlite(path, "cannot read the tables", &error))
+}
+
+/// What the tables of `version` look like, from a database that was just made.
+fn reference(version: i64, path: &Path) -> Result<Vec<(String, Option<String>)>, JournalError> {
+    let steps = STEPS[..usize::try_from(version).unwrap_or(0)].concat();
+    let memory = Connection::open_in_memory()
+        .and_then(|memory| memory.execute_batch(&steps).map(|()| memory))
+        .map_err(|error| JournalError::sqlite(path, "cannot make the tables in memory", &error))?;
+    listing(&memory, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, Path::new("x"), 0).unwrap();
+        connection
+    }
+
+    #[test]
+    fn an_empty_file_has_version_0_and_a_made_one_the_newest() {
+        let empty = Connection::open_in_memory().unwrap();
+        assert_eq!(version(&empty, Path::new("x")).unwrap(), 0);
+        assert_eq!(version(&fresh(), Path::new("x")).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name() {
+        let connection = fresh();
+        connection.execute_batch("PRAGMA user_version = 99").unwrap();
+        let refused = version(&connection, Path::new("x")).unwrap_err();
+        assert!(matches!(refused, JournalError::Newer { found: 99, .. }));
+        assert!(refused.to_string().contains("use the newer nimshift"), "{refused}");
+    }
+
+    #[test]
+    fn a_database_of_something_else_is_refused() {
+        let other = Connection::open_in_memory().unwrap();
+        other.execute_batch("CREATE TABLE t (a)").unwrap();
+        assert!(matches!(version(&other, Path::new("x")), Err(JournalError::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_table_that_was_changed_is_damage() {
+        let connection = fresh();
+        connection.execute_batch("ALTER TABLE head ADD COLUMN more TEXT").unwrap();
+        assert!(matches!(version(&connection, Path::new("x")), Err(JournalError::Damaged { .. })));
+    }
+}

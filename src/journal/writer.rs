@@ -1,0 +1,613 @@
+//! The one writer: a thread that owns the connection, takes the appends that
+//! wait and commits them together.
+//!
+//! It does not wait for a group to gather: while one transaction is being
+//! synced, the next group gathers by itself.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use rusqlite::{CachedStatement, Connection, params};
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::base::{Millis, limits};
+use crate::domain::{AttemptRecord, MigrationId, MigrationSpec, NimName, Phase, Ticket};
+use crate::machine::{Blueprint, Effect, Event, State};
+
+use super::attempt::{AttemptRow, Text};
+use super::connect::int;
+use super::digest::{EntrySum, Sum, Summer, sha256};
+use super::error::JournalError;
+use super::ids::{BatchId, RequestId};
+use super::schema::RECORD_VERSION;
+
+/// An event on its way into the journal, with what followed from it.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Whose event it is.
+    pub migration: MigrationId,
+    /// How many entries the migration has: the new one gets the next number.
+    pub expected_seq: u64,
+    /// What happened.
+    pub event: Event,
+    /// The state that followed.
+    pub to: State,
+    /// What that state wants in flight.
+    pub effects: Vec<Effect>,
+    /// The attempt that the event answers, and what is kept of it.
+    pub record: Option<(Ticket, AttemptRecord)>,
+    /// The request that the event comes from, and what is answered to it.
+    pub request: Option<(RequestId, String)>,
+}
+
+/// What became of an append.
+#[derive(Debug, Clone)]
+pub struct Ack {
+    /// Whose event it was.
+    pub migration: MigrationId,
+    /// The number of the entry.
+    pub seq: u64,
+    /// Whether it is on the disk.
+    pub result: Result<(), JournalError>,
+}
+
+/// A batch to be journaled.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// Its name.
+    pub name: String,
+    /// The digest of its plan: by it a second run of the same plan is known.
+    pub digest: String,
+    /// The plan file, as it was read.
+    pub plan_text: String,
+    /// When.
+    pub created_ms: Millis,
+    /// By whom.
+    pub operator: String,
+    /// Which hosts it talks to, and how.
+    pub estate: serde_json::Value,
+}
+
+/// A migration of a [`NewBatch`].
+#[derive(Debug, Clone)]
+pub struct NewMigration {
+    /// The client, or whatever else names the migration in its batch.
+    pub client: NimName,
+    /// Its place in the plan.
+    pub number: u32,
+    /// What it is asked to do.
+    pub spec: Arc<MigrationSpec>,
+    /// Its steps.
+    pub blueprint: Arc<Blueprint>,
+    /// Phases that are not run, each with its reason.
+    pub skipped_phases: Vec<(Phase, String)>,
+}
+
+/// What is created, with the ids that it was given.
+pub(super) type Created = Result<(BatchId, Vec<MigrationId>), JournalError>;
+
+/// What the writer is told.
+pub(super) enum Order {
+    Append(Box<Append>),
+    Create(Box<(NewBatch, Vec<NewMigration>)>, SyncSender<Created>),
+    Answer(RequestId, String),
+    /// Answers once all before it is done.
+    Flush(SyncSender<()>),
+}
+
+/// Where a migration's chain of entries ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    /// 0 where there is none.
+    pub(super) entry: u64,
+    pub(super) chain: Sum,
+}
+
+/// The writer's side of a journal.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) epoch: u64,
+    pub(super) heads: HashMap<u64, Head>,
+    pub(super) last_entry: u64,
+    pub(super) acks: UnboundedSender<Vec<Ack>>,
+}
+
+/// JSON buffers, kept from append to append.
+#[derive(Default)]
+struct Buffers {
+    event: Vec<u8>,
+    effects: Vec<u8>,
+    state: Vec<u8>,
+    record: Vec<u8>,
+}
+
+/// The statements of a group.
+struct Statements<'c> {
+    event: CachedStatement<'c>,
+    head: CachedStatement<'c>,
+    answer: CachedStatement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection) -> rusqlite::Result<Statements<'c>> {
+        Ok(Statements {
+            event: connection.prepare_cached(
+                "INSERT INTO event
+                 (entry, migration, seq, prev, v, epoch, event, effects, attempt, chain)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+            head: connection.prepare_cached(
+                "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7
+                 WHERE migration = ?1 AND seq = ?2",
+            )?,
+            answer: connection.prepare_cached(
+                "UPDATE request SET answer = ?2 WHERE id = ?1 AND answer IS NULL",
+            )?,
+        })
+    }
+}
+
+/// Why one append, or a whole group, did not go through.
+enum Stop {
+    /// This append alone.
+    One(JournalError),
+    /// The transaction.
+    Group(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Stop {
+        Stop::Group(error)
+    }
+}
+
+impl Writer {
+    /// Works until all senders are gone.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        let mut buffers = Buffers::default();
+        let mut group: Vec<Append> = Vec::new();
+        let mut answers: Vec<(RequestId, String)> = Vec::new();
+        // After an I/O error nobody knows what is on the disk, and a fenced
+        // engine has nothing to say: all that follows is refused.
+        let mut broken: Option<JournalError> = None;
+        while let Ok(first) = orders.recv() {
+            let mut next = Some(first);
+            let mut other = None;
+            while let Some(order) = next {
+                match order {
+                    Order::Append(append) => group.push(*append),
+                    Order::Answer(id, answer) => answers.push((id, answer)),
+                    order => {
+                        other = Some(order);
+                        break;
+                    }
+                }
+                if group.len() >= limits::GROUP_COMMIT_MAX {
+                    break;
+                }
+                next = orders.try_recv().ok();
+            }
+            if !group.is_empty() || !answers.is_empty() {
+                let acks = self.commit_group(&mut group, &answers, &mut buffers, &mut broken);
+                answers.clear();
+                if !acks.is_empty() {
+                    // Nobody may be left to hear it: the entries are kept all the same.
+                    let _ = self.acks.send(acks);
+                }
+            }
+            match other {
+                Some(Order::Create(new, reply)) => {
+                    let created = match &broken {
+                        Some(error) => Err(error.clone()),
+                        None => self.create(&new.0, &new.1, &mut broken),
+                    };
+                    let _ = reply.send(created);
+                }
+                Some(Order::Flush(reply)) => {
+                    let _ = reply.send(());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Commits a group, or nothing of it; appends that do not fit are refused
+    /// alone.
+    fn commit_group(
+        &mut self,
+        group: &mut Vec<Append>,
+        answers: &[(RequestId, String)],
+        buffers: &mut Buffers,
+        broken: &mut Option<JournalError>,
+    ) -> Vec<Ack> {
+        let mut acks: Vec<Ack> = group
+            .iter()
+            .map(|append| Ack {
+                migration: append.migration,
+                seq: append.expected_seq + 1,
+                result: Ok(()),
+            })
+            .collect();
+        let mut undo: Vec<(u64, Head)> = Vec::with_capacity(group.len());
+        let last_entry = self.last_entry;
+        let done = match broken {
+            Some(error) => Err(error.clone()),
+            None => self.write_group(group, &mut acks, answers, buffers, &mut undo),
+        };
+        group.clear();
+        if let Err(error) = done {
+            if !self.connection.is_autocommit() {
+                // It fails where SQLite has rolled back by itself.
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+            self.last_entry = last_entry;
+            for (migration, head) in undo.into_iter().rev() {
+                self.heads.insert(migration, head);
+            }
+            for ack in acks.iter_mut().filter(|ack| ack.result.is_ok()) {
+                ack.result = Err(error.clone());
+            }
+            *broken = broken.take().or(lasting(error));
+        }
+        acks
+    }
+
+    fn write_group(
+        &mut self,
+        group: &mut Vec<Append>,
+        acks: &mut [Ack],
+        answers: &[(RequestId, String)],
+        buffers: &mut Buffers,
+        undo: &mut Vec<(u64, Head)>,
+    ) -> Result<(), JournalError> {
+        let Writer { connection, path, epoch, heads, last_entry, .. } = self;
+        let failed = |error: rusqlite::Error| {
+            JournalError::sqlite(path, "cannot append to the journal", &error)
+        };
+        begin(connection, *epoch).map_err(failed)??;
+        {
+            let mut statements = Statements::prepare(connection).map_err(failed)?;
+            for (append, ack) in group.drain(..).zip(acks.iter_mut()) {
+                let migration = append.migration.0;
+                let before = heads.get(&migration).copied();
+                let entry = *last_entry + 1;
+                match write_one(connection, &mut statements, append, before, entry, *epoch, buffers)
+                {
+                    Ok((before, after)) => {
+                        undo.push((migration, before));
+                        heads.insert(migration, after);
+                        *last_entry = entry;
+                    }
+                    Err(Stop::One(error)) => ack.result = Err(error),
+                    Err(Stop::Group(error)) => return Err(failed(error)),
+                }
+            }
+            for (id, answer) in answers {
+                statements.answer.execute(params![int(id.0), answer]).map_err(failed)?;
+            }
+        }
+        commit(connection).map_err(failed)
+    }
+
+    fn create(
+        &mut self,
+        batch: &NewBatch,
+        migrations: &[NewMigration],
+        broken: &mut Option<JournalError>,
+    ) -> Created {
+        let created = self.write_batch(batch, migrations);
+        match created {
+            Ok((id, heads)) => {
+                let ids = heads.iter().map(|(migration, _)| MigrationId(*migration)).collect();
+                self.heads.extend(heads);
+                Ok((id, ids))
+            }
+            Err(error) => {
+                if !self.connection.is_autocommit() {
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                }
+                *broken = lasting(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn write_batch(
+        &self,
+        batch: &NewBatch,
+        migrations: &[NewMigration],
+    ) -> Result<(BatchId, Vec<(u64, Head)>), JournalError> {
+        let connection = &self.connection;
+        let failed = |error: rusqlite::Error| {
+            JournalError::sqlite(&self.path, "cannot journal the batch", &error)
+        };
+        begin(connection, self.epoch).map_err(failed)??;
+        let next = |table: &str| {
+            let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {table}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        };
+        let id = next("batch").map_err(failed)?;
+        insert_batch(connection, id, batch, migrations.len() as u64)?.map_err(failed)?;
+        let mut known = HashSet::new();
+        let mut heads = Vec::with_capacity(migrations.len());
+        let first = next("migration").map_err(failed)?;
+        for (migration, new) in (first..).zip(migrations) {
+            let sum =
+                insert_migration(connection, id, migration, new, batch.created_ms, &mut known)?
+                    .map_err(failed)?;
+            heads.push((migration, Head { seq: 0, entry: 0, chain: sum }));
+        }
+        commit(connection).map_err(failed)?;
+        Ok((BatchId(id), heads))
+    }
+}
+
+/// An error after which nothing more is written.
+fn lasting(error: JournalError) -> Option<JournalError> {
+    matches!(
+        error,
+        JournalError::Fenced { .. } | JournalError::Sqlite { .. } | JournalError::Damaged { .. }
+    )
+    .then_some(error)
+}
+
+/// Begins a transaction and asserts in it that no other engine has taken over.
+fn begin(connection: &Connection, epoch: u64) -> rusqlite::Result<Result<(), JournalError>> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let newest: i64 = connection
+        .prepare_cached("SELECT max(epoch) FROM engine_epoch")?
+        .query_row([], |row| row.get(0))?;
+    let newest = newest.cast_unsigned();
+    if newest == epoch { Ok(Ok(())) } else { Ok(Err(JournalError::Fenced { epoch, newest })) }
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+}
+
+fn json<T: Serialize + ?Sized>(
+    buffer: &mut Vec<u8>,
+    what: &'static str,
+    value: &T,
+) -> Result<(), Stop> {
+    buffer.clear();
+    serde_json::to_writer(buffer, value)
+        .map_err(|error| Stop::One(JournalError::Encode { what, why: error.to_string() }))
+}
+
+/// Writes one append, if it fits. Gives the head before and after it.
+fn write_one(
+    connection: &Connection,
+    statements: &mut Statements<'_>,
+    append: Append,
+    before: Option<Head>,
+    entry: u64,
+    epoch: u64,
+    buffers: &mut Buffers,
+) -> Result<(Head, Head), Stop> {
+    let Append { migration, expected_seq, event, to, effects, record, request } = append;
+    let Some(before) = before else {
+        return Err(Stop::One(JournalError::NoMigration(migration)));
+    };
+    if before.seq != expected_seq {
+        let found = before.seq;
+        return Err(Stop::One(JournalError::Conflict { migration, expected: expected_seq, found }));
+    }
+    let seq = expected_seq + 1;
+    json(&mut buffers.event, "an event", &event)?;
+    json(&mut buffers.effects, "the effects of an event", &effects)?;
+    json(&mut buffers.state, "a state", &to)?;
+    let attempt = match record {
+        None => None,
+        Some((ticket, record)) => {
+            Some(AttemptRow::new(entry, ticket, record, &mut buffers.record).map_err(Stop::One)?)
+        }
+    };
+    let attempt_sum = attempt.as_ref().map(|attempt| &attempt.sum[..]);
+    let chain = EntrySum {
+        before: &before.chain,
+        migration: migration.0,
+        seq,
+        entry,
+        version: RECORD_VERSION,
+        epoch,
+        event: &buffers.event,
+        effects: &buffers.effects,
+        attempt: attempt_sum,
+    }
+    .sum();
+    let id = int(migration.0);
+    let moved = statements.head.execute(params![
+        id,
+        int(expected_seq),
+        int(seq),
+        int(entry),
+        int(event.at_ms),
+        Text(&buffers.state),
+        &chain[..]
+    ])?;
+    if moved != 1 {
+        // The row is not where this engine left it: somebody else wrote it.
+        let found = before.seq;
+        return Err(Stop::One(JournalError::Conflict { migration, expected: expected_seq, found }));
+    }
+    statements.event.execute(params![
+        int(entry),
+        id,
+        int(seq),
+        int(before.entry),
+        int(RECORD_VERSION),
+        int(epoch),
+        Text(&buffers.event),
+        Text(&buffers.effects),
+        attempt_sum,
+        &chain[..]
+    ])?;
+    if let Some(attempt) = attempt {
+        attempt.insert(connection, entry, &buffers.record)?;
+    }
+    if let Some((request, answer)) = request {
+        statements.answer.execute(params![int(request.0), answer])?;
+    }
+    Ok((before, Head { seq, entry, chain }))
+}
+
+/// The sum of a batch's row.
+#[expect(clippy::too_many_arguments, reason = "they are the columns of the row")]
+pub(super) fn batch_sum(
+    id: u64,
+    version: u64,
+    name: &str,
+    digest: &str,
+    plan: &str,
+    estate: &str,
+    operator: &str,
+    created_ms: u64,
+    migrations: u64,
+) -> Sum {
+    Summer::new("batch")
+        .int(id)
+        .int(version)
+        .text(name.as_bytes())
+        .text(digest.as_bytes())
+        .text(plan.as_bytes())
+        .text(estate.as_bytes())
+        .text(operator.as_bytes())
+        .int(created_ms)
+        .int(migrations)
+        .finish()
+}
+
+fn encode(what: &'static str, error: &serde_json::Error) -> JournalError {
+    JournalError::Encode { what, why: error.to_string() }
+}
+
+fn insert_batch(
+    connection: &Connection,
+    id: u64,
+    batch: &NewBatch,
+    migrations: u64,
+) -> Result<rusqlite::Result<()>, JournalError> {
+    let NewBatch { name, digest, plan_text, created_ms, operator, estate } = batch;
+    let estate = serde_json::to_string(estate).map_err(|error| encode("the estate", &error))?;
+    let version = RECORD_VERSION;
+    let sum =
+        batch_sum(id, version, name, digest, plan_text, &estate, operator, *created_ms, migrations);
+    let inserted = connection.execute(
+        "INSERT INTO batch
+         (id, v, name, digest, plan, estate, operator, created_ms, migrations, sum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            int(id),
+            int(version),
+            name,
+            digest,
+            plan_text,
+            estate,
+            operator,
+            int(*created_ms),
+            int(migrations),
+            &sum[..]
+        ],
+    );
+    Ok(inserted.map(drop))
+}
+
+/// What the sum of a migration's row is made of.
+pub(super) struct MigrationSum<'a> {
+    pub(super) id: u64,
+    pub(super) batch: u64,
+    pub(super) number: u64,
+    pub(super) client: &'a [u8],
+    pub(super) version: u64,
+    pub(super) format: u64,
+    pub(super) spec: &'a [u8],
+    pub(super) blueprint: &'a [u8],
+    pub(super) skipped: &'a [u8],
+}
+
+impl MigrationSum<'_> {
+    pub(super) fn sum(&self) -> Sum {
+        Summer::new("migration")
+            .int(self.id)
+            .int(self.batch)
+            .int(self.number)
+            .text(self.client)
+            .int(self.version)
+            .int(self.format)
+            .text(self.spec)
+            .text(self.blueprint)
+            .text(self.skipped)
+            .finish()
+    }
+}
+
+fn insert_migration(
+    connection: &Connection,
+    batch: u64,
+    id: u64,
+    new: &NewMigration,
+    created_ms: Millis,
+    known: &mut HashSet<[u8; 32]>,
+) -> Result<rusqlite::Result<Sum>, JournalError> {
+    let NewMigration { client, number, spec, blueprint, skipped_phases } = new;
+    let format = spec.format;
+    let spec = serde_json::to_vec(&**spec).map_err(|error| encode("the spec", &error))?;
+    let body = serde_json::to_vec(&**blueprint).map_err(|error| encode("the steps", &error))?;
+    let skipped =
+        serde_json::to_vec(skipped_phases).map_err(|error| encode("the phases", &error))?;
+    let state = serde_json::to_vec(&State::Pending).map_err(|error| encode("a state", &error))?;
+    let digest = sha256(&body);
+    let sum = MigrationSum {
+        id,
+        batch,
+        number: u64::from(*number),
+        client: client.as_str().as_bytes(),
+        version: RECORD_VERSION,
+        format: u64::from(format),
+        spec: &spec,
+        blueprint: &digest,
+        skipped: &skipped,
+    }
+    .sum();
+    let mut insert = || {
+        if known.insert(digest) {
+            connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO blueprint (digest, v, body) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![&digest[..], int(RECORD_VERSION), Text(&body)])?;
+        }
+        connection
+            .prepare_cached(
+                "INSERT INTO migration
+                 (id, batch, number, client, v, format, spec, blueprint, skipped, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                int(id),
+                int(batch),
+                number,
+                client.as_str(),
+                int(RECORD_VERSION),
+                format,
+                Text(&spec),
+                &digest[..],
+                Text(&skipped),
+                &sum[..]
+            ])?;
+        connection
+            .prepare_cached(
+                "INSERT INTO head (migration, seq, entry, updated_ms, state, chain)
+                 VALUES (?1, 0, 0, ?2, ?3, ?4)",
+            )?
+            .execute(params![int(id), int(created_ms), Text(&state), &sum[..]])?;
+        Ok(sum)
+    };
+    Ok(insert())
+}
