@@ -1,12 +1,16 @@
 //! The plan file: what is read, what is refused, and in which words.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use nimshift::base::limits;
-use nimshift::domain::{Bootlist, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
+use nimshift::domain::{
+    Bootlist, DiskName, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
@@ -76,7 +80,7 @@ fn the_sample_night_is_read() {
         .migrations
         .iter()
         .map(|spec| {
-            let disks: Vec<&str> = spec.options.disks.iter().map(|disk| disk.as_str()).collect();
+            let disks: Vec<&str> = spec.options.disks.iter().map(DiskName::as_str).collect();
             let mut line = format!("{} {}", spec.client, disks.join("+"));
             let marks = [
                 (spec.caches(), " -j"),
@@ -323,6 +327,54 @@ fn keys(value: &Json) -> &Map<String, Json> {
     value.as_object().unwrap_or(&NONE)
 }
 
+#[test]
+fn every_number_has_a_greatest_value() {
+    fn numbers(schema: &Json, path: &str) {
+        if schema["type"] == "integer" {
+            assert!(schema["maximum"].is_i64(), "{path}");
+        }
+        let children = schema.as_object().into_iter().flatten();
+        let children = children.map(|(key, child)| (key.clone(), child));
+        let elements = items(schema).iter().map(|child| ("[]".to_owned(), child));
+        for (key, child) in children.chain(elements) {
+            numbers(child, &format!("{path}/{key}"));
+        }
+    }
+    numbers(&plan_schema(), "");
+}
+
+#[test]
+fn a_value_of_any_kind_at_any_key_is_read_or_refused_in_words() {
+    const VALUES: [&str; 14] = [
+        "-1",
+        "1",
+        "9223372036854775807",
+        "1.5",
+        "true",
+        "\"\"",
+        "\"\\u001b\"",
+        "[]",
+        "[[]]",
+        "[\"\"]",
+        "[1, 1]",
+        "[{}, {}]",
+        "{}",
+        "{ a = 1 }",
+    ];
+    let head = "[batch]\nname = \"b\"\n";
+    for (table, keys) in tables(&plan_schema()) {
+        let name = table.trim_matches(['[', ']']);
+        for value in VALUES {
+            for key in keys.iter().map(|(key, _)| key) {
+                let text = format!("{table}\n{key} = {value}\n");
+                assert!(errors(&text).iter().count() > 0, "{text}");
+            }
+            let text = if name == "batch" { String::new() } else { head.to_owned() };
+            assert!(errors(&format!("{name} = {value}\n{text}")).iter().count() > 0);
+        }
+    }
+}
+
 // The reference of the keys.
 
 /// Each table of the schema with its keys, as the reference calls it.
@@ -430,6 +482,8 @@ const PIECES: [&str; 26] = [
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_text_makes_it_panic(text in any::<String>()) {
         let _ = parse_plan("p", &text, false);
@@ -468,10 +522,8 @@ proptest! {
             writeln!(text, "retry = {{ attempts = {}, delay = \"{}ms\", delay_max = \"1d\" }}",
                 client.attempts, client.delay_ms).unwrap();
             writeln!(text, "phases = {:?}", client.phases).unwrap();
-            match client.cache {
-                true => writeln!(text, "cache_vg = \"vg_{index}\"").unwrap(),
-                false => writeln!(text, "reboot = true").unwrap(),
-            }
+            let last = if client.cache { format!("cache_vg = \"vg_{index}\"") } else { "reboot = true".into() };
+            writeln!(text, "{last}").unwrap();
         }
         let plan = parse_plan("p", &text, false).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(plan.migrations.len(), wanted.len() + 1);

@@ -9,6 +9,7 @@ mod build;
 mod error;
 mod file;
 mod merge;
+mod reader;
 mod rules;
 mod schema;
 mod shape;
@@ -72,5 +73,5 @@ fn read(text: &str, licences_by_environment: bool, errors: &mut Collector) -> Op
     let mut json = shape::check(schema::schema(), &document, errors);
     merge::spread(&mut json);
     let file = serde_json::from_value(json).expect("what fits the schema fits the types");
-    build::Reader::new(text, &document, licences_by_environment, errors).plan(&file)
+    reader::Reader::new(text, &document, licences_by_environment, errors).plan(&file)
 }

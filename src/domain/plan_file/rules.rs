@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{At, Reader};
 use super::file::{ClientTable, Droppable};
+use super::reader::{At, Reader};
 use crate::domain::name::Level;
 use crate::domain::spec::{Bootlist, Mode};
 use crate::domain::synopsis::{Breach, Flag, Synopsis};

@@ -1,0 +1,225 @@
+//! The house rules that no compiler knows: layers, owners of crates, sizes,
+//! dead files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each layer may import, besides itself (see `src/ARCHITECTURE.md`).
+const LAYERS: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("domain", &["base"]),
+    ("machine", &["base", "domain"]),
+    ("journal", &["base", "domain", "machine"]),
+    ("transport", &["base"]),
+    ("aix", &["base", "domain"]),
+    ("phases", &["base", "domain", "transport", "aix"]),
+    ("lab", &["base", "domain", "transport"]),
+    ("engine", &["base", "domain", "machine", "journal", "transport", "phases"]),
+    ("report", &["base", "domain", "machine", "journal"]),
+    (
+        "cli",
+        &[
+            "base",
+            "domain",
+            "machine",
+            "journal",
+            "transport",
+            "aix",
+            "phases",
+            "lab",
+            "engine",
+            "report",
+        ],
+    ),
+];
+
+/// Crates that live in one place and nowhere else.
+const OWNERS: &[(&str, &str)] = &[
+    ("statig", "src/machine/"),
+    ("rusqlite", "src/journal/"),
+    ("fs2", "src/journal/lock.rs"),
+    ("backoff", "src/engine/delay.rs"),
+    ("clap", "src/cli/"),
+    ("indicatif", "src/cli/"),
+];
+
+/// A file that is longer is to be split by meaning.
+const LINES_MAX: usize = 700;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            found.extend(files_below(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).expect("a path below the root").to_string_lossy().into_owned()
+}
+
+/// Code without comments, line by line.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("readable source");
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules that `crate::x` and `crate::{x, y::z}` name.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (start, _) in code.match_indices("crate::") {
+        if code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[start + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut name = String::new();
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => {
+                        found.insert(std::mem::take(&mut name));
+                        continue;
+                    }
+                    _ => {}
+                }
+                if depth == 0 && !c.is_whitespace() && c != '{' && c != '}' {
+                    name.push(c);
+                }
+            }
+            found.insert(name);
+        } else {
+            found.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        }
+    }
+    found
+        .into_iter()
+        .map(|name| name.split("::").next().unwrap_or_default().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn no_layer_imports_what_is_above_or_beside_it() {
+    let allowed: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let mut broken = Vec::new();
+    for file in files_below(&root().join("src"), ".rs") {
+        let path = relative(&file);
+        let mut parts = path.trim_start_matches("src/").split('/');
+        let Some(layer) = parts.next().filter(|_| parts.next().is_some()) else {
+            continue; // lib.rs and main.rs
+        };
+        let may = allowed.get(layer).unwrap_or_else(|| panic!("{layer} has no layer: add it"));
+        for import in imports(&code(&file)) {
+            if import != layer && allowed.contains_key(import.as_str()) && !may.contains(&&*import)
+            {
+                broken.push(format!("{path} imports crate::{import}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_import_scanner_sees_every_form() {
+    let code = "use crate::base::Clock; use crate::{domain::{Phase, x}, machine}; my_crate::web;";
+    let found: Vec<String> = imports(code).into_iter().collect();
+    assert_eq!(found, ["base", "domain", "machine"]);
+}
+
+#[test]
+fn crates_with_an_owner_are_used_by_it_alone() {
+    let mut broken = Vec::new();
+    for file in files_below(&root().join("src"), ".rs") {
+        let path = relative(&file);
+        let code = code(&file);
+        for (name, owner) in OWNERS {
+            let used = code.match_indices(&format!("{name}::")).any(|(start, _)| {
+                !code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+            });
+            if used && !path.starts_with(owner) {
+                broken.push(format!("{path} uses {name}, which belongs to {owner}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn files_fit_a_sitting() {
+    let long: Vec<String> = files_below(&root().join("src"), ".rs")
+        .iter()
+        .map(|file| (relative(file), fs::read_to_string(file).expect("source").lines().count()))
+        .filter(|(_, lines)| *lines > LINES_MAX)
+        .map(|(path, lines)| format!("{path}: {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn no_module_is_named_for_nothing() {
+    const NAMELESS: [&str; 7] =
+        ["util.rs", "utils.rs", "common.rs", "helpers.rs", "errors.rs", "misc.rs", "imp.rs"];
+    let found: Vec<String> = files_below(&root().join("src"), ".rs")
+        .iter()
+        .map(|file| relative(file))
+        .filter(|path| NAMELESS.iter().any(|name| path.ends_with(&format!("/{name}"))))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn lints_are_expected_and_never_allowed() {
+    let found: Vec<String> = files_below(&root().join("src"), ".rs")
+        .iter()
+        .filter(|file| code(file).contains("#[allow(") || code(file).contains("#![allow("))
+        .map(|file| relative(file))
+        .collect();
+    assert!(found.is_empty(), "use #[expect(.., reason)]: {found:?}");
+}
+
+/// A fixture that nothing names, by its own name or its folder's, is dead.
+#[test]
+fn every_fixture_is_used() {
+    let mut texts = String::new();
+    for folder in ["src", "tests", "benches", "docs", ".ci"] {
+        for ending in [".rs", ".md", "run"] {
+            for file in files_below(&root().join(folder), ending) {
+                texts.push_str(&fs::read_to_string(file).expect("readable text"));
+            }
+        }
+    }
+    texts.push_str(&fs::read_to_string(root().join("README.md")).unwrap_or_default());
+    for file in files_below(&root().join("fixtures"), ".toml") {
+        texts.push_str(&fs::read_to_string(file).expect("readable text"));
+    }
+    let dead: Vec<String> = files_below(&root().join("fixtures"), "")
+        .iter()
+        .filter(|file| {
+            let name = file.file_name().expect("a file name").to_string_lossy();
+            let stem = file.file_stem().expect("a file name").to_string_lossy();
+            let folder = file.parent().map(relative).unwrap_or_default();
+            let named = folder != "fixtures" && texts.contains(folder.as_str());
+            !named && !texts.contains(&*name) && !texts.contains(&format!("{folder}/{stem}"))
+        })
+        .map(|file| relative(file))
+        .collect();
+    assert!(dead.is_empty(), "{dead:#?}");
+}
