@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{MigrationSpec, Phase, StepName, StepSpec};
+use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
 use super::step::StepDef;
 use super::{boot_image, check, clone, end, export, filesets, finish, migrate, mount, record};
@@ -72,8 +72,11 @@ pub struct MigrationPlan {
 
 /// The steps of a migration.
 pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
-    let steps: Vec<StepSpec> =
-        REGISTRY.iter().filter(|def| (def.applies)(spec)).map(StepDef::spec).collect();
+    let steps: Vec<StepSpec> = REGISTRY
+        .iter()
+        .filter(|def| (def.applies)(spec))
+        .map(|def| StepSpec { repeat: repeat_of(def, spec), ..def.spec() })
+        .collect();
     let is_idle = |phase: &Phase| !steps.iter().any(|step| step.phase == *phase);
     let skipped = Phase::ALL
         .into_iter()
@@ -97,4 +100,13 @@ pub(super) fn settle_of(def: &StepDef, spec: &MigrationSpec) -> Duration {
         return Duration::from_millis(spec.reboot_timeout_ms);
     }
     def.settle
+}
+
+/// How a step is repeated: the plan may say that its scripts can be.
+pub(super) fn repeat_of(def: &StepDef, spec: &MigrationSpec) -> Repeat {
+    let is_script = [scripts::PRE, scripts::POST].contains(&def.name.as_str());
+    if is_script && spec.options.scripts_repeatable {
+        return Repeat::Safe;
+    }
+    def.repeat
 }
