@@ -1,5 +1,6 @@
 //! nimshift: durable workflow engine for NIM alternate disk migration.
 
+pub mod aix;
 pub mod base;
 pub mod cli;
 pub mod domain;
