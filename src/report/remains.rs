@@ -42,7 +42,7 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         )),
         State::Migrated { .. } if spec.options.bootlist == Bootlist::Keep => Some(format!(
             "in {client}'s window: `bootlist -m normal {}`, then reboot it",
-            disks(spec)
+            boot_disk(spec)
         )),
         State::Migrated { .. } => {
             Some(format!("reboot {client} in its window: the bootlist is set to {}", disks(spec)))
@@ -82,6 +82,11 @@ fn disks(spec: &MigrationSpec) -> String {
     names.join(" ")
 }
 
+/// The disk that the copy is booted from: the first target.
+fn boot_disk(spec: &MigrationSpec) -> &str {
+    spec.options.disks.first().map_or("", crate::domain::DiskName::as_str)
+}
+
 fn migrated(spec: &MigrationSpec) -> Vec<String> {
     let (disks, level) = (disks(spec), &spec.target.level);
     if spec.options.reboot {
@@ -91,7 +96,7 @@ fn migrated(spec: &MigrationSpec) -> Vec<String> {
         ];
     }
     let bootlist = match spec.options.bootlist {
-        Bootlist::Set => format!("the bootlist, set to {disks}"),
+        Bootlist::Set => format!("the bootlist, set to {}", boot_disk(spec)),
         Bootlist::Keep => "the bootlist, as it was".to_owned(),
     };
     vec![format!("altinst_rootvg on {disks} at {level}, asleep"), bootlist]
@@ -117,7 +122,7 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "export-filesystems" => "exports below /alt_inst".to_owned(),
         "make-cache" => "cache file systems on the master".to_owned(),
         "mount-filesystems" => format!("mounts below {} on the master", spec.master_root()),
-        "finish-clone" | "set-bootlist" => format!("perhaps the bootlist at {}", disks(spec)),
+        "finish-clone" | "set-bootlist" => format!("perhaps the bootlist at {}", boot_disk(spec)),
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),
     }
