@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod domain;
+pub mod lab;
 pub mod phases;
 pub mod transport;
