@@ -6,6 +6,7 @@ pub mod cli;
 pub mod domain;
 pub mod engine;
 pub mod journal;
+pub mod lab;
 pub mod machine;
 pub mod phases;
 pub mod report;

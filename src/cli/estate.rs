@@ -114,9 +114,7 @@ fn plain_estate(plan: &Plan) -> EstateFile {
         level: level.unwrap_or("7300-02").to_owned(),
         spots: names(|spec| vec![spec.target.spot.to_string()]),
         lpp_sources: names(|spec| vec![spec.target.lpp_source.to_string()]),
-        cache_vgs: names(|spec| {
-            spec.options.cache_vg.iter().map(ToString::to_string).collect()
-        }),
+        cache_vgs: names(|spec| spec.options.cache_vg.iter().map(ToString::to_string).collect()),
         scripts: names(|spec| {
             let options = &spec.options;
             let scripts = options.pre_script.iter().chain(&options.post_script);

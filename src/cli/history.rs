@@ -16,8 +16,7 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
     let latest = place::latest(views.clone());
     let mut view = place::find(&latest, &args.client)?;
     if let Some(number) = args.number {
-        let of_number =
-            views.iter().find(|one| one.client == view.client && one.number == number);
+        let of_number = views.iter().find(|one| one.client == view.client && one.number == number);
         view = of_number.ok_or_else(|| {
             CliError::usage(format!("{} has no migration {number}", args.client))
                 .help(format!("its latest is {}", view.number))

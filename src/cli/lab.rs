@@ -75,8 +75,7 @@ fn up(
 }
 
 fn show(out: &Out, place: &Place) -> Result<Exit, CliError> {
-    let mut table =
-        Table::new(["HOST", "POWER", "LEVEL", "BOOTED", "BOOTLIST", "DISKS", "MORE"]);
+    let mut table = Table::new(["HOST", "POWER", "LEVEL", "BOOTED", "BOOTLIST", "DISKS", "MORE"]);
     for host in open_lab(place)?.show()? {
         table.push(host_row(&host));
     }
@@ -91,11 +90,9 @@ fn host_row(host: &HostShow) -> Vec<String> {
         .map(|(name, _, vg)| format!("{name}:{}", vg.as_deref().unwrap_or("-")))
         .collect();
     let mut more = Vec::new();
-    for (count, what) in [
-        (host.mounts.len(), "mounts"),
-        (host.exports.len(), "exports"),
-        (host.jobs.len(), "jobs"),
-    ] {
+    for (count, what) in
+        [(host.mounts.len(), "mounts"), (host.exports.len(), "exports"), (host.jobs.len(), "jobs")]
+    {
         if count > 0 {
             more.push(format!("{count} {what}"));
         }
@@ -230,7 +227,8 @@ fn expectations(reader: &Reader) -> Result<Vec<Expectation>, JournalError> {
 fn expectation(story: &Story) -> Expectation {
     let view = &story.view;
     let options = &view.spec.options;
-    let target = || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
+    let target =
+        || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
     let whole = options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len());
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),

@@ -74,9 +74,8 @@ fn trace(verbose: u8) {
 
 fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
-    let order = |kind, whom: Whom<'_>, engine: &EngineArgs| {
-        Order { out, place, kind, engine }.give(&whom)
-    };
+    let order =
+        |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
     let quiet = EngineArgs::default();
     let exit = match cli.command {
         Command::Run(args) => run::run(out, place, &args)?,

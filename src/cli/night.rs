@@ -146,10 +146,8 @@ pub(super) fn tell(
     let mut views = place::latest(place::views(&reader)?);
     views.retain(|view| clients.contains(&view.client));
     let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
-    let stories = views
-        .into_iter()
-        .map(|view| place::story(&reader, view))
-        .collect::<Result<Vec<_>, _>>()?;
+    let stories =
+        views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);
     if exit != Exit::Ok {

@@ -109,11 +109,15 @@ impl Order<'_> {
 
     /// Posts the order for the engine that runs, and waits for its answers.
     fn by_the_engine(&self, chosen: &[MigrationView]) -> Result<Exit, CliError> {
-        let fresh = chosen.iter().find(|view| self.kind == RequestKind::Retry && begins_anew(&view.state));
+        let fresh =
+            chosen.iter().find(|view| self.kind == RequestKind::Retry && begins_anew(&view.state));
         if let Some(view) = fresh {
             let state = spoken(&view.state);
-            return Err(CliError::usage(format!("{} is {state}: a retry begins a new migration", view.client))
-                .help("an engine that runs takes no new migrations: wait for its end, then retry"));
+            return Err(CliError::usage(format!(
+                "{} is {state}: a retry begins a new migration",
+                view.client
+            ))
+            .help("an engine that runs takes no new migrations: wait for its end, then retry"));
         }
         let mut waiting = Vec::new();
         for view in chosen {
@@ -184,15 +188,17 @@ impl Order<'_> {
                 let specs = std::iter::once((one.number, std::sync::Arc::clone(&one.spec)));
                 let mut fresh = create(&open.journal, &again, specs)?;
                 *one = fresh.remove(0);
-                self.out.note(&format!("{}: was {}; a new migration begins", one.client, spoken(&state)));
+                self.out.note(&format!(
+                    "{}: was {}; a new migration begins",
+                    one.client,
+                    spoken(&state)
+                ));
                 continue;
             }
             refused |= !self.apply(&mut open, one, view, estate.clock.now_ms())?;
         }
-        let goes_on = matches!(
-            self.kind,
-            RequestKind::Retry | RequestKind::Rollback | RequestKind::Cancel
-        );
+        let goes_on =
+            matches!(self.kind, RequestKind::Retry | RequestKind::Rollback | RequestKind::Cancel);
         let work = loaded.iter().any(|one| {
             let state = one.machine.state();
             !state.is_terminal() && !state.waits_for_operator()
@@ -282,10 +288,7 @@ fn event(kind: RequestKind, by: Operator) -> EventKind {
 
 /// Whether a retry of a migration in this state is a new migration.
 fn begins_anew(state: &State) -> bool {
-    matches!(
-        state,
-        State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. }
-    )
+    matches!(state, State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. })
 }
 
 /// Whether an order for all clients is given to one in this state. Rollback is
@@ -318,7 +321,9 @@ fn means_something(kind: RequestKind, state: &State) -> bool {
 fn possible(state: &State) -> &'static str {
     match state {
         State::Pending => "possible: cancel, rollback",
-        State::Executing { .. } => "possible: hold, rollback, and cancel before the client's reboot",
+        State::Executing { .. } => {
+            "possible: hold, rollback, and cancel before the client's reboot"
+        }
         State::BackingOff { .. } => "possible: retry, hold, cancel, rollback",
         State::AwaitingOperator { .. } => "possible: retry, rollback, cancel, hold, abandon",
         State::Undoing { .. } => "possible: hold",

@@ -146,7 +146,8 @@ fn painted_line(line: &str) -> String {
     if line.trim_start().starts_with("| ") {
         return wrap(line, Paint::Dim);
     }
-    if line.starts_with("Phase ") || line.starts_with("CLIENT ") || line.starts_with("Taking back") {
+    if line.starts_with("Phase ") || line.starts_with("CLIENT ") || line.starts_with("Taking back")
+    {
         return wrap(line, Paint::Bold);
     }
     let found = WORDS.iter().filter_map(|(word, paint)| Some((line.find(word)?, word, *paint)));

@@ -35,9 +35,7 @@ pub(super) fn man(out: &Out, directory: Option<&Path>) -> Result<Exit, CliError>
     };
     let Some(directory) = directory else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command())
-            .render(&mut page)
-            .map_err(failed(Path::new("-")))?;
+        clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(failed(Path::new("-")))?;
         out.write(&page);
         return Ok(Exit::Ok);
     };

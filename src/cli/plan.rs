@@ -119,8 +119,7 @@ fn document(spec: &MigrationSpec) -> ClientDocument<'_> {
 }
 
 fn client(out: &Out, spec: &MigrationSpec) {
-    let disks: Vec<&str> =
-        spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
+    let disks: Vec<&str> = spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
     out.line(&format!(
         "{}: to {} with SPOT {} and lpp_source {}, on {}",
         spec.client,

@@ -141,9 +141,7 @@ impl Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .expect("our templates are sound")
-        .progress_chars("=> ")
+    ProgressStyle::with_template(template).expect("our templates are sound").progress_chars("=> ")
 }
 
 impl Observer for Progress {

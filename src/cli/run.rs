@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::{Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
 use crate::base::{Millis, limits};
+use crate::domain::{Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
 use crate::machine::{Blueprint, Machine, State};

@@ -28,9 +28,10 @@ impl Seen {
 
     fn at_rest(&self) -> bool {
         self.engine.is_none()
-            || self.views.iter().all(|view| {
-                view.state.is_terminal() || view.state.waits_for_operator()
-            })
+            || self
+                .views
+                .iter()
+                .all(|view| view.state.is_terminal() || view.state.waits_for_operator())
     }
 
     fn tell(&self, out: &Out, json: bool) {
