@@ -254,8 +254,8 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let bootlist = || copy::restore_bootlist(baseline);
     let state = target_state(ctx, answers);
     match (ctx.spec.failed_copy, &state) {
-        (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running)) => vec![bootlist()],
-        (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
+        | (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
         (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
             vec![bootlist(), Command::new(argv::sleep_copy()).tolerated(), bootlist()]
         }

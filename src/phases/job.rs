@@ -159,7 +159,10 @@ impl Jobs<'_> {
                 let why = if now >= end {
                     format!("the job did not end within {}", duration_text(millis(timeout)))
                 } else {
-                    format!("the job said nothing for {}", duration_text(now.saturating_sub(said_ms)))
+                    format!(
+                        "the job said nothing for {}",
+                        duration_text(now.saturating_sub(said_ms))
+                    )
                 };
                 return match self.end_with_result(host, id).await {
                     Some(JobState::Done(output))
@@ -243,7 +246,7 @@ impl Jobs<'_> {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -300,12 +300,11 @@ impl Attempt<'_> {
         script: Option<&Script>,
     ) -> Outcome {
         let guessed;
-        let script = match script {
-            Some(script) => script,
-            None => {
-                guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
-                &guessed
-            }
+        let script = if let Some(script) = script {
+            script
+        } else {
+            guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
+            &guessed
         };
         self.write_down(script, output.as_ref());
         let sight = match self.settle(&Presence::Present).await {
