@@ -63,9 +63,9 @@ fn judge(spec: &MigrationSpec, answers: &Answers) -> Sight {
 fn with(spec: &MigrationSpec, on_master: bool, at: usize, text: &str) -> (FailureClass, String) {
     let (mut master, mut client) = (MASTER.to_vec(), CLIENT.to_vec());
     if on_master {
-        master[at] = text
+        master[at] = text;
     } else {
-        client[at] = text
+        client[at] = text;
     }
     let cause = judge(spec, &answers(&master, &client)).barred.expect("a bar");
     (cause.class, cause.text)

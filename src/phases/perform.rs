@@ -172,8 +172,11 @@ impl Attempt<'_> {
         match self.probe().await {
             Err(error) => failed(transient(error.to_string()), Trace::Clean),
             Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
-            Ok((sight, _)) => match sight.presence {
+            Ok((sight, answers)) => match sight.presence {
                 Presence::Present => Outcome::Done,
+                Presence::Unknown(why) if outcome::is_passing(&answers) => {
+                    failed(transient(why), Trace::Clean)
+                }
                 Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
                 Presence::Absent | Presence::Partial => {
                     failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)

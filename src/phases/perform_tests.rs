@@ -47,6 +47,7 @@ struct World {
     starts_lose_reply: u32,
     talks: bool,
     stubborn: bool,
+    stale: bool,
 }
 
 struct Host {
@@ -62,6 +63,7 @@ impl World {
     fn answer(&mut self, command: &Command) -> CommandOutput {
         let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         match argv.as_slice() {
+            ["chroot", ..] if self.stale => said(1, "", "chroot: Stale NFS file handle\n"),
             ["ls", "-l", path] => match &self.lease {
                 Some(owner) => said(
                     0,
@@ -387,7 +389,7 @@ async fn a_job_that_says_nothing_is_ended_and_one_that_talks_is_not() {
     let job_ms = u64::try_from(stall.as_millis()).unwrap() + 3_600_000;
     for talks in [false, true] {
         let lspv = "hdisk1 none None\nhdisk0 00f7a1b2c3d4e5f6 rootvg active\n".to_owned();
-        let host = host(World { job_ms, talks, lspv, ..World::default() });
+        let host = host(World { lspv, job_ms, talks, ..World::default() });
         let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
         let (class, _, text) = failure(&run(&host, &clone).await);
         let killed = host.world.lock().unwrap().killed.len();
@@ -469,6 +471,13 @@ async fn a_step_that_only_looks_fails_by_what_it_sees() {
         };
         assert_eq!((class, answer.record.way), (wanted, Way::Looked), "{level}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_for_a_reason_that_may_pass_is_tried_again() {
+    let verify = order(ticket(Phase::MigrateFilesets, "verify-level", Direction::Forward, 1));
+    let stale = World { stale: true, ..World::default() };
+    assert_eq!(failure(&run(&host(stale), &verify).await).0, FailureClass::Transient);
 }
 
 #[tokio::test(start_paused = true)]

@@ -115,9 +115,13 @@ pub(super) fn repeat_of(def: &StepDef, spec: &MigrationSpec) -> Repeat {
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::{Bootlist, UndoKind};
+    use crate::domain::{Bootlist, Direction, Presence, Ticket, UndoKind};
     use crate::phases::sample;
+    use crate::phases::step::{Answers, Context};
+    use crate::transport::{CommandOutput, Output};
 
     #[test]
     fn names_are_unique_and_phases_in_order() {
@@ -146,6 +150,72 @@ mod tests {
             REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
         assert_eq!(gates, ["check-client"]);
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
+    }
+
+    fn judge_anything(outputs: &[(i32, String)], cached: bool, direction: Direction) {
+        let mut spec = sample::spec();
+        spec.options.cache_vg = cached.then(|| "cachevg".parse().unwrap());
+        spec.options.pre_script = Some("pre".parse().unwrap());
+        let facts = sample::facts();
+        let said: Vec<CommandOutput> = outputs
+            .iter()
+            .map(|(status, text)| CommandOutput {
+                status: *status,
+                stdout: text.clone(),
+                stderr: String::new(),
+            })
+            .collect();
+        let answers = Answers(vec![Output { commands: said }; 2]);
+        for def in &REGISTRY {
+            let ticket = Ticket {
+                phase: def.phase,
+                step: def.name.clone(),
+                direction,
+                round: 0,
+                attempt: 2,
+            };
+            let ctx =
+                Context { spec: &spec, facts: &facts, ticket: &ticket, owner: "s1.m1", now_ms: 0 };
+            let _ = (def.judge)(&ctx, &answers);
+            let _ = def.judge_undo.map(|judge| judge(&ctx, &answers));
+            let _ = def.run.map(|run| run(&ctx, &answers));
+            let _ = def.undo_run.map(|undo| undo(&ctx, &answers));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_a_step_panic(
+            outputs in prop::collection::vec((0..3_i32, ".{0,60}(\n.{0,60}){0,3}"), 0..10),
+            cached: bool,
+            back: bool,
+        ) {
+            let direction = if back { Direction::Undo } else { Direction::Forward };
+            judge_anything(&outputs, cached, direction);
+        }
+    }
+
+    #[test]
+    fn a_host_that_says_nothing_is_never_taken_for_one_where_all_is_well() {
+        let (spec, facts) = (sample::spec(), sample::facts());
+        for def in &REGISTRY {
+            let ticket = Ticket {
+                phase: def.phase,
+                step: def.name.clone(),
+                direction: Direction::Forward,
+                round: 0,
+                attempt: 1,
+            };
+            let ctx =
+                Context { spec: &spec, facts: &facts, ticket: &ticket, owner: "s1.m1", now_ms: 0 };
+            let sight = (def.judge)(&ctx, &Answers::default());
+            let unsure = matches!(sight.presence, Presence::Unknown(_));
+            assert!(unsure || sight.barred.is_some(), "{}", def.name);
+            if let Some(judge_undo) = def.judge_undo {
+                let sight = judge_undo(&ctx, &Answers::default());
+                assert!(matches!(sight.presence, Presence::Unknown(_)), "{}", def.name);
+            }
+        }
     }
 
     #[test]
