@@ -28,6 +28,7 @@ struct Job {
 
 /// The host: its lease, its disks, its jobs, and its faults.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct World {
     lease: Option<String>,
     lspv: String,
