@@ -3,5 +3,6 @@
 pub mod aix;
 pub mod base;
 pub mod domain;
+pub mod lab;
 pub mod phases;
 pub mod transport;
