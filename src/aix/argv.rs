@@ -155,9 +155,9 @@ pub fn remove_fs(mount_point: &str) -> Argv {
     words(&["rmfs", "-r", mount_point])
 }
 
-/// `chfs -a size=…M MOUNT_POINT`.
-pub fn resize_fs(mount_point: &str, size_mb: u64) -> Argv {
-    let size = format!("size={size_mb}M");
+/// `chfs -a size=SIZE MOUNT_POINT`.
+pub fn resize_fs(mount_point: &str, size: &str) -> Argv {
+    let size = format!("size={size}");
     words(&["chfs", "-a", &size, mount_point])
 }
 

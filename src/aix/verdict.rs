@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn words_and_status_decide_together() {
-        let table: [(&str, i32, Option<(FailureClass, &str)>); 22] = [
+        type Row = (&'static str, i32, Option<(FailureClass, &'static str)>);
+        let table: [Row; 22] = [
             (
                 "0505-126 alt_disk_install- target disk hdisk1 has a volume group assigned to it",
                 1,

@@ -390,7 +390,7 @@ fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
         // Told once for the whole volume group.
         None | Some(ALT_VG | OLD_VG) => {}
         Some("rootvg") => {
-            findings.permanent(format!("the client runs from {}", row.disk), "choose another disk")
+            findings.permanent(format!("the client runs from {}", row.disk), "choose another disk");
         }
         Some(_) => findings.permanent(foreign(row), "choose another disk"),
     }

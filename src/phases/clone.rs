@@ -90,16 +90,7 @@ pub(super) const MOUNT_SPOT: StepDef = StepDef {
         vec![look(HostRole::Client, [words(&["mount"]), mount_point])]
     },
     judge: |ctx, answers| judged(judge_spot(ctx, answers)),
-    run: Some(|ctx, _| {
-        let Ok(baseline) = copy::baseline(ctx) else { return Script::default() };
-        let mount = argv::mount_nfs(
-            Some("ro,soft,intr"),
-            ctx.spec.master.as_str(),
-            &baseline.spot_location,
-            argv::SPOT_MOUNT,
-        );
-        Script::new([Command::new(["mkdir", "-p", argv::SPOT_MOUNT]), Command::new(mount)])
-    }),
+    run: Some(|ctx, _| Script::new(mount_spot(ctx))),
     undo_run: Some(|ctx, answers| {
         let mounted = Said::by(answers, 0).read(0, aix::mounts).map(|rows| spot_rows(&rows));
         Script::new(unmount_spot(mounted.unwrap_or(1), ctx.ticket.attempt > 1))
@@ -130,6 +121,18 @@ fn judge_spot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             .with_hint(format!("unmount {} on the client", argv::SPOT_MOUNT)),
         ),
     })
+}
+
+/// Mounts the SPOT.
+fn mount_spot(ctx: &Context<'_>) -> Vec<Command> {
+    let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
+    let mount = argv::mount_nfs(
+        Some("ro,soft,intr"),
+        ctx.spec.master.as_str(),
+        &baseline.spot_location,
+        argv::SPOT_MOUNT,
+    );
+    vec![Command::new(["mkdir", "-p", argv::SPOT_MOUNT]), Command::new(mount)]
 }
 
 /// How often something is mounted on the SPOT's mount point.
@@ -167,6 +170,11 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
             Ok(state) if state.vg().is_some() => remove(ctx, answers),
             _ => Vec::new(),
         };
+        // A client that was rebooted has lost its mount.
+        let mounts = Said::by(answers, 0).read(2, aix::mounts);
+        if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
+            commands.extend(mount_spot(ctx));
+        }
         let release = ctx.spec.target.level.version_release();
         let disks = &ctx.spec.options.disks;
         let make = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Make, disks);
@@ -254,8 +262,8 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let bootlist = || copy::restore_bootlist(baseline);
     let state = target_state(ctx, answers);
     match (ctx.spec.failed_copy, &state) {
-        (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running)) => vec![bootlist()],
-        (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
+        | (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
         (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
             vec![bootlist(), Command::new(argv::sleep_copy()).tolerated(), bootlist()]
         }

@@ -40,7 +40,7 @@ pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
         let master = ctx.spec.master.as_str();
         Script::new(missing.map(|path| Command::new(argv::export(&path, master))))
     }),
-    undo_run: Some(|ctx, answers| unexport_all(ctx, answers)),
+    undo_run: Some(unexport_all),
     judge_undo: Some(judge_unexported),
 };
 

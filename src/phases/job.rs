@@ -246,7 +246,7 @@ impl Jobs<'_> {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

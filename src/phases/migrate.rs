@@ -78,17 +78,20 @@ pub(super) const EXPAND_FILESYSTEMS: StepDef = StepDef {
         }))
     },
     run: Some(|ctx, answers| {
-        let assumed = || FREE_MB.iter().map(|(path, mb)| ((*path).to_owned(), *mb)).collect();
-        let wanted = wanted_sizes(ctx, answers).unwrap_or_else(|_| assumed());
+        let wanted = wanted_sizes(ctx, answers).map_or_else(
+            // For people: only a host can tell.
+            |_| FREE_MB.map(|(path, _)| (path.to_owned(), "<size>".to_owned())).to_vec(),
+            |wanted| wanted.into_iter().map(|(path, mb)| (path, format!("{mb}M"))).collect(),
+        );
         let mut commands = Vec::new();
         for fs in file_systems(ctx) {
             let Some((_, size)) = wanted.iter().find(|(path, _)| *path == fs.mount_point) else {
                 continue;
             };
             commands.push(Command::new(if ctx.spec.caches() {
-                argv::resize_fs(&fs.below(&ctx.spec.master_root()), *size)
+                argv::resize_fs(&fs.below(&ctx.spec.master_root()), size)
             } else {
-                on_client(ctx, argv::resize_fs(&fs.below(CLIENT_ROOT), *size))
+                on_client(ctx, argv::resize_fs(&fs.below(CLIENT_ROOT), size))
             }));
         }
         Script::new(commands)

@@ -7,8 +7,11 @@
 
 mod boot_image;
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod clone;
 mod copy;
+mod describe;
 mod end;
 mod evidence;
 mod export;
@@ -21,6 +24,8 @@ mod migrate;
 mod mount;
 mod outcome;
 mod perform;
+#[cfg(test)]
+mod perform_tests;
 mod read;
 mod record;
 mod registry;
@@ -30,6 +35,7 @@ mod scripts;
 mod step;
 mod unmount;
 
+pub use describe::{ASSUMPTION, StepText, describe};
 pub use perform::{EvidenceSink, Order, hosts, perform};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};

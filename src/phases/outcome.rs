@@ -8,7 +8,7 @@ use crate::transport::{CommandOutput, Output, Script};
 
 use super::read::last_words;
 use super::scripts::{POST, PRE};
-use super::step::StepDef;
+use super::step::{Answers, StepDef};
 
 /// The cause that the commands' own words and statuses give, if they tell of a
 /// failure: that of the command which ended the script, else the gravest.
@@ -49,6 +49,15 @@ pub(super) fn overrules(cause: &Cause, script: &Script, output: Option<&Output>)
     };
     cause.class == FailureClass::Permanent
         && output.is_some_and(|output| output.commands.iter().enumerate().any(told))
+}
+
+/// Whether a look failed for a reason that may pass: a stale handle, a lock.
+pub(super) fn is_passing(answers: &Answers) -> bool {
+    let mut outputs = answers.0.iter().flat_map(|output| &output.commands);
+    outputs.any(|command| {
+        let verdict = aix::classify(&command.text(), command.status);
+        verdict.is_some_and(|verdict| verdict.class == FailureClass::Transient)
+    })
 }
 
 /// The command that ended the script.

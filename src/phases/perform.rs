@@ -172,8 +172,11 @@ impl Attempt<'_> {
         match self.probe().await {
             Err(error) => failed(transient(error.to_string()), Trace::Clean),
             Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
-            Ok((sight, _)) => match sight.presence {
+            Ok((sight, answers)) => match sight.presence {
                 Presence::Present => Outcome::Done,
+                Presence::Unknown(why) if outcome::is_passing(&answers) => {
+                    failed(transient(why), Trace::Clean)
+                }
                 Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
                 Presence::Absent | Presence::Partial => {
                     failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)
@@ -300,12 +303,11 @@ impl Attempt<'_> {
         script: Option<&Script>,
     ) -> Outcome {
         let guessed;
-        let script = match script {
-            Some(script) => script,
-            None => {
-                guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
-                &guessed
-            }
+        let script = if let Some(script) = script {
+            script
+        } else {
+            guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
+            &guessed
         };
         self.write_down(script, output.as_ref());
         let sight = match self.settle(&Presence::Present).await {

@@ -75,18 +75,18 @@ impl<'a> Said<'a> {
     /// The names that `command`, an `ls` of a directory, found; none where
     /// there is no directory.
     pub(super) fn names(self, command: usize) -> Read<Vec<String>> {
-        match self.is_there(command)? {
-            true => Ok(aix::names(&self.output(command)?.stdout)),
-            false => Ok(Vec::new()),
+        if !self.is_there(command)? {
+            return Ok(Vec::new());
         }
+        Ok(aix::names(&self.output(command)?.stdout))
     }
 
     /// Who holds the lease, by `command`, an `ls -l` of it.
     pub(super) fn lease(self, command: usize) -> Read<Option<String>> {
-        match self.is_there(command)? {
-            true => self.read(command, |text| aix::link_target(text, argv::LEASE)).map(Some),
-            false => Ok(None),
+        if !self.is_there(command)? {
+            return Ok(None);
         }
+        self.read(command, |text| aix::link_target(text, argv::LEASE)).map(Some)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, LogicalVolume, MountRow, NimObject};
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, Cause, DiskName, Facts, FailureClass, HostRole, NimName,
-    Phase, Presence, Repeat, StepName, UndoKind,
+    Baseline, BaselineDisk, BaselineFs, DiskName, Facts, HostRole, NimName, Phase, Presence,
+    Repeat, StepName, UndoKind,
 };
 
 use super::read::{Read, Said, look};
@@ -33,7 +33,7 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
             facts: Some(Facts { baseline: Some(baseline), level: None }),
             barred: None,
         },
-        Err(why) => Sight::barred(Cause::new(FailureClass::Permanent, why)),
+        Err(why) => Sight::of(Presence::Unknown(why)),
     },
     run: None,
     undo_run: None,

@@ -74,7 +74,8 @@ fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
         if let (Some(cached), Some(own)) = (size(&master, &from), size(&client, &to))
             && cached > own
         {
-            commands.push(Command::new(on_client(ctx, argv::resize_fs(&to, cached))));
+            commands
+                .push(Command::new(on_client(ctx, argv::resize_fs(&to, &format!("{cached}M")))));
         }
         let write = on_client(ctx, argv::unpack(&to));
         commands.push(Command::new(argv::pack(&from)).piped_to(write));
@@ -137,7 +138,7 @@ pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
             Sight::of(if left { Presence::Absent } else { Presence::Present })
         }))
     },
-    run: Some(|ctx, answers| unexport_all(ctx, answers)),
+    run: Some(unexport_all),
     undo_run: None,
     judge_undo: None,
 };
