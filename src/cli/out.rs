@@ -114,8 +114,7 @@ impl Out {
 
     /// Columns of the terminal that stdout is, if it is one.
     pub(super) fn width(&self) -> Option<usize> {
-        let target = indicatif::ProgressDrawTarget::stdout();
-        let width = target.width().filter(|_| self.is_terminal())?;
+        let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
         Some(usize::from(width).max(40))
     }
 }
