@@ -1,9 +1,13 @@
 //! nimshift: durable workflow engine for NIM alternate disk migration.
 
+pub mod aix;
 pub mod base;
+pub mod cli;
 pub mod domain;
 pub mod engine;
 pub mod journal;
+pub mod lab;
 pub mod machine;
 pub mod phases;
+pub mod report;
 pub mod transport;

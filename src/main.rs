@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: see [`nimshift::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nimshift::cli::main()
+}

@@ -55,6 +55,12 @@ pub const GROUP_COMMIT_MAX: usize = 4 * 1024;
 /// How often an engine looks for requests of operators, in real time.
 pub const REQUEST_POLL: Duration = Duration::from_millis(50);
 
+/// How long an operator's command waits for the engine's answer, in real time.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// How often `status --watch` looks for changes, in real time.
+pub const WATCH_POLL: Duration = Duration::from_millis(200);
+
 /// How long a second process waits for SQLite's own lock.
 pub const SQLITE_BUSY: Duration = Duration::from_secs(10);
 

@@ -8,6 +8,7 @@
 mod core;
 mod delay;
 mod limits;
+mod performer;
 mod ready;
 mod run;
 mod slot;
@@ -16,6 +17,7 @@ mod work;
 pub use core::{Command, Core, Input, OperatorRequest};
 pub use delay::Delays;
 pub use limits::EngineLimits;
+pub use performer::StepPerformer;
 pub use run::{Ended, Engine, Observer, OnStop, RequestSource, StopHandle, stop_handle};
 pub use slot::SlotView;
 pub use work::{Order, Performer, PerformerFuture};

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Millis;
 
 use super::error::JournalError;
+use super::paths::JournalDir;
 
 const TEXT_BYTES_MAX: u64 = 4096;
 
@@ -32,6 +33,40 @@ pub struct Holder {
     /// Whether there is a journal beside the lock.
     #[serde(default)]
     pub journal: bool,
+}
+
+impl Holder {
+    /// Who holds the state directory `dir` now. Looks, and leaves the lock as it
+    /// is: for a moment it is held for reading.
+    pub fn of(dir: &Path) -> Result<Option<Holder>, JournalError> {
+        let path = JournalDir::new(dir).lock();
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(JournalError::file(&path, "cannot open the engine's lock", &error));
+            }
+        };
+        match fs2::FileExt::try_lock_shared(&file) {
+            Ok(()) => {
+                let _ = fs2::FileExt::unlock(&file);
+                Ok(None)
+            }
+            Err(error) if error.kind() == fs2::lock_contended_error().kind() => Ok(read(&mut file)),
+            Err(error) => {
+                Err(JournalError::file(&path, "cannot look at the engine's lock", &error))
+            }
+        }
+    }
+}
+
+/// How often a lock that is not free is tried again.
+const LOOKS: u32 = 4;
+
+/// As long as any look at the lock takes, and longer.
+#[expect(clippy::disallowed_methods, reason = "a lock that is looked at is free in a moment")]
+fn wait_for_a_look() {
+    std::thread::sleep(std::time::Duration::from_millis(10));
 }
 
 /// The lock, held as long as this lives.
@@ -52,7 +87,15 @@ impl Lock {
             .truncate(false)
             .open(path)
             .map_err(|error| JournalError::file(path, "cannot open the engine's lock", &error))?;
-        let locked = fs2::FileExt::try_lock_exclusive(&file);
+        let mut locked = fs2::FileExt::try_lock_exclusive(&file);
+        for _ in 0..LOOKS {
+            // It may be only looked at: see `Holder::of`.
+            if locked.is_ok() {
+                break;
+            }
+            wait_for_a_look();
+            locked = fs2::FileExt::try_lock_exclusive(&file);
+        }
         let before = read(&mut file);
         if let Err(error) = locked {
             if error.kind() != fs2::lock_contended_error().kind() {
@@ -127,10 +170,13 @@ mod tests {
     fn a_second_holder_is_told_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engine.lock");
+        assert_eq!(Holder::of(dir.path()).unwrap(), None);
         let first = Lock::take(&path, holder(11)).unwrap();
+        assert_eq!(Holder::of(dir.path()).unwrap().map(|holder| holder.pid), Some(11));
         let refused = Lock::take(&path, holder(12)).unwrap_err();
         assert!(matches!(refused, JournalError::Held { pid: 11, since: 5, .. }), "{refused}");
         drop(first);
+        assert_eq!(Holder::of(dir.path()).unwrap(), None);
         Lock::take(&path, holder(12)).unwrap();
         assert!(path.exists());
     }

@@ -1,5 +1,41 @@
-//! Layer 4: the steps of each phase.
+//! Layer 4: the steps of each phase, and what carries one out.
+//!
+//! A step is a row of [`registry`]: plain functions that turn what is known
+//! into commands, and what hosts say into what is there (`docs/native-steps.md`).
+//! [`perform`] carries one attempt at a step out, the same way for a first run
+//! and for a recovery after a crash.
 
+mod boot_image;
+mod check;
+#[cfg(test)]
+mod check_tests;
+mod clone;
+mod copy;
+mod describe;
+mod end;
+mod evidence;
+mod export;
+mod filesets;
+mod finish;
+mod job;
+mod ledger;
+mod marks;
+mod migrate;
+mod mount;
+mod outcome;
+mod perform;
+#[cfg(test)]
+mod perform_tests;
+mod read;
+mod record;
+mod registry;
+#[cfg(test)]
+mod sample;
+mod scripts;
 mod step;
+mod unmount;
 
+pub use describe::{ASSUMPTION, StepText, describe};
+pub use perform::{EvidenceSink, Order, hosts, perform};
+pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};

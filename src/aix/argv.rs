@@ -1,0 +1,222 @@
+//! Commands as argument vectors. Which step runs which is written in
+//! `docs/native-steps.md`.
+
+use crate::domain::{DiskName, NimName, VgName};
+
+/// A program and its arguments.
+pub type Argv = Vec<String>;
+
+/// Where the client mounts the SPOT.
+pub const SPOT_MOUNT: &str = "/ALT_MIG_SPOT";
+
+/// Where a client that is worked on is marked, and by whom.
+pub const LEASE_DIR: &str = "/var/adm/nimshift";
+
+/// See [`LEASE_DIR`].
+pub const LEASE: &str = "/var/adm/nimshift/lease";
+
+/// The fileset whose levels must agree on the master and in the SPOT.
+pub const ALT_FILESET: &str = "bos.alt_disk_install.rte";
+
+/// The words of a command that needs no more.
+pub fn words(words: &[&str]) -> Argv {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The words, and more of them.
+fn with(first: &[&str], rest: impl IntoIterator<Item = String>) -> Argv {
+    let mut argv = words(first);
+    argv.extend(rest);
+    argv
+}
+
+/// `lsnim -l NAME`.
+pub fn lsnim(name: &NimName) -> Argv {
+    words(&["lsnim", "-l", name.as_str()])
+}
+
+/// `lslpp -Lqc FILESET`.
+pub fn lslpp(fileset: &str) -> Argv {
+    words(&["lslpp", "-Lqc", fileset])
+}
+
+/// The same within a SPOT.
+pub fn spot_lslpp(spot: &NimName, fileset: &str) -> Argv {
+    let filesets = format!("filesets={fileset}");
+    words(&["nim", "-o", "lslpp", "-a", "lslpp_flags=-Lqc", "-a", &filesets, spot.as_str()])
+}
+
+/// `lsvg VG`.
+pub fn lsvg(vg: &str) -> Argv {
+    words(&["lsvg", vg])
+}
+
+/// `lsvg -l VG`.
+pub fn lsvg_l(vg: &str) -> Argv {
+    words(&["lsvg", "-l", vg])
+}
+
+/// `bootinfo -s DISK`: its size in MiB.
+pub fn disk_size(disk: &DiskName) -> Argv {
+    words(&["bootinfo", "-s", disk.as_str()])
+}
+
+/// `bootinfo -B DISK`: 1 if it has a boot image.
+pub fn bootable(disk: &DiskName) -> Argv {
+    words(&["bootinfo", "-B", disk.as_str()])
+}
+
+/// The level of the boot image on the copy's boot volume.
+pub fn boot_image_level() -> Argv {
+    words(&["/usr/lpp/bosinst/blvset", "-d", "/dev/alt_hd5", "-g", "level"])
+}
+
+/// `bootlist -m normal -o`.
+pub fn show_bootlist() -> Argv {
+    words(&["bootlist", "-m", "normal", "-o"])
+}
+
+/// `bootlist -m normal DISK…`.
+pub fn set_bootlist<'a>(disks: impl IntoIterator<Item = &'a DiskName>) -> Argv {
+    with(&["bootlist", "-m", "normal"], disks.into_iter().map(ToString::to_string))
+}
+
+/// `df -k` or `df -m` of some paths, or of all.
+pub fn df(unit: &str, paths: &[String]) -> Argv {
+    with(&["df", unit], paths.iter().cloned())
+}
+
+/// What `alt_disk_copy` is to do: nimadm's own two of its phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyPhase {
+    /// `-P1`: make the copy and leave it awake.
+    Make,
+    /// `-P3 -B`: put it to sleep, and leave the bootlist alone.
+    Finish,
+}
+
+/// The SPOT's `alt_disk_copy`. Its own `-M` and `-j` are not in its synopsis:
+/// nimadm calls it so (reference 2.0).
+pub fn alt_disk_copy(
+    cached: bool,
+    version_release: &str,
+    phase: CopyPhase,
+    disks: &[DiskName],
+) -> Argv {
+    let mut argv = vec![format!("{SPOT_MOUNT}/sbin/alt_disk_copy")];
+    if cached {
+        argv.push("-j".to_owned());
+    }
+    argv.extend(words(&["-M", version_release]));
+    argv.extend(match phase {
+        CopyPhase::Make => words(&["-P1"]),
+        CopyPhase::Finish => words(&["-P3", "-B"]),
+    });
+    let disks: Vec<&str> = disks.iter().map(DiskName::as_str).collect();
+    argv.extend(["-d".to_owned(), disks.join(" ")]);
+    argv
+}
+
+/// `alt_rootvg_op -X VG`: removes an alternate rootvg. It sets the bootlist.
+pub fn remove_copy(vg: &str) -> Argv {
+    words(&["alt_rootvg_op", "-X", vg])
+}
+
+/// `alt_rootvg_op -S`: puts the woken alternate rootvg to sleep.
+pub fn sleep_copy() -> Argv {
+    words(&["alt_rootvg_op", "-S"])
+}
+
+/// `chpv -C DISK`: clears what a volume group left on a disk.
+pub fn clear_disk(disk: &DiskName) -> Argv {
+    words(&["chpv", "-C", disk.as_str()])
+}
+
+/// Exports `directory` to `host`, as root, until the next boot.
+pub fn export(directory: &str, host: &str) -> Argv {
+    let options = format!("rw={host},root={host},access={host}");
+    words(&["exportfs", "-i", "-o", &options, directory])
+}
+
+/// `exportfs -u DIRECTORY`.
+pub fn unexport(directory: &str) -> Argv {
+    words(&["exportfs", "-u", directory])
+}
+
+/// Makes a file system of the cache.
+pub fn make_fs(vg: &VgName, mount_point: &str, size_mb: u64) -> Argv {
+    let size = format!("size={size_mb}M");
+    let base = ["crfs", "-v", "jfs2", "-g", vg.as_str(), "-m", mount_point];
+    with(&base, words(&["-a", &size, "-A", "no"]))
+}
+
+/// `rmfs -r MOUNT_POINT`.
+pub fn remove_fs(mount_point: &str) -> Argv {
+    words(&["rmfs", "-r", mount_point])
+}
+
+/// `chfs -a size=SIZE MOUNT_POINT`.
+pub fn resize_fs(mount_point: &str, size: &str) -> Argv {
+    let size = format!("size={size}");
+    words(&["chfs", "-a", &size, mount_point])
+}
+
+/// `mount -o OPTIONS HOST:DIRECTORY OVER`.
+pub fn mount_nfs(options: Option<&str>, host: &str, directory: &str, over: &str) -> Argv {
+    let mut argv = words(&["mount"]);
+    if let Some(options) = options {
+        argv.extend(words(&["-o", options]));
+    }
+    argv.extend([format!("{host}:{directory}"), over.to_owned()]);
+    argv
+}
+
+/// `umount PATH`, or by force.
+pub fn unmount(path: &str, by_force: bool) -> Argv {
+    if by_force { words(&["umount", "-f", path]) } else { words(&["umount", path]) }
+}
+
+/// NIM's own remote command: `line` is one line for the client's shell.
+pub fn c_rsh(client: &NimName, line: &str) -> Argv {
+    words(&["/usr/lpp/bos.sysmgt/nim/methods/c_rsh", client.as_str(), line])
+}
+
+/// `chroot ROOT PROGRAM…`.
+pub fn chroot(root: &str, program: &[&str]) -> Argv {
+    with(&["chroot", root], words(program))
+}
+
+/// Writes `directory`, of its own file system only, to standard output.
+pub fn pack(directory: &str) -> Argv {
+    words(&["tar", "-cUf", "-", "-C", directory, "."])
+}
+
+/// Reads what [`pack`] wrote into `directory`.
+pub fn unpack(directory: &str) -> Argv {
+    words(&["tar", "-xpUf", "-", "-C", directory])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_disks_are_one_argument() {
+        let disks: Vec<DiskName> =
+            ["hdisk1", "hdisk2"].iter().map(|d| d.parse().unwrap()).collect();
+        assert_eq!(
+            alt_disk_copy(true, "7.3", CopyPhase::Make, &disks),
+            ["/ALT_MIG_SPOT/sbin/alt_disk_copy", "-j", "-M", "7.3", "-P1", "-d", "hdisk1 hdisk2"]
+        );
+        assert_eq!(
+            alt_disk_copy(false, "7.3", CopyPhase::Finish, &disks[..1])[1..],
+            ["-M", "7.3", "-P3", "-B", "-d", "hdisk1"]
+        );
+    }
+
+    #[test]
+    fn mount_options_are_left_out_where_there_are_none() {
+        assert_eq!(mount_nfs(None, "a", "/b", "/c"), ["mount", "a:/b", "/c"]);
+        assert_eq!(mount_nfs(Some("ro"), "a", "/b", "/c"), ["mount", "-o", "ro", "a:/b", "/c"]);
+    }
+}

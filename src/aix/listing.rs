@@ -1,0 +1,57 @@
+//! `ls` of a directory, and `ls -l` of a symbolic link.
+
+use super::unread::{Unread, lines};
+
+/// Whether the words of a failed command say that a file is not there.
+pub fn is_missing(text: &str) -> bool {
+    text.contains("0653-341") || text.contains("does not exist") || text.contains("No such file")
+}
+
+/// Reads `ls DIRECTORY`: one name a line.
+pub fn names(text: &str) -> Vec<String> {
+    lines(text).map(|line| line.trim().to_owned()).collect()
+}
+
+/// Reads `ls -l PATH`: what the symbolic link `path` points to.
+pub fn link_target(text: &str, path: &str) -> Result<String, Unread> {
+    let Some(line) = lines(text).find(|line| line.contains(path)) else {
+        return Err(Unread::missing("ls -l", "line of that path"));
+    };
+    match line.split_once(&format!("{path} -> ")) {
+        Some((mode, target)) if mode.starts_with('l') && !target.trim().is_empty() => {
+            Ok(target.trim().to_owned())
+        }
+        _ => Err(Unread::line("ls -l", line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_target_of_a_link_is_read() {
+        let text = include_str!("../../fixtures/aix/ls-l/lease.txt");
+        assert_eq!(link_target(text, "/var/adm/nimshift/lease").unwrap(), "s1.m7");
+        let file = "-rw-r--r--    1 root     system            0 Mar 02 07:15 /a\n";
+        assert!(link_target(file, "/a").is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_told_by_its_message() {
+        assert!(is_missing("ls: 0653-341 The file /x does not exist.\n"));
+        assert!(!is_missing("ls: 0653-345 /x: Permission denied.\n"));
+        assert_eq!(names("a.begun\r\n a.done \n\n"), ["a.begun", "a.done"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}", tail in any::<Vec<u8>>()) {
+            for text in [text, String::from_utf8_lossy(&tail).into_owned()] {
+                let _ = (names(&text), link_target(&text, "/"), is_missing(&text));
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Layer 3: AIX and NIM as text: the commands that are sent, what their output
+//! says, and what their messages mean. Pure: it reaches no host.
+//!
+//! Readers skip what comes before the data (login banners, blank lines) and
+//! refuse what they cannot read within it: an [`Unread`] quotes the line. They
+//! never guess.
+
+pub mod argv;
+mod boot;
+mod catalogue;
+mod disks;
+mod file_systems;
+mod filesets;
+mod listing;
+mod nim;
+mod unread;
+mod verdict;
+
+pub use boot::{Bootable, boot_time, bootlist, is_bootable, one_word};
+pub use catalogue::{CATALOGUE, Entry, Trust};
+pub use disks::{LogicalVolume, PhysicalVolume, VolumeGroup, logical_volumes, lspv, volume_group};
+pub use file_systems::{FsRow, FsUsage, MountRow, df, exports, lsfs, mounts};
+pub use filesets::{Fileset, FilesetLevel, filesets, level};
+pub use listing::{is_missing, link_target, names};
+pub use nim::{NimObject, nim_object};
+pub use unread::Unread;
+pub use verdict::{Verdict, classify, message_ids};

@@ -1,0 +1,329 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::NimName;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all migrated, or nothing to do
+  1  internal error; the journal cannot be written
+  2  wrong command line, plan or order
+  3  some failed and were rolled back, or were refused
+  4  some need an operator
+  5  stopped with work left
+  6  another engine holds the state directory
+  7  the journal is damaged
+
+Where several hold, 5 goes before 4, and 4 before 3.";
+
+/// Migrates fleets of AIX LPARs by NIM alternate disk migration: the twelve
+/// phases of nimadm, each step journaled, retried, undone and resumed.
+#[derive(Debug, Parser)]
+#[command(name = "nimshift", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Where journal, lock, evidence and the lab live.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "NIMSHIFT_STATE_DIR",
+        default_value = "state"
+    )]
+    pub(super) state_dir: PathBuf,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorChoice,
+    /// Tell more on stderr; twice: everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a plan: begin what is new, go on with what is unfinished.
+    Run(RunArgs),
+    /// Go on with everything that is unfinished.
+    Resume(EngineArgs),
+    /// Show how every client stands.
+    Status(StatusArgs),
+    /// Tell what happened to a client: every attempt, command and decision.
+    History(HistoryArgs),
+    /// Show what a plan would do. Changes nothing anywhere.
+    Plan(PlanArgs),
+    /// Take everything back, whatever was done.
+    Rollback(RollbackArgs),
+    /// Stand still once the step in flight has ended.
+    Hold(OrderArgs),
+    /// Go on after a hold.
+    Release(OrderArgs),
+    /// Try again at once what failed; begin anew what was taken back.
+    Retry(EngineOrderArgs),
+    /// Stop, and take back what was done, unless the client has booted the copy.
+    Cancel(EngineOrderArgs),
+    /// Give up, leaving the hosts as they are.
+    Abandon(OrderArgs),
+    /// Replay the whole journal and say what differs.
+    Verify,
+    /// Back up the journal, or export a client's history.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Look at and change the emulated estate.
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Print the JSON Schema of the plan file.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page a command.
+    Man {
+        /// Where to write the pages.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// How an engine runs.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct EngineArgs {
+    /// What SIGINT and SIGTERM do to steps that run: `leave` them to go on on
+    /// their hosts, to be found again by the next run, or `wait` for them. A
+    /// second signal leaves at once.
+    #[arg(long, value_name = "HOW", default_value = "leave")]
+    pub(super) on_stop: OnStopChoice,
+    /// No progress on stderr.
+    #[arg(long)]
+    pub(super) no_progress: bool,
+}
+
+/// See [`EngineArgs::on_stop`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnStopChoice {
+    /// Wait for steps that run.
+    Wait,
+    /// Leave them to go on on their hosts.
+    #[default]
+    Leave,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+    #[command(flatten)]
+    pub(super) scale: ScaleArgs,
+}
+
+/// How fast the lab's time goes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ScaleArgs {
+    /// Lab only, when the estate is made: so many seconds of the lab in a real
+    /// one.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "NIMSHIFT_LAB_TIME_SCALE",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub(super) time_scale: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// As a versioned document (docs/status-json.md).
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show it again whenever it changes, until everything is at rest.
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// The client.
+    #[arg(value_name = "CLIENT")]
+    pub(super) client: NimName,
+    /// Its nth migration instead of its latest.
+    #[arg(long, value_name = "N")]
+    pub(super) number: Option<u32>,
+    /// Show the output of all commands, not only of those that failed.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) all: bool,
+    /// As a versioned document with every entry.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OrderArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required_unless_present = "all")]
+    pub(super) clients: Vec<NimName>,
+    /// All clients for which it means something.
+    #[arg(long, conflicts_with = "clients")]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EngineOrderArgs {
+    #[command(flatten)]
+    pub(super) order: OrderArgs,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required_unless_present = "failed")]
+    pub(super) clients: Vec<NimName>,
+    /// All clients that wait for an operator after a failure.
+    #[arg(long, conflicts_with = "clients")]
+    pub(super) failed: bool,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Make a consistent copy of the journal, also while a run goes on.
+    Backup {
+        /// The file to be made.
+        file: PathBuf,
+    },
+    /// Print a client's history as JSON lines.
+    Export {
+        /// The client.
+        client: NimName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LabCommand {
+    /// Make the estate: from a plan, or from an estate file.
+    Up {
+        /// The plan whose estate to make.
+        #[arg(long, value_name = "PLAN", required_unless_present = "estate")]
+        plan: Option<PathBuf>,
+        /// The estate file to make it from.
+        #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+        estate: Option<PathBuf>,
+        #[command(flatten)]
+        scale: ScaleArgs,
+    },
+    /// Show hosts, disks, volume groups, mounts and exports.
+    Show,
+    /// Run a command on a host, and end with its exit status.
+    Exec {
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Show faults to come, or add one.
+    Fault(FaultArgs),
+    /// List the commands that hosts ran, with the jobs they belong to.
+    Log {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that nothing of an ended migration is left. Exit code 1 if
+    /// something is.
+    Check,
+    /// Print the digest of the estate: everything but times and process ids.
+    Digest,
+    /// Remove the estate.
+    Reset {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FaultArgs {
+    /// What goes wrong, by name; without it, the faults to come are listed.
+    #[arg(value_name = "KIND")]
+    pub(super) kind: Option<String>,
+    /// On this host only.
+    #[arg(long, requires = "kind")]
+    pub(super) host: Option<String>,
+    /// With commands whose line holds this text only.
+    #[arg(long, value_name = "TEXT", requires = "kind")]
+    pub(super) command: Option<String>,
+    /// So many times; 0: for ever.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) times: u32,
+    /// After so many matches that go well.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) skip: u32,
+    /// How long a network cut lasts, in seconds of the lab.
+    #[arg(long, value_name = "N")]
+    pub(super) seconds: Option<u64>,
+    /// Remove all faults to come.
+    #[arg(long, conflicts_with = "kind")]
+    pub(super) clear: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exit::Exit;
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_tells_every_exit_code() {
+        for exit in Exit::ALL {
+            let line = format!("  {}  {}", exit.code(), exit.meaning());
+            assert!(EXIT_CODES.contains(&line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The estate of a plan: made, or opened.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::{ClockRef, limits};
+use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
+use crate::lab::{EstateFile, Lab, LabError, PlainClient, PlainMaster};
+use crate::transport::Transport;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::place::Place;
+
+/// Hosts, and the clock that they live by.
+pub(super) struct Estate {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) clock: ClockRef,
+}
+
+impl Estate {
+    fn of_lab(lab: Lab) -> Estate {
+        Estate { clock: lab.clock(), transport: Arc::new(lab) }
+    }
+
+    /// The estate of a plan: opened, or made first.
+    pub(super) fn of_plan(
+        place: &Place,
+        plan: &Plan,
+        lab: Option<EstateFile>,
+        scale: Option<u32>,
+    ) -> Result<Estate, CliError> {
+        match (plan.estate.kind, lab) {
+            (EstateKind::Lab, Some(file)) => create_lab(place, &file, scale).map(Estate::of_lab),
+            (EstateKind::Lab, None) => open_lab(place).map(Estate::of_lab),
+        }
+    }
+
+    /// The estate that earlier runs have talked to.
+    pub(super) fn open(place: &Place, kind: EstateKind) -> Result<Estate, CliError> {
+        match kind {
+            EstateKind::Lab => open_lab(place).map(Estate::of_lab),
+        }
+    }
+}
+
+impl From<LabError> for CliError {
+    fn from(error: LabError) -> CliError {
+        let exit = match &error {
+            LabError::Estate(_) | LabError::UnknownHost(_) => Exit::Usage,
+            LabError::Store(_) | LabError::Unreachable { .. } => Exit::Internal,
+        };
+        CliError::new(exit, format!("the lab: {error}"))
+    }
+}
+
+/// Opens the lab of a state directory.
+pub(super) fn open_lab(place: &Place) -> Result<Lab, CliError> {
+    if !Lab::exists(&place.lab()) {
+        let text = format!("there is no lab in `{}`", place.lab().display());
+        return Err(CliError::usage(text)
+            .help("`nimshift lab up --plan PLAN` makes one; so does `nimshift run PLAN`"));
+    }
+    Ok(Lab::open(&place.lab())?)
+}
+
+/// Makes a lab.
+pub(super) fn create_lab(
+    place: &Place,
+    file: &EstateFile,
+    scale: Option<u32>,
+) -> Result<Lab, CliError> {
+    Ok(Lab::create(&place.lab(), file, scale)?)
+}
+
+/// The estate file that a plan names, read; or a plain estate for its clients.
+/// Writes nothing.
+pub(super) fn estate_of(plan: &Plan, plan_path: &Path) -> Result<EstateFile, CliError> {
+    match &plan.estate.file {
+        Some(file) => {
+            let folder = plan_path.parent().unwrap_or(Path::new(""));
+            read_estate(&folder.join(file))
+        }
+        None => Ok(plain_estate(plan)),
+    }
+}
+
+/// Reads an estate file.
+pub(super) fn read_estate(path: &Path) -> Result<EstateFile, CliError> {
+    let unread = |error| {
+        CliError::file(Exit::Usage, "read the estate file", path, &error)
+            .help("`file` in [estate] is relative to the plan file")
+    };
+    let size = std::fs::metadata(path).map_err(unread)?.len();
+    if size > limits::PLAN_BYTES_MAX {
+        return Err(CliError::usage(format!("`{}` has {size} bytes: too many", path.display())));
+    }
+    let text = std::fs::read_to_string(path).map_err(unread)?;
+    EstateFile::parse(&text).map_err(|error| {
+        CliError::usage(format!("the estate file `{}` is not right", path.display()))
+            .because(&error)
+    })
+}
+
+fn plain_estate(plan: &Plan) -> EstateFile {
+    let names = |pick: fn(&MigrationSpec) -> Vec<String>| -> Vec<String> {
+        let all: BTreeSet<String> = plan.migrations.iter().flat_map(pick).collect();
+        all.into_iter().collect()
+    };
+    let level = plan.migrations.iter().map(|spec| spec.target.level.as_str()).max();
+    let master = PlainMaster {
+        name: plan.master.to_string(),
+        level: level.unwrap_or("7300-02").to_owned(),
+        spots: names(|spec| vec![spec.target.spot.to_string()]),
+        lpp_sources: names(|spec| vec![spec.target.lpp_source.to_string()]),
+        cache_vgs: names(|spec| spec.options.cache_vg.iter().map(ToString::to_string).collect()),
+        scripts: names(|spec| {
+            let options = &spec.options;
+            let scripts = options.pre_script.iter().chain(&options.post_script);
+            scripts.map(NimName::to_string).collect()
+        }),
+    };
+    let clients: Vec<PlainClient> = plan
+        .migrations
+        .iter()
+        .map(|spec| PlainClient {
+            name: spec.client.to_string(),
+            level: level_before(spec.target.level.as_str()),
+            targets: spec.options.disks.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    EstateFile::from_clients(&master, &clients)
+}
+
+/// A level that migrates to `target`: the release before it.
+fn level_before(target: &str) -> String {
+    match target.get(..2) {
+        Some("72") => "7100-05-09-2114",
+        Some("71") => "6100-09-12-1846",
+        _ => "7200-05-06-2320",
+    }
+    .to_owned()
+}

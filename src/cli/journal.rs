@@ -1,0 +1,59 @@
+//! `nimshift verify`, `nimshift journal backup` and `nimshift journal export`.
+
+use std::path::Path;
+
+use crate::domain::NimName;
+use crate::journal::{self, JournalError};
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::out::Out;
+use super::place::{self, Place};
+
+/// `nimshift verify`.
+pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
+    // Whether there is a journal at all is another question.
+    if let Err(error @ JournalError::NotFound { .. }) = journal::Reader::open(place.dir()) {
+        return Err(error.into());
+    }
+    match journal::verify(place.dir()) {
+        Ok(sound) => {
+            out.line(&format!(
+                "{} migrations, {} entries, {} attempts: all replay exactly",
+                sound.migrations, sound.entries, sound.attempts
+            ));
+            Ok(Exit::Ok)
+        }
+        Err(differences) => {
+            for difference in &differences {
+                out.line(&difference.to_string());
+            }
+            let count = differences.len();
+            let noun = if count == 1 { "difference" } else { "differences" };
+            Err(CliError::new(Exit::Damaged, format!("the journal does not replay: {count} {noun}"))
+                .help("keep the files as they are; a backup by `nimshift journal backup` can take their place"))
+        }
+    }
+}
+
+/// `nimshift journal backup FILE`.
+pub(super) fn backup(out: &Out, place: &Place, file: &Path) -> Result<Exit, CliError> {
+    let sound = journal::backup(place.dir(), file)?;
+    out.line(&format!(
+        "{}: {} migrations, {} entries, verified",
+        file.display(),
+        sound.migrations,
+        sound.entries
+    ));
+    Ok(Exit::Ok)
+}
+
+/// `nimshift journal export CLIENT`.
+pub(super) fn export(out: &Out, place: &Place, client: &NimName) -> Result<Exit, CliError> {
+    let views = place::latest(place::views(&place.reader()?)?);
+    let view = place::find(&views, client)?;
+    let mut lines = Vec::new();
+    journal::export(place.dir(), view.id, &mut lines)?;
+    out.write(&lines);
+    Ok(Exit::Ok)
+}

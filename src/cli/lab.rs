@@ -1,0 +1,282 @@
+//! `nimshift lab …`: the emulated estate.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use crate::base::{nearest, redact};
+use crate::domain::{Bootlist, CopyPolicy, Direction, Phase};
+use crate::journal::{JournalError, Reader};
+use crate::lab::{
+    BootsFrom, CopyExpected, Expectation, FaultKind, FaultSpec, HostShow, LogEntry, Stage,
+};
+use crate::machine::State;
+use crate::report::{Story, Table, clock_text, direction};
+
+use super::args::{FaultArgs, LabCommand};
+use super::error::CliError;
+use super::estate::{create_lab, estate_of, open_lab, read_estate};
+use super::exit::Exit;
+use super::out::Out;
+use super::place::{self, Place};
+use super::run::read_plan;
+
+/// How a command of the lab ends: with an exit of ours, or with the status of
+/// the command that a host ran.
+pub(super) enum Ending {
+    Ours(Exit),
+    Status(i32),
+}
+
+impl From<Exit> for Ending {
+    fn from(exit: Exit) -> Ending {
+        Ending::Ours(exit)
+    }
+}
+
+/// `nimshift lab …`.
+pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {
+    match command {
+        LabCommand::Up { plan, estate, scale } => {
+            up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale).map(Ending::from)
+        }
+        LabCommand::Show => show(out, place).map(Ending::from),
+        LabCommand::Exec { host, command } => exec(out, place, host, command),
+        LabCommand::Fault(args) => fault(out, place, args).map(Ending::from),
+        LabCommand::Log { json } => log(out, place, *json).map(Ending::from),
+        LabCommand::Check => check(out, place).map(Ending::from),
+        LabCommand::Digest => {
+            out.line(&open_lab(place)?.digest()?);
+            Ok(Exit::Ok.into())
+        }
+        LabCommand::Reset { yes } => reset(out, place, *yes).map(Ending::from),
+    }
+}
+
+fn up(
+    out: &Out,
+    place: &Place,
+    plan: Option<&Path>,
+    estate: Option<&Path>,
+    scale: Option<u32>,
+) -> Result<Exit, CliError> {
+    if crate::lab::Lab::exists(&place.lab()) {
+        return Err(CliError::usage(format!("there is a lab in `{}`", place.lab().display()))
+            .help("`nimshift lab reset` removes it"));
+    }
+    let file = match (plan, estate) {
+        (Some(plan), _) => estate_of(&read_plan(plan)?.plan, plan)?,
+        (None, Some(estate)) => read_estate(estate)?,
+        (None, None) => return Err(CliError::usage("neither a plan nor an estate file is named")),
+    };
+    let lab = create_lab(place, &file, scale)?;
+    let hosts = lab.hosts()?;
+    out.line(&format!("{} hosts in {}", hosts.len(), place.lab().display()));
+    Ok(Exit::Ok)
+}
+
+fn show(out: &Out, place: &Place) -> Result<Exit, CliError> {
+    let mut table = Table::new(["HOST", "POWER", "LEVEL", "BOOTED", "BOOTLIST", "DISKS", "MORE"]);
+    for host in open_lab(place)?.show()? {
+        table.push(host_row(&host));
+    }
+    out.lines(&table.lines(None));
+    Ok(Exit::Ok)
+}
+
+fn host_row(host: &HostShow) -> Vec<String> {
+    let disks: Vec<String> = host
+        .disks
+        .iter()
+        .map(|(name, _, vg)| format!("{name}:{}", vg.as_deref().unwrap_or("-")))
+        .collect();
+    let mut more = Vec::new();
+    for (count, what) in
+        [(host.mounts.len(), "mounts"), (host.exports.len(), "exports"), (host.jobs.len(), "jobs")]
+    {
+        if count > 0 {
+            more.push(format!("{count} {what}"));
+        }
+    }
+    vec![
+        host.name.clone(),
+        host.power.clone(),
+        host.level.clone(),
+        host.boot_disk.clone(),
+        host.bootlist.join(" "),
+        disks.join(" "),
+        more.join(", "),
+    ]
+}
+
+fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
+    let output = open_lab(place)?.exec_words(host, command)?;
+    // The command's own output, as its host gave it.
+    out.write(output.stdout.as_bytes());
+    let _ = std::io::stderr().lock().write_all(output.stderr.as_bytes());
+    Ok(Ending::Status(output.status))
+}
+
+fn fault(out: &Out, place: &Place, args: &FaultArgs) -> Result<Exit, CliError> {
+    let lab = open_lab(place)?;
+    if args.clear {
+        lab.clear_faults()?;
+        return Ok(Exit::Ok);
+    }
+    let Some(name) = &args.kind else {
+        let mut table = Table::new(["KIND", "HOST", "COMMAND", "TIMES", "HAPPENED"]);
+        for fault in lab.faults()? {
+            let spec = &fault.spec;
+            table.push(vec![
+                spec.kind.name().to_owned(),
+                spec.host.clone().unwrap_or_else(|| "any".to_owned()),
+                spec.command.clone().unwrap_or_else(|| "any".to_owned()),
+                spec.times.map_or_else(|| "always".to_owned(), |times| times.to_string()),
+                fault.hits.to_string(),
+            ]);
+        }
+        out.lines(&table.lines(None));
+        return Ok(Exit::Ok);
+    };
+    let kinds = FaultKind::ALL.map(FaultKind::name);
+    let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name) else {
+        let error = CliError::usage(format!("there is no fault `{name}`"));
+        return Err(match nearest(name, kinds) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error.help(format!("possible: {}", kinds.join(", "))),
+        });
+    };
+    if let Some(host) = &args.host {
+        let hosts = lab.hosts()?;
+        if !hosts.contains(host) {
+            return Err(CliError::usage(format!("there is no host `{host}` in the lab")));
+        }
+    }
+    lab.add_fault(FaultSpec {
+        kind,
+        host: args.host.clone(),
+        command: args.command.clone(),
+        times: (args.times > 0).then_some(args.times),
+        skip: args.skip,
+        seconds: args.seconds,
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn log(out: &Out, place: &Place, json: bool) -> Result<Exit, CliError> {
+    for entry in open_lab(place)?.log()? {
+        if out.is_gone() {
+            break;
+        }
+        if json {
+            let mut line = serde_json::to_vec(&entry).expect("entries have text for keys");
+            line.push(b'\n');
+            out.write(&line);
+        } else {
+            out.line(&log_line(&entry));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn log_line(entry: &LogEntry) -> String {
+    let what = match (entry.stage, entry.status) {
+        (Stage::Started, _) => "begins".to_owned(),
+        (Stage::Ended, Some(status)) => format!("exit {status}"),
+        (Stage::Ended, None) => "ended".to_owned(),
+    };
+    let job = entry.job.as_ref().map_or(String::new(), |job| format!("   ({job})"));
+    format!("{} {}# {}   [{what}]{job}", clock_text(entry.at_ms), entry.host, redact(&entry.line))
+}
+
+fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
+    let lab = open_lab(place)?;
+    let expected = match place.reader() {
+        Ok(reader) => expectations(&reader)?,
+        // Nothing has run: all must be as it was made.
+        Err(error) if error.exit() == Exit::Usage => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let unsettled = expected.iter().filter(|one| !one.settled).count();
+    let violations = lab.check(&expected)?;
+    for violation in &violations {
+        out.line(&violation.to_string());
+    }
+    if violations.is_empty() {
+        let hosts = lab.hosts()?.len();
+        out.line(&match unsettled {
+            0 => format!("{hosts} hosts: nothing is left behind"),
+            count => format!(
+                "{hosts} hosts: nothing is left behind; {count} clients have not ended and were not held to it"
+            ),
+        });
+        return Ok(Exit::Ok);
+    }
+    Ok(Exit::Internal)
+}
+
+/// What must hold of the clients, by their latest migrations.
+fn expectations(reader: &Reader) -> Result<Vec<Expectation>, JournalError> {
+    let mut expected = Vec::new();
+    for view in place::latest(place::views(reader)?) {
+        let story = place::story(reader, view)?;
+        expected.push(expectation(&story));
+    }
+    Ok(expected)
+}
+
+fn expectation(story: &Story) -> Expectation {
+    let view = &story.view;
+    let options = &view.spec.options;
+    let target =
+        || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
+    let whole = options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len());
+    let (settled, copy, boots_from) = match &view.state {
+        State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
+        State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, target()),
+        State::Migrated { .. } if options.bootlist == Bootlist::Keep => {
+            (true, CopyExpected::Asleep, BootsFrom::Baseline)
+        }
+        State::Migrated { .. } => (true, CopyExpected::Asleep, target()),
+        State::RolledBack { .. } if view.spec.failed_copy == CopyPolicy::Sleep && cloned(story) => {
+            (true, CopyExpected::Asleep, BootsFrom::Baseline)
+        }
+        State::RolledBack { .. } | State::Refused { .. } | State::Skipped { .. } => {
+            (true, CopyExpected::None, BootsFrom::Baseline)
+        }
+        _ => (false, CopyExpected::None, BootsFrom::Baseline),
+    };
+    Expectation { client: view.client.clone(), settled, copy, boots_from }
+}
+
+/// Whether the migration got beyond making its copy.
+fn cloned(story: &Story) -> bool {
+    story.entries.iter().any(|entry| {
+        direction(&entry.to) == Direction::Forward
+            && entry
+                .to
+                .place()
+                .and_then(|place| story.view.step_at(place))
+                .is_some_and(|step| step.phase > Phase::Clone)
+    })
+}
+
+fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
+    drop(open_lab(place)?);
+    if !yes && !confirmed(out, place) {
+        return Err(CliError::usage("the lab is kept").help("`--yes` removes it without asking"));
+    }
+    let dir = place.lab();
+    std::fs::remove_dir_all(&dir)
+        .map_err(|error| CliError::file(Exit::Internal, "remove the lab", &dir, &error))?;
+    out.line(&format!("{} is removed; the journal is kept", dir.display()));
+    Ok(Exit::Ok)
+}
+
+fn confirmed(out: &Out, place: &Place) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    out.note(&format!("Remove {}? Type `yes`:", place.lab().display()));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}

@@ -1,0 +1,110 @@
+//! Layer 8: the command line. One file a command; one error type that becomes
+//! exit code, message and way out; one writer to the terminal.
+
+mod args;
+mod error;
+mod estate;
+mod evidence;
+mod exit;
+mod history;
+mod journal;
+mod lab;
+mod night;
+mod order;
+mod out;
+mod pages;
+mod place;
+mod plan;
+mod progress;
+mod requests;
+mod run;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::journal::RequestKind;
+
+use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
+use error::CliError;
+use lab::Ending;
+use order::{Order, Whom};
+use out::Out;
+use place::Place;
+
+pub use exit::Exit;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout, errors to stderr; a reader that is gone is
+            // no error.
+            let _ = error.print();
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
+            return ExitCode::from(code);
+        }
+    };
+    let out = Out::new(cli.global.color);
+    trace(cli.global.verbose);
+    match dispatch(&out, cli) {
+        Ok(Ending::Ours(exit)) => exit.into(),
+        Ok(Ending::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
+        Err(error) => {
+            error.say(&out);
+            error.exit().into()
+        }
+    }
+}
+
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::ERROR,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .init();
+}
+
+fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
+    let place = &Place::new(&cli.global.state_dir);
+    let order =
+        |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
+    let quiet = EngineArgs::default();
+    let exit = match cli.command {
+        Command::Run(args) => run::run(out, place, &args)?,
+        Command::Resume(args) => run::resume(out, place, &args)?,
+        Command::Status(args) => status::status(out, place, &args)?,
+        Command::History(args) => history::history(out, place, &args)?,
+        Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Rollback(args) => {
+            let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
+            order(RequestKind::Rollback, whom, &args.engine)?
+        }
+        Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
+        Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
+        Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,
+        Command::Retry(args) => order(RequestKind::Retry, whom(&args.order), &args.engine)?,
+        Command::Cancel(args) => order(RequestKind::Cancel, whom(&args.order), &args.engine)?,
+        Command::Verify => journal::verify(out, place)?,
+        Command::Journal(JournalCommand::Backup { file }) => journal::backup(out, place, &file)?,
+        Command::Journal(JournalCommand::Export { client }) => {
+            journal::export(out, place, &client)?
+        }
+        Command::Lab(command) => return lab::lab(out, place, &command),
+        Command::Schema => pages::schema(out),
+        Command::Completions { shell } => pages::completions(out, shell),
+        Command::Man { directory } => pages::man(out, directory.as_deref())?,
+    };
+    Ok(exit.into())
+}
+
+fn whom(args: &OrderArgs) -> Whom<'_> {
+    if args.all { Whom::All } else { Whom::Named(&args.clients) }
+}

@@ -1,0 +1,157 @@
+//! One run of the engine in this process, from the opened journal to the
+//! summary.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::base::SystemClock;
+use crate::domain::MigrationId;
+use crate::engine::{
+    Delays, Ended, Engine, EngineLimits, OnStop, StepPerformer, StopHandle, stop_handle,
+};
+use crate::journal::{Ack, Journal, Loaded};
+use crate::machine::State;
+use crate::report::{Verdict, summary_lines};
+
+use super::args::{EngineArgs, OnStopChoice};
+use super::error::CliError;
+use super::estate::Estate;
+use super::evidence::EvidenceFiles;
+use super::exit::Exit;
+use super::out::Out;
+use super::place::{self, Place};
+use super::progress::Progress;
+use super::requests::JournaledRequests;
+
+/// An opened journal, and where it says what is stored.
+pub(super) struct Open {
+    pub(super) journal: Journal,
+    pub(super) acks: UnboundedReceiver<Vec<Ack>>,
+    pub(super) loaded: Vec<Loaded>,
+}
+
+impl Open {
+    /// Opens the journal as an engine.
+    pub(super) fn new(place: &Place) -> Result<Open, CliError> {
+        let (journal, loaded) = Journal::open(place.dir(), &Place::open_options())?;
+        let acks = journal.acks().expect("nobody else has asked for them");
+        Ok(Open { journal, acks, loaded })
+    }
+}
+
+/// A run to be made.
+pub(super) struct Night<'a> {
+    pub(super) out: &'a Out,
+    pub(super) place: &'a Place,
+    pub(super) estate: &'a Estate,
+    pub(super) limits: EngineLimits,
+    pub(super) args: &'a EngineArgs,
+}
+
+impl Night<'_> {
+    /// Runs `open.loaded` until they are at rest or a signal stops the run, and
+    /// tells what became of `clients`.
+    pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
+        let Open { journal, acks, loaded } = open;
+        let states: BTreeMap<MigrationId, State> =
+            loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
+        let mut progress = Progress::new(self.args.no_progress, states);
+        let mut requests = JournaledRequests::new(self.place.dir(), &loaded)?;
+        let evidence = EvidenceFiles::new(self.place.evidence());
+        let performer = StepPerformer {
+            transport: Arc::clone(&self.estate.transport),
+            clock: Arc::clone(&self.estate.clock),
+            evidence: Arc::new(evidence),
+            scope: journal.scope().to_owned(),
+        };
+        let (stop, stopped) = stop_handle();
+        let engine = Engine {
+            journal: &journal,
+            acks,
+            performer: Arc::new(performer),
+            clock: Arc::clone(&self.estate.clock),
+            observer: &mut progress,
+            requests: Some(&mut requests),
+            stop: stopped,
+        };
+        let seed = SystemClock::read_ms() ^ u64::from(std::process::id());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                ended = engine.run(loaded, &self.limits, Delays::seeded(seed)) => Some(ended),
+                () = self.signals(&stop) => None,
+            }
+        });
+        progress.finish();
+        // Attempts that are still in flight are left to their hosts.
+        runtime.shutdown_background();
+        if let Some(Ended::JournalFailed(error)) = ended {
+            return Err(CliError::from(error).help(
+                "what was acknowledged is kept; when the cause is removed, `nimshift resume` goes on",
+            ));
+        }
+        journal.flush()?;
+        let exit = self.tell(clients)?;
+        journal.close()?;
+        Ok(if ended.is_none() { Exit::WorkLeft } else { exit })
+    }
+
+    /// Asks for a stop at the first signal; returns at the second.
+    async fn signals(&self, stop: &StopHandle) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            self.out.note("signals cannot be caught here: a stop leaves at once");
+            return std::future::pending().await;
+        };
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if first {
+                let (how, text) = match self.args.on_stop {
+                    OnStopChoice::Wait => (OnStop::Wait, "waiting for the steps that run"),
+                    OnStopChoice::Leave => {
+                        (OnStop::Leave, "the steps that run are left to go on on their hosts")
+                    }
+                };
+                self.out.note(&format!("stopping: no new steps; {text}; again leaves at once"));
+                stop.stop(how);
+            }
+        }
+    }
+
+    /// The summary of `clients`, and the exit that it comes to.
+    pub(super) fn tell(&self, clients: &[String]) -> Result<Exit, CliError> {
+        tell(self.out, self.place, clients, self.estate.clock.now_ms())
+    }
+}
+
+/// The summary of the latest migrations of `clients`, and the exit that it comes
+/// to.
+pub(super) fn tell(
+    out: &Out,
+    place: &Place,
+    clients: &[String],
+    now_ms: u64,
+) -> Result<Exit, CliError> {
+    let reader = place.reader()?;
+    let mut views = place::latest(place::views(&reader)?);
+    views.retain(|view| clients.contains(&view.client));
+    let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
+    let stories =
+        views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
+    out.lines(&summary_lines(&stories, now_ms));
+    let exit = Exit::from(verdict);
+    if exit != Exit::Ok {
+        out.note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
+    }
+    Ok(exit)
+}

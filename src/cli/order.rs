@@ -1,0 +1,358 @@
+//! Orders of operators: `hold`, `release`, `retry`, `cancel`, `rollback` and
+//! `abandon`.
+//!
+//! An order is a request in the journal. Where an engine runs, it takes the
+//! request up, and the answer is waited for. Where none runs, this process takes
+//! the lock, applies the order itself, and goes on as the engine of these
+//! clients where there is work to be done.
+
+use crate::base::{SystemClock, limits};
+use crate::domain::NimName;
+use crate::journal::{
+    Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
+};
+use crate::machine::{Event, EventKind, Operator, State};
+use crate::report::{MigrationView, spoken};
+
+use super::args::EngineArgs;
+use super::error::CliError;
+use super::estate::Estate;
+use super::exit::Exit;
+use super::night::{Night, Open};
+use super::out::Out;
+use super::place::{self, BatchSettings, Place};
+use super::run::{create, latest_of};
+
+/// Which clients an order is for.
+pub(super) enum Whom<'a> {
+    /// These.
+    Named(&'a [NimName]),
+    /// All for which it may mean something.
+    All,
+    /// All that wait for an operator after a failure.
+    Failed,
+}
+
+/// An order.
+pub(super) struct Order<'a> {
+    pub(super) out: &'a Out,
+    pub(super) place: &'a Place,
+    pub(super) kind: RequestKind,
+    pub(super) engine: &'a EngineArgs,
+}
+
+impl Order<'_> {
+    /// Carries the order out for `whom`.
+    pub(super) fn give(&self, whom: &Whom<'_>) -> Result<Exit, CliError> {
+        let views = place::latest(place::views(&self.place.reader()?)?);
+        let chosen = self.choose(&views, whom)?;
+        if chosen.is_empty() {
+            self.out.note(&format!("`{}` means nothing to any client now", self.kind.name()));
+            return Ok(Exit::Ok);
+        }
+        match Open::new(self.place) {
+            Ok(open) => self.by_ourselves(open, &chosen),
+            Err(error) if error.exit() == Exit::Held => self.by_the_engine(&chosen),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn choose(
+        &self,
+        views: &[MigrationView],
+        whom: &Whom<'_>,
+    ) -> Result<Vec<MigrationView>, CliError> {
+        match whom {
+            Whom::Named(clients) => {
+                let mut chosen: Vec<MigrationView> = Vec::new();
+                for client in *clients {
+                    let view = place::find(views, client)?;
+                    if chosen.iter().all(|known| known.id != view.id) {
+                        chosen.push(view.clone());
+                    }
+                }
+                Ok(chosen)
+            }
+            Whom::All => Ok(self.filtered(views, |state| means_something(self.kind, state))),
+            Whom::Failed => Ok(self.filtered(views, |state| {
+                matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
+            })),
+        }
+    }
+
+    fn filtered(
+        &self,
+        views: &[MigrationView],
+        keep: impl Fn(&State) -> bool,
+    ) -> Vec<MigrationView> {
+        views.iter().filter(|view| keep(&view.state)).cloned().collect()
+    }
+
+    /// What is posted for a client: a stuck undo is not rolled back but tried
+    /// again.
+    fn kind_for(&self, state: &State) -> RequestKind {
+        match (self.kind, state) {
+            (RequestKind::Rollback, State::UndoStuck { .. }) => RequestKind::Retry,
+            (kind, _) => kind,
+        }
+    }
+
+    fn post(&self, view: &MigrationView) -> Result<RequestId, JournalError> {
+        let request = NewRequest {
+            kind: self.kind_for(&view.state),
+            client: Some(view.client.clone()),
+            operator: place::operator(),
+            at_ms: SystemClock::read_ms(),
+        };
+        Requests::post(self.place.dir(), &request)
+    }
+
+    /// Posts the order for the engine that runs, and waits for its answers.
+    fn by_the_engine(&self, chosen: &[MigrationView]) -> Result<Exit, CliError> {
+        let fresh =
+            chosen.iter().find(|view| self.kind == RequestKind::Retry && begins_anew(&view.state));
+        if let Some(view) = fresh {
+            let state = spoken(&view.state);
+            return Err(CliError::usage(format!(
+                "{} is {state}: a retry begins a new migration",
+                view.client
+            ))
+            .help("an engine that runs takes no new migrations: wait for its end, then retry"));
+        }
+        let mut waiting = Vec::new();
+        for view in chosen {
+            waiting.push((view.client.clone(), self.post(view)?));
+        }
+        let reader = self.place.reader()?;
+        let until = SystemClock::read_ms()
+            + u64::try_from(limits::ANSWER_WAIT.as_millis()).unwrap_or(u64::MAX);
+        let mut exit = Exit::Ok;
+        while !waiting.is_empty() {
+            let mut open = Vec::new();
+            for (client, id) in waiting {
+                match reader.request(id)?.answer {
+                    Some(answer) => {
+                        let done = answer.starts_with("done");
+                        self.out.line(&format!("{client}: {answer}"));
+                        if !done {
+                            exit = Exit::Usage;
+                        }
+                    }
+                    None => open.push((client, id)),
+                }
+            }
+            waiting = open;
+            if SystemClock::read_ms() > until {
+                break;
+            }
+            pause();
+        }
+        for (client, _) in &waiting {
+            self.out.note(&format!(
+                "{client}: the engine has not answered yet; the order is journaled and stands"
+            ));
+        }
+        Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
+    }
+
+    /// Applies the order, with the lock held, and goes on as the engine of the
+    /// clients where it makes work.
+    fn by_ourselves(&self, mut open: Open, chosen: &[MigrationView]) -> Result<Exit, CliError> {
+        let batches = self.place.reader()?.batches()?;
+        let settings = match batches.last() {
+            Some(batch) => BatchSettings::read(batch)?,
+            None => return Err(CliError::usage("no plan has run here")),
+        };
+        let estate = Estate::open(self.place, settings.kind)?;
+        let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
+        let mut loaded = latest_of(std::mem::take(&mut open.loaded), &clients);
+        let mut refused = false;
+        for one in &mut loaded {
+            // The state may have moved since it was looked at.
+            let Some(view) = chosen.iter().find(|view| view.id == one.id) else {
+                continue;
+            };
+            let state = one.machine.state().clone();
+            if self.kind == RequestKind::Retry && begins_anew(&state) {
+                let Some(batch) = batches.iter().find(|batch| batch.id == one.batch) else {
+                    continue;
+                };
+                let again = NewBatch {
+                    name: batch.name.clone(),
+                    digest: batch.digest.clone(),
+                    plan_text: self.place.reader()?.plan_text(batch.id)?.unwrap_or_default(),
+                    created_ms: estate.clock.now_ms(),
+                    operator: place::operator(),
+                    estate: batch.estate.clone(),
+                };
+                let specs = std::iter::once((one.number, std::sync::Arc::clone(&one.spec)));
+                let mut fresh = create(&open.journal, &again, specs)?;
+                *one = fresh.remove(0);
+                self.out.note(&format!(
+                    "{}: was {}; a new migration begins",
+                    one.client,
+                    spoken(&state)
+                ));
+                continue;
+            }
+            refused |= !self.apply(&mut open, one, view, estate.clock.now_ms())?;
+        }
+        let goes_on =
+            matches!(self.kind, RequestKind::Retry | RequestKind::Rollback | RequestKind::Cancel);
+        let work = loaded.iter().any(|one| {
+            let state = one.machine.state();
+            !state.is_terminal() && !state.waits_for_operator()
+        });
+        if !goes_on || !work {
+            if work && self.kind == RequestKind::Release {
+                self.out.note("no engine runs: `nimshift resume` goes on");
+            }
+            open.journal.close()?;
+            return Ok(if refused { Exit::Usage } else { Exit::Ok });
+        }
+        open.loaded = loaded;
+        let limits = settings.engine_limits();
+        let night =
+            Night { out: self.out, place: self.place, estate: &estate, limits, args: self.engine };
+        let exit = night.run(open, &clients)?;
+        Ok(if refused { Exit::Usage } else { exit })
+    }
+
+    /// Applies the order to one migration, with no engine running. False: it
+    /// means nothing there.
+    fn apply(
+        &self,
+        open: &mut Open,
+        one: &mut Loaded,
+        view: &MigrationView,
+        now_ms: u64,
+    ) -> Result<bool, CliError> {
+        let request = self.post(view)?;
+        let before = one.machine.state().clone();
+        let by = Operator(place::operator());
+        let event = Event { at_ms: now_ms, kind: event(self.kind_for(&before), by) };
+        let transition = match one.machine.apply(&event) {
+            Ok(transition) => transition,
+            Err(_) => {
+                let text = format!("refused: it is {}", spoken(&before));
+                open.journal.answer_request(request, text.clone())?;
+                let hint = possible(&before);
+                self.out.labelled(
+                    "error",
+                    super::out::Paint::Red,
+                    &format!("{}: `{}` {text}; {hint}", one.client, self.kind.name()),
+                );
+                return Ok(false);
+            }
+        };
+        let answer = format!("done: {}", spoken(&transition.to));
+        self.out.line(&format!("{}: {answer}", one.client));
+        open.journal.append(Append {
+            migration: one.id,
+            expected_seq: one.seq,
+            event,
+            to: transition.to,
+            effects: transition.effects,
+            record: None,
+            request: Some((request, answer)),
+        })?;
+        while let Some(acks) = open.acks.blocking_recv() {
+            for ack in acks {
+                ack.result?;
+                if ack.migration == one.id {
+                    one.seq = ack.seq;
+                    return Ok(true);
+                }
+            }
+        }
+        Err(JournalError::Closed.into())
+    }
+}
+
+/// Between two looks for an answer.
+#[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
+fn pause() {
+    std::thread::sleep(limits::REQUEST_POLL);
+}
+
+fn event(kind: RequestKind, by: Operator) -> EventKind {
+    match kind {
+        RequestKind::Hold | RequestKind::Stop => EventKind::Hold { by },
+        RequestKind::Release => EventKind::Release { by },
+        RequestKind::Retry => EventKind::Retry { by },
+        RequestKind::Cancel => EventKind::Cancel { by },
+        RequestKind::Rollback => EventKind::Rollback { by },
+        RequestKind::Abandon => EventKind::Abandon { by },
+    }
+}
+
+/// Whether a retry of a migration in this state is a new migration.
+fn begins_anew(state: &State) -> bool {
+    matches!(state, State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. })
+}
+
+/// Whether an order for all clients is given to one in this state. Rollback is
+/// not given to what has ended well: that is asked for by name.
+fn means_something(kind: RequestKind, state: &State) -> bool {
+    let live = !state.is_terminal() && !matches!(state, State::Pending);
+    match kind {
+        RequestKind::Hold | RequestKind::Stop => live && !matches!(state, State::Held { .. }),
+        RequestKind::Release => matches!(state, State::Held { .. }),
+        RequestKind::Retry => {
+            begins_anew(state)
+                || matches!(
+                    state,
+                    State::AwaitingOperator { .. }
+                        | State::UndoStuck { .. }
+                        | State::BackingOff { .. }
+                        | State::UndoBackingOff { .. }
+                )
+        }
+        RequestKind::Cancel | RequestKind::Rollback => {
+            !state.is_terminal() && !state.is_compensating()
+        }
+        RequestKind::Abandon => {
+            matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
+        }
+    }
+}
+
+/// What can be ordered in a state.
+fn possible(state: &State) -> &'static str {
+    match state {
+        State::Pending => "possible: cancel, rollback",
+        State::Executing { .. } => {
+            "possible: hold, rollback, and cancel before the client's reboot"
+        }
+        State::BackingOff { .. } => "possible: retry, hold, cancel, rollback",
+        State::AwaitingOperator { .. } => "possible: retry, rollback, cancel, hold, abandon",
+        State::Undoing { .. } => "possible: hold",
+        State::UndoBackingOff { .. } => "possible: retry, hold",
+        State::UndoStuck { .. } => "possible: retry, hold, abandon",
+        State::Held { .. } => "possible: release, cancel, rollback, abandon",
+        State::Migrated { .. } => "possible: rollback",
+        State::RolledBack { .. } | State::Abandoned { .. } | State::Refused { .. } => {
+            "possible: retry, which begins a new migration"
+        }
+        State::Skipped { .. } => "nothing is to be done for it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, FailureClass};
+
+    #[test]
+    fn an_order_for_all_spares_what_has_ended_well() {
+        let migrated = State::Migrated { at: crate::machine::Place::start() };
+        let cause = Cause::new(FailureClass::Permanent, "x");
+        for kind in RequestKind::ALL {
+            assert!(!means_something(kind, &migrated), "{kind:?}");
+        }
+        assert!(means_something(RequestKind::Retry, &State::RolledBack { cause }));
+        let held = State::Held { resume: Box::new(State::Pending) };
+        assert!(means_something(RequestKind::Release, &held));
+        assert!(!means_something(RequestKind::Hold, &held));
+    }
+}

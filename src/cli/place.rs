@@ -1,0 +1,188 @@
+//! A state directory, and what its journal tells.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{SystemClock, nearest};
+use crate::domain::{EstateKind, Limits, NimName, Plan};
+use crate::engine::EngineLimits;
+use crate::journal::{BatchRow, Entry, JournalError, OpenOptions, Reader};
+use crate::report::{BatchStatus, MigrationView, Story, StoryEntry};
+
+use super::error::CliError;
+
+/// A state directory.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    dir: PathBuf,
+}
+
+impl Place {
+    pub(super) fn new(dir: &Path) -> Place {
+        Place { dir: dir.to_owned() }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The lab's directory.
+    pub(super) fn lab(&self) -> PathBuf {
+        self.dir.join("lab")
+    }
+
+    /// Where evidence is put.
+    pub(super) fn evidence(&self) -> PathBuf {
+        self.dir.join("evidence")
+    }
+
+    pub(super) fn reader(&self) -> Result<Reader, CliError> {
+        Ok(Reader::open(&self.dir)?)
+    }
+
+    /// How an engine of this process opens the journal.
+    pub(super) fn open_options() -> OpenOptions {
+        OpenOptions::new(host_name(), std::process::id(), SystemClock::read_ms())
+    }
+}
+
+/// The name of this machine.
+pub(super) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Who gives orders here: a user at a host, for the audit trail.
+pub(super) fn operator() -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    crate::base::sanitize_line(&format!("{user}@{}", host_name()), 100)
+}
+
+/// What is journaled with a batch beside its migrations, so that `resume` needs
+/// no plan file. Unknown keys are refused; all keys introduced in 0.1.0.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchSettings {
+    /// The hosts that the batch talks to.
+    pub(super) kind: EstateKind,
+    /// How much is done at once.
+    pub(super) limits: Limits,
+}
+
+impl BatchSettings {
+    pub(super) fn of(plan: &Plan) -> BatchSettings {
+        BatchSettings { kind: plan.estate.kind, limits: plan.limits.clone() }
+    }
+
+    pub(super) fn read(batch: &BatchRow) -> Result<BatchSettings, CliError> {
+        serde_json::from_value(batch.estate.clone()).map_err(|error| {
+            CliError::internal(format!(
+                "the settings of batch `{}` are those of another nimshift",
+                batch.name
+            ))
+            .because(&error)
+        })
+    }
+
+    pub(super) fn engine_limits(&self) -> EngineLimits {
+        let limit = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let all = EngineLimits::of_migrations(limit(self.limits.migrations));
+        self.limits
+            .phases
+            .iter()
+            .fold(all, |limits, (phase, steps)| limits.with_phase(*phase, limit(*steps)))
+    }
+}
+
+/// All migrations of a journal, the oldest first.
+pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError> {
+    reader.snapshot(|reader| {
+        let batches = reader.batches()?;
+        let name = |id| batches.iter().find(|batch| batch.id == id).map(|batch| &batch.name);
+        let mut rows = reader.migrations(None)?;
+        rows.sort_by_key(|row| row.id);
+        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+        rows.into_iter()
+            .map(|row| {
+                let number = numbers.entry(row.client.clone()).or_default();
+                *number += 1;
+                Ok(MigrationView {
+                    id: row.id,
+                    batch: name(row.batch).cloned().unwrap_or_default(),
+                    client: row.client,
+                    number: *number,
+                    state: row.state,
+                    blueprint: Arc::new(reader.blueprint(row.id)?),
+                    spec: Arc::new(reader.spec(row.id)?),
+                    since_ms: row.updated_ms,
+                })
+            })
+            .collect()
+    })
+}
+
+/// The latest migration of each client, in the order in which clients were
+/// first asked for.
+pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
+    let mut latest: Vec<MigrationView> = Vec::new();
+    let mut at: BTreeMap<String, usize> = BTreeMap::new();
+    for view in views {
+        match at.get(&view.client) {
+            Some(index) => latest[*index] = view,
+            None => {
+                at.insert(view.client.clone(), latest.len());
+                latest.push(view);
+            }
+        }
+    }
+    latest
+}
+
+/// All that happened to a migration.
+pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, JournalError> {
+    let entries = reader.history(view.id)?.into_iter().map(told).collect();
+    Ok(Story { view, entries })
+}
+
+fn told(entry: Entry) -> StoryEntry {
+    StoryEntry {
+        seq: entry.seq,
+        at_ms: entry.event.at_ms,
+        event: entry.event.kind,
+        to: entry.state,
+        record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
+    }
+}
+
+/// The latest batch, as status tells it.
+pub(super) fn batch_status(batch: &BatchRow) -> BatchStatus {
+    BatchStatus {
+        name: batch.name.clone(),
+        plan_digest: batch.digest.clone(),
+        created_ms: batch.created_ms,
+    }
+}
+
+/// The one of `views` that is `client`'s, or an error that names the nearest.
+pub(super) fn find<'a>(
+    views: &'a [MigrationView],
+    client: &NimName,
+) -> Result<&'a MigrationView, CliError> {
+    if let Some(view) = views.iter().find(|view| view.client == client.as_str()) {
+        return Ok(view);
+    }
+    let error = CliError::usage(format!("the journal knows no client `{client}`"));
+    Err(match nearest(client.as_str(), views.iter().map(|view| view.client.as_str())) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.help("`nimshift status` lists all clients"),
+    })
+}

@@ -1,0 +1,259 @@
+//! `nimshift run PLAN` and `nimshift resume`.
+//!
+//! What `run` does with a client is decided by its latest migration:
+//!
+//! | its latest migration | what happens |
+//! | --- | --- |
+//! | none | it is begun |
+//! | of this very plan, unfinished | it goes on |
+//! | of this very plan, ended | left alone |
+//! | of another plan, unfinished | the run is refused |
+//! | of another plan, migrated or skipped to the same target | left alone, as done |
+//! | of another plan, ended otherwise | a new one is begun |
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::{Millis, limits};
+use crate::domain::{Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
+use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
+use crate::lab::Lab;
+use crate::machine::{Blueprint, Machine, State};
+use crate::phases::plan_steps;
+use crate::report::spoken;
+
+use super::args::{EngineArgs, RunArgs};
+use super::error::CliError;
+use super::estate::{Estate, estate_of};
+use super::exit::Exit;
+use super::night::{Night, Open, tell};
+use super::out::Out;
+use super::place::{self, BatchSettings, Place};
+
+/// A plan file, as it was read.
+pub(super) struct PlanFile {
+    pub(super) plan: Plan,
+    pub(super) text: String,
+}
+
+/// Reads a plan. Writes nothing.
+pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
+    let unread = |error| CliError::file(Exit::Usage, "read the plan", path, &error);
+    let size = std::fs::metadata(path).map_err(unread)?.len();
+    if size > limits::PLAN_BYTES_MAX {
+        let text = format!("the plan `{}` has {size} bytes: too many", path.display());
+        return Err(CliError::usage(text).help("put its clients in several plans"));
+    }
+    let bytes = std::fs::read(path).map_err(unread)?;
+    let accepted = std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes");
+    let plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
+        .map_err(|errors: PlanErrors| CliError::from(errors))?;
+    Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// `nimshift run PLAN`.
+pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
+    let file = read_plan(&args.plan)?;
+    // All that can be wrong is looked at before anything is made.
+    let lab = match Lab::exists(&place.lab()) {
+        true => None,
+        false => Some(estate_of(&file.plan, &args.plan)?),
+    };
+    let mut open = Open::new(place)?;
+    let batches: BTreeMap<BatchId, BatchRow> =
+        place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
+    let digest = file.plan.digest();
+    let sorted = Sorted::new(&file.plan, &open.loaded, &batches, &digest)?;
+    let estate = Estate::of_plan(place, &file.plan, lab, args.scale.time_scale)?;
+    for line in &sorted.said {
+        out.note(line);
+    }
+    let created_ms = estate.clock.now_ms();
+    let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
+    let clients: Vec<String> =
+        file.plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
+    let of_plan = latest_of(std::mem::take(&mut open.loaded), &clients);
+    open.loaded = of_plan.into_iter().filter(|one| !sorted.is_fresh(&one.client)).collect();
+    open.loaded.extend(begun);
+    if open.loaded.iter().all(|one| {
+        let state = one.machine.state();
+        state.is_terminal() || state.waits_for_operator()
+    }) {
+        open.journal.close()?;
+        out.note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
+        return tell(out, place, &clients, created_ms);
+    }
+    let limits = BatchSettings::of(&file.plan).engine_limits();
+    Night { out, place, estate: &estate, limits, args: &args.engine }.run(open, &clients)
+}
+
+/// `nimshift resume`.
+pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit, CliError> {
+    // A state directory is not made to find nothing in it.
+    drop(place.reader()?);
+    let mut open = Open::new(place)?;
+    let batches = place.reader()?.batches()?;
+    let clients: Vec<String> = open.loaded.iter().map(|one| one.client.clone()).collect();
+    let all = latest_of(std::mem::take(&mut open.loaded), &clients);
+    let unfinished = all.iter().any(|one| {
+        let state = one.machine.state();
+        !state.is_terminal() && !state.waits_for_operator()
+    });
+    let Some(latest) = batches.last() else {
+        open.journal.close()?;
+        out.note("nothing to resume: no plan has run here");
+        return Ok(Exit::Ok);
+    };
+    let settings = BatchSettings::read(latest)?;
+    let estate = Estate::open(place, settings.kind)?;
+    if !unfinished {
+        open.journal.close()?;
+        out.note("nothing to resume: nothing goes on without a person");
+        return tell(out, place, &clients, estate.clock.now_ms());
+    }
+    open.loaded = all;
+    let limits = settings.engine_limits();
+    Night { out, place, estate: &estate, limits, args }.run(open, &clients)
+}
+
+/// The latest migration of each of `clients`.
+pub(super) fn latest_of(loaded: Vec<Loaded>, clients: &[String]) -> Vec<Loaded> {
+    let mut latest: BTreeMap<String, Loaded> = BTreeMap::new();
+    for one in loaded {
+        let newer = latest.get(&one.client).is_none_or(|known| known.id < one.id);
+        if newer && clients.contains(&one.client) {
+            latest.insert(one.client.clone(), one);
+        }
+    }
+    let mut latest: Vec<Loaded> = latest.into_values().collect();
+    latest.sort_by_key(|one| one.id);
+    latest
+}
+
+/// The clients of a plan, by what is to be done with them.
+struct Sorted<'a> {
+    fresh: Vec<(u32, &'a MigrationSpec)>,
+    said: Vec<String>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(
+        plan: &'a Plan,
+        loaded: &[Loaded],
+        batches: &BTreeMap<BatchId, BatchRow>,
+        digest: &str,
+    ) -> Result<Sorted<'a>, CliError> {
+        let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new() };
+        let mut refused = Vec::new();
+        let mut latest: BTreeMap<&str, &Loaded> = BTreeMap::new();
+        for one in loaded {
+            let known = latest.entry(&one.client).or_insert(one);
+            if known.id < one.id {
+                *known = one;
+            }
+        }
+        for (number, spec) in (1..).zip(&plan.migrations) {
+            let Some(before) = latest.get(spec.client.as_str()) else {
+                sorted.fresh.push((number, spec));
+                continue;
+            };
+            let state = before.machine.state();
+            let batch = batches.get(&before.batch);
+            let same_plan = batch.is_some_and(|batch| batch.digest == digest);
+            let reached = matches!(state, State::Migrated { .. } | State::Skipped { .. });
+            let name = batch.map_or("another", |batch| batch.name.as_str());
+            match (same_plan, state.is_terminal()) {
+                (true, true) => sorted.say(spec, &format!("{} already", spoken(state))),
+                (true, false) => sorted.say(spec, &format!("goes on ({})", spoken(state))),
+                (false, false) => refused.push(format!(
+                    "{} is {} in batch `{name}`, which is another plan",
+                    spec.client,
+                    spoken(state)
+                )),
+                (false, true) if reached && before.spec.target == spec.target => {
+                    sorted.say(spec, &format!("{} already, by batch `{name}`", spoken(state)));
+                }
+                (false, true) => sorted.fresh.push((number, spec)),
+            }
+        }
+        if refused.is_empty() {
+            return Ok(sorted);
+        }
+        Err(CliError::usage(format!(
+            "the plan cannot be run: a client can be in one live migration only\n{}",
+            refused.join("\n")
+        ))
+        .help("`nimshift resume` finishes them, `nimshift cancel CLIENT` takes them back"))
+    }
+
+    fn say(&mut self, spec: &MigrationSpec, what: &str) {
+        self.said.push(format!("{}: {what}", spec.client));
+    }
+
+    fn is_fresh(&self, client: &str) -> bool {
+        self.fresh.iter().any(|(_, spec)| spec.client.as_str() == client)
+    }
+}
+
+/// Journals the batch and its migrations, and gives them as an engine takes them.
+fn begin(
+    journal: &Journal,
+    file: &PlanFile,
+    digest: &str,
+    fresh: &[(u32, &MigrationSpec)],
+    created_ms: Millis,
+) -> Result<Vec<Loaded>, CliError> {
+    if fresh.is_empty() {
+        return Ok(Vec::new());
+    }
+    let settings = BatchSettings::of(&file.plan);
+    let batch = NewBatch {
+        name: file.plan.name.to_string(),
+        digest: digest.to_owned(),
+        plan_text: file.text.clone(),
+        created_ms,
+        operator: place::operator(),
+        estate: serde_json::to_value(settings).expect("settings have text for keys"),
+    };
+    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new((*spec).clone())));
+    create(journal, &batch, specs)
+}
+
+/// Journals `batch` with a migration for each of `specs`.
+pub(super) fn create(
+    journal: &Journal,
+    batch: &NewBatch,
+    specs: impl Iterator<Item = (u32, Arc<MigrationSpec>)>,
+) -> Result<Vec<Loaded>, CliError> {
+    let migrations = specs
+        .map(|(number, spec)| {
+            let planned = plan_steps(&spec);
+            let blueprint = Blueprint::new(&spec, planned.steps).map_err(|error| {
+                CliError::usage(format!("{} cannot be migrated", spec.client)).because(&error)
+            })?;
+            Ok(NewMigration {
+                client: spec.client.clone(),
+                number,
+                spec,
+                blueprint: Arc::new(blueprint),
+                skipped_phases: planned.skipped,
+            })
+        })
+        .collect::<Result<Vec<_>, CliError>>()?;
+    let (id, ids) = journal.create_batch(batch, migrations.clone())?;
+    let loaded = ids.into_iter().zip(migrations).map(|(migration, new)| Loaded {
+        id: migration,
+        batch: id,
+        client: new.client.to_string(),
+        number: new.number,
+        seq: 0,
+        machine: Machine::new(new.blueprint),
+        spec: new.spec,
+        facts: Facts::default(),
+        skipped_phases: new.skipped_phases,
+        created_ms: batch.created_ms,
+        updated_ms: batch.created_ms,
+    });
+    Ok(loaded.collect())
+}

@@ -1,0 +1,92 @@
+//! `nimshift status`.
+
+use crate::base::{Millis, SystemClock, limits};
+use crate::journal::{Holder, Reader};
+use crate::lab::Lab;
+use crate::report::{BatchStatus, MigrationView, Status, status_lines};
+
+use super::args::StatusArgs;
+use super::error::CliError;
+use super::exit::Exit;
+use super::out::Out;
+use super::place::{self, Place};
+
+/// What status is made from.
+struct Seen {
+    views: Vec<MigrationView>,
+    batch: Option<BatchStatus>,
+    engine: Option<String>,
+    now_ms: Millis,
+}
+
+impl Seen {
+    fn look(place: &Place, reader: &Reader) -> Result<Seen, CliError> {
+        let views = place::latest(place::views(reader)?);
+        let batch = reader.batches()?.last().map(place::batch_status);
+        Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place)? })
+    }
+
+    fn at_rest(&self) -> bool {
+        self.engine.is_none()
+            || self
+                .views
+                .iter()
+                .all(|view| view.state.is_terminal() || view.state.waits_for_operator())
+    }
+
+    fn tell(&self, out: &Out, json: bool) {
+        if json {
+            let Seen { views, batch, engine, now_ms } = self;
+            out.json(&Status::new(views, batch.clone(), engine.clone(), *now_ms));
+            return;
+        }
+        let (batch, engine) = (self.batch.as_ref(), self.engine.as_deref());
+        out.lines(&status_lines(&self.views, batch, engine, self.now_ms, out.width()));
+    }
+}
+
+/// The time on the estate's clock.
+pub(super) fn now_ms(place: &Place) -> Result<Millis, CliError> {
+    match Lab::exists(&place.lab()) {
+        true => Ok(Lab::open(&place.lab())?.clock().now_ms()),
+        false => Ok(SystemClock::read_ms()),
+    }
+}
+
+/// The engine that holds the state directory, if one does.
+fn engine(place: &Place) -> Result<Option<String>, CliError> {
+    let held = Holder::of(place.dir())?;
+    Ok(held.map(|holder| format!("process {} on {}", holder.pid, holder.host)))
+}
+
+/// `nimshift status`.
+pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit, CliError> {
+    let reader = place.reader()?;
+    let mut seen = Seen::look(place, &reader)?;
+    if !args.watch {
+        seen.tell(out, args.json);
+        return Ok(Exit::Ok);
+    }
+    loop {
+        // A version that was read before the look: what is written meanwhile is
+        // seen by the next one.
+        let version = reader.data_version()?;
+        seen = Seen::look(place, &reader)?;
+        if out.is_terminal() && !args.json {
+            out.write(b"\x1b[H\x1b[2J");
+        }
+        seen.tell(out, args.json);
+        if seen.at_rest() || out.is_gone() {
+            return Ok(Exit::Ok);
+        }
+        while reader.data_version()? == version && engine(place)?.is_some() {
+            pause();
+        }
+    }
+}
+
+/// Between two looks for a change.
+#[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
+fn pause() {
+    std::thread::sleep(limits::WATCH_POLL);
+}

@@ -1,0 +1,33 @@
+//! Attempts made by the steps of the phases, over a transport.
+
+use std::sync::Arc;
+
+use crate::base::ClockRef;
+use crate::phases::{self, EvidenceSink};
+use crate::transport::Transport;
+
+use super::work::{Order, Performer, PerformerFuture};
+
+/// Carries orders out as [`phases::perform`] does.
+#[derive(Clone)]
+pub struct StepPerformer {
+    /// What reaches the hosts.
+    pub transport: Arc<dyn Transport>,
+    /// The estate's clock.
+    pub clock: ClockRef,
+    /// Where evidence is put.
+    pub evidence: Arc<dyn EvidenceSink>,
+    /// What makes ids of jobs unique among state directories.
+    pub scope: String,
+}
+
+impl Performer for StepPerformer {
+    fn perform(&self, order: Order) -> PerformerFuture {
+        let StepPerformer { transport, clock, evidence, scope } = self.clone();
+        let Order { migration, ticket, undo_of, spec, facts, interrupt } = order;
+        let facts = Arc::unwrap_or_clone(facts);
+        let interrupt = Some(interrupt);
+        let order = phases::Order { migration, ticket, spec, facts, scope, undo_of, interrupt };
+        Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })
+    }
+}

@@ -1,0 +1,342 @@
+//! Makes a world from an estate file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::estate::{ClientSpec, DiskSpec, EstateError, EstateFile, MasterSpec};
+use super::fault::Fault;
+use super::files;
+use super::power::mount_all;
+use super::software;
+use super::tree::{Node, Tree};
+use super::world::{Disk, Export, Host, Initial, Lv, LvKind, NimObject, Power, Vg, World};
+use crate::base::Millis;
+
+/// Size of a physical partition in every group of the lab.
+pub(crate) const PP_MB: u64 = 128;
+
+/// A logical volume of every rootvg: name, kind, mount point, size, and what of
+/// it is neither software nor the site's (logs, spools).
+const ROOTVG: [(&str, LvKind, Option<&str>, u64, u64); 10] = [
+    ("hd5", LvKind::Boot, None, 128, 0),
+    ("hd6", LvKind::Paging, None, 1024, 0),
+    ("hd8", LvKind::Log, None, 128, 0),
+    ("lg_dumplv", LvKind::Dump, None, 1024, 0),
+    ("hd4", LvKind::Jfs2, Some("/"), 1024, 220),
+    ("hd2", LvKind::Jfs2, Some("/usr"), 4096, 1400),
+    ("hd9var", LvKind::Jfs2, Some("/var"), 2048, 500),
+    ("hd3", LvKind::Jfs2, Some("/tmp"), 1024, 40),
+    ("hd1", LvKind::Jfs2, Some("/home"), 512, 60),
+    ("hd10opt", LvKind::Jfs2, Some("/opt"), 1024, 420),
+];
+
+/// Makes the world.
+pub(crate) fn world(estate: &EstateFile, now: Millis) -> Result<World, EstateError> {
+    let mut hosts = BTreeMap::new();
+    for client in &estate.client {
+        hosts.insert(client.name.clone(), Arc::new(make_client(client, &estate.master.name, now)?));
+    }
+    hosts.insert(estate.master.name.clone(), Arc::new(make_master(estate, now)?));
+    let faults = estate.fault.iter().cloned().map(Fault::new).collect();
+    Ok(World { master: estate.master.name.clone(), hosts, faults: Arc::new(faults) })
+}
+
+/// Sixteen hexadecimal digits made from a text.
+pub(crate) fn made_up_id(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("00f7{hex}")
+}
+
+/// A volume group's id, from its first disk's.
+pub(crate) fn vg_id(pvid: &str) -> String {
+    format!("{}00004c000000{}", &made_up_id(pvid)[..8], &made_up_id(pvid)[4..16])
+}
+
+fn make_disk(host: &str, spec: &DiskSpec) -> Disk {
+    let pvid = match spec.pvid.as_deref() {
+        Some("none") => None,
+        Some(pvid) => Some(pvid.to_owned()),
+        None => Some(made_up_id(&format!("{host}/{}", spec.name))),
+    };
+    Disk { size_mb: spec.size_mb, pvid }
+}
+
+fn blank_host(name: &str, disks: BTreeMap<String, Disk>, now: Millis) -> Host {
+    Host {
+        name: name.to_owned(),
+        power: Power::Up,
+        cut_until_ms: 0,
+        // Up for three weeks.
+        boot_ms: now.saturating_sub(21 * 24 * 3_600_000),
+        boot_disk: String::new(),
+        bootlist: Vec::new(),
+        disks,
+        vgs: BTreeMap::new(),
+        mounts: Vec::new(),
+        exports: BTreeMap::new(),
+        nim: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        multibos_leftovers: false,
+        initial: Initial::default(),
+    }
+}
+
+fn blank_vg(host: &Host, disks: Vec<String>) -> Vg {
+    let pvid =
+        disks.first().and_then(|disk| host.disks.get(disk)?.pvid.clone()).unwrap_or_default();
+    Vg { id: vg_id(&pvid), pp_mb: PP_MB, disks, on: true, asleep: false, lvs: BTreeMap::new() }
+}
+
+fn blank_lv(kind: LvKind, mount_point: Option<&str>) -> Lv {
+    Lv {
+        kind,
+        pps: BTreeMap::new(),
+        mount_point: mount_point.map(str::to_owned),
+        data_mb: 0,
+        boot_image: None,
+        serial: 0,
+        tree: (kind == LvKind::Jfs2).then(Arc::default),
+    }
+}
+
+/// Adds a volume of at least `size_mb` to a group.
+fn add_lv(host: &mut Host, vg: &str, name: &str, lv: Lv, size_mb: u64) -> Result<(), EstateError> {
+    let group = host.vgs.get_mut(vg).ok_or_else(|| sense(&host.name, &format!("has no {vg}")))?;
+    group.lvs.insert(name.to_owned(), lv);
+    if host.extend(vg, name, size_mb.div_ceil(PP_MB)) {
+        return Ok(());
+    }
+    Err(sense(&host.name, &format!("has no room for {name} in {vg}")))
+}
+
+fn sense(host: &str, why: &str) -> EstateError {
+    EstateError::Sense(format!("`{host}` {why}"))
+}
+
+/// Makes rootvg with its file systems and files.
+fn make_rootvg(
+    host: &mut Host,
+    level: &str,
+    sizes: &BTreeMap<String, u64>,
+    data: &BTreeMap<String, u64>,
+) -> Result<(), EstateError> {
+    for (name, kind, point, size_mb, base_mb) in ROOTVG {
+        let mut lv = blank_lv(kind, point);
+        let given =
+            |table: &BTreeMap<String, u64>| point.and_then(|point| table.get(point).copied());
+        lv.data_mb = base_mb + given(data).unwrap_or(0);
+        if kind == LvKind::Boot {
+            lv.boot_image = Some(software::version_release(level));
+        }
+        if let Some(point) = point {
+            let mut tree = files::of_system(point, &host.name, level);
+            // Where another file system is mounted, a directory stands.
+            if point == "/" {
+                for name in ["usr", "var", "tmp", "home", "opt"] {
+                    tree.put(name, Node::dir());
+                }
+            }
+            lv.tree = Some(Arc::new(tree));
+        }
+        add_lv(host, "rootvg", name, lv, given(sizes).unwrap_or(size_mb))?;
+    }
+    Ok(())
+}
+
+fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, EstateError> {
+    let disks = spec.disk.iter().map(|d| (d.name.clone(), make_disk(&spec.name, d))).collect();
+    let mut host = blank_host(&spec.name, disks, now);
+    for disk in &spec.disk {
+        let Some(vg) = &disk.vg else { continue };
+        if host.vgs.contains_key(vg) {
+            continue;
+        }
+        let members = spec.disk.iter().filter(|d| d.vg.as_ref() == Some(vg));
+        let group = blank_vg(&host, members.map(|d| d.name.clone()).collect());
+        host.vgs.insert(vg.clone(), group);
+    }
+    make_rootvg(&mut host, &spec.level, &spec.size_mb, &spec.data_mb)?;
+    for fs in &spec.filesystem {
+        let mut lv = blank_lv(LvKind::Jfs2, Some(&fs.mount_point));
+        lv.data_mb = fs.data_mb;
+        lv.tree_mut().put("README", Node::file(format!("{} of {}\n", fs.mount_point, spec.name)));
+        add_lv(&mut host, fs.vg.as_deref().unwrap_or("rootvg"), &fs.lv, lv, fs.size_mb)?;
+        if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
+            root.tree_mut().put(fs.mount_point.trim_start_matches('/'), Node::dir());
+        }
+    }
+    if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
+        let info = format!("export NIM_NAME={}\nexport NIM_MASTER_HOSTNAME={master}\n", spec.name);
+        root.tree_mut().put("etc/niminfo", Node::file(info));
+    }
+    host.multibos_leftovers = spec.multibos_leftovers;
+    finish(&mut host, &spec.level, now);
+    Ok(host)
+}
+
+/// Boot disk, bootlist, mounts, and the record of how it was.
+fn finish(host: &mut Host, level: &str, now: Millis) {
+    let rootvg = &host.vgs["rootvg"];
+    host.boot_disk = rootvg.disks.first().cloned().unwrap_or_default();
+    host.bootlist = vec![host.boot_disk.clone()];
+    mount_all(host, host.boot_ms);
+    let _ = now;
+    host.initial = Initial {
+        bootlist: host.bootlist.clone(),
+        vgs: host.vgs.values().map(|vg| (vg.id.clone(), vg.disks.clone())).collect(),
+        pvids: host
+            .disks
+            .iter()
+            .filter_map(|(name, disk)| Some((name.clone(), disk.pvid.clone()?)))
+            .collect(),
+        exports: host.exports.keys().cloned().collect(),
+        mounts: host.mounts.iter().map(|mount| mount.point.clone()).collect(),
+        level: level.to_owned(),
+        locked: host
+            .nim
+            .iter()
+            .filter(|(_, object)| object.get("locked").is_some())
+            .map(|(name, _)| name.clone())
+            .collect(),
+    };
+}
+
+fn make_master(estate: &EstateFile, now: Millis) -> Result<Host, EstateError> {
+    let spec = &estate.master;
+    let mut host = blank_host(&spec.name, master_disks(spec), now);
+    host.vgs.insert("rootvg".to_owned(), blank_vg(&host, vec!["hdisk0".to_owned()]));
+    for (index, vg) in spec.cache_vg.iter().enumerate() {
+        let group = blank_vg(&host, vec![format!("hdisk{}", index + 1)]);
+        host.vgs.insert(vg.name.clone(), group);
+    }
+    make_rootvg(&mut host, &spec.level, &BTreeMap::new(), &BTreeMap::new())?;
+    let mut lv = blank_lv(LvKind::Jfs2, Some("/export/nim"));
+    lv.data_mb = 20_000;
+    add_resources(&mut host, estate, lv.tree_mut());
+    add_lv(&mut host, "rootvg", "nimlv", lv, 40_960)?;
+    if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
+        root.tree_mut().put("export/nim", Node::dir());
+    }
+    finish(&mut host, &spec.level, now);
+    Ok(host)
+}
+
+fn master_disks(spec: &MasterSpec) -> BTreeMap<String, Disk> {
+    let sizes = std::iter::once(102_400).chain(spec.cache_vg.iter().map(|vg| vg.size_mb + PP_MB));
+    let disk = |(index, size_mb): (usize, u64)| {
+        let name = format!("hdisk{index}");
+        let pvid = Some(made_up_id(&format!("{}/{name}", spec.name)));
+        (name, Disk { size_mb, pvid })
+    };
+    sizes.enumerate().map(disk).collect()
+}
+
+/// NIM's objects, and the files of its resources below /export/nim.
+fn add_resources(host: &mut Host, estate: &EstateFile, tree: &mut Tree) {
+    let open = |options: &str| Export { options: options.to_owned(), permanent: true };
+    let within = |location: &str| location.trim_start_matches("/export/nim/").to_owned();
+    let object = |class: &str, kind: &str, attributes: Vec<(&str, String)>| NimObject {
+        class: class.to_owned(),
+        kind: kind.to_owned(),
+        attributes: attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    };
+    for spec in &estate.spot {
+        let location =
+            spec.location.clone().unwrap_or_else(|| format!("/export/nim/{}/usr", spec.name));
+        files::put_spot(tree, &within(&location), &spec.level, spec.alt_disk_level.as_deref());
+        host.exports.insert(location.clone(), open("ro"));
+        host.nim.insert(
+            spec.name.clone(),
+            object("resources", "spot", spot_attributes(&spec.level, location)),
+        );
+    }
+    for spec in &estate.lpp_source {
+        let location =
+            spec.location.clone().unwrap_or_else(|| format!("/export/nim/{}", spec.name));
+        files::put_lpp_source(tree, &within(&location), &spec.level, &spec.missing);
+        host.exports.insert(location.clone(), open("ro"));
+        let mut attributes = vec![
+            ("arch", "power".to_owned()),
+            ("Rstate", "ready for use".to_owned()),
+            ("prev_state", "unavailable for use".to_owned()),
+            ("location", location),
+        ];
+        if spec.simages {
+            attributes.push(("simages", "yes".to_owned()));
+        }
+        attributes.extend([("alloc_count", "0".to_owned()), ("server", "master".to_owned())]);
+        host.nim.insert(spec.name.clone(), object("resources", "lpp_source", attributes));
+    }
+    let plain = (estate.script.iter().map(|r| (r, "script")))
+        .chain(estate.bundle.iter().map(|r| (r, "installp_bundle")))
+        .map(|(r, kind)| (r.name.clone(), kind.to_owned(), r.location.clone(), r.content.clone()))
+        .chain(
+            estate
+                .file_resource
+                .iter()
+                .map(|r| (r.name.clone(), r.kind.clone(), r.location.clone(), r.content.clone())),
+        );
+    for (name, kind, location, content) in plain {
+        let location = location.unwrap_or_else(|| format!("/export/nim/scripts/{name}"));
+        tree.put(&within(&location), Node { mode: 0o755, ..Node::file(content) });
+        let attributes = vec![
+            ("Rstate", "ready for use".to_owned()),
+            ("prev_state", "unavailable for use".to_owned()),
+            ("location", location),
+            ("alloc_count", "0".to_owned()),
+            ("server", "master".to_owned()),
+        ];
+        host.nim.insert(name, object("resources", &kind, attributes));
+    }
+    for client in &estate.client {
+        let mut attributes = vec![
+            ("connect", client.connect.clone().unwrap_or_else(|| "nimsh".to_owned())),
+            ("platform", "chrp".to_owned()),
+            ("netboot_kernel", "64".to_owned()),
+            ("if1", format!("net_10_1 {} 0", client.name)),
+            ("cable_type1", "N/A".to_owned()),
+            ("Cstate", "ready for a NIM operation".to_owned()),
+            ("prev_state", "ready for a NIM operation".to_owned()),
+            ("Mstate", "currently running".to_owned()),
+            ("cpuid", made_up_id(&client.name)[..12].to_uppercase()),
+            ("Cstate_result", "success".to_owned()),
+        ];
+        if client.locked {
+            attributes.push(("locked", "9371914".to_owned()));
+        }
+        host.nim.insert(client.name.clone(), object("machines", "standalone", attributes));
+    }
+    let attributes = vec![
+        ("max_nimesis_threads", "20".to_owned()),
+        ("platform", "chrp".to_owned()),
+        ("netboot_kernel", "64".to_owned()),
+        ("if1", format!("net_10_1 {} 0", estate.master.name)),
+        ("Cstate", "ready for a NIM operation".to_owned()),
+        ("prev_state", "ready for a NIM operation".to_owned()),
+        ("Mstate", "currently running".to_owned()),
+    ];
+    host.nim.insert("master".to_owned(), object("machines", "master", attributes));
+}
+
+fn spot_attributes(level: &str, location: String) -> Vec<(&'static str, String)> {
+    let part = |index: usize| level.split('-').nth(index).unwrap_or("0").to_owned();
+    let (version, release) = (&level[..1], level.get(1..2).unwrap_or("0"));
+    vec![
+        ("plat_defined", "chrp".to_owned()),
+        ("arch", "power".to_owned()),
+        ("bos_license", "yes".to_owned()),
+        ("Rstate", "ready for use".to_owned()),
+        ("prev_state", "verification is being performed".to_owned()),
+        ("location", location),
+        ("version", version.to_owned()),
+        ("release", release.to_owned()),
+        ("mod", part(1).trim_start_matches('0').to_owned()),
+        ("oslevel_r", format!("{}-{}", part(0), part(1))),
+        ("alloc_count", "0".to_owned()),
+        ("server", "master".to_owned()),
+        ("Rstate_result", "success".to_owned()),
+    ]
+}

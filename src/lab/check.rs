@@ -1,0 +1,272 @@
+//! What must hold of an estate after a night.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::JobStage;
+use super::world::{Host, LvKind, Power, Vg, World};
+
+/// What is to be of a client's copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyExpected {
+    /// There is none.
+    None,
+    /// It sleeps as altinst_rootvg.
+    Asleep,
+    /// The client runs from it, with old_rootvg beside it.
+    Running,
+}
+
+/// What the bootlist is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootsFrom {
+    /// As in the beginning.
+    Baseline,
+    /// These disks.
+    Disks(Vec<String>),
+}
+
+/// What is expected of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The client.
+    pub client: String,
+    /// Whether its migration has ended: then nothing of it may be left.
+    pub settled: bool,
+    /// Its copy.
+    pub copy: CopyExpected,
+    /// Its bootlist.
+    pub boots_from: BootsFrom,
+}
+
+impl Expectation {
+    /// A client that is as it was in the beginning.
+    pub fn untouched(client: impl Into<String>) -> Expectation {
+        Expectation {
+            client: client.into(),
+            settled: true,
+            copy: CopyExpected::None,
+            boots_from: BootsFrom::Baseline,
+        }
+    }
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Violation {
+    /// The host that it is on.
+    pub host: String,
+    /// What it is.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.host, self.what)
+    }
+}
+
+/// All that must not be.
+pub(crate) fn check(world: &World, expectations: &[Expectation]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for host in world.hosts.values() {
+        accounting(host, &mut found);
+        if host.name == world.master {
+            continue;
+        }
+        let expected = expectations.iter().find(|e| e.client == host.name).cloned();
+        let expected = expected.unwrap_or_else(|| Expectation::untouched(host.name.clone()));
+        if expected.settled {
+            client_rests(host, &mut found);
+            master_rests(world, host, &mut found);
+            copy_is(host, expected.copy, &mut found);
+            bootlist_is(host, &expected.boots_from, &mut found);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Adds violations of one host.
+struct On<'a> {
+    host: &'a str,
+    found: &'a mut Vec<Violation>,
+}
+
+impl On<'_> {
+    fn say(&mut self, what: impl Into<String>) {
+        self.found.push(Violation { host: self.host.to_owned(), what: what.into() });
+    }
+}
+
+/// Disks, groups and partitions add up.
+fn accounting(host: &Host, found: &mut Vec<Violation>) {
+    let mut on = On { host: &host.name, found };
+    for (name, vg) in &host.vgs {
+        for disk in &vg.disks {
+            let Some(known) = host.disks.get(disk) else {
+                on.say(format!("{name} is on {disk}, which is not there"));
+                continue;
+            };
+            if known.pvid.is_none() {
+                on.say(format!("{disk} is in {name} and has no PVID"));
+            }
+            if host.vgs.iter().any(|(other, vg)| other != name && vg.disks.contains(disk)) {
+                on.say(format!("{disk} is in two volume groups"));
+            }
+            let used: u64 = vg.lvs.values().filter_map(|lv| lv.pps.get(disk)).sum();
+            if used > host.total_pps(vg, disk) {
+                on.say(format!("more PPs of {disk} are in use than it has"));
+            }
+        }
+        for (lv, volume) in &vg.lvs {
+            if volume.pps.keys().any(|disk| !vg.disks.contains(disk)) {
+                on.say(format!("{lv} has PPs outside {name}"));
+            }
+            if volume.kind == LvKind::Jfs2 && volume.used_mb() > volume.lps() * vg.pp_mb {
+                on.say(format!("{lv} of {name} holds more than it has room for"));
+            }
+        }
+    }
+    for (id, disks) in &host.initial.vgs {
+        if !host.vgs.values().any(|vg| vg.id == *id && vg.disks == *disks) {
+            on.say(format!("the volume group that was on {} is gone", disks.join(" ")));
+        }
+    }
+}
+
+/// Nothing of a migration is left on the client.
+fn client_rests(host: &Host, found: &mut Vec<Violation>) {
+    let mut on = On { host: &host.name, found };
+    if host.power != Power::Up {
+        on.say("it is not up");
+        return;
+    }
+    for mount in &host.mounts {
+        if mount.point.starts_with("/alt_inst") || mount.point == "/ALT_MIG_SPOT" {
+            on.say(format!("{} is mounted", mount.point));
+        }
+    }
+    for path in host.exports.keys().filter(|path| !host.initial.exports.contains(path)) {
+        on.say(format!("{path} is exported"));
+    }
+    for point in &host.initial.mounts {
+        if host.mounted_at(point).is_none() {
+            on.say(format!("{point} is not mounted"));
+        }
+    }
+    for vg in host.vgs.values() {
+        for (name, lv) in &vg.lvs {
+            if name.starts_with("alt_") {
+                on.say(format!("{name} still has the name of an awake copy"));
+            }
+            let point = lv.mount_point.as_deref().unwrap_or("");
+            for path in lv.tree.iter().flat_map(|tree| tree.nodes.keys()) {
+                let whole = format!("{}/{path}", point.trim_end_matches('/'));
+                let left = ["/var/adm/nimshift", "/ALT_MIG_SPOT", "/alt_inst"];
+                let temporary = whole.starts_with("/tmp/nimshift-");
+                if left.contains(&whole.as_str()) || temporary {
+                    on.say(format!("{whole} of {name} is left"));
+                }
+            }
+        }
+    }
+    jobs_rest(host, None, &mut on);
+}
+
+/// Jobs whose id is of this client's migration, or all.
+fn jobs_rest(host: &Host, line_holds: Option<&str>, on: &mut On<'_>) {
+    for (id, job) in host.jobs.iter().filter(|(_, job)| job.stage == JobStage::Running) {
+        let ours = line_holds.is_none_or(|text| {
+            job.script.commands.iter().any(|command| command.shell_text().contains(text))
+        });
+        if ours {
+            on.say(format!("the job {id} is still running"));
+        }
+    }
+}
+
+/// Nothing of the client's migration is left on the master.
+fn master_rests(world: &World, client: &Host, found: &mut Vec<Violation>) {
+    let master = world.at(&world.master);
+    let mut on = On { host: &master.name, found };
+    let root = format!("/{}_alt", client.name);
+    for mount in master.mounts.iter().filter(|mount| super::tree::is_within(&mount.point, &root)) {
+        on.say(format!("{} is mounted", mount.point));
+    }
+    for (group, vg) in &master.vgs {
+        for (name, lv) in &vg.lvs {
+            if lv.mount_point.as_deref().is_some_and(|point| super::tree::is_within(point, &root)) {
+                on.say(format!("the cache file system {name} of {group} is left"));
+            }
+            let of_root = lv.mount_point.as_deref() == Some("/");
+            if of_root && lv.tree.as_ref().is_some_and(|tree| tree.nodes.contains_key(&root[1..])) {
+                on.say(format!("the directory {root} is left"));
+            }
+        }
+    }
+    if let Some(object) = master.nim.get(&client.name)
+        && object.get("locked").is_some()
+        && !master.initial.locked.contains(&client.name)
+    {
+        on.say(format!("the NIM object {} is locked", client.name));
+    }
+    jobs_rest(master, Some(&format!("{root}/")), &mut on);
+}
+
+/// The copy is where it is wanted, and only there.
+fn copy_is(host: &Host, expected: CopyExpected, found: &mut Vec<Violation>) {
+    let mut on = On { host: &host.name, found };
+    let asleep = |vg: &Vg| vg.asleep && !vg.on;
+    let known = |vg: &Vg| host.initial.vgs.contains_key(&vg.id);
+    let copy = host.vgs.get("altinst_rootvg");
+    let old = host.vgs.get("old_rootvg");
+    let runs_first = host.vgs.get("rootvg").is_some_and(known);
+    match expected {
+        CopyExpected::None => {
+            if copy.is_some() || old.is_some() {
+                on.say("there is a copy where none should be");
+            }
+            if !runs_first {
+                on.say("it does not run from its first rootvg");
+            }
+        }
+        CopyExpected::Asleep => {
+            if !copy.is_some_and(asleep) {
+                on.say("there is no sleeping altinst_rootvg");
+            }
+            if !runs_first {
+                on.say("it does not run from its first rootvg");
+            }
+        }
+        CopyExpected::Running => {
+            if runs_first {
+                on.say("it does not run from the copy");
+            }
+            if !old.is_some_and(|vg| known(vg) && asleep(vg)) {
+                on.say("there is no old_rootvg beside the copy");
+            }
+            if copy.is_some() {
+                on.say("there is an altinst_rootvg beside the running copy");
+            }
+        }
+    }
+}
+
+fn bootlist_is(host: &Host, expected: &BootsFrom, found: &mut Vec<Violation>) {
+    let mut on = On { host: &host.name, found };
+    let wanted = match expected {
+        BootsFrom::Baseline => &host.initial.bootlist,
+        BootsFrom::Disks(disks) => disks,
+    };
+    if host.bootlist != *wanted {
+        on.say(format!(
+            "the bootlist is `{}`, not `{}`",
+            host.bootlist.join(" "),
+            wanted.join(" ")
+        ));
+    }
+}

@@ -1,0 +1,185 @@
+//! NIM on the master.
+
+use std::fmt::Write as _;
+
+use super::super::flags::{Flags, refuse, settle};
+use super::super::shell::{Call, Reply};
+use super::super::software;
+use super::super::world::{NimObject, World};
+use super::usage;
+
+fn unknown(call: &Call, name: &str) -> Reply {
+    Reply::fail(53, format!("0042-053 {}: there is no NIM object named \"{name}\"", call.name()))
+}
+
+/// Only the master has NIM's database.
+fn on_master(world: &World, call: &Call) -> Result<(), Reply> {
+    if call.host == world.master {
+        return Ok(());
+    }
+    Err(Reply::fail(
+        1,
+        format!(
+            "0042-001 {}: processing error encountered: this is not the NIM master",
+            call.name()
+        ),
+    ))
+}
+
+pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "lt:c:Za:", usage(call)).and_then(|flags| {
+        on_master(world, call)?;
+        if flags.rest.len() > 1 {
+            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+        }
+        let host = world.at(&call.host);
+        let wanted = |name: &str, object: &NimObject| {
+            flags.get('t').is_none_or(|kind| object.kind == kind)
+                && flags.get('c').is_none_or(|class| object.class == class)
+                && flags.rest.first().is_none_or(|only| only == name)
+        };
+        if let Some(name) = flags.rest.first().filter(|name| !host.nim.contains_key(*name)) {
+            return Err(unknown(call, name));
+        }
+        let locks: Vec<String> = world
+            .faults
+            .iter()
+            .filter(|f| {
+                f.spec.kind == super::super::fault::FaultKind::NimLocked
+                    && f.spec.times.is_none_or(|t| f.hits < t)
+            })
+            .filter_map(|f| f.spec.host.clone())
+            .collect();
+        let mut out = String::new();
+        let objects: Vec<(&String, &NimObject)> =
+            host.nim.iter().filter(|(name, object)| wanted(name, object)).collect();
+        if flags.has('Z') {
+            let names: Vec<&str> = flags.all('a').collect();
+            let _ = writeln!(out, "#name:{}:", names.join(":"));
+            for (name, object) in objects {
+                let values: Vec<&str> =
+                    names.iter().filter_map(|attribute| object.get(attribute)).collect();
+                let _ = writeln!(out, "{name}:{}:", values.join(":"));
+            }
+        } else if flags.has('l') {
+            for (name, object) in objects {
+                out += &stanza(name, object, locks.contains(name));
+            }
+        } else {
+            let width = objects.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, object) in objects {
+                let _ = writeln!(out, "{name:<width$}     {:<13} {}", object.class, object.kind);
+            }
+        }
+        Ok(Reply::ok(out))
+    }))
+}
+
+fn stanza(name: &str, object: &NimObject, lock: bool) -> String {
+    let mut rows = vec![("class", object.class.as_str()), ("type", object.kind.as_str())];
+    rows.extend(object.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    if lock && object.get("locked").is_none() {
+        rows.push(("locked", "6029662"));
+    }
+    let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let mut out = format!("{name}:\n");
+    for (key, value) in rows {
+        let _ = writeln!(out, "   {key:<width$} = {value}");
+    }
+    out
+}
+
+pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "Fo:a:t:", usage(call)).and_then(|flags| {
+        on_master(world, call)?;
+        let name = flags.one(call, usage(call))?.to_owned();
+        let Some(operation) = flags.get('o') else {
+            return Err(refuse(call, "An option is missing.", usage(call)));
+        };
+        let object = world.at(&call.host).nim.get(&name).ok_or_else(|| unknown(call, &name))?;
+        if object.get("locked").is_some() && !flags.has('F') && operation != "lslpp" {
+            return Err(Reply::fail(1, format!("0042-001 nim: processing error encountered on \"master\":\n   the object \"{name}\" is locked by another operation")));
+        }
+        let pairs: Vec<(&str, &str)> = flags.all('a').filter_map(|pair| pair.split_once('=')).collect();
+        let get = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+        match operation {
+            "lslpp" => lslpp(world, call, &name, get("lslpp_flags").unwrap_or("-L"), get("filesets")),
+            "reset" => change(world, call, &name, &[("Cstate", "ready for a NIM operation"), ("locked", "")]),
+            "deallocate" | "allocate" | "check" => change(world, call, &name, &[]),
+            "change" => change(world, call, &name, &pairs),
+            "showlog" => Ok(Reply::ok(format!("BEGIN:{}\nEND\n", super::system::long_date(call.now)))),
+            "define" | "remove" => Err(Reply::fail(1, format!("0042-001 nim: the lab does not carry out \"{operation}\""))),
+            other => Err(Reply::fail(15, format!("0042-015 nim: \"{other}\" is not a valid operation"))),
+        }
+    }))
+}
+
+/// Sets attributes; an empty value removes one.
+fn change(
+    world: &mut World,
+    call: &Call,
+    name: &str,
+    pairs: &[(&str, &str)],
+) -> Result<Reply, Reply> {
+    if let Some(object) = world.at_mut(&call.host).nim.get_mut(name) {
+        for (key, value) in pairs {
+            object.set(key, Some(*value).filter(|value| !value.is_empty()));
+        }
+    }
+    Ok(Reply::default())
+}
+
+/// `lslpp` within a SPOT, or on a client.
+fn lslpp(
+    world: &World,
+    call: &Call,
+    name: &str,
+    letters: &str,
+    filesets: Option<&str>,
+) -> Result<Reply, Reply> {
+    let object = &world.at(&call.host).nim[name];
+    let (host, path) = match (object.kind.as_str(), object.get("location")) {
+        ("spot", Some(location)) => (call.host.clone(), format!("{location}/{}", software::LIST)),
+        ("standalone", _) if world.reaches(name, call.now) => {
+            (name.to_owned(), format!("/usr/{}", software::LIST))
+        }
+        ("standalone", _) => {
+            return Err(Reply::fail(
+                6,
+                "0042-006 m_lslpp: (From_Master) connect Connection timed out",
+            ));
+        }
+        _ => return Err(Reply::fail(15, "0042-015 nim: \"lslpp\" is not valid for this object")),
+    };
+    let text =
+        world.text(&host, &path, call.now).map_err(|error| Reply::path(call, &path, &error))?;
+    let list = software::from_text(&text);
+    let argv = vec!["lslpp".to_owned(), letters.to_owned()];
+    let inner = Call { argv, ..call.clone() };
+    let flags = Flags::read(&inner, "Llcqwha", "lslpp")?;
+    let patterns: Vec<String> = filesets
+        .unwrap_or("")
+        .split([' ', ','])
+        .filter(|w| !w.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if let Some(lost) = patterns.iter().find(|p| list.iter().all(|f| f.name != **p)) {
+        return Err(Reply::fail(
+            1,
+            format!(
+                "0042-175 c_lslpp: An unexpected result was returned by the \"lslpp\" command:\nlslpp: 0504-132  Fileset {lost} not installed."
+            ),
+        ));
+    }
+    Ok(Reply::ok(super::show::of_list(&list, &[], &flags, &patterns)))
+}
+
+pub(crate) fn alog(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "ot:f:q", usage(call)).and_then(|flags| {
+        on_master(world, call)?;
+        match (flags.has('o'), flags.get('t')) {
+            (true, Some("nim" | "boot")) => Ok(Reply::ok("")),
+            _ => Err(refuse(call, "An option is missing.", usage(call))),
+        }
+    }))
+}

@@ -1,0 +1,72 @@
+//! Commands that run another command elsewhere.
+
+use super::super::flags::refuse;
+use super::super::shell::{Call, Reply, split};
+use super::super::software;
+use super::super::world::World;
+use super::usage;
+
+/// A cover never runs itself.
+pub(crate) fn never(_: &mut World, call: &Call) -> Reply {
+    refuse(call, "Wrong number of arguments.", usage(call))
+}
+
+/// The command line on the client.
+pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
+    let [client, line] = call.args() else {
+        return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+    };
+    let here = world.at(&call.host);
+    if call.host != world.master || call.root != "/" {
+        return Err(Reply::fail(1, "0042-137 c_rsh: /etc/niminfo lacks variables"));
+    }
+    if !here.nim.get(client).is_some_and(|object| object.class == "machines")
+        || world.find(client).is_none()
+    {
+        return Err(Reply::fail(
+            53,
+            format!("0042-053 c_rsh: there is no NIM object named \"{client}\""),
+        ));
+    }
+    if !world.reaches(client, call.now) {
+        return Err(Reply::fail(
+            6,
+            "0042-006 c_rsh: (exec_nimsh_cmd) connect Connection timed out",
+        ));
+    }
+    let argv = split(line)
+        .ok_or_else(|| Reply::fail(2, "ksh: 0403-057 Syntax error: a quote is not closed."))?;
+    if argv.is_empty() {
+        return Err(refuse(call, "A command is missing.", usage(call)));
+    }
+    Ok(Call {
+        host: client.clone(),
+        argv,
+        cwd: "/".to_owned(),
+        root: "/".to_owned(),
+        env: Vec::new(),
+        ..call.clone()
+    })
+}
+
+/// The command within another root.
+pub(crate) fn chroot(world: &World, call: &Call) -> Result<Call, Reply> {
+    let [directory, argv @ ..] = call.args() else {
+        return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+    };
+    if argv.is_empty() {
+        return Err(refuse(call, "A command is missing.", usage(call)));
+    }
+    let root = call.path(directory);
+    match world.look(&call.host, &root, call.now) {
+        Ok(node) if node.kind == super::super::tree::Kind::Dir => {}
+        Ok(_) => return Err(Reply::fail(1, format!("chroot: {directory}: Not a directory"))),
+        Err(error) => return Err(Reply::path(call, directory, &error)),
+    }
+    // Without a system in it, nothing can be run in it.
+    let list = format!("{root}/usr/{}", software::LIST);
+    if let Err(error) = world.look(&call.host, &list, call.now) {
+        return Err(Reply::fail(127, format!("chroot: cannot run {}: {error}", argv[0])));
+    }
+    Ok(Call { argv: argv.to_vec(), root, cwd: "/".to_owned(), ..call.clone() })
+}

@@ -1,0 +1,35 @@
+//! Small commands that only speak.
+
+use super::super::shell::{Call, Reply};
+use super::super::tree::Kind;
+use super::super::world::World;
+
+pub(crate) fn echo(_: &mut World, call: &Call) -> Reply {
+    Reply::ok(format!("{}\n", call.args().join(" ")))
+}
+
+pub(crate) fn yes(_: &mut World, _: &Call) -> Reply {
+    Reply::default()
+}
+
+pub(crate) fn no(_: &mut World, _: &Call) -> Reply {
+    Reply { status: 1, ..Reply::default() }
+}
+
+pub(crate) fn test(world: &mut World, call: &Call) -> Reply {
+    let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
+    let kind =
+        |path: &str| world.look(&call.host, &call.path(path), call.now).map(|node| node.kind);
+    let holds = match args.as_slice() {
+        ["-d", path] => matches!(kind(path), Ok(Kind::Dir)),
+        ["-f", path] => matches!(kind(path), Ok(Kind::File(_))),
+        ["-h" | "-L", path] => matches!(kind(path), Ok(Kind::Link(_))),
+        ["-e", path] => kind(path).is_ok(),
+        ["-n", text] => !text.is_empty(),
+        ["-z", text] => text.is_empty(),
+        [a, "=", b] => a == b,
+        [a, "!=", b] => a != b,
+        _ => return Reply::fail(2, "test: 0403-021 A ] character is missing."),
+    };
+    Reply { status: i32::from(!holds), ..Reply::default() }
+}

@@ -1,0 +1,376 @@
+//! The estate file: what a lab is made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::FaultSpec;
+
+/// Why an estate file is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EstateError {
+    /// It is not TOML.
+    #[error("the estate file is not TOML: {0}")]
+    Syntax(String),
+    /// It has a key or value that is not allowed.
+    #[error("the estate file does not fit: {0}")]
+    Shape(String),
+    /// It contradicts itself.
+    #[error("the estate cannot be made: {0}")]
+    Sense(String),
+}
+
+/// An estate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EstateFile {
+    /// How many milliseconds pass in the lab in a real one.
+    #[serde(default = "default_scale")]
+    pub time_scale: u32,
+    /// The NIM master.
+    pub master: MasterSpec,
+    /// SPOTs.
+    #[serde(default)]
+    pub spot: Vec<SpotSpec>,
+    /// lpp_sources.
+    #[serde(default)]
+    pub lpp_source: Vec<LppSourceSpec>,
+    /// Scripts.
+    #[serde(default)]
+    pub script: Vec<ScriptSpec>,
+    /// installp bundles.
+    #[serde(default)]
+    pub bundle: Vec<ScriptSpec>,
+    /// Exclude lists, image data and the like: a resource that is one file.
+    #[serde(default)]
+    pub file_resource: Vec<FileResourceSpec>,
+    /// Clients.
+    #[serde(default)]
+    pub client: Vec<ClientSpec>,
+    /// What goes wrong.
+    #[serde(default)]
+    pub fault: Vec<FaultSpec>,
+}
+
+fn default_scale() -> u32 {
+    1500
+}
+
+/// The NIM master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MasterSpec {
+    /// Its name.
+    pub name: String,
+    /// Its level.
+    pub level: String,
+    /// Volume groups for local disk caching.
+    #[serde(default)]
+    pub cache_vg: Vec<CacheVgSpec>,
+}
+
+/// A volume group for local disk caching.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheVgSpec {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size_mb: u64,
+}
+
+/// A SPOT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpotSpec {
+    /// Its NIM name.
+    pub name: String,
+    /// Its level.
+    pub level: String,
+    /// Where it lies; `/export/nim/NAME/usr` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The level of its bos.alt_disk_install.rte, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alt_disk_level: Option<String>,
+}
+
+/// An lpp_source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LppSourceSpec {
+    /// Its NIM name.
+    pub name: String,
+    /// Its level.
+    pub level: String,
+    /// Where it lies; `/export/nim/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Whether it has all base images.
+    #[serde(default = "default_true")]
+    pub simages: bool,
+    /// Filesets that are missing from it.
+    #[serde(default)]
+    pub missing: Vec<String>,
+}
+
+fn default_true() -> bool {
+    true
+}
+
+/// A script or bundle resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptSpec {
+    /// Its NIM name.
+    pub name: String,
+    /// Where it lies; `/export/nim/scripts/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Its text: for a script lines of `echo`, `touch`, `exit`.
+    pub content: String,
+}
+
+/// A resource that is one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileResourceSpec {
+    /// Its NIM name.
+    pub name: String,
+    /// Its type: `exclude_files`, `image_data`, `bosinst_data`, `mksysb`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it lies; `/export/nim/scripts/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Its text.
+    #[serde(default)]
+    pub content: String,
+}
+
+/// A client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSpec {
+    /// Its name: NIM name and host name.
+    pub name: String,
+    /// Its level.
+    pub level: String,
+    /// Its disks.
+    pub disk: Vec<DiskSpec>,
+    /// File systems beside those of every rootvg.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filesystem: Vec<FileSystemSpec>,
+    /// Sizes of rootvg's own file systems in MB, by mount point, where they
+    /// differ from the usual.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub size_mb: std::collections::BTreeMap<String, u64>,
+    /// Data of the site in rootvg's file systems in MB, by mount point.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub data_mb: std::collections::BTreeMap<String, u64>,
+    /// Remains of multibos that make the end of the clone fail.
+    #[serde(default)]
+    pub multibos_leftovers: bool,
+    /// How the master reaches it: `nimsh` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<String>,
+    /// Whether its NIM object is locked.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+/// A disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskSpec {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size_mb: u64,
+    /// Its id; made up when absent, none when it is `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pvid: Option<String>,
+    /// The group on it: `rootvg`, or one of the site's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vg: Option<String>,
+}
+
+/// A file system beside those of every rootvg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSystemSpec {
+    /// Its volume.
+    pub lv: String,
+    /// Its group; rootvg when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vg: Option<String>,
+    /// Where it is mounted.
+    pub mount_point: String,
+    /// Its size.
+    pub size_mb: u64,
+    /// What the site's data takes of it.
+    #[serde(default)]
+    pub data_mb: u64,
+}
+
+/// What a plain estate has for a client: its name, its level, and its disks
+/// that are to become targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainClient {
+    /// Its name.
+    pub name: String,
+    /// Its level.
+    pub level: String,
+    /// Free disks.
+    pub targets: Vec<String>,
+}
+
+/// What a plain estate has beside its clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainMaster {
+    /// The master's name.
+    pub name: String,
+    /// The level of master, SPOTs and lpp_sources.
+    pub level: String,
+    /// SPOTs by name.
+    pub spots: Vec<String>,
+    /// lpp_sources by name.
+    pub lpp_sources: Vec<String>,
+    /// Cache groups by name.
+    pub cache_vgs: Vec<String>,
+    /// Scripts by name.
+    pub scripts: Vec<String>,
+}
+
+impl EstateFile {
+    /// Reads an estate file.
+    pub fn parse(text: &str) -> Result<EstateFile, EstateError> {
+        let value =
+            toml_span::parse(text).map_err(|error| EstateError::Syntax(error.to_string()))?;
+        let estate: EstateFile = serde_json::from_value(to_json(value))
+            .map_err(|error| EstateError::Shape(error.to_string()))?;
+        estate.check()?;
+        Ok(estate)
+    }
+
+    /// A plain estate: every client has what it needs, and nothing goes wrong.
+    pub fn from_clients(master: &PlainMaster, clients: &[PlainClient]) -> EstateFile {
+        let disk = |name: &str, vg: Option<&str>| DiskSpec {
+            name: name.to_owned(),
+            size_mb: 32_768,
+            pvid: None,
+            vg: vg.map(str::to_owned),
+        };
+        let running = |targets: &[String]| {
+            let mut names = (0..).map(|number| format!("hdisk{number}"));
+            names.find(|name| !targets.contains(name)).unwrap_or_default()
+        };
+        EstateFile {
+            time_scale: default_scale(),
+            master: MasterSpec {
+                name: master.name.clone(),
+                level: master.level.clone(),
+                cache_vg: master
+                    .cache_vgs
+                    .iter()
+                    .map(|name| CacheVgSpec { name: name.clone(), size_mb: 1_048_576 })
+                    .collect(),
+            },
+            spot: master
+                .spots
+                .iter()
+                .map(|name| SpotSpec {
+                    name: name.clone(),
+                    level: master.level.clone(),
+                    location: None,
+                    alt_disk_level: None,
+                })
+                .collect(),
+            lpp_source: master
+                .lpp_sources
+                .iter()
+                .map(|name| LppSourceSpec {
+                    name: name.clone(),
+                    level: master.level.clone(),
+                    location: None,
+                    simages: true,
+                    missing: Vec::new(),
+                })
+                .collect(),
+            script: master
+                .scripts
+                .iter()
+                .map(|name| ScriptSpec {
+                    name: name.clone(),
+                    location: None,
+                    content: format!("echo {name} of phase $NIMSHIFT_PHASE for $NIMSHIFT_CLIENT\n"),
+                })
+                .collect(),
+            bundle: Vec::new(),
+            file_resource: Vec::new(),
+            client: clients
+                .iter()
+                .map(|client| ClientSpec {
+                    name: client.name.clone(),
+                    level: client.level.clone(),
+                    disk: std::iter::once(disk(&running(&client.targets), Some("rootvg")))
+                        .chain(client.targets.iter().map(|name| disk(name, None)))
+                        .collect(),
+                    ..ClientSpec::default()
+                })
+                .collect(),
+            fault: Vec::new(),
+        }
+    }
+
+    /// What serde cannot tell.
+    fn check(&self) -> Result<(), EstateError> {
+        let sense = |why: String| Err(EstateError::Sense(why));
+        let mut names = std::collections::BTreeSet::from([self.master.name.as_str()]);
+        for client in &self.client {
+            if !names.insert(&client.name) {
+                return sense(format!("there are two hosts named `{}`", client.name));
+            }
+            if !client.disk.iter().any(|disk| disk.vg.as_deref() == Some("rootvg")) {
+                return sense(format!("`{}` has no disk with rootvg", client.name));
+            }
+        }
+        let mut resources = std::collections::BTreeSet::new();
+        let all = (self.spot.iter().map(|r| &r.name))
+            .chain(self.lpp_source.iter().map(|r| &r.name))
+            .chain(self.script.iter().chain(&self.bundle).map(|r| &r.name))
+            .chain(self.file_resource.iter().map(|r| &r.name));
+        for name in all {
+            if names.contains(name.as_str()) || !resources.insert(name) {
+                return sense(format!("there are two NIM objects named `{name}`"));
+            }
+        }
+        for name in names
+            .iter()
+            .chain(resources.iter().map(|name| name.as_str()).collect::<Vec<_>>().iter())
+        {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+            if name.is_empty()
+                || name.len() > 39
+                || name.starts_with('.')
+                || !name.chars().all(plain)
+            {
+                return sense(format!("`{name}` cannot be a name"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// TOML as JSON, which serde can read; the two have the same shapes here.
+fn to_json(mut value: toml_span::Value<'_>) -> serde_json::Value {
+    use toml_span::value::ValueInner;
+    match value.take() {
+        ValueInner::String(text) => serde_json::Value::from(text.into_owned()),
+        ValueInner::Integer(number) => serde_json::Value::from(number),
+        ValueInner::Float(number) => serde_json::Value::from(number),
+        ValueInner::Boolean(truth) => serde_json::Value::from(truth),
+        ValueInner::Array(items) => items.into_iter().map(to_json).collect(),
+        ValueInner::Table(table) => {
+            table.into_iter().map(|(key, value)| (key.name.into_owned(), to_json(value))).collect()
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Phase 8: the copy gets a boot image of its new level.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, Bootable};
+use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::copy::{boot_target, on_client};
+use super::read::{Read, Said, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// Where bosboot writes the image, within the copy.
+const IMAGE: &str = "/tmp/nimshift-boot";
+
+/// Made on the master, written to the copy's boot volume on the client.
+pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
+    phase: Phase::BootImage,
+    name: StepName::new("make-boot-image"),
+    about: "make the copy's boot image",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: |spec| chosen(spec, Phase::BootImage),
+    looks: |ctx| {
+        let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
+        vec![look(HostRole::Client, disks.chain([argv::boot_image_level()]))]
+    },
+    judge: |ctx, answers| judged(judge_image(ctx, answers)),
+    run: Some(|ctx, _| {
+        let Ok(disk) = boot_target(ctx) else { return Script::default() };
+        let root = ctx.spec.master_root();
+        let image = format!("{root}{IMAGE}");
+        let make = ["/usr/sbin/bosboot", "-a", "-d", disk.as_str(), "-b", IMAGE];
+        let write = on_client(ctx, words(&["dd", "of=/dev/alt_hd5", "bs=4k"]));
+        Script::new([
+            Command::new(argv::chroot(&root, &make)),
+            Command::new(["dd", &format!("if={image}"), "bs=4k"]).piped_to(write),
+            Command::new(["rm", "-f", &image]),
+        ])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let bootable = said.read(0, aix::is_bootable)? == Bootable::Yes;
+    let wanted = ctx.spec.target.level.version_release();
+    // `0.0` is an image that is broken.
+    let fits: fn(&str) -> bool =
+        |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));
+    let output = said.output(1)?;
+    let level = said.read(1, |text| aix::one_word("blvset", text, fits));
+    let current = match level {
+        Ok(level) => level == wanted,
+        Err(_) if !bootable && !output.ok() => false,
+        Err(why) => return Err(why),
+    };
+    Ok(Sight::of(if bootable && current { Presence::Present } else { Presence::Absent }))
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
+}

@@ -1,0 +1,417 @@
+//! Phase 1, before anything is changed: whether the migration may begin. All
+//! that stands against it is told at once.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, FilesetLevel, LogicalVolume, NimObject, PhysicalVolume, VolumeGroup};
+use crate::base::limits::CAUSE_BYTES_MAX;
+use crate::base::sanitize_line;
+use crate::domain::{
+    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Presence, Repeat, StepName,
+    UndoKind,
+};
+
+use super::copy::{ALT_VG, OLD_VG, foreign};
+use super::read::{Read, Said, look};
+use super::record::disk_size;
+use super::registry::chosen;
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
+const SPARE_MB: u64 = 500;
+
+/// The longest name of a logical volume that `alt_` can stand before.
+const LV_NAME_MAX: usize = 11;
+
+/// The gate.
+pub(super) const CHECK_CLIENT: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("check-client"),
+    about: "check that the client can be migrated",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: true,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |_| true,
+    looks: gate_looks,
+    judge: judge_gate,
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The NIM objects beside client, SPOT and lpp_source.
+fn further_objects<'a>(ctx: &Context<'a>) -> Vec<&'a NimName> {
+    let options = &ctx.spec.options;
+    [&options.pre_script, &options.post_script, &options.bundle].into_iter().flatten().collect()
+}
+
+fn gate_looks(ctx: &Context<'_>) -> Looks {
+    let target = &ctx.spec.target;
+    let mut master = vec![
+        argv::lsnim(&ctx.spec.client),
+        argv::lsnim(&target.spot),
+        argv::lsnim(&target.lpp_source),
+        words(&["oslevel", "-s"]),
+        argv::lslpp(argv::ALT_FILESET),
+        argv::spot_lslpp(&target.spot, argv::ALT_FILESET),
+        words(&["exportfs"]),
+    ];
+    master.extend(further_objects(ctx).into_iter().map(argv::lsnim));
+    master.extend(ctx.spec.options.cache_vg.iter().map(|vg| argv::lsvg(vg.as_str())));
+    let mut client = vec![
+        words(&["oslevel", "-s"]),
+        words(&["lspv"]),
+        argv::lsvg("rootvg"),
+        argv::lsvg_l("rootvg"),
+        words(&["bootinfo", "-v"]),
+    ];
+    client.extend(ctx.spec.options.disks.iter().map(argv::disk_size));
+    vec![look(HostRole::Master, master), look(HostRole::Client, client)]
+}
+
+/// What stands against a migration.
+struct Findings(Vec<Cause>);
+
+impl Findings {
+    fn permanent(&mut self, text: impl Into<String>, hint: &str) {
+        self.0.push(Cause::new(FailureClass::Permanent, text).with_hint(hint));
+    }
+
+    fn transient(&mut self, text: impl Into<String>, hint: &str) {
+        self.0.push(Cause::new(FailureClass::Transient, text).with_hint(hint));
+    }
+
+    /// What was read, or the finding that it cannot be.
+    fn read<T>(&mut self, what: &str, read: Read<T>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.permanent(format!("{what} cannot be told: {why}"), "run the command by hand");
+                None
+            }
+        }
+    }
+
+    /// One cause of all: permanent if one of them is.
+    fn cause(self) -> Option<Cause> {
+        let permanent = self.0.iter().any(|cause| cause.class == FailureClass::Permanent);
+        let class = if permanent { FailureClass::Permanent } else { FailureClass::Transient };
+        let texts: Vec<&str> = self.0.iter().map(|cause| cause.text.as_str()).collect();
+        let mut hints: Vec<&str> = self.0.iter().filter_map(|c| c.hint.as_deref()).collect();
+        hints.dedup();
+        if texts.is_empty() {
+            return None;
+        }
+        let text = sanitize_line(&texts.join("; "), CAUSE_BYTES_MAX);
+        Some(Cause::new(class, text).with_hint(sanitize_line(&hints.join("; "), CAUSE_BYTES_MAX)))
+    }
+}
+
+fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    let (master, client) = (Said::by(answers, 0), Said::by(answers, 1));
+    let mut findings = Findings(Vec::new());
+    let level = findings.read("the client's level", client.read(0, aix::level));
+    if let Some(level) = &level
+        && level.reaches(&ctx.spec.target.level)
+    {
+        let text = format!("{} is at {level} already", ctx.spec.client);
+        return Sight::barred(Cause::new(FailureClass::AlreadyDone, text));
+    }
+    check_levels(ctx, master, level.as_ref(), &mut findings);
+    check_machine(ctx, master, &mut findings);
+    check_resources(ctx, master, &mut findings);
+    check_options(ctx, &mut findings);
+    let room = check_rootvg(client, &mut findings);
+    if chosen(ctx.spec, Phase::Clone) {
+        check_disks(ctx, client, room.as_ref(), &mut findings);
+    }
+    check_cache(ctx, master, room.as_ref(), &mut findings);
+    match findings.cause() {
+        Some(cause) => Sight::barred(cause),
+        None => Sight {
+            presence: Presence::Present,
+            facts: Some(Facts { baseline: None, level }),
+            barred: None,
+        },
+    }
+}
+
+fn check_levels(
+    ctx: &Context<'_>,
+    master: Said<'_>,
+    level: Option<&Level>,
+    findings: &mut Findings,
+) {
+    let target = &ctx.spec.target.level;
+    if let Some(level) = level
+        && level.same_release(target)
+        && !ctx.spec.options.update
+    {
+        findings.permanent(
+            format!("the client is at {level}, the release of the target"),
+            "an update within a release needs `update` (-U) in the plan",
+        );
+    }
+    if let Some(own) = findings.read("the master's level", master.read(3, aix::level))
+        && !own.reaches(target)
+    {
+        findings.permanent(
+            format!("the master is at {own}, below the target {target}"),
+            "update the master first",
+        );
+    }
+    let of = |said: Read<Vec<aix::Fileset>>| -> Read<Option<FilesetLevel>> {
+        Ok(said?.into_iter().find(|row| row.name == argv::ALT_FILESET).and_then(|row| row.level))
+    };
+    let own = findings.read("the master's alt_disk fileset", of(master.read(4, aix::filesets)));
+    let spot = findings.read("the SPOT's alt_disk fileset", of(master.read(5, aix::filesets)));
+    let hint = "`nimadm -M`, or `nim -o cust` the SPOT with the master's level";
+    let name = argv::ALT_FILESET;
+    match (own, spot) {
+        (Some(Some(own)), Some(Some(spot))) if own != spot => {
+            findings.permanent(format!("{name} is {own} on the master, {spot} in the SPOT"), hint);
+        }
+        (Some(None), _) => findings.permanent(format!("{name} is not on the master"), hint),
+        (_, Some(None)) => findings.permanent(format!("{name} is not in the SPOT"), hint),
+        _ => {}
+    }
+}
+
+fn object(
+    master: Said<'_>,
+    command: usize,
+    name: &NimName,
+    findings: &mut Findings,
+) -> Option<NimObject> {
+    let output = findings.read(name.as_str(), master.output(command))?;
+    if output.text().contains("0042-053") {
+        findings.permanent(format!("{name} is not defined in NIM"), "`lsnim` on the master");
+        return None;
+    }
+    findings.read(name.as_str(), master.read(command, |text| aix::nim_object(text, name.as_str())))
+}
+
+fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+    let client = &ctx.spec.client;
+    let Some(object) = object(master, 0, client, findings) else { return };
+    if object.get("type") != Some("standalone") {
+        let kind = object.get("type").unwrap_or("of no type");
+        findings.permanent(format!("{client} is {kind} in NIM"), "it must be a standalone client");
+    }
+    let locked = object.get("locked");
+    if let Some(process) = locked
+        && !ctx.spec.options.force
+    {
+        findings.transient(
+            format!("{client} is locked in NIM by process {process}"),
+            "wait for it; where it is gone, `force` (-F) in the plan",
+        );
+    }
+    match object.get("Cstate") {
+        Some("ready for a NIM operation") => {}
+        // The operation that holds the lock shows here too.
+        _ if locked.is_some() => {}
+        state => findings.permanent(
+            format!("{client} is not ready in NIM: {}", state.unwrap_or("no Cstate")),
+            "`nim -Fo reset` it, and deallocate subclass=all",
+        ),
+    }
+}
+
+fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+    let target = &ctx.spec.target;
+    if let Some(spot) = object(master, 1, &target.spot, findings) {
+        check_spot(ctx, master, &spot, findings);
+    }
+    if let Some(lpp) = object(master, 2, &target.lpp_source, findings) {
+        let name = &target.lpp_source;
+        if lpp.get("type") != Some("lpp_source") {
+            findings.permanent(format!("{name} is not an lpp_source"), "`lsnim -t lpp_source`");
+        } else if lpp.get("simages") != Some("yes") {
+            findings.permanent(
+                format!("the lpp_source {name} lacks simages"),
+                "`nim -o check -F` it, add the missing images",
+            );
+        }
+        check_ready(name, &lpp, findings);
+    }
+    for (index, name) in further_objects(ctx).into_iter().enumerate() {
+        object(master, 7 + index, name, findings);
+    }
+}
+
+fn check_ready(name: &NimName, object: &NimObject, findings: &mut Findings) {
+    if let Some(state) = object.get("Rstate").filter(|state| *state != "ready for use") {
+        findings.permanent(format!("{name} is not ready for use: {state}"), "`nim -Fo check` it");
+    }
+}
+
+fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &mut Findings) {
+    let (name, wanted) = (&ctx.spec.target.spot, &ctx.spec.target.level);
+    if spot.get("type") != Some("spot") {
+        findings.permanent(format!("{name} is not a SPOT"), "`lsnim -t spot`");
+        return;
+    }
+    check_ready(name, spot, findings);
+    let hint = "use the SPOT of the target level";
+    match spot.get("oslevel_r").map(str::parse::<Level>) {
+        Some(Ok(level)) => {
+            // `oslevel_r` ends with the technology level.
+            let technology = wanted.as_str().get(..7).unwrap_or(wanted.as_str());
+            let reached = technology.parse().is_ok_and(|wanted: Level| level.reaches(&wanted));
+            if !reached || !level.same_release(wanted) {
+                findings.permanent(format!("the SPOT {name} is at {level}, not {wanted}"), hint);
+            }
+        }
+        _ => findings.permanent(format!("the SPOT {name} does not tell its level"), hint),
+    }
+    let Some(exports) = findings.read("the master's exports", master.read(6, aix::exports)) else {
+        return;
+    };
+    let location = spot.get("location").unwrap_or_default();
+    let covers = |path: &String| {
+        location
+            .strip_prefix(path.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || path == "/")
+    };
+    if location.is_empty() || !exports.iter().any(covers) {
+        findings.permanent(
+            format!("the SPOT {name} is not exported by the master"),
+            "export its location read-only to the client",
+        );
+    }
+}
+
+/// Options that the native driver does not carry out are told before anything
+/// is changed.
+fn check_options(ctx: &Context<'_>, findings: &mut Findings) {
+    let options = &ctx.spec.options;
+    let given = [
+        ("exclude_files (-e)", options.exclude_files.is_some()),
+        ("image_data (-i)", options.image_data.is_some()),
+        ("bosinst_data (-o)", options.bosinst_data.is_some()),
+    ];
+    for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+        findings.permanent(
+            format!("{name} is not carried out by the native driver"),
+            "leave it out of the plan",
+        );
+    }
+}
+
+/// What the client's rootvg takes.
+struct Room {
+    vg: VolumeGroup,
+    volumes: Vec<LogicalVolume>,
+}
+
+impl Room {
+    fn used_mb(&self) -> u64 {
+        self.vg.used_pps.saturating_mul(self.vg.pp_size_mb)
+    }
+}
+
+fn check_rootvg(client: Said<'_>, findings: &mut Findings) -> Option<Room> {
+    let vg = findings.read("the size of rootvg", client.read(2, aix::volume_group));
+    let volumes = findings.read("the volumes of rootvg", client.read(3, aix::logical_volumes));
+    for lv in volumes.iter().flatten() {
+        let name = &lv.name;
+        if name.starts_with("bos_") {
+            findings.permanent(
+                format!("rootvg has {name}, of multibos"),
+                "remove the standby BOS: `multibos -RX`",
+            );
+        } else if name.len() > LV_NAME_MAX {
+            findings.permanent(
+                format!("the name of {name} is longer than {LV_NAME_MAX} characters"),
+                "rename it by `chlv -n`: the copy puts `alt_` before it",
+            );
+        }
+        if lv.is_stale() {
+            findings.permanent(format!("{name} has stale partitions"), "`syncvg -l` it");
+        }
+    }
+    match client.output(4) {
+        Ok(output) if output.stdout.contains("bos_hd5") => findings.permanent(
+            "the client was booted from bos_hd5, of multibos",
+            "boot from hd5 and remove the standby BOS: `multibos -RX`",
+        ),
+        Ok(_) => {}
+        Err(why) => findings.permanent(why, "`bootinfo -v` on the client"),
+    }
+    Some(Room { vg: vg?, volumes: volumes? })
+}
+
+fn check_disks(ctx: &Context<'_>, client: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
+    let Some(lspv) = findings.read("the client's disks", client.read(1, aix::lspv)) else {
+        return;
+    };
+    let disks = &ctx.spec.options.disks;
+    for vg in [ALT_VG, OLD_VG] {
+        if let Some(row) = lspv.iter().find(|row| row.is_in(vg)) {
+            findings.permanent(
+                format!("{vg} is on {} already", row.disk),
+                "where it is not needed any more, remove it by `alt_rootvg_op -X`",
+            );
+        }
+    }
+    let mut total_mb = Some(0_u64);
+    for (index, disk) in disks.iter().enumerate() {
+        match lspv.iter().find(|row| row.disk == *disk) {
+            None => {
+                findings.permanent(format!("{disk} is not on the client"), "`lspv`, `cfgmgr`");
+                total_mb = None;
+                continue;
+            }
+            Some(row) => check_owner(row, findings),
+        }
+        let size = findings.read(&format!("the size of {disk}"), client.read(5 + index, disk_size));
+        total_mb = total_mb.zip(size).map(|(total, size)| total.saturating_add(size));
+    }
+    if let (Some(total), Some(room)) = (total_mb, room) {
+        let wanted = room.used_mb().saturating_add(SPARE_MB);
+        if total < wanted {
+            findings.permanent(
+                format!("the target disks have {total} MB, the copy needs {wanted} MB"),
+                "use a larger disk",
+            );
+        }
+    }
+}
+
+fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
+    match row.vg.as_deref() {
+        // Told once for the whole volume group.
+        None | Some(ALT_VG | OLD_VG) => {}
+        Some("rootvg") => {
+            findings.permanent(format!("the client runs from {}", row.disk), "choose another disk");
+        }
+        Some(_) => findings.permanent(foreign(row), "choose another disk"),
+    }
+}
+
+fn check_cache(ctx: &Context<'_>, master: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
+    let Some(vg) = &ctx.spec.options.cache_vg else { return };
+    let command = 7 + further_objects(ctx).len();
+    let what = format!("the cache volume group {vg}");
+    let Some(cache) = findings.read(&what, master.read(command, aix::volume_group)) else {
+        return;
+    };
+    let Some(room) = room else { return };
+    let mounted = room.volumes.iter().filter(|lv| lv.mount_point.is_some() && lv.is_file_system());
+    let lps: u64 = mounted.map(|lv| lv.lps).sum();
+    let wanted = lps.saturating_mul(room.vg.pp_size_mb).saturating_add(SPARE_MB);
+    let free = cache.free_pps.saturating_mul(cache.pp_size_mb);
+    if free < wanted {
+        findings.permanent(
+            format!("{vg} has {free} MB free on the master, the cache needs {wanted} MB"),
+            "add a disk to it, or run fewer cached migrations at once",
+        );
+    }
+}

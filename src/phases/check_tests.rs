@@ -1,0 +1,171 @@
+//! The gate against a healthy client, and against one thing wrong at a time.
+
+use super::find;
+use super::sample;
+use super::step::{Answers, Context, Sight};
+use crate::domain::{
+    Direction, Facts, FailureClass, MigrationSpec, Phase, Presence, StepName, Ticket,
+};
+use crate::transport::{CommandOutput, Output};
+
+const MASTER: [&str; 7] = [
+    "lpar7:\n   class  = machines\n   type   = standalone\n   Cstate = ready for a NIM operation\n",
+    "spot_7300_02:\n   type      = spot\n   Rstate    = ready for use\n   \
+     location  = /export/nim/spot_7300_02/usr\n   oslevel_r = 7300-02\n",
+    "lpp_7300_02:\n   type     = lpp_source\n   Rstate   = ready for use\n   simages  = yes\n",
+    "7300-02-01-2346\n",
+    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n",
+    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n",
+    "/export/nim/spot_7300_02 -ro\n",
+];
+
+const CLIENT: [&str; 6] = [
+    "7200-05-03-2148\n",
+    "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk2 00f7a1b2c3d4e5f9 datavg active\n",
+    "VOLUME GROUP: rootvg VG IDENTIFIER: 00f7a1b200004c0000000190aabbccdd\n\
+     VG STATE: active PP SIZE: 128 megabyte(s)\nMAX LVs: 256 TOTAL PPs: 400\n\
+     LVs: 12 FREE PPs: 300\nOPEN LVs: 9 USED PPs: 100\n",
+    "rootvg:\nLV NAME TYPE LPs PPs PVs LV STATE MOUNT POINT\n\
+     hd5 boot 1 1 1 closed/syncd N/A\nhd4 jfs2 8 8 1 open/syncd /\nhd2 jfs2 20 20 1 open/syncd /usr\n",
+    "hd5\n",
+    "51200\n",
+];
+
+fn answers(master: &[&str], client: &[&str]) -> Answers {
+    let script = |texts: &[&str]| Output {
+        commands: texts
+            .iter()
+            .map(|text| CommandOutput {
+                status: i32::from(text.starts_with("0042-")),
+                stdout: (*text).to_owned(),
+                stderr: String::new(),
+            })
+            .collect(),
+    };
+    Answers(vec![script(master), script(client)])
+}
+
+fn judge(spec: &MigrationSpec, answers: &Answers) -> Sight {
+    let def = find(Phase::Clone, &StepName::new("check-client")).unwrap();
+    let ticket = Ticket {
+        phase: Phase::Clone,
+        step: def.name.clone(),
+        direction: Direction::Forward,
+        round: 0,
+        attempt: 1,
+    };
+    let facts = Facts::default();
+    let ctx = Context { spec, facts: &facts, ticket: &ticket, owner: "s1.m7", now_ms: 0 };
+    (def.judge)(&ctx, answers)
+}
+
+/// What the gate says when the answer `at` of the master or client is `text`.
+fn with(spec: &MigrationSpec, on_master: bool, at: usize, text: &str) -> (FailureClass, String) {
+    let (mut master, mut client) = (MASTER.to_vec(), CLIENT.to_vec());
+    if on_master {
+        master[at] = text;
+    } else {
+        client[at] = text;
+    }
+    let cause = judge(spec, &answers(&master, &client)).barred.expect("a bar");
+    (cause.class, cause.text)
+}
+
+#[test]
+fn a_healthy_client_may_begin() {
+    let sight = judge(&sample::spec(), &answers(&MASTER, &CLIENT));
+    assert_eq!((sight.presence, sight.barred), (Presence::Present, None));
+    assert_eq!(sight.facts.unwrap().level.unwrap().as_str(), "7200-05-03-2148");
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_told() {
+    let spec = sample::spec();
+    let small = CLIENT[2].replace("USED PPs: 100", "USED PPs: 398");
+    let stale = CLIENT[3].replace("hd2 jfs2 20 20 1 open/syncd", "hd2 jfs2 20 20 1 open/stale");
+    let long = CLIENT[3].replace("hd2 ", "averylongname ");
+    let bos = CLIENT[3].replace("hd2 ", "bos_hd2 ");
+    let shown = |text: &str, from: &str, to: &str| text.replace(from, to);
+    let table: [(bool, usize, String, &str); 22] = [
+        (true, 0, "0042-053 lsnim: there is no NIM object named \"lpar7\"".into(), "lpar7 is not defined in NIM"),
+        (true, 0, shown(MASTER[0], "standalone", "diskless"), "lpar7 is diskless in NIM"),
+        (true, 0, shown(MASTER[0], "ready for a NIM operation", "BOS installation"), "lpar7 is not ready in NIM: BOS installation"),
+        (true, 1, shown(MASTER[1], "7300-02", "7200-05"), "the SPOT spot_7300_02 is at 7200-05, not 7300-02"),
+        (true, 1, "0042-053 lsnim: there is no".into(), "spot_7300_02 is not defined in NIM"),
+        (true, 2, "0042-053 lsnim: there is no".into(), "lpp_7300_02 is not defined in NIM"),
+        (true, 2, shown(MASTER[2], "yes", "no"), "the lpp_source lpp_7300_02 lacks simages"),
+        (true, 3, "7300-01-04-2320\n".into(), "the master is at 7300-01-04-2320, below the target 7300-02"),
+        (true, 5, shown(MASTER[5], "7.3.2.1", "7.3.1.0"), "bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.1.0 in the SPOT"),
+        (true, 6, "/export/nim/spot_7300_0 -ro\n".into(), "the SPOT spot_7300_02 is not exported by the master"),
+        (false, 0, "timedout\n".into(), "the client's level cannot be told"),
+        (false, 0, "7300-01-02-2320\n".into(), "the client is at 7300-01-02-2320, the release of the target"),
+        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\n".into(), "hdisk1 is not on the client"),
+        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 datavg active\n".into(), "datavg is on hdisk1: it is never touched"),
+        (false, 1, "hdisk1 00f7a1b2c3d4e5f6 rootvg active\n".into(), "the client runs from hdisk1"),
+        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg\n".into(), "altinst_rootvg is on hdisk1 already"),
+        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk3 00f7a1b2c3d4e5f8 old_rootvg\n".into(), "old_rootvg is on hdisk3 already"),
+        (false, 2, small, "the target disks have 51200 MB, the copy needs 51444 MB"),
+        (false, 3, stale, "hd2 has stale partitions"),
+        (false, 3, long, "the name of averylongname is longer than 11 characters"),
+        (false, 3, bos, "rootvg has bos_hd2, of multibos"),
+        (false, 4, "bos_hd5\n".into(), "the client was booted from bos_hd5, of multibos"),
+    ];
+    for (on_master, at, text, wanted) in table {
+        let (class, told) = with(&spec, on_master, at, &text);
+        assert_eq!(class, FailureClass::Permanent, "{told}");
+        assert!(told.starts_with(wanted), "{told} instead of {wanted}");
+        assert!(!told.contains("; "), "one thing is wrong, not several: {told}");
+    }
+}
+
+#[test]
+fn a_client_at_its_target_is_done_already() {
+    let told = with(&sample::spec(), false, 0, "7300-02-01-2346\n");
+    let text = "lpar7 is at 7300-02-01-2346 already".to_owned();
+    assert_eq!(told, (FailureClass::AlreadyDone, text));
+}
+
+#[test]
+fn a_lock_is_waited_for_or_forced() {
+    let locked = format!("{}   locked = 4711\n", MASTER[0].replace("ready for a", "busy with a"));
+    let mut spec = sample::spec();
+    let (class, text) = with(&spec, true, 0, &locked);
+    assert_eq!(class, FailureClass::Transient);
+    assert_eq!(text, "lpar7 is locked in NIM by process 4711");
+    spec.options.force = true;
+    let mut master = MASTER.to_vec();
+    master[0] = &locked;
+    assert_eq!(judge(&spec, &answers(&master, &CLIENT)).barred, None);
+}
+
+#[test]
+fn the_cache_must_have_room() {
+    let mut spec = sample::spec();
+    spec.options.cache_vg = Some("cachevg".parse().unwrap());
+    let vg = |free: u64| {
+        format!(
+            "VOLUME GROUP: cachevg VG IDENTIFIER: 00f7a1b200004c0000000190aabbcc00\n\
+             VG STATE: active PP SIZE: 128 megabyte(s)\nTOTAL PPs: 99\nFREE PPs: {free}\nUSED PPs: 9\n"
+        )
+    };
+    // 28 partitions of 128 MB and 500 MB.
+    for (free, fits) in [(32, true), (31, false)] {
+        let vg = vg(free);
+        let mut master = MASTER.to_vec();
+        master.push(&vg);
+        assert_eq!(judge(&spec, &answers(&master, &CLIENT)).barred.is_none(), fits, "{free}");
+    }
+    let mut master = MASTER.to_vec();
+    master.push("0516-306 : Unable to find volume group cachevg\n");
+    assert!(judge(&spec, &answers(&master, &CLIENT)).barred.is_some());
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let (mut master, mut client) = (MASTER.to_vec(), CLIENT.to_vec());
+    master[3] = "7200-05-03-2148\n";
+    client[4] = "bos_hd5\n";
+    let cause = judge(&sample::spec(), &answers(&master, &client)).barred.unwrap();
+    assert_eq!(cause.text.matches("; ").count(), 1, "{}", cause.text);
+    assert!(cause.hint.unwrap().contains("multibos -RX"));
+}

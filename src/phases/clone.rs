@@ -1,0 +1,296 @@
+//! Phase 1: lease, baseline, SPOT, and the clone of rootvg. The check before
+//! it is in `check.rs`.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, CopyPhase, words};
+use crate::aix::{self, MountRow};
+use crate::domain::{
+    Cause, CopyPolicy, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState};
+use super::read::{Read, Said, judged, look};
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// One migration at a time works on a client.
+pub(super) const TAKE_LEASE: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("take-lease"),
+    about: "take the lease on the client",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(5 * 60),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |_| true,
+    looks: |_| vec![look(HostRole::Client, [words(&["ls", "-l", argv::LEASE])])],
+    judge: |ctx, answers| {
+        judged(Said::by(answers, 0).lease(0).map(|holder| {
+            match holder {
+                None => Sight::of(Presence::Absent),
+                Some(holder) if holder == ctx.owner => Sight::of(Presence::Present),
+                Some(holder) => Sight::barred(
+                    Cause::new(
+                        FailureClass::Permanent,
+                        format!("{holder} holds the client's lease"),
+                    )
+                    .with_hint(format!(
+                        "wait for that migration; where none runs any more, remove {}",
+                        argv::LEASE
+                    )),
+                ),
+            }
+        }))
+    },
+    run: Some(|ctx, _| {
+        Script::new([
+            Command::new(["mkdir", "-p", argv::LEASE_DIR]),
+            Command::new(["ln", "-s", ctx.owner, argv::LEASE]),
+        ])
+    }),
+    undo_run: Some(|_, _| {
+        Script::new([
+            Command::new(["rm", "-f", argv::LEASE]),
+            Command::new(["rmdir", argv::LEASE_DIR]).tolerated(),
+        ])
+    }),
+    judge_undo: Some(|ctx, answers| {
+        // Somebody else's lease is not ours to drop.
+        judged(Said::by(answers, 0).lease(0).map(|holder| {
+            let ours = holder.is_some_and(|holder| holder == ctx.owner);
+            Sight::of(if ours { Presence::Present } else { Presence::Absent })
+        }))
+    }),
+};
+
+/// The client's programs for the copy come from the SPOT.
+pub(super) const MOUNT_SPOT: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("mount-spot"),
+    about: "mount the SPOT on the client",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(10 * 60),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| {
+        let phases = spec.options.phases.as_ref();
+        phases.is_none_or(|p| p.contains(&Phase::Clone) || p.contains(&Phase::Finish))
+    },
+    looks: |_| {
+        let mount_point = words(&["ls", "-d", argv::SPOT_MOUNT]);
+        vec![look(HostRole::Client, [words(&["mount"]), mount_point])]
+    },
+    judge: |ctx, answers| judged(judge_spot(ctx, answers)),
+    run: Some(|ctx, _| Script::new(mount_spot(ctx))),
+    undo_run: Some(|ctx, answers| {
+        let mounted = Said::by(answers, 0).read(0, aix::mounts).map(|rows| spot_rows(&rows));
+        Script::new(unmount_spot(mounted.unwrap_or(1), ctx.ticket.attempt > 1))
+    }),
+    judge_undo: Some(|_, answers| {
+        let said = Said::by(answers, 0);
+        judged((|| {
+            let gone = spot_rows(&said.read(0, aix::mounts)?) == 0 && !said.is_there(1)?;
+            Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+        })())
+    }),
+};
+
+fn judge_spot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let baseline = copy::baseline(ctx)?;
+    let mounts = Said::by(answers, 0).read(0, aix::mounts)?;
+    let at: Vec<&MountRow> = mounts.iter().filter(|row| row.over == argv::SPOT_MOUNT).collect();
+    Ok(match at.last() {
+        None => Sight::of(Presence::Absent),
+        Some(row) if row.node.is_some() && row.device == baseline.spot_location => {
+            Sight::of(Presence::Present)
+        }
+        Some(row) => Sight::barred(
+            Cause::new(
+                FailureClass::Permanent,
+                format!("{} is mounted on {}", row.device, argv::SPOT_MOUNT),
+            )
+            .with_hint(format!("unmount {} on the client", argv::SPOT_MOUNT)),
+        ),
+    })
+}
+
+/// Mounts the SPOT.
+fn mount_spot(ctx: &Context<'_>) -> Vec<Command> {
+    let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
+    let mount = argv::mount_nfs(
+        Some("ro,soft,intr"),
+        ctx.spec.master.as_str(),
+        &baseline.spot_location,
+        argv::SPOT_MOUNT,
+    );
+    vec![Command::new(["mkdir", "-p", argv::SPOT_MOUNT]), Command::new(mount)]
+}
+
+/// How often something is mounted on the SPOT's mount point.
+pub(super) fn spot_rows(mounts: &[MountRow]) -> usize {
+    mounts.iter().filter(|row| row.over == argv::SPOT_MOUNT).count()
+}
+
+/// Unmounts the SPOT, `times` over, and removes its mount point.
+pub(super) fn unmount_spot(times: usize, by_force: bool) -> Vec<Command> {
+    let unmount = || Command::new(argv::unmount(argv::SPOT_MOUNT, by_force)).tolerated();
+    let mut commands: Vec<Command> = (0..times).map(|_| unmount()).collect();
+    commands.push(Command::new(["rmdir", argv::SPOT_MOUNT]).tolerated());
+    commands
+}
+
+/// The clone.
+pub(super) const CLONE_ROOTVG: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("clone-rootvg"),
+    about: "clone rootvg to the target disks",
+    host: HostRole::Client,
+    repeat: Repeat::AfterUndo,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(6 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 10,
+    applies: |spec| super::registry::chosen(spec, Phase::Clone),
+    looks: clone_looks,
+    judge: |ctx, answers| judged(judge_clone(ctx, answers)),
+    run: Some(|ctx, answers| {
+        let mut commands = match copy::baseline(ctx).and_then(|_| target_state(ctx, answers)) {
+            // A copy that a rollback of this migration has put to sleep.
+            Ok(state) if state.vg().is_some() => remove(ctx, answers),
+            _ => Vec::new(),
+        };
+        // A client that was rebooted has lost its mount.
+        let mounts = Said::by(answers, 0).read(2, aix::mounts);
+        if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
+            commands.extend(mount_spot(ctx));
+        }
+        let release = ctx.spec.target.level.version_release();
+        let disks = &ctx.spec.options.disks;
+        let make = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Make, disks);
+        commands.push(Command::new(make));
+        Script::new(commands)
+    }),
+    undo_run: Some(|ctx, answers| Script::new(undo_clone(ctx, answers))),
+    judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
+};
+
+fn clone_looks(_: &Context<'_>) -> Looks {
+    let commands = [
+        words(&["lspv"]),
+        argv::lsvg_l(ALT_VG),
+        words(&["mount"]),
+        argv::df("-k", &[]),
+        argv::show_bootlist(),
+    ];
+    vec![look(HostRole::Client, commands)]
+}
+
+fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
+    let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
+    Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
+}
+
+fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let state = target_state(ctx, answers)?;
+    if let Some(bar) = copy::hands_off(&state) {
+        return Ok(bar);
+    }
+    Ok(Sight::of(match state {
+        CopyState::Free => Presence::Absent,
+        CopyState::Asleep(_) if ctx.spec.failed_copy == CopyPolicy::Sleep => Presence::Absent,
+        CopyState::Awake if is_whole(ctx, answers)? => Presence::Present,
+        _ => Presence::Partial,
+    }))
+}
+
+/// Whether all file systems of the baseline are mounted from the copy, and hold
+/// at least nine tenths of what the sources hold.
+fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    let said = Said::by(answers, 0);
+    let volumes = said.read(1, aix::logical_volumes)?;
+    let mounts = said.read(2, aix::mounts)?;
+    let usage = said.read(3, aix::df)?;
+    let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
+    Ok(copy::file_systems(ctx).iter().all(|fs| {
+        let path = fs.below(CLIENT_ROOT);
+        let volume = volumes.iter().find(|lv| lv.mount_point.as_deref() == Some(path.as_str()));
+        let mounted = volume.is_some_and(|lv| {
+            let device = format!("/dev/{}", lv.name);
+            mounts.iter().any(|row| row.over == path && row.device == device)
+        });
+        let filled = match (used(&path), used(&fs.mount_point)) {
+            (Some(copied), Some(source)) => copied.saturating_mul(10) >= source.saturating_mul(9),
+            _ => false,
+        };
+        mounted && filled
+    }))
+}
+
+fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let Ok(baseline) = copy::baseline(ctx) else {
+        // Nothing was begun.
+        return Ok(Sight::of(Presence::Absent));
+    };
+    let state = target_state(ctx, answers)?;
+    if let CopyState::Running = state {
+        return Ok(copy::hands_off(&state).unwrap_or(Sight::of(Presence::Present)));
+    }
+    let bootlist = Said::by(answers, 0).read(4, aix::bootlist)?;
+    let quiet = match &state {
+        // Another volume group on the disk is not ours, so ours is gone.
+        CopyState::Free | CopyState::Foreign(_) => true,
+        CopyState::Asleep(_) => ctx.spec.failed_copy == CopyPolicy::Sleep,
+        _ => false,
+    };
+    let gone = quiet && bootlist == baseline.bootlist;
+    Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+}
+
+fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
+    let bootlist = || copy::restore_bootlist(baseline);
+    let state = target_state(ctx, answers);
+    match (ctx.spec.failed_copy, &state) {
+        (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
+        | (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
+            vec![bootlist(), Command::new(argv::sleep_copy()).tolerated(), bootlist()]
+        }
+        // Half a copy cannot be put to sleep.
+        (CopyPolicy::Remove, _) | (CopyPolicy::Sleep, Ok(CopyState::Part(_))) => {
+            remove(ctx, answers)
+        }
+    }
+}
+
+/// Removes the copy. The bootlist comes first, and again after `-X`, which sets
+/// it by itself.
+fn remove(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
+    let state = target_state(ctx, answers);
+    let vg = state.as_ref().ok().and_then(CopyState::vg).unwrap_or(ALT_VG);
+    let mut commands =
+        vec![copy::restore_bootlist(baseline), Command::new(argv::remove_copy(vg)).tolerated()];
+    // The copy has outlived one removal: clear what it left, but only on disks
+    // that still show it.
+    if ctx.ticket.attempt > 1 {
+        let lspv = Said::by(answers, 0).read(0, aix::lspv).unwrap_or_default();
+        let ours = baseline.targets.iter().filter_map(|disk| copy::row_of(disk, &lspv));
+        for row in ours.filter(|row| row.is_in(vg)) {
+            commands.push(Command::new(argv::clear_disk(&row.disk)).tolerated());
+        }
+    }
+    commands.push(copy::restore_bootlist(baseline));
+    commands
+}

@@ -1,0 +1,201 @@
+//! The copy: where its file systems lie, and what state its disks are in.
+
+use crate::aix::{MountRow, PhysicalVolume, argv};
+use crate::domain::{Baseline, BaselineDisk, BaselineFs, Cause, DiskName, FailureClass};
+use crate::transport::Command;
+
+use super::read::Read;
+use super::step::{Context, Sight};
+
+/// Where the copy's file systems are mounted on the client.
+pub(super) const CLIENT_ROOT: &str = "/alt_inst";
+
+/// The copy's volume group until it has been booted.
+pub(super) const ALT_VG: &str = "altinst_rootvg";
+
+/// The name of a rootvg that the client has left behind.
+pub(super) const OLD_VG: &str = "old_rootvg";
+
+/// The baseline, which every step after `record-baseline` needs.
+pub(super) fn baseline<'a>(ctx: &Context<'a>) -> Read<&'a Baseline> {
+    ctx.facts.baseline.as_ref().ok_or_else(|| "the client's baseline was not recorded".to_owned())
+}
+
+/// The file systems that are copied, parents first.
+pub(super) fn file_systems<'a>(ctx: &Context<'a>) -> &'a [BaselineFs] {
+    ctx.facts.baseline.as_ref().map_or(&[], |baseline| &baseline.file_systems)
+}
+
+/// Their copies' mount points on the client, parents first.
+pub(super) fn client_paths(ctx: &Context<'_>) -> Vec<String> {
+    file_systems(ctx).iter().map(|fs| fs.below(CLIENT_ROOT)).collect()
+}
+
+/// Their copies' mount points on the master, parents first.
+pub(super) fn master_paths(ctx: &Context<'_>) -> Vec<String> {
+    let root = ctx.spec.master_root();
+    file_systems(ctx).iter().map(|fs| fs.below(&root)).collect()
+}
+
+/// The directory above the master's root of the copy: `/lpar7_alt`.
+pub(super) fn master_top(ctx: &Context<'_>) -> String {
+    format!("/{}_alt", ctx.spec.client)
+}
+
+/// The mounts at `top` or below it, children first.
+pub(super) fn mounts_below<'a>(mounts: &'a [MountRow], top: &str) -> Vec<&'a MountRow> {
+    let inside = |path: &str| {
+        path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut below: Vec<&MountRow> = mounts.iter().filter(|row| inside(&row.over)).collect();
+    below.sort_by(|a, b| b.over.cmp(&a.over));
+    below
+}
+
+/// How many of `paths` are mounted on, out of how many.
+pub(super) fn mounted(mounts: &[MountRow], paths: &[String]) -> (usize, usize) {
+    let is_mounted = |path: &&String| mounts.iter().any(|row| row.over == **path);
+    (paths.iter().filter(is_mounted).count(), paths.len())
+}
+
+/// `c_rsh CLIENT '…'`: `command` is quoted in the one place that quotes.
+pub(super) fn on_client(ctx: &Context<'_>, command: argv::Argv) -> argv::Argv {
+    argv::c_rsh(&ctx.spec.client, &Command::new(command).shell_text())
+}
+
+/// What the target disks are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CopyState {
+    /// All of them are free.
+    Free,
+    /// They hold one alternate rootvg, varied on.
+    Awake,
+    /// They hold one alternate rootvg of this name, varied off.
+    Asleep(String),
+    /// Some of them belong to an alternate rootvg of this name.
+    Part(String),
+    /// The client runs from them.
+    Running,
+    /// A disk is not there, or is somebody else's. The text tells which.
+    Foreign(String),
+}
+
+impl CopyState {
+    /// The name of the copy's volume group, if there is one.
+    pub(super) fn vg(&self) -> Option<&str> {
+        match self {
+            CopyState::Awake => Some(ALT_VG),
+            CopyState::Asleep(vg) | CopyState::Part(vg) => Some(vg),
+            CopyState::Free | CopyState::Running | CopyState::Foreign(_) => None,
+        }
+    }
+}
+
+/// The row of `lspv` that shows `disk`: by PVID where it had one, else by name.
+pub(super) fn row_of<'a>(
+    disk: &BaselineDisk,
+    lspv: &'a [PhysicalVolume],
+) -> Option<&'a PhysicalVolume> {
+    match &disk.pvid {
+        Some(pvid) => lspv.iter().find(|row| row.pvid.as_ref() == Some(pvid)),
+        None => None,
+    }
+    .or_else(|| lspv.iter().find(|row| row.disk == disk.name))
+}
+
+/// The state of the target disks.
+pub(super) fn copy_state(baseline: &Baseline, lspv: &[PhysicalVolume]) -> CopyState {
+    let mut vgs: Vec<(Option<&str>, bool)> = Vec::new();
+    for target in &baseline.targets {
+        let Some(row) = row_of(target, lspv) else {
+            return CopyState::Foreign(format!("{} is not there", target.name));
+        };
+        match row.vg.as_deref() {
+            Some("rootvg") => return CopyState::Running,
+            Some(vg) if vg != ALT_VG && vg != OLD_VG => return CopyState::Foreign(foreign(row)),
+            vg => vgs.push((vg, row.is_active())),
+        }
+    }
+    let Some(vg) = vgs.iter().find_map(|(vg, _)| *vg) else { return CopyState::Free };
+    let whole = vgs.iter().all(|(other, _)| *other == Some(vg));
+    match whole {
+        true if vgs.iter().all(|(_, active)| *active) && vg == ALT_VG => CopyState::Awake,
+        true if vgs.iter().all(|(_, active)| !*active) => CopyState::Asleep(vg.to_owned()),
+        _ => CopyState::Part(vg.to_owned()),
+    }
+}
+
+/// What is said of a disk that somebody else uses.
+pub(super) fn foreign(row: &PhysicalVolume) -> String {
+    let vg = row.vg.as_deref().unwrap_or("nothing");
+    format!("{vg} is on {}: it is never touched", row.disk)
+}
+
+/// The bar where the target disks are not ours to change.
+pub(super) fn hands_off(state: &CopyState) -> Option<Sight> {
+    match state {
+        CopyState::Foreign(text) => Some(Sight::barred(
+            Cause::new(FailureClass::Permanent, text.clone()).with_hint("choose another disk"),
+        )),
+        CopyState::Running => Some(Sight::barred(
+            Cause::new(FailureClass::NeedsOperator, "the client runs from the target disk")
+                .with_hint("boot the old disk first, or keep the migrated system"),
+        )),
+        _ => None,
+    }
+}
+
+/// The disk that the copy boots from: the first target.
+pub(super) fn boot_target<'a>(ctx: &Context<'a>) -> Read<&'a DiskName> {
+    ctx.spec.options.disks.first().ok_or_else(|| "the plan names no target disk".to_owned())
+}
+
+/// Puts the bootlist back to the baseline.
+pub(super) fn restore_bootlist(baseline: &Baseline) -> Command {
+    Command::new(argv::set_bootlist(&baseline.bootlist))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phases::sample;
+
+    fn state(rows: &str) -> CopyState {
+        let facts = sample::facts();
+        let lspv = crate::aix::lspv(rows).unwrap();
+        copy_state(facts.baseline.as_ref().unwrap(), &lspv)
+    }
+
+    #[test]
+    fn the_target_disks_tell_the_state_of_the_copy() {
+        let table = [
+            ("hdisk1 none None", CopyState::Free),
+            ("hdisk1 00f7a1b2c3d4e5f7 altinst_rootvg active", CopyState::Awake),
+            ("hdisk1 00f7a1b2c3d4e5f7 altinst_rootvg", CopyState::Asleep("altinst_rootvg".into())),
+            ("hdisk1 00f7a1b2c3d4e5f7 old_rootvg", CopyState::Asleep("old_rootvg".into())),
+            ("hdisk1 00f7a1b2c3d4e5f7 rootvg active", CopyState::Running),
+            (
+                "hdisk1 00f7a1b2c3d4e5f7 datavg active",
+                CopyState::Foreign("datavg is on hdisk1: it is never touched".into()),
+            ),
+            ("hdisk5 none None", CopyState::Foreign("hdisk1 is not there".into())),
+        ];
+        for (rows, wanted) in table {
+            assert_eq!(state(rows), wanted, "{rows}");
+        }
+    }
+
+    #[test]
+    fn only_mounts_below_the_top_are_ours() {
+        let row = |over: &str| MountRow {
+            node: None,
+            device: "/dev/x".into(),
+            over: over.into(),
+            vfs: "jfs2".into(),
+        };
+        let mounts = [row("/a_alt"), row("/a_alt/b"), row("/a_alternative")];
+        let below: Vec<&str> =
+            mounts_below(&mounts, "/a_alt").iter().map(|row| row.over.as_str()).collect();
+        assert_eq!(below, ["/a_alt/b", "/a_alt"]);
+    }
+}

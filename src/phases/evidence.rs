@@ -1,0 +1,69 @@
+//! What is taken from the hosts after a permanent failure, before anything is
+//! undone. It changes nothing there, and its own failure changes nothing here.
+
+use crate::aix::argv::{self, words};
+use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
+use crate::base::{redact, sanitize};
+use crate::domain::{Cause, Direction, FailureClass, HostRole};
+use crate::transport::{Script, Transport};
+
+use super::copy::ALT_VG;
+use super::perform::{EvidenceSink, Order};
+use super::read::look;
+use super::step::{HostNames, StepDef};
+
+/// Whether evidence is taken: not at the gate, where nothing was touched.
+pub(super) fn is_wanted(def: &StepDef, order: &Order, cause: &Cause) -> bool {
+    cause.class == FailureClass::Permanent
+        && order.ticket.direction == Direction::Forward
+        && !def.gate
+}
+
+/// Takes it. Returns the digests of what could be kept.
+pub(super) async fn take(
+    transport: &dyn Transport,
+    sink: &dyn EvidenceSink,
+    hosts: &HostNames,
+    order: &Order,
+) -> Vec<String> {
+    let mut digests = Vec::new();
+    for (role, script) in looks(order) {
+        let Ok(output) = transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await else {
+            continue;
+        };
+        let text = protocol(&script, &output);
+        let name = format!(
+            "{}-{:02}-{}-{}.txt",
+            order.migration,
+            order.ticket.phase.number(),
+            order.ticket.step,
+            hosts.of(role)
+        );
+        digests.extend(sink.put(&name, text.as_bytes()));
+    }
+    digests
+}
+
+fn looks(order: &Order) -> [(HostRole, Script); 2] {
+    let master =
+        [words(&["alog", "-o", "-t", "nim"]), argv::lsnim(&order.spec.client), words(&["mount"])];
+    let client = [
+        words(&["lspv"]),
+        argv::lsvg_l(ALT_VG),
+        words(&["mount"]),
+        words(&["exportfs"]),
+        argv::show_bootlist(),
+        words(&["cat", "/var/adm/ras/alt_disk_inst.log"]),
+    ];
+    [look(HostRole::Master, master), look(HostRole::Client, client)]
+}
+
+fn protocol(script: &Script, output: &crate::transport::Output) -> String {
+    let mut text = String::new();
+    for (command, said) in script.commands.iter().zip(&output.commands) {
+        let body = sanitize(&redact(&said.text()), OUTPUT_BYTES_MAX);
+        let entry = format!("$ {}\n[{}]\n{}\n", command.shell_text(), said.status, body.trim_end());
+        text.push_str(&entry);
+    }
+    text
+}

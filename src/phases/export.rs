@@ -1,0 +1,168 @@
+//! Phase 2: the copy's file systems are exported to the master; with local
+//! disk caching, the cache is made instead.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, FsRow, MountRow};
+use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::copy::{client_paths, file_systems, master_paths, master_top, mounted, mounts_below};
+use super::read::{Read, Said, all_or_any, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Plain mode.
+pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
+    phase: Phase::Export,
+    name: StepName::new("export-filesystems"),
+    about: "export the copy's file systems to the master",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Export) && !spec.caches(),
+    looks: export_looks,
+    judge: |ctx, answers| {
+        judged(exported(ctx, answers).map(|there| {
+            let wanted = file_systems(ctx).len();
+            all_or_any(wanted > 0 && there.len() == wanted, !there.is_empty())
+        }))
+    },
+    run: Some(|ctx, answers| {
+        let there = exported(ctx, answers).unwrap_or_default();
+        let missing = client_paths(ctx).into_iter().filter(|path| !there.contains(path));
+        let master = ctx.spec.master.as_str();
+        Script::new(missing.map(|path| Command::new(argv::export(&path, master))))
+    }),
+    undo_run: Some(unexport_all),
+    judge_undo: Some(judge_unexported),
+};
+
+/// What the master's exports of the copy are looked for by, here and in phase 10.
+pub(super) fn export_looks(_: &Context<'_>) -> Looks {
+    vec![look(HostRole::Client, [words(&["exportfs"])])]
+}
+
+/// Those of the copy's file systems that are exported.
+fn exported(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
+    let exports = Said::by(answers, 0).read(0, aix::exports)?;
+    Ok(client_paths(ctx).into_iter().filter(|path| exports.contains(path)).collect())
+}
+
+/// Unexports what is exported, children first.
+pub(super) fn unexport_all(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let mut there = exported(ctx, answers).unwrap_or_else(|_| client_paths(ctx));
+    there.reverse();
+    Script::new(there.iter().map(|path| Command::new(argv::unexport(path)).tolerated()))
+}
+
+/// Absent when none of the copy's file systems is exported.
+fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    judged(exported(ctx, answers).map(|there| {
+        Sight::of(if there.is_empty() { Presence::Absent } else { Presence::Present })
+    }))
+}
+
+/// With local disk caching.
+pub(super) const MAKE_CACHE: StepDef = StepDef {
+    phase: Phase::Export,
+    name: StepName::new("make-cache"),
+    about: "make the cache file systems on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::Export) && spec.caches(),
+    looks: |ctx| {
+        let top = words(&["ls", "-d", &master_top(ctx)]);
+        vec![look(HostRole::Master, [words(&["lsfs", "-c"]), words(&["mount"]), top])]
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let (made, mounts) = cache(ctx, answers)?;
+            let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+            let all = wanted > 0 && made.len() == wanted && there == wanted;
+            Ok(all_or_any(all, !made.is_empty() || there > 0))
+        })())
+    },
+    run: Some(run_make_cache),
+    undo_run: Some(undo_make_cache),
+    judge_undo: Some(|ctx, answers| {
+        judged((|| {
+            let (made, mounts) = cache(ctx, answers)?;
+            let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
+            let left = mounted || !made.is_empty() || Said::by(answers, 0).is_there(2)?;
+            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+        })())
+    }),
+};
+
+/// The cache's file systems that exist, and the master's mounts.
+fn cache(ctx: &Context<'_>, answers: &Answers) -> Read<(Vec<FsRow>, Vec<MountRow>)> {
+    let said = Said::by(answers, 0);
+    Ok((cache_rows(ctx, said)?, said.read(1, aix::mounts)?))
+}
+
+/// The cache's file systems that exist, by `lsfs -c` as command 0.
+pub(super) fn cache_rows(ctx: &Context<'_>, said: Said<'_>) -> Read<Vec<FsRow>> {
+    let paths = master_paths(ctx);
+    let rows = said.read(0, aix::lsfs)?;
+    Ok(rows.into_iter().filter(|row| paths.contains(&row.mount_point)).collect())
+}
+
+fn run_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let Some(vg) = &ctx.spec.options.cache_vg else { return Script::default() };
+    let (made, mounts) = cache(ctx, answers).unwrap_or_default();
+    let mut commands = Vec::new();
+    for (fs, path) in file_systems(ctx).iter().zip(master_paths(ctx)) {
+        if !made.iter().any(|row| row.mount_point == path) {
+            commands.push(Command::new(argv::make_fs(vg, &path, fs.size_mb)));
+        }
+        if !mounts.iter().any(|row| row.over == path) {
+            commands.push(Command::new(["mkdir", "-p", &path]));
+            commands.push(Command::new(["mount", &path]));
+        }
+    }
+    Script::new(commands)
+}
+
+fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let known = cache(ctx, answers).ok();
+    let by_force = ctx.ticket.attempt > 1;
+    let mut commands = Vec::new();
+    for path in master_paths(ctx).iter().rev() {
+        let (made, mounts) = match &known {
+            None => (true, 1),
+            Some((made, mounts)) => (
+                made.iter().any(|row| row.mount_point == *path),
+                mounts.iter().filter(|row| row.over == *path).count(),
+            ),
+        };
+        for _ in 0..mounts {
+            commands.push(Command::new(argv::unmount(path, by_force)).tolerated());
+        }
+        if made {
+            commands.push(Command::new(argv::remove_fs(path)).tolerated());
+        }
+    }
+    commands.extend(remove_top(ctx));
+    Script::new(commands)
+}
+
+/// Removes the master's directories of the copy where they are empty.
+pub(super) fn remove_top(ctx: &Context<'_>) -> [Command; 2] {
+    [
+        Command::new(["rmdir", &ctx.spec.master_root()]).tolerated(),
+        Command::new(["rmdir", &master_top(ctx)]).tolerated(),
+    ]
+}

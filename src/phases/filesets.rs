@@ -1,0 +1,158 @@
+//! Phase 6: filesets and RPMs of the copy are migrated.
+
+use std::time::Duration;
+
+use crate::aix::argv;
+use crate::aix::{self, NimObject};
+use crate::domain::{
+    Cause, Facts, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::copy::baseline;
+use super::marks;
+use super::read::{Read, Said, judged, last_words, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Sight, StepDef};
+
+const FILESETS: &str = "install-filesets";
+const RPMS: &str = "install-rpms";
+
+/// By installp.
+pub(super) const INSTALL_FILESETS: StepDef = StepDef {
+    phase: Phase::MigrateFilesets,
+    name: StepName::new(FILESETS),
+    about: "install the filesets into the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(6 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 8,
+    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    looks: |ctx| {
+        let mut looks = marks::looks(ctx);
+        let bundle = ctx.spec.options.bundle.iter();
+        looks.push(look(HostRole::Master, bundle.map(argv::lsnim)));
+        looks.retain(|(_, script)| !script.is_empty());
+        looks
+    },
+    judge: |ctx, answers| judged(judge_filesets(ctx, answers)),
+    run: Some(run_installp),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_filesets(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let sight = marks::judge(ctx, Said::by(answers, 0), FILESETS)?;
+    if ctx.spec.options.bundle.is_some() {
+        bundle_file(ctx, answers)?;
+    }
+    Ok(sight)
+}
+
+/// Where the bundle's file lies on the master.
+fn bundle_file(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
+    let Some(name) = &ctx.spec.options.bundle else { return Err("no bundle".to_owned()) };
+    let said = Said::by(answers, 1);
+    let object: NimObject = said.read(0, |text| aix::nim_object(text, name.as_str()))?;
+    let location = object.get("location").map(str::to_owned);
+    location.ok_or_else(|| format!("the bundle {name} has no location"))
+}
+
+fn run_installp(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let Ok(baseline) = baseline(ctx) else { return Script::default() };
+    let root = ctx.spec.master_root();
+    let images = format!("{}/installp/ppc", baseline.lpp_source_location);
+    let flags = if ctx.spec.options.accept_licenses { "-acgNXY" } else { "-acgNX" };
+    let installp = |what: &[&str]| {
+        let mut argv = argv::words(&["installp", "-R", &root, flags, "-d", &images]);
+        argv.extend(argv::words(what));
+        Command::new(argv)
+    };
+    let mut commands = vec![
+        // What an installation that was cut short has left.
+        Command::new(["installp", "-C", "-R", &root]).tolerated(),
+        installp(&["all"]),
+    ];
+    if let Some(name) = &ctx.spec.options.bundle {
+        let file = bundle_file(ctx, answers).unwrap_or_else(|_| format!("<location of {name}>"));
+        commands.push(installp(&["-f", &file]));
+    }
+    marks::between(ctx, FILESETS, commands)
+}
+
+/// By geninstall.
+pub(super) const INSTALL_RPMS: StepDef = StepDef {
+    phase: Phase::MigrateFilesets,
+    name: StepName::new(RPMS),
+    about: "install the RPMs into the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(2 * 3600),
+    stall: Some(Duration::from_secs(3600)),
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), RPMS)),
+    run: Some(|ctx, _| {
+        let Ok(baseline) = baseline(ctx) else { return Script::default() };
+        let flags = if ctx.spec.options.accept_licenses { "acgXY" } else { "acgX" };
+        let root = ctx.spec.master_root();
+        let images = baseline.lpp_source_location.as_str();
+        let install = ["geninstall", "-R", &root, "-I", flags, "-d", images, "R:all"];
+        marks::between(ctx, RPMS, [Command::new(install)])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// No boot image is made of a copy that is not at its level.
+pub(super) const VERIFY_LEVEL: StepDef = StepDef {
+    phase: Phase::MigrateFilesets,
+    name: StepName::new("verify-level"),
+    about: "verify the level of the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    looks: |ctx| {
+        let root = ctx.spec.master_root();
+        let level = argv::chroot(&root, &["/usr/bin/oslevel", "-s"]);
+        let check = argv::chroot(&root, &["/usr/bin/lppchk", "-v"]);
+        vec![look(HostRole::Master, [level, check])]
+    },
+    judge: |ctx, answers| judged(judge_level(ctx, answers)),
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let level = said.read(0, aix::level)?;
+    let wanted = &ctx.spec.target.level;
+    let failed = |text: String, hint: &str| {
+        Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
+    };
+    if !level.reaches(wanted) {
+        let text = format!("the copy is at {level}, not at {wanted}");
+        return failed(text, "the lpp_source may be incomplete: `instfix -i` in the copy");
+    }
+    let check = said.output(1)?;
+    if !check.ok() {
+        let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
+        return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
+    }
+    Ok(Sight { presence: Presence::Present, facts: Some(Facts::default()), barred: None })
+}

@@ -1,0 +1,126 @@
+//! Phase 11: the copy is put to sleep, and becomes the boot disk.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, CopyPhase, words};
+use crate::aix::{self, Bootable};
+use crate::domain::{
+    Bootlist, Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target, client_paths, mounted};
+use super::marks;
+use super::read::{Read, Said, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Only while the copy is awake. The bootlist is left to the next step.
+pub(super) const FINISH_CLONE: StepDef = StepDef {
+    phase: Phase::Finish,
+    name: StepName::new("finish-clone"),
+    about: "put the copy to sleep",
+    host: HostRole::Client,
+    repeat: Repeat::Never,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::Finish),
+    looks: finish_looks,
+    judge: |ctx, answers| judged(judge_finish(ctx, answers)),
+    run: Some(|ctx, _| {
+        let release = ctx.spec.target.level.version_release();
+        let disks = &ctx.spec.options.disks;
+        let finish = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Finish, disks);
+        let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
+        Script::new([Command::new(["rm", "-rf", &marks]), Command::new(finish)])
+    }),
+    undo_run: Some(restore_bootlist),
+    judge_undo: Some(|ctx, answers| judge_bootlist_undo(ctx, answers, 3)),
+};
+
+fn finish_looks(ctx: &Context<'_>) -> Looks {
+    let mut commands = vec![words(&["lspv"]), words(&["mount"])];
+    commands.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
+    commands.push(argv::show_bootlist());
+    vec![look(HostRole::Client, commands)]
+}
+
+fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
+    if let Some(bar) = copy::hands_off(&state) {
+        return Ok(bar);
+    }
+    if state == CopyState::Asleep(ALT_VG.to_owned()) {
+        return Ok(Sight::of(Presence::Present));
+    }
+    let (there, wanted) = mounted(&said.read(1, aix::mounts)?, &client_paths(ctx));
+    if state != CopyState::Awake || there < wanted || wanted == 0 {
+        return Ok(Sight::of(Presence::Partial));
+    }
+    Ok(match said.read(2, aix::is_bootable)? {
+        Bootable::Yes => Sight::of(Presence::Absent),
+        Bootable::No => no_boot_image(ctx),
+    })
+}
+
+fn no_boot_image(ctx: &Context<'_>) -> Sight {
+    let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
+    let cause = Cause::new(FailureClass::Permanent, format!("{disk} has no boot image"));
+    Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))
+}
+
+/// Puts the bootlist back.
+fn restore_bootlist(ctx: &Context<'_>, _: &Answers) -> Script {
+    Script::new(copy::baseline(ctx).ok().map(copy::restore_bootlist))
+}
+
+/// Absent when the bootlist, shown by `command`, is the baseline's.
+fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers, command: usize) -> Sight {
+    judged((|| {
+        let Ok(baseline) = copy::baseline(ctx) else { return Ok(Sight::of(Presence::Absent)) };
+        let bootlist = Said::by(answers, 0).read(command, aix::bootlist)?;
+        let same = bootlist == baseline.bootlist;
+        Ok(Sight::of(if same { Presence::Absent } else { Presence::Present }))
+    })())
+}
+
+/// Not with `-B`.
+pub(super) const SET_BOOTLIST: StepDef = StepDef {
+    phase: Phase::Finish,
+    name: StepName::new("set-bootlist"),
+    about: "make the copy the boot disk",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Finish) && spec.options.bootlist == Bootlist::Set,
+    looks: |ctx| {
+        let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
+        vec![look(HostRole::Client, [argv::show_bootlist()].into_iter().chain(disks))]
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let wanted = boot_target(ctx)?;
+            if said.read(1, aix::is_bootable)? == Bootable::No {
+                return Ok(no_boot_image(ctx));
+            }
+            let set = said.read(0, aix::bootlist)?.first() == Some(wanted);
+            Ok(Sight::of(if set { Presence::Present } else { Presence::Absent }))
+        })())
+    },
+    run: Some(|ctx, _| {
+        Script::new(boot_target(ctx).ok().map(|disk| Command::new(argv::set_bootlist([disk]))))
+    }),
+    undo_run: Some(restore_bootlist),
+    judge_undo: Some(|ctx, answers| judge_bootlist_undo(ctx, answers, 0)),
+};

@@ -1,0 +1,62 @@
+//! Commands and their outputs as the journal keeps them: redacted, made fit to
+//! be shown, bounded.
+
+use crate::base::limits::OUTPUT_BYTES_MAX;
+use crate::base::{redact, sanitize};
+use crate::domain::CommandRecord;
+use crate::transport::{Command, CommandOutput, Output, Script};
+
+/// The commands of a script that has not answered.
+pub(super) fn unanswered(script: &Script) -> Vec<CommandRecord> {
+    script.commands.iter().map(|command| record(Some(command), None)).collect()
+}
+
+/// The commands of a script with their outputs. Where more was answered than
+/// was asked, another process has asked: those lines are not known.
+pub(super) fn answered(script: &Script, output: &Output) -> Vec<CommandRecord> {
+    let known = output.commands.len() <= script.commands.len();
+    let count = if known { script.commands.len() } else { output.commands.len() };
+    (0..count).map(|at| record(script.commands.get(at).filter(|_| known), output.get(at))).collect()
+}
+
+fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandRecord {
+    let line = command.map_or_else(
+        || "(started before a restart)".to_owned(),
+        |command| sanitize(&redact(&command.shell_text()), OUTPUT_BYTES_MAX),
+    );
+    CommandRecord {
+        line,
+        status: output.map(|output| output.status),
+        output: output
+            .map(|output| sanitize(&redact(&output.text()), OUTPUT_BYTES_MAX))
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(count: usize) -> Output {
+        let one = CommandOutput {
+            status: 0,
+            stdout: "ok \u{1b}[1m DB_PASSWORD=x\n".into(),
+            stderr: String::new(),
+        };
+        Output { commands: vec![one; count] }
+    }
+
+    #[test]
+    fn outputs_are_made_fit_to_be_kept() {
+        let script = Script::new([Command::new(["true"]), Command::new(["false"])]);
+        let records = answered(&script, &output(1));
+        assert_eq!(records[0].output, "ok \u{fffd}[1m DB_PASSWORD=***\n");
+        assert_eq!((records[1].line.as_str(), records[1].status), ("false", None));
+    }
+
+    #[test]
+    fn lines_that_are_not_known_are_not_made_up() {
+        let records = answered(&Script::new([Command::new(["true"])]), &output(2));
+        assert!(records.iter().all(|record| record.line == "(started before a restart)"));
+    }
+}

@@ -1,0 +1,58 @@
+//! Marks in the copy: which work on it was begun, and which was done.
+//!
+//! They lie in the copy itself, so that a fresh clone has none.
+
+use crate::aix::{self, argv::words};
+use crate::domain::{HostRole, Presence};
+use crate::transport::{Command, Script};
+
+use super::copy::{master_paths, mounted};
+use super::read::{Read, Said, look};
+use super::step::{Context, Looks, Sight};
+
+/// Where marks lie within the copy.
+pub(super) const IN_COPY: &str = "/var/adm/nimshift";
+
+/// Where marks lie, as the master sees it.
+pub(super) fn directory(ctx: &Context<'_>) -> String {
+    format!("{}{IN_COPY}", ctx.spec.master_root())
+}
+
+/// The looks that tell marks: script 0, commands 0 (`ls`) and 1 (`mount`).
+pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+    vec![look(HostRole::Master, [words(&["ls", &directory(ctx)]), words(&["mount"])])]
+}
+
+/// What the marks of `step` tell. Without the copy's mounts they tell nothing.
+pub(super) fn judge(ctx: &Context<'_>, said: Said<'_>, step: &str) -> Read<Sight> {
+    let mounts = said.read(1, aix::mounts)?;
+    let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+    if there < wanted || wanted == 0 {
+        return Err(format!(
+            "{there} of {wanted} file systems of the copy are mounted on the master"
+        ));
+    }
+    let names = said.names(0)?;
+    let has = |suffix: &str| names.iter().any(|name| *name == format!("{step}.{suffix}"));
+    Ok(Sight::of(match (has("done"), has("begun")) {
+        (true, _) => Presence::Present,
+        (false, true) => Presence::Partial,
+        (false, false) => Presence::Absent,
+    }))
+}
+
+/// `commands` between the marks that `step` was begun and done.
+pub(super) fn between(
+    ctx: &Context<'_>,
+    step: &str,
+    commands: impl IntoIterator<Item = Command>,
+) -> Script {
+    let directory = directory(ctx);
+    let mut script = vec![
+        Command::new(["mkdir", "-p", &directory]),
+        Command::new(["touch", &format!("{directory}/{step}.begun")]),
+    ];
+    script.extend(commands);
+    script.push(Command::new(["touch", &format!("{directory}/{step}.done")]));
+    Script::new(script)
+}

@@ -1,0 +1,221 @@
+//! Phase 5: the base operating system is restored into the copy, and the
+//! client's configuration merged. IBM tells what nimadm does here, not by which
+//! programs: the commands are a stand-in.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, FsUsage};
+use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::copy::{CLIENT_ROOT, baseline, file_systems, master_paths, mounted, on_client};
+use super::marks;
+use super::read::{Read, Said, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// Space in MiB that must be free in a file system of the copy before bos is
+/// restored. Together they stay within the 500 MB that the check demands beyond
+/// what rootvg uses. Nothing public tells what nimadm computes here.
+const FREE_MB: [(&str, u64); 4] = [("/", 32), ("/usr", 320), ("/var", 64), ("/tmp", 64)];
+
+const SAVE: &str = "save-config";
+const RESTORE: &str = "restore-bos";
+const DEVICES: &str = "merge-devices";
+const CONFIG: &str = "merge-config";
+
+/// The client's configuration files are kept for the merge.
+pub(super) const SAVE_CONFIG: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: StepName::new(SAVE),
+    about: "save the configuration files of the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::MigrateBase),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), SAVE)),
+    run: Some(|ctx, _| {
+        let root = ctx.spec.master_root();
+        let (marks, saved) = (marks::directory(ctx), format!("{root}/lpp/save.config"));
+        Script::new([
+            Command::new(["mkdir", "-p", &marks, &saved]),
+            Command::new(["cp", "-hpR", &format!("{root}/etc"), &format!("{saved}/")]),
+            Command::new(["touch", &format!("{marks}/{SAVE}.done")]),
+        ])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Room for the new base.
+pub(super) const EXPAND_FILESYSTEMS: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: StepName::new("expand-filesystems"),
+    about: "expand the copy's file systems",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::MigrateBase),
+    looks: |ctx| {
+        let usage = argv::df("-m", &master_paths(ctx));
+        vec![look(HostRole::Master, [usage, words(&["mount"])])]
+    },
+    judge: |ctx, answers| {
+        judged(wanted_sizes(ctx, answers).map(|wanted| {
+            Sight::of(if wanted.is_empty() { Presence::Present } else { Presence::Absent })
+        }))
+    },
+    run: Some(|ctx, answers| {
+        let wanted = wanted_sizes(ctx, answers).map_or_else(
+            // For people: only a host can tell.
+            |_| FREE_MB.map(|(path, _)| (path.to_owned(), "<size>".to_owned())).to_vec(),
+            |wanted| wanted.into_iter().map(|(path, mb)| (path, format!("{mb}M"))).collect(),
+        );
+        let mut commands = Vec::new();
+        for fs in file_systems(ctx) {
+            let Some((_, size)) = wanted.iter().find(|(path, _)| *path == fs.mount_point) else {
+                continue;
+            };
+            commands.push(Command::new(if ctx.spec.caches() {
+                argv::resize_fs(&fs.below(&ctx.spec.master_root()), size)
+            } else {
+                on_client(ctx, argv::resize_fs(&fs.below(CLIENT_ROOT), size))
+            }));
+        }
+        Script::new(commands)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The file systems that are too small, by the client's mount point, each with
+/// the size that it needs in MiB.
+fn wanted_sizes(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, u64)>> {
+    let said = Said::by(answers, 0);
+    let mounts = said.read(1, aix::mounts)?;
+    let (there, all) = mounted(&mounts, &master_paths(ctx));
+    if there < all || all == 0 {
+        return Err(format!("{there} of {all} file systems of the copy are mounted"));
+    }
+    let usages = said.read(0, aix::df)?;
+    let mut wanted = Vec::new();
+    for fs in file_systems(ctx) {
+        let path = fs.below(&ctx.spec.master_root());
+        let usage = usages.iter().find(|(over, _)| *over == path).map(|(_, usage)| *usage);
+        let FsUsage { total, free } = usage.ok_or_else(|| format!("`df` does not show {path}"))?;
+        let need = FREE_MB.iter().find(|(over, _)| *over == fs.mount_point);
+        if let Some((_, need)) = need
+            && free < *need
+        {
+            // One more: `df` rounds down.
+            wanted.push((fs.mount_point.clone(), total + (need - free) + 1));
+        }
+    }
+    Ok(wanted)
+}
+
+/// The point of no return for the copy.
+pub(super) const RESTORE_BOS: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: StepName::new(RESTORE),
+    about: "restore the base operating system into the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(4 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 8,
+    applies: |spec| chosen(spec, Phase::MigrateBase),
+    looks: |ctx| {
+        let mut looks = marks::looks(ctx);
+        let root = ctx.spec.master_root();
+        let bos = argv::chroot(&root, &["/usr/bin/lslpp", "-Lqc", "bos.rte"]);
+        looks.push(look(HostRole::Master, [bos]));
+        looks
+    },
+    judge: |ctx, answers| judged(judge_bos(ctx, answers)),
+    run: Some(|ctx, _| {
+        let Ok(baseline) = baseline(ctx) else { return Script::default() };
+        let image = format!("{}/installp/ppc/bos", baseline.lpp_source_location);
+        let restore = Command::new(["restore", "-xqf", &image]).within(ctx.spec.master_root());
+        marks::between(ctx, RESTORE, [restore])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let sight = marks::judge(ctx, Said::by(answers, 0), RESTORE)?;
+    if sight.presence != Presence::Present {
+        return Ok(sight);
+    }
+    let filesets = Said::by(answers, 1).read(0, aix::filesets)?;
+    let level = filesets.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
+    let wanted = ctx.spec.target.level.version_release();
+    let restored = level.is_some_and(|level| level.version_release() == wanted);
+    Ok(Sight::of(if restored { Presence::Present } else { Presence::Partial }))
+}
+
+/// The device database.
+pub(super) const MERGE_DEVICES: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: StepName::new(DEVICES),
+    about: "merge the device database",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::MigrateBase),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), DEVICES)),
+    run: Some(|ctx, _| {
+        let merge = ["/usr/lpp/bosinst/ODM_merge", "CuDv", "CuAt", "CuDep"];
+        let merge = Command::new(argv::chroot(&ctx.spec.master_root(), &merge));
+        marks::between(ctx, DEVICES, [merge])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The client's own settings.
+pub(super) const MERGE_CONFIG: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: StepName::new(CONFIG),
+    about: "merge the saved configuration",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::MigrateBase),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), CONFIG)),
+    run: Some(|ctx, _| {
+        let merge = ["/usr/lpp/bosinst/merge_config", "/lpp/save.config"];
+        let merge = Command::new(argv::chroot(&ctx.spec.master_root(), &merge));
+        marks::between(ctx, CONFIG, [merge])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};

@@ -1,0 +1,538 @@
+//! One attempt at a step, carried out. A first run and a recovery after a crash
+//! go the same way: ask for the job of the ticket, then look, then act.
+//!
+//! Nothing is started while it is unknown whether an earlier start still runs,
+//! and nothing is started on hosts that could not be read.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::base::{ClockRef, Millis};
+use crate::domain::{
+    Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, MigrationId,
+    MigrationSpec, Outcome, Presence, Repeat, Ticket, Trace, Way,
+};
+use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
+
+use super::evidence;
+use super::job::{Ended, Jobs};
+use super::ledger;
+use super::outcome;
+use super::registry::{find, repeat_of, settle_of};
+use super::step::{Answers, Context, HostNames, Sight, StepDef};
+
+/// What is to be carried out.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The migration.
+    pub migration: MigrationId,
+    /// The attempt.
+    pub ticket: Ticket,
+    /// What the migration is asked to do.
+    pub spec: Arc<MigrationSpec>,
+    /// What earlier steps found out.
+    pub facts: Facts,
+    /// Makes job ids unique among state directories.
+    pub scope: String,
+    /// For an undo: the last forward ticket of the step, whose job must not run
+    /// any more.
+    pub undo_of: Option<Ticket>,
+    /// Turns true when the attempt is to be given up.
+    pub interrupt: Option<watch::Receiver<bool>>,
+}
+
+impl Order {
+    /// The holder of the lease: the same for all attempts of the migration.
+    pub fn owner(&self) -> String {
+        format!("{}.{}", self.scope, self.migration)
+    }
+
+    /// The job of `ticket`.
+    pub fn job(&self, ticket: &Ticket) -> JobId {
+        JobId::new(ticket.job_id(&self.scope, self.migration))
+    }
+}
+
+/// The hosts of a migration.
+pub fn hosts(spec: &MigrationSpec) -> HostNames {
+    HostNames {
+        master: HostId::new(spec.master.as_str()),
+        client: HostId::new(spec.client.as_str()),
+    }
+}
+
+/// Where evidence is put: beside the journal.
+pub trait EvidenceSink: Send + Sync {
+    /// Keeps `bytes`, and returns their digest.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<String, String>;
+}
+
+/// Carries `order` out.
+pub async fn perform(
+    transport: &dyn Transport,
+    clock: &ClockRef,
+    evidence: &dyn EvidenceSink,
+    order: &Order,
+) -> Answer {
+    let hosts = hosts(&order.spec);
+    let started_ms = clock.now_ms();
+    let Some(def) = find(order.ticket.phase, &order.ticket.step) else {
+        return unknown_step(order, hosts.client.as_str(), started_ms);
+    };
+    let mut attempt = Attempt {
+        jobs: Jobs { transport, clock, interrupt: order.interrupt.as_ref() },
+        order,
+        def,
+        owner: order.owner(),
+        hosts,
+        way: Way::Found,
+        before: None,
+        after: None,
+        commands: Vec::new(),
+        looks: Vec::new(),
+        facts: None,
+    };
+    let outcome = match (order.ticket.direction, def.run) {
+        (Direction::Undo, _) => attempt.undo().await,
+        (Direction::Forward, None) => attempt.look().await,
+        (Direction::Forward, Some(run)) => attempt.forward(run).await,
+    };
+    let kept = match &outcome {
+        Outcome::Failed { cause, .. } if evidence::is_wanted(def, order, cause) => {
+            evidence::take(transport, evidence, &attempt.hosts, order).await
+        }
+        _ => Vec::new(),
+    };
+    attempt.answer(outcome, started_ms, kept)
+}
+
+fn unknown_step(order: &Order, host: &str, now: Millis) -> Answer {
+    let text = format!("this program has no step {}", order.ticket.step);
+    let cause = Cause::new(FailureClass::NeedsOperator, text)
+        .with_hint("finish the migration with the version that began it");
+    Answer {
+        outcome: Outcome::Failed { cause, trace: Trace::Dirty },
+        facts: None,
+        record: AttemptRecord {
+            host: host.to_owned(),
+            started_ms: now,
+            ended_ms: now,
+            way: Way::Looked,
+            before: None,
+            after: None,
+            commands: Vec::new(),
+            looks: Vec::new(),
+            evidence: Vec::new(),
+        },
+    }
+}
+
+type Run = fn(&Context<'_>, &Answers) -> Script;
+
+struct Attempt<'a> {
+    jobs: Jobs<'a>,
+    order: &'a Order,
+    def: &'static StepDef,
+    owner: String,
+    hosts: HostNames,
+    way: Way,
+    before: Option<Presence>,
+    after: Option<Presence>,
+    commands: Vec<CommandRecord>,
+    looks: Vec<CommandRecord>,
+    facts: Option<Facts>,
+}
+
+/// What has become of a job: its output, or the outcome of the attempt.
+enum Went {
+    Through(Option<Output>),
+    Wrong(Outcome),
+}
+
+impl Attempt<'_> {
+    fn host(&self) -> &HostId {
+        self.hosts.of(self.def.host)
+    }
+
+    /// Runs `act` with what a step is given.
+    fn with_context<T>(&self, act: impl FnOnce(&Context<'_>) -> T) -> T {
+        act(&Context {
+            spec: &self.order.spec,
+            facts: &self.order.facts,
+            ticket: &self.order.ticket,
+            owner: &self.owner,
+            now_ms: self.jobs.clock.now_ms(),
+        })
+    }
+
+    /// A step that only looks.
+    async fn look(&mut self) -> Outcome {
+        self.way = Way::Looked;
+        match self.probe().await {
+            Err(error) => failed(transient(error.to_string()), Trace::Clean),
+            Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
+            Ok((sight, answers)) => match sight.presence {
+                Presence::Present => Outcome::Done,
+                Presence::Unknown(why) if outcome::is_passing(&answers) => {
+                    failed(transient(why), Trace::Clean)
+                }
+                Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
+                Presence::Absent | Presence::Partial => {
+                    failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)
+                }
+            },
+        }
+    }
+
+    async fn forward(&mut self, run: Run) -> Outcome {
+        let own = self.order.job(&self.order.ticket);
+        let state = match self.jobs.state(self.host(), &own).await {
+            Ok(state) => state,
+            Err(error) => return failed(transient(error.to_string()), Trace::Clean),
+        };
+        match state {
+            JobState::Done(output) => {
+                self.way = Way::Taken;
+                self.after_run(run, Some(output), None).await
+            }
+            JobState::Running { .. } => self.attach(run, &own).await,
+            JobState::Lost => self.after_run(run, None, None).await,
+            JobState::Absent => match self.running_earlier(&self.order.ticket).await {
+                Ok(Some(earlier)) => self.attach(run, &earlier).await,
+                Ok(None) => self.begin(run, &own).await,
+                Err(error) => failed(transient(error.to_string()), Trace::Clean),
+            },
+        }
+    }
+
+    async fn attach(&mut self, run: Run, id: &JobId) -> Outcome {
+        self.way = Way::Attached;
+        match self.wait(id).await {
+            Went::Through(output) => self.after_run(run, output, None).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Looks, and starts what is missing.
+    async fn begin(&mut self, run: Run, own: &JobId) -> Outcome {
+        let (sight, answers) = match self.probe().await {
+            Ok(seen) => seen,
+            Err(error) => return failed(transient(error.to_string()), Trace::Clean),
+        };
+        self.before = Some(sight.presence.clone());
+        if let Some(cause) = sight.barred {
+            return failed(cause, Trace::Clean);
+        }
+        match sight.presence {
+            Presence::Present => {
+                self.facts = sight.facts;
+                return Outcome::Done;
+            }
+            Presence::Absent => {}
+            Presence::Partial if repeat_of(self.def, &self.order.spec) == Repeat::Safe => {}
+            Presence::Partial => {
+                return failed(
+                    transient(format!("found half done: {}", self.def.about)),
+                    Trace::Dirty,
+                );
+            }
+            // Acting on hosts that cannot be read would be guessing.
+            Presence::Unknown(why) => return failed(transient(why), Trace::Dirty),
+        }
+        let script = self.with_context(|ctx| run(ctx, &answers));
+        if script.is_empty() {
+            return failed(permanent(format!("no way to {}", self.def.about)), Trace::Clean);
+        }
+        match self.carry_out(own, &script).await {
+            Went::Through(output) => self.after_run(run, output, Some(&script)).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Starts `script` and waits for it.
+    async fn carry_out(&mut self, id: &JobId, script: &Script) -> Went {
+        self.way = Way::Ran;
+        self.commands = ledger::unanswered(script);
+        if self.jobs.is_interrupted() {
+            return Went::Wrong(failed(interrupted(), Trace::Clean));
+        }
+        match self.jobs.start(self.host(), id, script).await {
+            Ok(JobState::Done(output)) => Went::Through(Some(output)),
+            Ok(JobState::Running { .. }) => self.wait(id).await,
+            Ok(JobState::Lost | JobState::Absent) => Went::Through(None),
+            Err(refused) => {
+                let trace = if refused.may_run { Trace::Dirty } else { Trace::Clean };
+                Went::Wrong(failed(transient(refused.error.to_string()), trace))
+            }
+        }
+    }
+
+    async fn wait(&mut self, id: &JobId) -> Went {
+        let ended = self.jobs.wait(self.host(), id, self.def.timeout, self.def.stall).await;
+        let (cause, has_ended) = match ended {
+            Ended::Done(output) => return Went::Through(Some(output)),
+            Ended::Lost => return Went::Through(None),
+            Ended::Broken(error) => (transient(error.to_string()), false),
+            Ended::Late { why, has_ended } => (transient(why), has_ended),
+            Ended::Interrupted { has_ended } => (interrupted(), has_ended),
+        };
+        // A job that still runs may yet leave anything.
+        let trace = if has_ended { self.trace().await } else { Trace::Dirty };
+        Went::Wrong(failed(cause, trace))
+    }
+
+    /// What a failed run left behind, by one more look.
+    async fn trace(&mut self) -> Trace {
+        match self.probe().await {
+            Ok((sight, _)) => {
+                let clean = sight.presence == Presence::Absent;
+                self.after = Some(sight.presence);
+                if clean { Trace::Clean } else { Trace::Dirty }
+            }
+            Err(_) => Trace::Dirty,
+        }
+    }
+
+    /// After a job: its words, then its effect. `output` is none where the job
+    /// was lost; `script` is none where another process started it.
+    async fn after_run(
+        &mut self,
+        run: Run,
+        output: Option<Output>,
+        script: Option<&Script>,
+    ) -> Outcome {
+        let guessed;
+        let script = if let Some(script) = script {
+            script
+        } else {
+            guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
+            &guessed
+        };
+        self.write_down(script, output.as_ref());
+        let sight = match self.settle(&Presence::Present).await {
+            Ok(sight) => sight,
+            Err(outcome) => return outcome,
+        };
+        self.after = Some(sight.presence.clone());
+        let words = outcome::words(self.def, script, output.as_ref());
+        if sight.presence == Presence::Present && sight.barred.is_none() {
+            return match words {
+                Some(cause)
+                    if output.is_some() && outcome::overrules(&cause, script, output.as_ref()) =>
+                {
+                    failed(cause, Trace::Dirty)
+                }
+                _ => {
+                    self.facts = sight.facts;
+                    Outcome::Done
+                }
+            };
+        }
+        let trace = match sight.presence {
+            Presence::Absent => Trace::Clean,
+            _ => Trace::Dirty,
+        };
+        if output.is_none() {
+            let text = format!("the job was lost on {}: {}", self.host(), self.def.about);
+            return failed(sight.barred.unwrap_or_else(|| transient(text)), trace);
+        }
+        let cause = words.or(sight.barred).unwrap_or_else(|| match &sight.presence {
+            Presence::Unknown(why) => transient(why.clone()),
+            _ => permanent(format!(
+                "the commands reported success, but it did not happen: {}",
+                self.def.about
+            )),
+        });
+        failed(cause, trace)
+    }
+
+    async fn undo(&mut self) -> Outcome {
+        let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
+        if let Err(outcome) = self.end_forward_job().await {
+            return outcome;
+        }
+        let own = self.order.job(&self.order.ticket);
+        let running = match self.jobs.state(self.host(), &own).await {
+            Ok(JobState::Running { .. }) => Some(own.clone()),
+            Ok(JobState::Done(output)) => {
+                self.way = Way::Taken;
+                return self.after_undo(&Script::default(), Some(output)).await;
+            }
+            Ok(JobState::Lost) => return self.after_undo(&Script::default(), None).await,
+            Ok(JobState::Absent) => match self.running_earlier(&self.order.ticket).await {
+                Ok(running) => running,
+                Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
+            },
+            Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
+        };
+        if let Some(id) = running {
+            self.way = Way::Attached;
+            return match self.wait(&id).await {
+                Went::Through(output) => self.after_undo(&Script::default(), output).await,
+                Went::Wrong(outcome) => outcome,
+            };
+        }
+        let (sight, answers) = match self.probe().await {
+            Ok(seen) => seen,
+            Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
+        };
+        self.before = Some(sight.presence.clone());
+        match (sight.barred, sight.presence) {
+            (Some(cause), _) => return failed(cause, Trace::Dirty),
+            (None, Presence::Absent) => return Outcome::Done,
+            (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
+            (None, Presence::Partial | Presence::Present) => {}
+        }
+        let script = self.with_context(|ctx| undo_run(ctx, &answers));
+        if script.is_empty() {
+            return failed(permanent(format!("no way to undo: {}", self.def.about)), Trace::Dirty);
+        }
+        match self.carry_out(&own, &script).await {
+            Went::Through(output) => self.after_undo(&script, output).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Makes sure that no forward job of the step runs any more.
+    async fn end_forward_job(&mut self) -> Result<(), Outcome> {
+        let Some(forward) = &self.order.undo_of else { return Ok(()) };
+        let dirty = |error: TransportError| failed(transient(error.to_string()), Trace::Dirty);
+        let last = self.order.job(forward);
+        let state = self.jobs.state(self.host(), &last).await.map_err(dirty)?;
+        let running = match state {
+            JobState::Running { .. } => Some(last),
+            JobState::Done(_) | JobState::Lost => None,
+            JobState::Absent => self.running_earlier(forward).await.map_err(dirty)?,
+        };
+        let Some(id) = running else { return Ok(()) };
+        if self.jobs.end(self.host(), &id).await {
+            return Ok(());
+        }
+        let text = format!("the job {id} on {} does not end", self.host());
+        Err(failed(transient(text), Trace::Dirty))
+    }
+
+    async fn after_undo(&mut self, script: &Script, output: Option<Output>) -> Outcome {
+        self.write_down(script, output.as_ref());
+        let sight = match self.settle(&Presence::Absent).await {
+            Ok(sight) => sight,
+            Err(outcome) => return outcome,
+        };
+        self.after = Some(sight.presence.clone());
+        match (sight.barred, &sight.presence) {
+            (Some(cause), _) => failed(cause, Trace::Dirty),
+            (None, Presence::Absent) => Outcome::Done,
+            (None, presence) => {
+                let words = outcome::words(self.def, script, output.as_ref());
+                let why = match (words, presence) {
+                    (Some(cause), _) => Cause { class: FailureClass::Transient, ..cause },
+                    (None, Presence::Unknown(why)) => transient(why.clone()),
+                    (None, _) => transient(format!("is still there: {}", self.def.about)),
+                };
+                failed(why, Trace::Dirty)
+            }
+        }
+    }
+
+    /// The job of an attempt before `ticket`'s that still runs: its answer was
+    /// lost with the connection. An attempt that its host knows has seen to
+    /// those before it.
+    async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
+        for attempt in (1..ticket.attempt).rev() {
+            let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
+            match self.jobs.state(self.host(), &id).await? {
+                JobState::Running { .. } => return Ok(Some(id)),
+                JobState::Done(_) | JobState::Lost => return Ok(None),
+                JobState::Absent => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks until `wanted` is seen, or the time is up that the effect may take.
+    async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
+        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        loop {
+            let seen = self.probe().await;
+            let is_over = match &seen {
+                Ok((sight, _)) if sight.presence == *wanted => true,
+                Ok(_) => patience.is_over(self.jobs.clock),
+                Err(_) => patience.is_over_for_silence(self.jobs.clock),
+            };
+            match seen {
+                Ok((sight, _)) if is_over => return Ok(sight),
+                Err(error) if is_over => {
+                    return Err(failed(transient(error.to_string()), Trace::Dirty));
+                }
+                _ => {}
+            }
+            if !self.jobs.pause(patience.next()).await {
+                return Err(failed(interrupted(), Trace::Dirty));
+            }
+        }
+    }
+
+    /// Looks once, at all hosts that the step looks at.
+    async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
+        let looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let mut answers = Answers::default();
+        self.looks.clear();
+        for (role, script) in &looks {
+            let output = self.jobs.ask(self.hosts.of(*role), script).await?;
+            self.looks.extend(ledger::answered(script, &output));
+            answers.0.push(output);
+        }
+        let judge = match (self.order.ticket.direction, self.def.judge_undo) {
+            (Direction::Undo, Some(judge_undo)) => judge_undo,
+            _ => self.def.judge,
+        };
+        let sight = self.with_context(|ctx| judge(ctx, &answers));
+        if self.way == Way::Looked {
+            self.facts.clone_from(&sight.facts);
+        }
+        Ok((sight, answers))
+    }
+
+    fn write_down(&mut self, script: &Script, output: Option<&Output>) {
+        if let Some(output) = output {
+            self.commands = ledger::answered(script, output);
+        }
+    }
+
+    fn answer(self, outcome: Outcome, started_ms: Millis, evidence: Vec<String>) -> Answer {
+        let done = outcome == Outcome::Done;
+        let looks = if done && self.way != Way::Looked { Vec::new() } else { self.looks };
+        Answer {
+            facts: self.facts.filter(|_| done),
+            record: AttemptRecord {
+                host: self.hosts.of(self.def.host).to_string(),
+                started_ms,
+                ended_ms: self.jobs.clock.now_ms(),
+                way: self.way,
+                before: self.before,
+                after: self.after,
+                commands: self.commands,
+                looks,
+                evidence,
+            },
+            outcome,
+        }
+    }
+}
+
+fn failed(cause: Cause, trace: Trace) -> Outcome {
+    Outcome::Failed { cause, trace }
+}
+
+fn transient(text: impl Into<String>) -> Cause {
+    Cause::new(FailureClass::Transient, text)
+}
+
+fn permanent(text: impl Into<String>) -> Cause {
+    Cause::new(FailureClass::Permanent, text)
+}
+
+fn interrupted() -> Cause {
+    Cause::new(FailureClass::NeedsOperator, "interrupted by the operator")
+}

@@ -1,0 +1,572 @@
+//! The executor against a host that does as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::sample;
+use super::{EvidenceSink, Order, find, perform};
+use crate::base::{ClockRef, TokioClock};
+use crate::domain::{
+    Answer, Direction, FailureClass, MigrationId, Outcome, Phase, Presence, StepName, Ticket,
+    Trace, Way,
+};
+use crate::transport::{
+    Command, CommandOutput, HostId, JobId, JobState, Output, Script, Transport, TransportError,
+    TransportFuture,
+};
+
+/// A job of the host.
+#[derive(Debug, Clone)]
+struct Job {
+    ends_ms: u64,
+    output: Output,
+    lost: bool,
+}
+
+/// The host: its lease, its disks, its jobs, and its faults.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
+struct World {
+    lease: Option<String>,
+    lspv: String,
+    level: String,
+    jobs: BTreeMap<String, Job>,
+    started: Vec<String>,
+    killed: Vec<String>,
+    /// How long a job takes.
+    job_ms: u64,
+    /// What `ln` and `rm` say, and whether they do anything.
+    status: i32,
+    words: String,
+    idle: bool,
+    /// Calls that fail: `(kind, how many, whether the request arrives)`.
+    polls_fail: u32,
+    execs_fail: u32,
+    starts_lose_reply: u32,
+    talks: bool,
+    stubborn: bool,
+    stale: bool,
+}
+
+struct Host {
+    clock: ClockRef,
+    world: Mutex<World>,
+}
+
+fn said(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
+    CommandOutput { status, stdout: stdout.into(), stderr: stderr.into() }
+}
+
+impl World {
+    fn answer(&mut self, command: &Command) -> CommandOutput {
+        let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        match argv.as_slice() {
+            ["chroot", ..] if self.stale => said(1, "", "chroot: Stale NFS file handle\n"),
+            ["ls", "-l", path] => match &self.lease {
+                Some(owner) => said(
+                    0,
+                    &format!("lrwxrwxrwx 1 root system 5 Mar 02 07:15 {path} -> {owner}\n"),
+                    "",
+                ),
+                None => said(2, "", "ls: 0653-341 The file does not exist.\n"),
+            },
+            ["ln", "-s", owner, _] => {
+                if !self.idle {
+                    self.lease = Some((*owner).to_owned());
+                }
+                said(self.status, "", &self.words)
+            }
+            ["rm", "-f", _] => {
+                if !self.idle {
+                    self.lease = None;
+                }
+                said(self.status, "", &self.words)
+            }
+            ["lspv"] => said(0, &self.lspv, ""),
+            ["chroot", _, "/usr/bin/oslevel", "-s"] => said(0, &self.level, ""),
+            ["bootlist", ..] => said(0, "hdisk0 blv=hd5\n", ""),
+            _ => said(0, "", ""),
+        }
+    }
+
+    fn script(&mut self, script: &Script) -> Output {
+        let mut output = Output::default();
+        for command in &script.commands {
+            let answer = self.answer(command);
+            let ok = answer.ok();
+            output.commands.push(answer);
+            if !ok && !command.tolerate {
+                break;
+            }
+        }
+        output
+    }
+}
+
+impl Host {
+    fn unreachable(host: &HostId) -> TransportError {
+        TransportError::Unreachable { host: host.clone(), why: "no route".into() }
+    }
+
+    fn state(&self, id: &JobId) -> JobState {
+        let world = self.world.lock().unwrap();
+        let now = self.clock.now_ms();
+        match world.jobs.get(id.as_str()) {
+            None => JobState::Absent,
+            Some(job) if job.lost => JobState::Lost,
+            Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
+            Some(_) => JobState::Running { output_bytes: if world.talks { now } else { 0 } },
+        }
+    }
+}
+
+impl Transport for Host {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        _: Duration,
+    ) -> TransportFuture<'a, Output> {
+        Box::pin(async move {
+            let mut world = self.world.lock().unwrap();
+            if world.execs_fail > 0 {
+                world.execs_fail -= 1;
+                return Err(Host::unreachable(host));
+            }
+            Ok(world.script(script))
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            let mut world = self.world.lock().unwrap();
+            if !world.jobs.contains_key(id.as_str()) {
+                world.started.push(id.to_string());
+                let output = world.script(script);
+                let ends_ms = self.clock.now_ms() + world.job_ms;
+                world.jobs.insert(id.to_string(), Job { ends_ms, output, lost: false });
+            }
+            if world.starts_lose_reply > 0 {
+                world.starts_lose_reply -= 1;
+                return Err(TransportError::Lost { host: host.clone(), why: "reset".into() });
+            }
+            drop(world);
+            Ok(self.state(id))
+        })
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            {
+                let mut world = self.world.lock().unwrap();
+                if world.polls_fail > 0 {
+                    world.polls_fail -= 1;
+                    return Err(Host::unreachable(host));
+                }
+            }
+            let due = self.clock.now_ms() + u64::try_from(wait.as_millis()).unwrap();
+            while self.clock.now_ms() < due
+                && self.state(id) == (JobState::Running { output_bytes: seen_bytes })
+            {
+                self.clock.sleep_until((self.clock.now_ms() + 100).min(due)).await;
+            }
+            Ok(self.state(id))
+        })
+    }
+
+    fn kill<'a>(&'a self, _: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            {
+                let mut world = self.world.lock().unwrap();
+                world.killed.push(id.to_string());
+                let now = self.clock.now_ms();
+                let stubborn = world.stubborn;
+                if let Some(job) = world.jobs.get_mut(id.as_str())
+                    && now < job.ends_ms
+                    && !stubborn
+                {
+                    job.ends_ms = now;
+                    job.output.commands.truncate(1);
+                    job.output.commands[0].status = 143;
+                }
+            }
+            Ok(self.state(id))
+        })
+    }
+
+    fn forget<'a>(&'a self, _: &'a HostId, _: &'a str) -> TransportFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Keeps names of evidence, or fails.
+#[derive(Default)]
+struct Sink {
+    names: Mutex<Vec<String>>,
+    broken: bool,
+}
+
+impl EvidenceSink for Sink {
+    fn put(&self, name: &str, _: &[u8]) -> Result<String, String> {
+        if self.broken {
+            return Err("disk full".into());
+        }
+        self.names.lock().unwrap().push(name.to_owned());
+        Ok(format!("digest-of-{name}"))
+    }
+}
+
+fn host(world: World) -> Host {
+    Host { clock: Arc::new(TokioClock::starting_at(1_000_000)), world: Mutex::new(world) }
+}
+
+fn ticket(phase: Phase, step: &'static str, direction: Direction, attempt: u32) -> Ticket {
+    Ticket { phase, step: StepName::new(step), direction, round: 0, attempt }
+}
+
+fn order(ticket: Ticket) -> Order {
+    Order {
+        migration: MigrationId(7),
+        ticket,
+        spec: Arc::new(sample::spec()),
+        facts: sample::facts(),
+        scope: "s1".into(),
+        undo_of: None,
+        interrupt: None,
+    }
+}
+
+fn lease(attempt: u32) -> Order {
+    order(ticket(Phase::Clone, "take-lease", Direction::Forward, attempt))
+}
+
+fn drop_lease(attempt: u32) -> Order {
+    Order {
+        undo_of: Some(lease(1).ticket),
+        ..order(ticket(Phase::Clone, "take-lease", Direction::Undo, attempt))
+    }
+}
+
+async fn run(host: &Host, order: &Order) -> Answer {
+    perform(host, &host.clock, &Sink::default(), order).await
+}
+
+fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
+    match &answer.outcome {
+        Outcome::Failed { cause, trace } => (cause.class, *trace, cause.text.clone()),
+        Outcome::Done => panic!("done: {answer:?}"),
+    }
+}
+
+const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
+
+fn job(ends_ms: u64) -> Job {
+    Job { ends_ms, output: Output { commands: vec![said(0, "", ""); 2] }, lost: false }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_run_once_and_recorded() {
+    let host = host(World { job_ms: 40_000, ..World::default() });
+    let answer = run(&host, &lease(1)).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    assert_eq!(answer.record.way, Way::Ran);
+    assert_eq!(answer.record.before, Some(Presence::Absent));
+    assert_eq!(answer.record.after, Some(Presence::Present));
+    assert_eq!(answer.record.commands[1].line, "ln -s s1.m7 /var/adm/nimshift/lease");
+    assert_eq!(answer.record.commands[1].status, Some(0));
+    assert_eq!(answer.record.ended_ms - answer.record.started_ms, 40_000);
+    assert_eq!(host.world.lock().unwrap().started, [LEASE_JOB]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_not_run() {
+    let host = host(World { lease: Some("s1.m7".into()), ..World::default() });
+    let answer = run(&host, &lease(1)).await;
+    assert_eq!((answer.outcome, answer.record.way), (Outcome::Done, Way::Found));
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bar_stands_before_the_run() {
+    let host = host(World { lease: Some("s9.m1".into()), ..World::default() });
+    let answer = run(&host, &lease(1)).await;
+    let (class, _, text) = failure(&answer);
+    assert_eq!(class, FailureClass::Permanent);
+    assert_eq!(text, "s9.m1 holds the client's lease");
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_result_of_a_finished_job_is_taken() {
+    let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(0));
+    let host = host(world);
+    let answer = run(&host, &lease(1)).await;
+    assert_eq!((&answer.outcome, answer.record.way), (&Outcome::Done, Way::Taken));
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_job_is_attached_to_also_that_of_an_earlier_attempt() {
+    for attempt in [1, 3] {
+        let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+        world.jobs.insert(LEASE_JOB.into(), job(1_090_000));
+        let host = host(world);
+        let answer = run(&host, &lease(attempt)).await;
+        assert_eq!((&answer.outcome, answer.record.way), (&Outcome::Done, Way::Attached));
+        assert!(answer.record.ended_ms >= 1_090_000);
+        assert!(host.world.lock().unwrap().started.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_job_is_judged_by_its_effect() {
+    for (there, attempt) in [(Some("s1.m7".to_owned()), 1), (None, 1)] {
+        let mut world = World { lease: there.clone(), ..World::default() };
+        world.jobs.insert(LEASE_JOB.into(), Job { lost: true, ..job(0) });
+        let host = host(world);
+        let answer = run(&host, &lease(attempt)).await;
+        if there.is_some() {
+            assert_eq!(answer.outcome, Outcome::Done);
+        } else {
+            let (class, trace, _) = failure(&answer);
+            assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+        }
+        assert!(host.world.lock().unwrap().started.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_an_effect_is_not_run_over_where_it_must_be_undone_first() {
+    let world =
+        World { lspv: "hdisk1 00f7a1b2c3d4e5f7 altinst_rootvg\n".into(), ..World::default() };
+    let host = host(world);
+    let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
+    let answer = run(&host, &clone).await;
+    let (class, trace, text) = failure(&answer);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert!(text.starts_with("found half done"), "{text}");
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_started_where_a_host_cannot_be_read() {
+    let host = host(World { lspv: "hdisk1 what\n".into(), ..World::default() });
+    let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
+    let (class, trace, text) = failure(&run(&host, &clone).await);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert!(text.contains("hdisk1 what"), "{text}");
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_beyond_its_time_is_ended() {
+    let host = host(World { job_ms: 7_200_000, ..World::default() });
+    let answer = run(&host, &lease(1)).await;
+    let (class, trace, text) = failure(&answer);
+    // The fake makes its effect at once: what is left is seen by the probe.
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!(text, "the job did not end within 5m00s");
+    assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_says_nothing_is_ended_and_one_that_talks_is_not() {
+    let stall = find(Phase::Clone, &StepName::new("clone-rootvg")).unwrap().stall.unwrap();
+    let job_ms = u64::try_from(stall.as_millis()).unwrap() + 3_600_000;
+    for talks in [false, true] {
+        let lspv = "hdisk1 none None\nhdisk0 00f7a1b2c3d4e5f6 rootvg active\n".to_owned();
+        let host = host(World { lspv, job_ms, talks, ..World::default() });
+        let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
+        let (class, _, text) = failure(&run(&host, &clone).await);
+        let killed = host.world.lock().unwrap().killed.len();
+        if talks {
+            assert_eq!((class, killed), (FailureClass::Permanent, 0), "{text}");
+        } else {
+            assert_eq!((class, killed), (FailureClass::Transient, 1), "{text}");
+            assert_eq!(text, "the job said nothing for 2h00m");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_of_the_host_is_waited_out_while_a_job_runs() {
+    let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(1_060_000));
+    let host = host(world);
+    let order = lease(1);
+    let answer = async {
+        let attempt = run(&host, &order);
+        tokio::pin!(attempt);
+        tokio::select! {
+            answer = &mut attempt => answer,
+            () = host.clock.sleep_until(1_005_000) => {
+                host.world.lock().unwrap().polls_fail = 4;
+                attempt.await
+            }
+        }
+    };
+    let answer = answer.await;
+    assert_eq!((answer.outcome, answer.record.way), (Outcome::Done, Way::Attached));
+    assert_eq!(host.world.lock().unwrap().polls_fail, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_without_effect_is_a_permanent_failure() {
+    let host = host(World { idle: true, ..World::default() });
+    let (class, trace, text) = failure(&run(&host, &lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::Permanent, Trace::Clean));
+    assert!(text.starts_with("the commands reported success"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_and_statuses_are_weighed_against_the_effect() {
+    let table = [
+        // (status, words, effect missing, class)
+        (0, "0503-008 not enough space", false, Some(FailureClass::Permanent)),
+        (1, "strange", false, None),
+        (1, "umount: 0506-349 busy", true, Some(FailureClass::Transient)),
+        (1, "strange", true, Some(FailureClass::Permanent)),
+        (0, "umount: 0506-349 busy", false, None),
+    ];
+    for (status, words, idle, wanted) in table {
+        let host = host(World { status, words: words.into(), idle, ..World::default() });
+        let answer = run(&host, &lease(1)).await;
+        let class = match &answer.outcome {
+            Outcome::Done => None,
+            Outcome::Failed { cause, .. } => Some(cause.class),
+        };
+        assert_eq!(class, wanted, "{status} {words} {idle}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_only_looks_fails_by_what_it_sees() {
+    let verify = order(ticket(Phase::MigrateFilesets, "verify-level", Direction::Forward, 1));
+    let table = [
+        ("7300-02-01-2346\n", 0, None),
+        ("7200-05-03-2148\n", 0, Some(FailureClass::Permanent)),
+        ("timedout\n", 0, Some(FailureClass::Permanent)),
+        ("7300-02-01-2346\n", 1, Some(FailureClass::Transient)),
+    ];
+    for (level, execs_fail, wanted) in table {
+        let host = host(World { level: level.into(), execs_fail, ..World::default() });
+        let answer = run(&host, &verify).await;
+        let class = match &answer.outcome {
+            Outcome::Done => None,
+            Outcome::Failed { cause, .. } => Some(cause.class),
+        };
+        assert_eq!((class, answer.record.way), (wanted, Way::Looked), "{level}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_for_a_reason_that_may_pass_is_tried_again() {
+    let verify = order(ticket(Phase::MigrateFilesets, "verify-level", Direction::Forward, 1));
+    let stale = World { stale: true, ..World::default() };
+    assert_eq!(failure(&run(&host(stale), &verify).await).0, FailureClass::Transient);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_ends_the_forward_job_first() {
+    let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(9_000_000));
+    let host = host(world);
+    let answer = run(&host, &drop_lease(1)).await;
+    assert_eq!((answer.outcome, answer.record.way), (Outcome::Done, Way::Ran));
+    let world = host.world.lock().unwrap();
+    assert_eq!(world.killed, [LEASE_JOB]);
+    assert_eq!(world.started, ["s1.m7.01-take-lease.u0.1"]);
+    assert_eq!(world.lease, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_waits_while_the_forward_job_does_not_end() {
+    let mut world = World { lease: Some("s1.m7".into()), stubborn: true, ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(u64::MAX));
+    let host = host(world);
+    let (class, trace, _) = failure(&run(&host, &drop_lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_of_nothing_and_of_somebody_elses_runs_nothing() {
+    for lease in [None, Some("s9.m1".to_owned())] {
+        let host = host(World { lease: lease.clone(), ..World::default() });
+        let answer = run(&host, &drop_lease(1)).await;
+        assert_eq!((answer.outcome, answer.record.way), (Outcome::Done, Way::Found));
+        let world = host.world.lock().unwrap();
+        assert!(world.started.is_empty());
+        assert_eq!(world.lease, lease);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_leaves_something_is_tried_again() {
+    let host = host(World { lease: Some("s1.m7".into()), idle: true, ..World::default() });
+    let (class, trace, _) = failure(&run(&host, &drop_lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_host_leaves_no_trace_and_a_lost_reply_is_asked_for_again() {
+    let host_down = host(World { polls_fail: 1, ..World::default() });
+    let (class, trace, text) = failure(&run(&host_down, &lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert_eq!(text, "lpar7 is unreachable: no route");
+    let host = host(World { starts_lose_reply: 2, ..World::default() });
+    assert_eq!(run(&host, &lease(1)).await.outcome, Outcome::Done);
+    assert_eq!(host.world.lock().unwrap().started, [LEASE_JOB]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn evidence_is_taken_of_permanent_failures_alone() {
+    for (words, broken, kept) in
+        [("strange", false, 2), ("0506-349 busy", false, 0), ("strange", true, 0)]
+    {
+        let host = host(World { status: 1, words: words.into(), idle: true, ..World::default() });
+        let sink = Sink { broken, ..Sink::default() };
+        let answer = perform(&host, &host.clock, &sink, &lease(1)).await;
+        assert_eq!(answer.record.evidence.len(), kept, "{words}");
+        assert!(matches!(answer.outcome, Outcome::Failed { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_attempt_ends_its_job() {
+    let host = host(World { job_ms: 100_000, ..World::default() });
+    let (give_up, interrupt) = watch::channel(false);
+    let order = Order { interrupt: Some(interrupt), ..lease(1) };
+    let clock = host.clock.clone();
+    let (answer, ()) = tokio::join!(run(&host, &order), async {
+        clock.sleep_until(1_010_000).await;
+        give_up.send(true).unwrap();
+    });
+    let (class, _, text) = failure(&answer);
+    assert_eq!(class, FailureClass::NeedsOperator);
+    assert_eq!(text, "interrupted by the operator");
+    assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
+    assert_eq!(answer.record.ended_ms, 1_010_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_of_another_version_needs_an_operator() {
+    let host = host(World::default());
+    let answer = run(&host, &order(ticket(Phase::End, "dance", Direction::Forward, 1))).await;
+    assert_eq!(failure(&answer).0, FailureClass::NeedsOperator);
+}

@@ -1,0 +1,99 @@
+//! The answers of a probe, read. What cannot be read is `Err` with the reason,
+//! and makes the sight `Unknown`: no step guesses.
+
+use crate::aix::{self, argv, argv::Argv};
+use crate::base::limits::CAUSE_BYTES_MAX;
+use crate::base::sanitize_line;
+use crate::domain::{HostRole, Presence};
+use crate::transport::{Command, CommandOutput, Script};
+
+use super::step::{Answers, Sight};
+
+/// What was read, or why it was not.
+pub(super) type Read<T> = Result<T, String>;
+
+/// A script of looks on one host: each command runs, whatever the others say.
+pub(super) fn look(role: HostRole, commands: impl IntoIterator<Item = Argv>) -> (HostRole, Script) {
+    (role, Script::new(commands.into_iter().map(|argv| Command::new(argv).tolerated())))
+}
+
+/// The sight, or `Unknown` with the reason.
+pub(super) fn judged(read: Read<Sight>) -> Sight {
+    read.unwrap_or_else(|why| Sight::of(Presence::Unknown(why)))
+}
+
+/// There if `all` of it is there, else absent or partial by whether `any` is.
+pub(super) fn all_or_any(all: bool, any: bool) -> Sight {
+    Sight::of(match (all, any) {
+        (true, _) => Presence::Present,
+        (false, true) => Presence::Partial,
+        (false, false) => Presence::Absent,
+    })
+}
+
+/// The answers of the script at an index of a probe.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    answers: &'a Answers,
+    script: usize,
+}
+
+impl<'a> Said<'a> {
+    /// The answers of `script`.
+    pub(super) fn by(answers: &'a Answers, script: usize) -> Said<'a> {
+        Said { answers, script }
+    }
+
+    /// The output of `command`.
+    pub(super) fn output(self, command: usize) -> Read<&'a CommandOutput> {
+        self.answers.get(self.script, command).ok_or_else(|| "the host gave no answer".to_owned())
+    }
+
+    /// The output of `command` as `reader` reads it.
+    pub(super) fn read<T>(
+        self,
+        command: usize,
+        reader: impl FnOnce(&'a str) -> Result<T, aix::Unread>,
+    ) -> Read<T> {
+        let output = self.output(command)?;
+        reader(&output.stdout).map_err(|unread| match last_words(output) {
+            Some(words) if output.status != 0 => format!("{unread}: {words}"),
+            _ => unread.to_string(),
+        })
+    }
+
+    /// Whether `command`, an `ls` of one path, found it.
+    pub(super) fn is_there(self, command: usize) -> Read<bool> {
+        let output = self.output(command)?;
+        match output.ok() {
+            true => Ok(true),
+            false if aix::is_missing(&output.text()) => Ok(false),
+            false => Err(last_words(output).unwrap_or_else(|| "`ls` failed".to_owned())),
+        }
+    }
+
+    /// The names that `command`, an `ls` of a directory, found; none where
+    /// there is no directory.
+    pub(super) fn names(self, command: usize) -> Read<Vec<String>> {
+        if !self.is_there(command)? {
+            return Ok(Vec::new());
+        }
+        Ok(aix::names(&self.output(command)?.stdout))
+    }
+
+    /// Who holds the lease, by `command`, an `ls -l` of it.
+    pub(super) fn lease(self, command: usize) -> Read<Option<String>> {
+        if !self.is_there(command)? {
+            return Ok(None);
+        }
+        self.read(command, |text| aix::link_target(text, argv::LEASE)).map(Some)
+    }
+}
+
+/// The last line that a command said, its errors first.
+pub(super) fn last_words(output: &CommandOutput) -> Option<String> {
+    [&output.stderr, &output.stdout]
+        .into_iter()
+        .find_map(|text| text.lines().rfind(|line| !line.trim().is_empty()))
+        .map(|line| sanitize_line(line, CAUSE_BYTES_MAX / 2))
+}

@@ -1,0 +1,90 @@
+//! Phases 4 and 7: the site's own scripts, within the copy.
+
+use std::time::Duration;
+
+use crate::aix::argv;
+use crate::domain::{HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::copy::baseline;
+use super::marks;
+use super::read::{Said, judged};
+use super::registry::chosen;
+use super::step::{Context, StepDef};
+
+/// Where a script lies within the copy while it runs.
+const IN_COPY: &str = "/tmp/nimshift-script";
+
+/// The step that runs the pre-migration script.
+pub(super) const PRE: &str = "run-pre-script";
+
+/// The step that runs the post-migration script.
+pub(super) const POST: &str = "run-post-script";
+
+/// Phase 4.
+pub(super) const RUN_PRE_SCRIPT: StepDef = StepDef {
+    phase: Phase::PreScript,
+    name: StepName::new(PRE),
+    about: "run the pre-migration script in the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(2 * 3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: |spec| chosen(spec, Phase::PreScript) && spec.options.pre_script.is_some(),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), PRE)),
+    run: Some(|ctx, _| {
+        let location = baseline(ctx).ok().and_then(|b| b.pre_script_location.as_deref());
+        run_script(ctx, PRE, location)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Phase 7.
+pub(super) const RUN_POST_SCRIPT: StepDef = StepDef {
+    phase: Phase::PostScript,
+    name: StepName::new(POST),
+    about: "run the post-migration script in the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Never,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(2 * 3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: |spec| chosen(spec, Phase::PostScript) && spec.options.post_script.is_some(),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), POST)),
+    run: Some(|ctx, _| {
+        let location = baseline(ctx).ok().and_then(|b| b.post_script_location.as_deref());
+        run_script(ctx, POST, location)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
+    let Some(location) = location else { return Script::default() };
+    let root = ctx.spec.master_root();
+    let there = format!("{root}{IN_COPY}");
+    let run = Command::new(argv::chroot(&root, &[IN_COPY]))
+        .with_env("NIMSHIFT_PHASE", ctx.ticket.phase.number().to_string())
+        .with_env("NIMSHIFT_CLIENT", ctx.spec.client.as_str())
+        .with_env("NIMSHIFT_MASTER", ctx.spec.master.as_str())
+        .with_env("NIMSHIFT_ALT_ROOT", root)
+        .with_env("NIMSHIFT_TARGET_LEVEL", ctx.spec.target.level.as_str())
+        .with_env("NIMSHIFT_TICKET", ctx.ticket.to_string());
+    let commands = [
+        Command::new(["cp", location, &there]),
+        Command::new(["chmod", "700", &there]),
+        run,
+        Command::new(["rm", "-f", &there]),
+    ];
+    marks::between(ctx, step, commands)
+}

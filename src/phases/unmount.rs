@@ -1,0 +1,177 @@
+//! Phases 9 and 10: the master lets go of the copy.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, FsUsage};
+use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, master_top, mounted};
+use super::copy::{mounts_below, on_client};
+use super::export::{cache_rows, export_looks, remove_top, unexport_all};
+use super::marks;
+use super::mount::{mount_looks, unmount_all};
+use super::read::{Read, Said, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// With local disk caching: the client gets its data back.
+pub(super) const RETURN_CACHE: StepDef = StepDef {
+    phase: Phase::Unmount,
+    name: StepName::new("return-cache"),
+    about: "copy the cache back to the client",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(6 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 10,
+    applies: |spec| chosen(spec, Phase::Unmount) && spec.caches(),
+    looks: |ctx| {
+        let marks = words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]);
+        let client = [marks, words(&["mount"]), argv::df("-m", &client_paths(ctx))];
+        let master = [words(&["mount"]), argv::df("-m", &master_paths(ctx))];
+        vec![look(HostRole::Client, client), look(HostRole::Master, master)]
+    },
+    judge: |ctx, answers| judged(judge_return(ctx, answers)),
+    run: Some(run_return),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let (client, master) = (Said::by(answers, 0), Said::by(answers, 1));
+    let (there, wanted) = mounted(&client.read(1, aix::mounts)?, &client_paths(ctx));
+    if there < wanted || wanted == 0 {
+        return Err(format!(
+            "{there} of {wanted} file systems of the copy are mounted on the client"
+        ));
+    }
+    if client.names(0)?.iter().any(|name| name == "return-cache.done") {
+        return Ok(Sight::of(Presence::Present));
+    }
+    let (there, wanted) = mounted(&master.read(0, aix::mounts)?, &master_paths(ctx));
+    if there < wanted {
+        return Err(format!("{there} of {wanted} file systems of the cache are mounted"));
+    }
+    Ok(Sight::of(Presence::Absent))
+}
+
+fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let usage = |script: usize, command: usize| {
+        Said::by(answers, script).read(command, aix::df).unwrap_or_default()
+    };
+    let (client, master) = (usage(0, 2), usage(1, 1));
+    let size = |usages: &[(String, FsUsage)], path: &str| {
+        usages.iter().find(|(over, _)| over == path).map(|(_, usage)| usage.total)
+    };
+    let mut commands = Vec::new();
+    for fs in file_systems(ctx) {
+        let (from, to) = (fs.below(&ctx.spec.master_root()), fs.below(CLIENT_ROOT));
+        if let (Some(cached), Some(own)) = (size(&master, &from), size(&client, &to))
+            && cached > own
+        {
+            commands
+                .push(Command::new(on_client(ctx, argv::resize_fs(&to, &format!("{cached}M")))));
+        }
+        let write = on_client(ctx, argv::unpack(&to));
+        commands.push(Command::new(argv::pack(&from)).piped_to(write));
+    }
+    let mark = format!("{CLIENT_ROOT}{}/return-cache.done", marks::IN_COPY);
+    commands.push(Command::new(on_client(ctx, words(&["touch", &mark]))));
+    Script::new(commands)
+}
+
+/// NFS mounts, or the cache's.
+pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
+    phase: Phase::Unmount,
+    name: StepName::new("unmount-filesystems"),
+    about: "unmount the copy on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Unmount),
+    looks: mount_looks,
+    judge: |ctx, answers| {
+        judged(Said::by(answers, 0).read(0, aix::mounts).map(|mounts| {
+            let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
+            Sight::of(if gone { Presence::Present } else { Presence::Absent })
+        }))
+    },
+    run: Some(|ctx, answers| {
+        let mut commands = unmount_all(ctx, answers);
+        if !ctx.spec.caches() {
+            commands.extend(remove_top(ctx));
+        }
+        Script::new(commands)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Plain mode.
+pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
+    phase: Phase::Unexport,
+    name: StepName::new("unexport-filesystems"),
+    about: "remove the exports of the copy",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Unexport) && !spec.caches(),
+    looks: export_looks,
+    judge: |ctx, answers| {
+        judged(Said::by(answers, 0).read(0, aix::exports).map(|exports| {
+            let left = client_paths(ctx).iter().any(|path| exports.contains(path));
+            Sight::of(if left { Presence::Absent } else { Presence::Present })
+        }))
+    },
+    run: Some(unexport_all),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// With local disk caching.
+pub(super) const REMOVE_CACHE: StepDef = StepDef {
+    phase: Phase::Unexport,
+    name: StepName::new("remove-cache"),
+    about: "remove the cache file systems",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Unexport) && spec.caches(),
+    looks: |_| vec![look(HostRole::Master, [words(&["lsfs", "-c"])])],
+    judge: |ctx, answers| {
+        judged(cache_rows(ctx, Said::by(answers, 0)).map(|rows| {
+            Sight::of(if rows.is_empty() { Presence::Present } else { Presence::Absent })
+        }))
+    },
+    run: Some(|ctx, answers| {
+        let rows = cache_rows(ctx, Said::by(answers, 0)).ok();
+        let is_there = |path: &String| {
+            rows.as_ref().is_none_or(|rows| rows.iter().any(|row| row.mount_point == *path))
+        };
+        let paths: Vec<String> = master_paths(ctx).into_iter().rev().filter(is_there).collect();
+        let remove = paths.iter().map(|path| Command::new(argv::remove_fs(path)).tolerated());
+        Script::new(remove.chain(remove_top(ctx)))
+    }),
+    undo_run: None,
+    judge_undo: None,
+};

@@ -1,0 +1,369 @@
+//! What happened to one migration, as a story that an administrator can follow.
+
+use serde::Serialize;
+
+use crate::base::{Millis, duration_text};
+use crate::domain::{AttemptRecord, Cause, CommandRecord, Direction, Phase, Presence, Ticket, Way};
+use crate::machine::{EventKind, State, Then};
+
+use super::remains::{next_step, remains};
+use super::status::{MigrationStatus, cause_text, retry_at};
+use super::time::{clock_text, day_text};
+use super::view::{Story, StoryEntry};
+
+/// The version of the document of `nimshift history --json`. Introduced as 1 in
+/// 0.1.0.
+pub const HISTORY_VERSION: u32 = 1;
+
+/// Lines of a command's output that the story shows: the last ones.
+const OUTPUT_LINES: usize = 12;
+
+/// How much of a story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Output of commands only where they failed.
+    Failures,
+    /// Output of all commands, and of all looks.
+    All,
+}
+
+/// The story, line by line.
+pub fn history_lines(story: &Story, now_ms: Millis, detail: Detail) -> Vec<String> {
+    let mut teller = Teller { story, detail, lines: Vec::new(), day: String::new(), chapter: None };
+    teller.heading();
+    for (index, entry) in story.entries.iter().enumerate() {
+        teller.entry(entry, index.checked_sub(1).map(|before| &story.entries[before].to));
+    }
+    teller.ending(now_ms);
+    teller.lines
+}
+
+struct Teller<'a> {
+    story: &'a Story,
+    detail: Detail,
+    lines: Vec<String>,
+    day: String,
+    chapter: Option<(Phase, Direction, u32)>,
+}
+
+impl Teller<'_> {
+    fn say(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+
+    fn heading(&mut self) {
+        let view = &self.story.view;
+        let spec = &*view.spec;
+        let (client, number, batch, id) = (&view.client, view.number, &view.batch, view.id);
+        self.say(format!("{client}: migration {number} of this client, batch {batch} ({id})"));
+        let disks: Vec<&str> =
+            spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
+        self.say(format!(
+            "to {} with SPOT {} and lpp_source {}, on {}",
+            spec.target.level,
+            spec.target.spot,
+            spec.target.lpp_source,
+            disks.join(" ")
+        ));
+    }
+
+    /// Says the day whenever it changes.
+    fn day(&mut self, at_ms: Millis) {
+        let day = day_text(at_ms);
+        if self.day != day {
+            self.say(String::new());
+            self.say(format!("{day} (UTC, the estate's clock)"));
+            self.day = day;
+        }
+    }
+
+    fn entry(&mut self, entry: &StoryEntry, before: Option<&State>) {
+        if let Some((ticket, record)) = &entry.record {
+            self.day(record.started_ms);
+            self.chapter(ticket);
+            self.attempt(ticket, record, entry);
+        } else if !matches!(entry.event, EventKind::TimerFired { .. } | EventKind::Begin) {
+            self.day(entry.at_ms);
+            self.order(entry, before);
+        }
+        if let Some(decision) = decision(entry, before, self.story.view.blueprint.attempts_max) {
+            self.say(format!("            => {decision}"));
+        }
+    }
+
+    fn chapter(&mut self, ticket: &Ticket) {
+        let chapter = (ticket.phase, ticket.direction, ticket.round);
+        if self.chapter == Some(chapter) {
+            return;
+        }
+        self.chapter = Some(chapter);
+        let (number, name) = (ticket.phase.number(), ticket.phase.name());
+        let round = match ticket.round {
+            0 => String::new(),
+            round => format!(" (round {})", round + 1),
+        };
+        self.say(String::new());
+        self.say(match ticket.direction {
+            Direction::Forward => {
+                format!("Phase {number}, {name}: {}{round}", ticket.phase.title())
+            }
+            Direction::Undo => format!("Taking back phase {number}, {name}{round}"),
+        });
+    }
+
+    fn attempt(&mut self, ticket: &Ticket, record: &AttemptRecord, entry: &StoryEntry) {
+        let took = duration_text(record.ended_ms.saturating_sub(record.started_ms));
+        let failed = match &entry.event {
+            EventKind::Failed { cause, .. } => Some(cause),
+            _ => None,
+        };
+        let attempt = match ticket.attempt {
+            1 => String::new(),
+            attempt => format!(", attempt {attempt}"),
+        };
+        let undo = match ticket.direction {
+            Direction::Forward => "",
+            Direction::Undo => "undo ",
+        };
+        let result = if failed.is_some() { "FAILED" } else { "done" };
+        self.say(format!(
+            "  {}  {undo}{}{attempt}: {result} in {took}{}",
+            clock_text(record.started_ms),
+            ticket.step,
+            way_text(record, ticket.direction),
+        ));
+        for command in &record.commands {
+            self.command(&record.host, command, self.detail == Detail::All);
+        }
+        if failed.is_some() || self.detail == Detail::All {
+            for look in &record.looks {
+                self.command(&record.host, look, self.detail == Detail::All);
+            }
+        }
+        if let Some(cause) = failed {
+            self.cause(cause);
+        }
+        if let Some(text) = sight_text(record, failed.is_some()) {
+            self.say(format!("            {text}"));
+        }
+        for digest in &record.evidence {
+            self.say(format!("            evidence: {digest}"));
+        }
+    }
+
+    fn command(&mut self, host: &str, command: &CommandRecord, output: bool) {
+        let status = match command.status {
+            Some(0) => String::new(),
+            Some(status) => format!("   [exit {status}]"),
+            None => "   [no result]".to_owned(),
+        };
+        self.say(format!("            {host}# {}{status}", command.line));
+        if !output && command.status == Some(0) {
+            return;
+        }
+        let lines: Vec<&str> = command.output.lines().collect();
+        if lines.len() > OUTPUT_LINES && self.detail != Detail::All {
+            self.say(format!("            | ({} lines before)", lines.len() - OUTPUT_LINES));
+        }
+        let shown = if self.detail == Detail::All { lines.len() } else { OUTPUT_LINES };
+        for line in &lines[lines.len().saturating_sub(shown)..] {
+            self.say(format!("            | {line}"));
+        }
+    }
+
+    fn cause(&mut self, cause: &Cause) {
+        self.say(format!("            {}: {}", class_text(cause), cause_text(cause)));
+        if let Some(hint) = &cause.hint {
+            self.say(format!("            hint: {hint}"));
+        }
+    }
+
+    fn order(&mut self, entry: &StoryEntry, before: Option<&State>) {
+        let by = match &entry.event {
+            EventKind::Cancel { by }
+            | EventKind::Rollback { by }
+            | EventKind::Hold { by }
+            | EventKind::Release { by }
+            | EventKind::Retry { by }
+            | EventKind::Abandon { by } => by.0.as_str(),
+            _ => "",
+        };
+        let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+        let was = before.map_or(String::new(), |state| format!(", while {}", spoken(state)));
+        self.chapter = None;
+        self.say(String::new());
+        self.say(format!(
+            "  {}  ordered{by}: {}{was}",
+            clock_text(entry.at_ms),
+            entry.event.name()
+        ));
+    }
+
+    fn ending(&mut self, now_ms: Millis) {
+        let story = self.story;
+        let view = &story.view;
+        self.say(String::new());
+        let took = duration_text(story.duration_ms(now_ms));
+        let now = if view.state.is_terminal() { "End" } else { "Now" };
+        let at = match (view.step(), view.state.place()) {
+            (Some(step), Some(place)) => {
+                format!(
+                    " at phase {}, {}, attempt {}",
+                    step.phase.number(),
+                    step.step,
+                    place.attempt
+                )
+            }
+            _ => String::new(),
+        };
+        self.say(format!("{now}: {}{at}, after {took}", spoken(&view.state)));
+        if let Some(at) = retry_at(&view.state) {
+            self.say(format!("  tried again at {}", clock_text(at)));
+        }
+        if let Some(cause) = view.state.cause() {
+            self.say(format!("  why: {}", cause_text(cause)));
+        }
+        let left = remains(view, story.last_place());
+        let left = if left.is_empty() { "nothing".to_owned() } else { left.join("; ") };
+        self.say(format!("  left on the hosts: {left}"));
+        if let Some(next) = next_step(view) {
+            self.say(format!("  next: {next}"));
+        }
+    }
+}
+
+/// The name of a state, for people.
+pub fn spoken(state: &State) -> String {
+    match state {
+        State::Held { resume } => format!("held ({})", resume.name().replace('_', " ")),
+        state => state.name().replace('_', " "),
+    }
+}
+
+fn class_text(cause: &Cause) -> &'static str {
+    use crate::domain::FailureClass as Class;
+    match cause.class {
+        Class::Transient => "transient",
+        Class::Permanent => "permanent",
+        Class::AlreadyDone => "already done",
+        Class::Informative => "for information",
+        Class::Wrapper => "unclear",
+        Class::NeedsOperator => "needs an operator",
+    }
+}
+
+fn way_text(record: &AttemptRecord, direction: Direction) -> &'static str {
+    match (record.way, direction) {
+        (Way::Ran, _) => "",
+        (Way::Looked, _) => " (looked only)",
+        (Way::Found, Direction::Forward) => " (it was there already)",
+        (Way::Found, Direction::Undo) => " (nothing was there)",
+        (Way::Attached, _) => " (its job was running already, and was waited for)",
+        (Way::Taken, _) => " (its job had ended already, and its result was taken)",
+    }
+}
+
+fn sight_text(record: &AttemptRecord, failed: bool) -> Option<String> {
+    let after = record.after.as_ref()?;
+    match after {
+        Presence::Unknown(why) => Some(format!("the probe could not tell what is there: {why}")),
+        _ if !failed => None,
+        Presence::Absent => Some("the probe saw that nothing of it is there".to_owned()),
+        Presence::Partial => Some("the probe saw that part of it is there".to_owned()),
+        Presence::Present => Some("the probe saw that all of it is there".to_owned()),
+    }
+}
+
+/// What was decided about an entry, where that is not plain from what follows.
+fn decision(entry: &StoryEntry, before: Option<&State>, attempts_max: u32) -> Option<String> {
+    let turned = !matches!(before, Some(state) if state.is_compensating());
+    match (&entry.event, &entry.to) {
+        (
+            _,
+            State::BackingOff { at, wake_at_ms, .. } | State::UndoBackingOff { at, wake_at_ms, .. },
+        ) if matches!(entry.event, EventKind::Failed { .. }) => {
+            let (next, at) = (at.attempt + 1, clock_text(*wake_at_ms));
+            Some(format!("transient: attempt {next} of {attempts_max} at {at}"))
+        }
+        (EventKind::Begin | EventKind::Hold { .. } | EventKind::Release { .. }, _) => None,
+        (_, State::Undoing { course, .. }) if turned => Some(match course.then {
+            Then::Stop => format!("{}: taking everything back", class_text(&course.cause)),
+            Then::Forward if course.from.step == course.until => {
+                "the step is undone and then tried again".to_owned()
+            }
+            Then::Forward => "going back to a fresh clone".to_owned(),
+        }),
+        (EventKind::Failed { .. }, State::AwaitingOperator { .. }) => {
+            Some("everything is kept as it is, for an operator".to_owned())
+        }
+        (EventKind::Failed { .. }, State::UndoStuck { .. }) => {
+            Some("taking back is stuck, until an operator has it tried again".to_owned())
+        }
+        (EventKind::Failed { .. }, State::Refused { .. }) => {
+            Some("refused: nothing was touched".to_owned())
+        }
+        (EventKind::Failed { .. }, State::Skipped { .. }) => {
+            Some("skipped: nothing is to be done".to_owned())
+        }
+        (EventKind::Cancel { .. } | EventKind::Rollback { .. }, State::Executing { .. }) => {
+            Some("the step in flight is ended first".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A story as a document.
+#[derive(Debug, Serialize)]
+pub struct HistoryDocument<'a> {
+    /// [`HISTORY_VERSION`].
+    pub version: u32,
+    /// The migration as it stands.
+    pub migration: MigrationStatus,
+    /// What it is asked to do.
+    pub spec: &'a crate::domain::MigrationSpec,
+    /// What is left on the hosts.
+    pub left: Vec<String>,
+    /// What is safe to do next.
+    pub next: Option<String>,
+    /// All entries, in order.
+    pub entries: Vec<EntryDocument<'a>>,
+}
+
+/// An entry as a document.
+#[derive(Debug, Serialize)]
+pub struct EntryDocument<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// When it happened.
+    pub at_ms: Millis,
+    /// What happened.
+    pub event: &'a EventKind,
+    /// The state after it.
+    pub to: &'a State,
+    /// The attempt that it answers.
+    pub ticket: Option<&'a Ticket>,
+    /// What is kept of the attempt.
+    pub attempt: Option<&'a AttemptRecord>,
+}
+
+impl<'a> HistoryDocument<'a> {
+    /// The document of `story`.
+    pub fn new(story: &'a Story) -> HistoryDocument<'a> {
+        let entry = |entry: &'a StoryEntry| EntryDocument {
+            seq: entry.seq,
+            at_ms: entry.at_ms,
+            event: &entry.event,
+            to: &entry.to,
+            ticket: entry.record.as_ref().map(|(ticket, _)| ticket),
+            attempt: entry.record.as_ref().map(|(_, record)| record),
+        };
+        HistoryDocument {
+            version: HISTORY_VERSION,
+            migration: MigrationStatus::from(&story.view),
+            spec: &story.view.spec,
+            left: remains(&story.view, story.last_place()),
+            next: next_step(&story.view),
+            entries: story.entries.iter().map(entry).collect(),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Layer 6: read models and how they are shown. Knows no terminal, no clock and
+//! no state directory: views in, lines and documents out.
+
+mod history;
+mod remains;
+mod status;
+mod summary;
+mod table;
+mod time;
+mod verdict;
+mod view;
+
+pub use history::{Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken};
+pub use remains::{next_step, remains};
+pub use status::{
+    BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,
+    retry_at, status_lines,
+};
+pub use summary::summary_lines;
+pub use table::{Table, fit};
+pub use time::{clock_text, day_text};
+pub use verdict::{Verdict, counts, counts_text};
+pub use view::{MigrationView, Story, StoryEntry, Times, direction};

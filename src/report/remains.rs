@@ -1,0 +1,129 @@
+//! What a migration has left on its hosts, and what is safe to do next: told
+//! from its state, its steps and its options.
+
+use crate::domain::{Bootlist, CopyPolicy, MigrationSpec, Phase, UndoKind};
+use crate::machine::{Place, State};
+
+use super::view::MigrationView;
+
+/// What is left on the hosts, one line each. Empty: nothing. `last` is the last
+/// place that the migration was at.
+pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
+    let spec = &*view.spec;
+    match &view.state {
+        State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
+        State::RolledBack { .. } => match (spec.failed_copy, last) {
+            (CopyPolicy::Sleep, Some(_)) => {
+                vec![format!("altinst_rootvg on {}, asleep, if it was made", disks(spec))]
+            }
+            _ => Vec::new(),
+        },
+        State::Migrated { .. } if whole(spec) => migrated(spec),
+        _ => made_so_far(view, last),
+    }
+}
+
+/// What an administrator can safely do next, if anything is to be done.
+pub fn next_step(view: &MigrationView) -> Option<String> {
+    let client = &view.client;
+    let spec = &*view.spec;
+    let fix = || match view.state.cause().and_then(|cause| cause.hint.as_deref()) {
+        Some(hint) => format!("{}, then ", hint.trim_end_matches('.')),
+        None => "remove the cause, then ".to_owned(),
+    };
+    match &view.state {
+        State::Skipped { .. } => None,
+        State::Migrated { .. } if !whole(spec) => Some(format!(
+            "run the phases that were left out: `nimadm -P` or a plan with other `phases` for {client}"
+        )),
+        State::Migrated { .. } if spec.options.reboot => Some(format!(
+            "use {client} at its new level; when nothing is missing, remove old_rootvg \
+             (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
+        )),
+        State::Migrated { .. } if spec.options.bootlist == Bootlist::Keep => Some(format!(
+            "in {client}'s window: `bootlist -m normal {}`, then reboot it",
+            boot_disk(spec)
+        )),
+        State::Migrated { .. } => {
+            Some(format!("reboot {client} in its window: the bootlist is set to {}", disks(spec)))
+        }
+        State::RolledBack { .. } | State::Refused { .. } => {
+            Some(format!("{}`nimshift retry {client}`", fix()))
+        }
+        State::AwaitingOperator { .. } => Some(format!(
+            "{}`nimshift retry {client}`; `nimshift rollback {client}` takes everything back",
+            fix()
+        )),
+        State::UndoStuck { .. } => Some(format!(
+            "{}`nimshift retry {client}`; `nimshift abandon {client}` leaves things as they are",
+            fix()
+        )),
+        State::Held { .. } => Some(format!(
+            "`nimshift release {client}` goes on; `nimshift rollback {client}` takes everything back"
+        )),
+        State::Abandoned { .. } => {
+            Some(format!("clean up by hand what is left, then `nimshift retry {client}`"))
+        }
+        State::Pending
+        | State::Executing { .. }
+        | State::BackingOff { .. }
+        | State::Undoing { .. }
+        | State::UndoBackingOff { .. } => Some("`nimshift resume` goes on".to_owned()),
+    }
+}
+
+/// Whether all phases were asked for.
+fn whole(spec: &MigrationSpec) -> bool {
+    spec.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+}
+
+fn disks(spec: &MigrationSpec) -> String {
+    let names: Vec<&str> = spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
+    names.join(" ")
+}
+
+/// The disk that the copy is booted from: the first target.
+fn boot_disk(spec: &MigrationSpec) -> &str {
+    spec.options.disks.first().map_or("", crate::domain::DiskName::as_str)
+}
+
+fn migrated(spec: &MigrationSpec) -> Vec<String> {
+    let (disks, level) = (disks(spec), &spec.target.level);
+    if spec.options.reboot {
+        return vec![
+            format!("{} runs {level} from {disks}", spec.client),
+            "old_rootvg on the old disk, asleep".to_owned(),
+        ];
+    }
+    let bootlist = match spec.options.bootlist {
+        Bootlist::Set => format!("the bootlist, set to {}", boot_disk(spec)),
+        Bootlist::Keep => "the bootlist, as it was".to_owned(),
+    };
+    vec![format!("altinst_rootvg on {disks} at {level}, asleep"), bootlist]
+}
+
+/// What the steps up to `last` have made and would have to be taken back.
+fn made_so_far(view: &MigrationView, last: Option<Place>) -> Vec<String> {
+    let Some(last) = last else { return Vec::new() };
+    let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
+    view.blueprint.steps[..=upto]
+        .iter()
+        .filter(|step| step.undo != UndoKind::Nothing)
+        .map(|step| effect_text(step.step.as_str(), &view.spec))
+        .collect()
+}
+
+/// The effect of a step, by its name; steps of other versions are named.
+fn effect_text(step: &str, spec: &MigrationSpec) -> String {
+    match step {
+        "take-lease" => "the lease on the client".to_owned(),
+        "mount-spot" => "the SPOT's mount at /ALT_MIG_SPOT".to_owned(),
+        "clone-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
+        "export-filesystems" => "exports below /alt_inst".to_owned(),
+        "make-cache" => "cache file systems on the master".to_owned(),
+        "mount-filesystems" => format!("mounts below {} on the master", spec.master_root()),
+        "finish-clone" | "set-bootlist" => format!("perhaps the bootlist at {}", boot_disk(spec)),
+        "reboot" => "perhaps the client booted from the copy".to_owned(),
+        other => format!("what the step {other} made"),
+    }
+}

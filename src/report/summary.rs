@@ -1,0 +1,81 @@
+//! What a run has come to: per client what happened, why, how long it took,
+//! what is left, and what is safe to do next.
+
+use crate::base::{Millis, duration_text};
+
+use super::history::spoken;
+use super::remains::{next_step, remains};
+use super::status::cause_text;
+use super::verdict::counts_text;
+use super::view::Story;
+
+/// The summary, line by line. Clients that ended well take two lines, others
+/// as many as it needs.
+pub fn summary_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
+    let width = stories.iter().map(|story| story.view.client.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for story in stories {
+        client(story, now_ms, width, &mut lines);
+    }
+    lines.push(String::new());
+    lines.push(totals(stories, now_ms));
+    lines
+}
+
+fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) {
+    let view = &story.view;
+    let state = spoken(&view.state);
+    let indent = " ".repeat(width + 2);
+    let took = match story.begun_ms() {
+        Some(_) => format!(" after {}", duration_text(story.duration_ms(now_ms))),
+        None => String::new(),
+    };
+    let at = match (view.step(), view.state.place()) {
+        (Some(step), Some(_)) => format!(", phase {} {}", step.phase.number(), step.step),
+        _ => String::new(),
+    };
+    lines.push(format!("{:width$}  {state}{at}{took}", view.client));
+    if let Some(cause) = view.state.cause() {
+        lines.push(format!("{indent}why: {}", cause_text(cause)));
+    }
+    if let Some(times) = times_text(story, now_ms) {
+        lines.push(format!("{indent}time: {times}"));
+    }
+    let left = remains(view, story.last_place());
+    if !left.is_empty() {
+        lines.push(format!("{indent}left: {}", left.join("; ")));
+    }
+    if let Some(next) = next_step(view) {
+        lines.push(format!("{indent}next: {next}"));
+    }
+}
+
+/// How long each phase took, by its number.
+fn times_text(story: &Story, now_ms: Millis) -> Option<String> {
+    let times = story.times(now_ms);
+    let mut parts: Vec<String> = times
+        .phases()
+        .map(|(phase, ms)| format!("{} {} {}", phase.number(), phase, duration_text(ms)))
+        .collect();
+    if times.undo_ms > 0 {
+        parts.push(format!("taking back {}", duration_text(times.undo_ms)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn totals(stories: &[Story], now_ms: Millis) -> String {
+    let begun = stories.iter().filter_map(Story::begun_ms).min();
+    let ended = stories.iter().filter_map(|story| {
+        let last = story.entries.last()?;
+        Some(if story.view.state.is_terminal() { last.at_ms } else { now_ms })
+    });
+    let span = match (begun, ended.max()) {
+        (Some(begun), Some(ended)) => {
+            format!(" in {}", duration_text(ended.saturating_sub(begun)))
+        }
+        _ => String::new(),
+    };
+    let count = stories.len();
+    let noun = if count == 1 { "client" } else { "clients" };
+    format!("{count} {noun}{span}: {}", counts_text(stories.iter().map(|story| &story.view.state)))
+}

@@ -1,0 +1,135 @@
+//! What reports are made from: a migration, and its story.
+
+use std::sync::Arc;
+
+use crate::base::Millis;
+use crate::domain::{
+    AttemptRecord, Direction, MigrationId, MigrationSpec, Phase, StepSpec, Ticket,
+};
+use crate::machine::{Blueprint, EventKind, Place, State};
+
+/// A migration as it stands.
+#[derive(Debug, Clone)]
+pub struct MigrationView {
+    /// Its row in the journal.
+    pub id: MigrationId,
+    /// The batch that it belongs to, by name.
+    pub batch: String,
+    /// Its client.
+    pub client: String,
+    /// How many migrations of this client there have been, this one included.
+    pub number: u32,
+    /// The state it is in.
+    pub state: State,
+    /// Its steps.
+    pub blueprint: Arc<Blueprint>,
+    /// What it is asked to do.
+    pub spec: Arc<MigrationSpec>,
+    /// When it came into the state; when it was asked for, if nothing has
+    /// happened yet.
+    pub since_ms: Millis,
+}
+
+impl MigrationView {
+    /// The step it is at, if it has begun and not ended.
+    pub fn step(&self) -> Option<&StepSpec> {
+        self.state.place().and_then(|place| self.step_at(place))
+    }
+
+    /// The step at `place`; `None` for a place that the blueprint does not have.
+    pub fn step_at(&self, place: Place) -> Option<&StepSpec> {
+        self.blueprint.steps.get(usize::from(place.step))
+    }
+
+    /// Whether the step is made or taken back, if it has begun and not ended.
+    pub fn direction(&self) -> Option<Direction> {
+        self.state.place().map(|_| direction(&self.state))
+    }
+}
+
+/// Whether a state is about making a step or about taking one back.
+pub fn direction(state: &State) -> Direction {
+    if state.is_compensating() { Direction::Undo } else { Direction::Forward }
+}
+
+/// One entry of a migration's journal.
+#[derive(Debug, Clone)]
+pub struct StoryEntry {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When it happened.
+    pub at_ms: Millis,
+    /// What happened.
+    pub event: EventKind,
+    /// The state after it.
+    pub to: State,
+    /// The attempt that it is the answer to, with what is kept of it.
+    pub record: Option<(Ticket, AttemptRecord)>,
+}
+
+/// A migration and all that happened to it.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The migration.
+    pub view: MigrationView,
+    /// Its entries, in order.
+    pub entries: Vec<StoryEntry>,
+}
+
+impl Story {
+    /// When the migration began, if it has.
+    pub fn begun_ms(&self) -> Option<Millis> {
+        self.entries.first().map(|entry| entry.at_ms)
+    }
+
+    /// How long it took, or has taken up to now.
+    pub fn duration_ms(&self, now_ms: Millis) -> Millis {
+        let end = match self.entries.last() {
+            Some(last) if self.view.state.is_terminal() => last.at_ms,
+            _ => now_ms,
+        };
+        self.begun_ms().map_or(0, |begun| end.saturating_sub(begun))
+    }
+
+    /// The last place that the migration was at.
+    pub fn last_place(&self) -> Option<Place> {
+        self.entries.iter().rev().find_map(|entry| entry.to.place())
+    }
+
+    /// How long each phase took, in nimadm's order, and how long taking back
+    /// took. Waits for a retry or a person count where they were spent.
+    pub fn times(&self, now_ms: Millis) -> Times {
+        let mut times = Times::default();
+        let ends = self.entries.iter().skip(1).map(|entry| entry.at_ms);
+        for (entry, end) in self.entries.iter().zip(ends.chain([now_ms])) {
+            let Some(step) = entry.to.place().and_then(|place| self.view.step_at(place)) else {
+                continue;
+            };
+            let spent = end.saturating_sub(entry.at_ms);
+            match direction(&entry.to) {
+                Direction::Undo => times.undo_ms += spent,
+                Direction::Forward => times.phase_ms[step.phase as usize] += spent,
+            }
+        }
+        times
+    }
+}
+
+/// How long the parts of a migration took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// By phase, in nimadm's order.
+    pub phase_ms: [Millis; Phase::ALL.len()],
+    /// Taking back.
+    pub undo_ms: Millis,
+}
+
+impl Times {
+    /// The phases that took any time, with it.
+    pub fn phases(&self) -> impl Iterator<Item = (Phase, Millis)> + '_ {
+        Phase::ALL
+            .into_iter()
+            .map(|phase| (phase, self.phase_ms[phase as usize]))
+            .filter(|p| p.1 > 0)
+    }
+}

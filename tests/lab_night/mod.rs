@@ -1,0 +1,293 @@
+//! A small estate, and the commands of a migration on it.
+
+#![expect(dead_code, reason = "each test file uses its own part")]
+
+use std::time::Duration;
+
+use nimshift::base::{ClockRef, TokioClock};
+use nimshift::lab::{EstateFile, Lab, PlainClient, PlainMaster};
+use nimshift::transport::{Command, HostId, JobId, JobState, Output, Script, Transport};
+
+pub const CLIENT: &str = "lpar7";
+pub const MASTER: &str = "nim1";
+pub const SOURCE: &str = "7200-05-03-2148";
+pub const TARGET: &str = "7300-02-01-2346";
+
+pub fn estate(clients: &[&str]) -> EstateFile {
+    let master = PlainMaster {
+        name: MASTER.to_owned(),
+        level: TARGET.to_owned(),
+        spots: vec!["spot73".to_owned()],
+        lpp_sources: vec!["lpp73".to_owned()],
+        cache_vgs: vec!["cachevg".to_owned()],
+        scripts: vec!["pre".to_owned()],
+    };
+    let clients: Vec<PlainClient> = clients
+        .iter()
+        .map(|name| PlainClient {
+            name: (*name).to_owned(),
+            level: SOURCE.to_owned(),
+            targets: vec!["hdisk1".to_owned()],
+        })
+        .collect();
+    EstateFile::from_clients(&master, &clients)
+}
+
+pub struct Night {
+    pub lab: Lab,
+    pub clock: ClockRef,
+    count: std::cell::Cell<u32>,
+}
+
+/// Splits at blanks; `'…'` holds words together.
+pub fn command(text: &str) -> Command {
+    let mut stages = text.split(" | ").map(|stage| {
+        let mut words = Vec::new();
+        for (index, part) in stage.split('\'').enumerate() {
+            if index % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    });
+    let command = Command::new(stages.next().unwrap());
+    match stages.next() {
+        Some(second) => command.piped_to(second),
+        None => command,
+    }
+}
+
+const SPOT: &str = "/ALT_MIG_SPOT/sbin/alt_disk_copy";
+const RSH: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
+pub const FS: [&str; 6] = ["", "/usr", "/var", "/tmp", "/home", "/opt"];
+
+impl Night {
+    pub fn new() -> Night {
+        Night::of(&estate(&[CLIENT]))
+    }
+
+    pub fn of(estate: &EstateFile) -> Night {
+        let clock: ClockRef = std::sync::Arc::new(TokioClock::starting_at(1_780_000_000_000));
+        let lab = Lab::in_memory(estate, clock.clone()).unwrap();
+        Night { lab, clock, count: std::cell::Cell::new(0) }
+    }
+
+    pub async fn wait(&self, seconds: u64) {
+        self.clock.sleep_until(self.clock.now_ms() + seconds * 1000).await;
+    }
+
+    pub fn say(&self, host: &str, argv: &[&str]) -> String {
+        let words: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        self.lab.exec_words(host, &words).unwrap().stdout
+    }
+
+    pub fn job(&self) -> JobId {
+        self.count.set(self.count.get() + 1);
+        JobId::new(format!("t.m1.{}", self.count.get()))
+    }
+
+    /// Runs a job to its end.
+    pub async fn job_of(&self, host: &str, commands: Vec<Command>) -> JobState {
+        let (host, id) = (HostId::new(host), self.job());
+        self.lab.start(&host, &id, &Script::new(commands)).await.unwrap();
+        loop {
+            match self.lab.poll(&host, &id, 0, Duration::from_secs(3600)).await {
+                Ok(JobState::Running { .. }) => {}
+                Ok(state) => return state,
+                Err(_) => self.wait(60).await,
+            }
+        }
+    }
+
+    /// Runs a job whose commands must all succeed, but for a reboot.
+    pub async fn run(&self, host: &str, lines: &[&str]) -> Output {
+        let state = self.job_of(host, lines.iter().map(|line| command(line)).collect()).await;
+        match state {
+            JobState::Done(output) => {
+                let good = output.commands.len() == lines.len()
+                    && output.commands.iter().all(nimshift::transport::CommandOutput::ok);
+                assert!(good, "{lines:#?} gave {output:#?}");
+                output
+            }
+            other => {
+                assert!(lines.last().unwrap().starts_with("shutdown"), "{lines:?}: {other:?}");
+                Output::default()
+            }
+        }
+    }
+
+    pub async fn lines(&self, host: &str, lines: Vec<String>) {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        self.run(host, &lines).await;
+    }
+
+    /// Phases 1 to 3.
+    pub async fn start_of(&self, cached: bool) {
+        let j = if cached { "-j " } else { "" };
+        let root = format!("/{CLIENT}_alt/alt_inst");
+        self.run(CLIENT, &["mkdir -p /var/adm/nimshift", "ln -s s.m1 /var/adm/nimshift/lease"])
+            .await;
+        self.run(
+            CLIENT,
+            &[
+                "mkdir -p /ALT_MIG_SPOT",
+                "mount -o ro,soft,intr nim1:/export/nim/spot73/usr /ALT_MIG_SPOT",
+            ],
+        )
+        .await;
+        self.lines(CLIENT, vec![format!("{SPOT} {j}-M 7.3 -P1 -d hdisk1")]).await;
+        if cached {
+            let mut make = vec![];
+            for fs in FS {
+                make.push(format!("crfs -v jfs2 -g cachevg -m {root}{fs} -a size=4096M -A no"));
+                make.push(format!("mkdir -p {root}{fs}"));
+                make.push(format!("mount {root}{fs}"));
+            }
+            self.lines(MASTER, make).await;
+            let fill = FS.map(|fs| {
+                format!(
+                    "{RSH} {CLIENT} 'tar -cUf - -C /alt_inst{fs} .' | tar -xpUf - -C {root}{fs}"
+                )
+            });
+            self.lines(MASTER, fill.to_vec()).await;
+        } else {
+            let exports =
+                FS.map(|fs| format!("exportfs -i -o rw=nim1,root=nim1,access=nim1 /alt_inst{fs}"));
+            self.lines(CLIENT, exports.to_vec()).await;
+            let mut mounts = vec![];
+            for fs in FS {
+                mounts.push(format!("mkdir -p {root}{fs}"));
+                mounts.push(format!("mount {CLIENT}:/alt_inst{fs} {root}{fs}"));
+            }
+            self.lines(MASTER, mounts).await;
+        }
+    }
+
+    /// Phases 4 to 8.
+    pub async fn middle(&self, cached: bool) {
+        let root = format!("/{CLIENT}_alt/alt_inst");
+        let chroot = |line: &str| format!("chroot {root} {line}");
+        self.lines(
+            MASTER,
+            vec![
+                format!("mkdir -p {root}/var/adm/nimshift {root}/lpp/save.config"),
+                format!("cp /export/nim/scripts/pre {root}/tmp/nimshift-script"),
+                format!("chmod 700 {root}/tmp/nimshift-script"),
+                chroot("/tmp/nimshift-script"),
+                format!("rm -f {root}/tmp/nimshift-script"),
+                format!("cp -hpR {root}/etc {root}/lpp/save.config/"),
+            ],
+        )
+        .await;
+        let grow = if cached {
+            format!("chfs -a size=4500M {root}/usr")
+        } else {
+            format!("{RSH} {CLIENT} 'chfs -a size=4500M /alt_inst/usr'")
+        };
+        self.lines(MASTER, vec![grow]).await;
+        let restore =
+            command("restore -xqf /export/nim/lpp73/installp/ppc/bos").within(root.clone());
+        assert!(
+            matches!(self.job_of(MASTER, vec![restore]).await, JobState::Done(output) if output.commands[0].ok())
+        );
+        self.lines(
+            MASTER,
+            vec![
+                chroot("/usr/lpp/bosinst/ODM_merge CuDv CuAt CuDep"),
+                chroot("/usr/lpp/bosinst/merge_config /lpp/save.config"),
+            ],
+        )
+        .await;
+        assert_eq!(
+            self.say(MASTER, &["chroot", &root, "/usr/bin/oslevel", "-s"]),
+            format!("{SOURCE}\n")
+        );
+        self.lines(MASTER, vec![
+            format!("installp -C -R {root}"),
+            format!("installp -R {root} -acgNXY -d /export/nim/lpp73/installp/ppc all"),
+            format!("geninstall -R {root} -I acgXY -d /export/nim/lpp73 R:all"),
+            chroot("/usr/bin/lppchk -v"),
+            chroot("/usr/sbin/bosboot -a -d hdisk1 -b /tmp/nimshift-boot"),
+            format!("dd if={root}/tmp/nimshift-boot bs=4k | {RSH} {CLIENT} 'dd of=/dev/alt_hd5 bs=4k'"),
+            format!("rm -f {root}/tmp/nimshift-boot"),
+        ]).await;
+        assert_eq!(
+            self.say(CLIENT, &["/usr/lpp/bosinst/blvset", "-d", "/dev/alt_hd5", "-g", "level"]),
+            "7.3\n"
+        );
+        assert_eq!(self.say(CLIENT, &["bootinfo", "-B", "hdisk1"]), "1\n");
+    }
+
+    /// Phases 9 to 12.
+    pub async fn end(&self, cached: bool) {
+        let root = format!("/{CLIENT}_alt/alt_inst");
+        let j = if cached { "-j " } else { "" };
+        if cached {
+            let grow = format!("{RSH} {CLIENT} 'chfs -a size=4500M /alt_inst/usr'");
+            let back = FS.map(|fs| {
+                format!(
+                    "tar -cUf - -C {root}{fs} . | {RSH} {CLIENT} 'tar -xpUf - -C /alt_inst{fs}'"
+                )
+            });
+            self.lines(MASTER, vec![grow]).await;
+            self.lines(MASTER, back.to_vec()).await;
+        }
+        let mut down: Vec<String> =
+            FS.iter().rev().map(|fs| format!("umount {root}{fs}")).collect();
+        if cached {
+            down.extend(FS.iter().rev().map(|fs| format!("rmfs -r {root}{fs}")));
+            down.push(format!("rmdir /{CLIENT}_alt"));
+        } else {
+            down.extend([format!("rmdir {root}"), format!("rmdir /{CLIENT}_alt")]);
+        }
+        self.lines(MASTER, down).await;
+        if !cached {
+            self.lines(CLIENT, FS.map(|fs| format!("exportfs -u /alt_inst{fs}")).to_vec()).await;
+        }
+        self.lines(
+            CLIENT,
+            vec![
+                "rm -rf /alt_inst/var/adm/nimshift".to_owned(),
+                format!("{SPOT} {j}-M 7.3 -P3 -B -d hdisk1"),
+                "bootlist -m normal hdisk1".to_owned(),
+            ],
+        )
+        .await;
+        self.clean_client().await;
+    }
+
+    async fn clean_client(&self) {
+        self.run(
+            CLIENT,
+            &[
+                "umount /ALT_MIG_SPOT",
+                "rmdir /ALT_MIG_SPOT",
+                "rm -f /var/adm/nimshift/lease",
+                "rmdir /var/adm/nimshift",
+            ],
+        )
+        .await;
+    }
+
+    pub async fn whole(&self, cached: bool) {
+        self.start_of(cached).await;
+        self.middle(cached).await;
+        self.end(cached).await;
+        self.run(CLIENT, &["shutdown -Fr"]).await;
+        self.wait(400).await;
+    }
+
+    /// Takes phases 1 to 3 back.
+    pub async fn undo(&self) {
+        let root = format!("/{CLIENT}_alt/alt_inst");
+        let mut down: Vec<String> =
+            FS.iter().rev().map(|fs| format!("umount {root}{fs}")).collect();
+        down.extend([format!("rmdir {root}"), format!("rmdir /{CLIENT}_alt")]);
+        self.lines(MASTER, down).await;
+        self.lines(CLIENT, FS.map(|fs| format!("exportfs -u /alt_inst{fs}")).to_vec()).await;
+        self.run(CLIENT, &["alt_rootvg_op -X altinst_rootvg", "bootlist -m normal hdisk0"]).await;
+        self.clean_client().await;
+    }
+}
