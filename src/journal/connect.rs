@@ -85,6 +85,21 @@ pub(super) fn settle(
     Ok(())
 }
 
+/// Looks at the two bytes of the file's header that would make SQLite say no
+/// more than that it may not write.
+pub(super) fn header(path: &Path) -> Result<(), JournalError> {
+    use std::io::Read as _;
+    let mut bytes = [0; 20];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    match read {
+        // An empty file is a new one; a cut one, SQLite finds.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) => Err(JournalError::file(path, "cannot read the journal", &error)),
+        Ok(()) if bytes[18..].iter().all(|version| matches!(version, 1 | 2)) => Ok(()),
+        Ok(()) => Err(JournalError::damaged(path, "its header names no format of SQLite's")),
+    }
+}
+
 fn expect(setting: &'static str, wanted: &str, found: String) -> Result<(), JournalError> {
     if found == wanted {
         return Ok(());

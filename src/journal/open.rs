@@ -86,6 +86,9 @@ impl Journal {
         }
         let connection =
             connect::engine(&path, options.vfs.as_deref(), !known, options.durability)?;
+        if options.vfs.is_none() {
+            connect::header(&path)?;
+        }
         let claimed = claim(&connection, &path, options, known)?;
         connect::settle(&connection, &path, options.durability)?;
         if let Some(pages) = options.max_pages {
