@@ -1,5 +1,7 @@
 //! The journal: what it takes, what it refuses, and what it survives.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, beyond what clippy takes for one")]
+
 mod append;
 mod damage;
 mod files;

@@ -58,8 +58,8 @@ fn found(disk: Disk) -> Result<Vec<u64>, String> {
 fn operations() -> u64 {
     let whole = vfs(Disk::default());
     assert!(run(&whole, Durability::Full).is_some());
-    let operations = whole.disk.lock().unwrap().operations();
-    operations
+    let disk = whole.disk.lock().unwrap();
+    disk.operations()
 }
 
 /// What a power failure at operation `point` broke, over kinds of loss.
