@@ -185,3 +185,31 @@ pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Jo
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).expect("counts and times are far below 2^63")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_does_not_change_is_read_whatever_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("50% of a?name#.db");
+        let made = engine(&path, None, true, Durability::Full).unwrap();
+        made.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (7)").unwrap();
+        settle(&made, &path, Durability::Full).unwrap();
+        made.close().unwrap();
+        assert!(!wal(&path).exists());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let read = Connection::open_with_flags(immutable(&path), flags).unwrap();
+        let found: i64 = read.query_row("SELECT a FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, 7);
+        assert!(!wal(&path).exists(), "reading made a file");
+    }
+
+    #[test]
+    fn a_setting_that_does_not_take_is_an_error() {
+        let memory = Connection::open_in_memory().unwrap();
+        let refused = settle(&memory, Path::new("x"), Durability::Full).unwrap_err();
+        assert!(matches!(refused, JournalError::Setting { setting: "journal_mode", .. }));
+    }
+}

@@ -20,6 +20,13 @@
 //! checksum over itself and the checksum of the entry before it, back to the
 //! row of the migration: what was changed afterwards, or came back from the
 //! disk as something else, shows.
+//!
+//! # What it cannot tell
+//!
+//! A `-wal` file that was cut, deleted or damaged while no engine ran reads, to
+//! SQLite, as one that ends earlier: the journal is then a sound one of an
+//! earlier moment. After a clean stop there is no `-wal`. An engine that was
+//! killed and goes on asks the hosts before it believes the journal about them.
 
 mod attempt;
 mod backup;

@@ -34,6 +34,25 @@ fn a_backup_made_while_appends_go_on_loads_and_verifies() {
     assert!(!dir.path().join("backup0.db.partial").exists());
 }
 
+/// What a killed process leaves: the files as they are between two commits.
+#[test]
+fn files_left_by_a_killed_engine_hold_all_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut night = Night::begin(dir.path(), &options(), 5).unwrap();
+    for _ in 0..5 {
+        night.round();
+    }
+    let left = tempfile::tempdir().unwrap();
+    for name in ["journal.db", "journal.db-wal", "engine.lock"] {
+        fs::copy(dir.path().join(name), left.path().join(name)).unwrap();
+    }
+    let (journal, loaded) = Journal::open(left.path(), &options()).unwrap();
+    let found: Vec<u64> = loaded.iter().map(|one| one.seq).collect();
+    assert_eq!(found, night.migrations.iter().map(|one| one.seq).collect::<Vec<_>>());
+    journal.close().unwrap();
+    assert!(!left.path().join("journal.db-wal").exists(), "a clean stop leaves one file");
+}
+
 #[test]
 fn a_journal_that_does_not_replay_gives_no_backup() {
     let dir = tempfile::tempdir().unwrap();
