@@ -14,12 +14,13 @@ use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, Effect, Event, EventKind, Machine, State};
 
+use super::create::{MigrationSum, batch_sum};
 use super::digest::{EntrySum, Sum, sha256};
 use super::error::{Difference, JournalError};
 use super::ids::BatchId;
 use super::loaded::Loaded;
 use super::schema::RECORD_VERSION;
-use super::writer::{Head, MigrationSum, batch_sum};
+use super::writer::Head;
 
 const CHANGED: &str = "the row is not what was written: another program changed it, or the disk \
                        gave back something else; restore a backup";
