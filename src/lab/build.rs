@@ -46,8 +46,7 @@ pub(crate) fn world(estate: &EstateFile, now: Millis) -> Result<World, EstateErr
 /// Sixteen hexadecimal digits made from a text.
 pub(crate) fn made_up_id(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("00f7{hex}")
+    digest.iter().take(6).fold("00f7".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 /// A volume group's id, from its first disk's.

@@ -339,7 +339,7 @@ fn script(world: &mut World, call: &Call, text: &str) -> Reply {
                 reply.status = inner.status;
             }
             other => {
-                reply.err.push_str(&format!("ksh: {other}:  not found\n"));
+                reply.err += &format!("ksh: {other}:  not found\n");
                 reply.status = 127;
             }
         }

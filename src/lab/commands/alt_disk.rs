@@ -381,7 +381,6 @@ fn put_to_sleep(host: &mut Host) -> String {
     out.push_str("Fixing file system superblocks...\n");
     rename_volumes(
         host,
-        "",
         |name| name.strip_prefix("alt_").unwrap_or(name).to_owned(),
         |point| match point.strip_prefix("/alt_inst") {
             Some("") => "/".to_owned(),
@@ -397,12 +396,7 @@ fn put_to_sleep(host: &mut Host) -> String {
     out
 }
 
-fn rename_volumes(
-    host: &mut Host,
-    _: &str,
-    name: impl Fn(&str) -> String,
-    point: impl Fn(&str) -> String,
-) {
+fn rename_volumes(host: &mut Host, name: impl Fn(&str) -> String, point: impl Fn(&str) -> String) {
     let Some(vg) = host.vgs.get_mut(COPY) else { return };
     vg.lvs = std::mem::take(&mut vg.lvs)
         .into_iter()
@@ -543,7 +537,7 @@ fn wake(world: &mut World, call: &Call, group: &str) -> Result<Reply, Reply> {
         vg.asleep = false;
         host.vgs.insert(COPY.to_owned(), vg);
     }
-    rename_volumes(host, "", |name| alt_name(name), alt_point);
+    rename_volumes(host, alt_name, alt_point);
     let mut points: Vec<(String, String)> = host.vgs[COPY]
         .lvs
         .iter()

@@ -160,7 +160,7 @@ fn size_mb(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-fn size_attribute<'a>(flags: &'a Flags) -> Option<&'a str> {
+fn size_attribute(flags: &Flags) -> Option<&str> {
     flags.all('a').find_map(|pair| pair.strip_prefix("size="))
 }
 

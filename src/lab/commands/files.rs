@@ -39,13 +39,13 @@ pub(crate) fn mkdir(world: &mut World, call: &Call) -> Reply {
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
             if world.look(&call.host, &whole, call.now).is_ok() {
-                return match parents && world.is_dir(&call.host, &whole, call.now) {
-                    true => Ok(()),
-                    false => Err(Reply::fail(
-                        1,
-                        format!("mkdir: 0653-358 Cannot create {path}.\n{path}: File exists"),
-                    )),
-                };
+                if parents && world.is_dir(&call.host, &whole, call.now) {
+                    return Ok(());
+                }
+                return Err(Reply::fail(
+                    1,
+                    format!("mkdir: 0653-358 Cannot create {path}.\n{path}: File exists"),
+                ));
             }
             let mut made = String::new();
             for part in whole.split('/').filter(|part| !part.is_empty()) {

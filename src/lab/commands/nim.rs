@@ -104,9 +104,14 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
         let get = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
         match operation {
             "lslpp" => lslpp(world, call, &name, get("lslpp_flags").unwrap_or("-L"), get("filesets")),
-            "reset" => change(world, call, &name, &[("Cstate", "ready for a NIM operation"), ("locked", "")]),
-            "deallocate" | "allocate" | "check" => change(world, call, &name, &[]),
-            "change" => change(world, call, &name, &pairs),
+            "reset" => Ok(change(
+                world,
+                call,
+                &name,
+                &[("Cstate", "ready for a NIM operation"), ("locked", "")],
+            )),
+            "deallocate" | "allocate" | "check" => Ok(Reply::default()),
+            "change" => Ok(change(world, call, &name, &pairs)),
             "showlog" => Ok(Reply::ok(format!("BEGIN:{}\nEND\n", super::system::long_date(call.now)))),
             "define" | "remove" => Err(Reply::fail(1, format!("0042-001 nim: the lab does not carry out \"{operation}\""))),
             other => Err(Reply::fail(15, format!("0042-015 nim: \"{other}\" is not a valid operation"))),
@@ -115,18 +120,13 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
 }
 
 /// Sets attributes; an empty value removes one.
-fn change(
-    world: &mut World,
-    call: &Call,
-    name: &str,
-    pairs: &[(&str, &str)],
-) -> Result<Reply, Reply> {
+fn change(world: &mut World, call: &Call, name: &str, pairs: &[(&str, &str)]) -> Reply {
     if let Some(object) = world.at_mut(&call.host).nim.get_mut(name) {
         for (key, value) in pairs {
             object.set(key, Some(*value).filter(|value| !value.is_empty()));
         }
     }
-    Ok(Reply::default())
+    Reply::default()
 }
 
 /// `lslpp` within a SPOT, or on a client.
