@@ -161,7 +161,7 @@ async fn exit_status_makes_the_effect_and_message_with_success_does_not() {
 async fn a_locked_nim_object_shows_and_refuses() {
     let night = Night::new();
     let mut spec = FaultSpec::once(FaultKind::NimLocked, CLIENT);
-    spec.times = Some(1);
+    spec.times = Some(2);
     night.lab.add_fault(spec).unwrap();
     assert!(night.say(MASTER, &["lsnim", "-l", CLIENT]).contains("locked"));
     let words = ["nim", "-o", "change", "-a", "comments=x", CLIENT].map(str::to_owned);
