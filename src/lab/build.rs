@@ -172,17 +172,16 @@ fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, Est
         root.tree_mut().put("etc/niminfo", Node::file(info));
     }
     host.multibos_leftovers = spec.multibos_leftovers;
-    finish(&mut host, &spec.level, now);
+    finish(&mut host, &spec.level);
     Ok(host)
 }
 
 /// Boot disk, bootlist, mounts, and the record of how it was.
-fn finish(host: &mut Host, level: &str, now: Millis) {
+fn finish(host: &mut Host, level: &str) {
     let rootvg = &host.vgs["rootvg"];
     host.boot_disk = rootvg.disks.first().cloned().unwrap_or_default();
     host.bootlist = vec![host.boot_disk.clone()];
     mount_all(host, host.boot_ms);
-    let _ = now;
     host.initial = Initial {
         bootlist: host.bootlist.clone(),
         vgs: host.vgs.values().map(|vg| (vg.id.clone(), vg.disks.clone())).collect(),
@@ -219,7 +218,7 @@ fn make_master(estate: &EstateFile, now: Millis) -> Result<Host, EstateError> {
     if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
         root.tree_mut().put("export/nim", Node::dir());
     }
-    finish(&mut host, &spec.level, now);
+    finish(&mut host, &spec.level);
     Ok(host)
 }
 

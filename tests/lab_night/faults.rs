@@ -29,7 +29,7 @@ async fn exec(night: &Night, line: &str) -> Result<Output, TransportError> {
     night.lab.exec(&HostId::new(CLIENT), &script, Duration::from_secs(60)).await
 }
 
-async fn copies(night: &Night) -> usize {
+fn copies(night: &Night) -> usize {
     night.say(CLIENT, &["lspv"]).matches("altinst_rootvg").count()
 }
 
@@ -83,7 +83,7 @@ async fn stalled_never_ends_until_it_is_killed() {
     let state = night.lab.poll(&host, &id, 0, Duration::from_secs(1)).await.unwrap();
     assert_eq!(state, JobState::Running { output_bytes: 0 });
     assert_eq!(night.lab.kill(&host, &id).await.unwrap(), JobState::Lost);
-    assert_eq!(copies(&night).await, 1);
+    assert_eq!(copies(&night), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +108,7 @@ async fn a_reboot_takes_job_mounts_and_temporary_exports_away() {
     );
     assert_eq!(night.say(CLIENT, &["mount"]).matches("alt_inst").count(), 0);
     assert_eq!(night.say(CLIENT, &["exportfs"]), "");
-    assert_eq!(copies(&night).await, 1);
+    assert_eq!(copies(&night), 1);
     let words = ["ls", "/r/etc"].map(str::to_owned);
     let listed = night.lab.exec_words(MASTER, &words).unwrap();
     assert!(listed.status != 0 && listed.stderr.contains("stale"), "{listed:?}");
