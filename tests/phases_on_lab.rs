@@ -13,7 +13,7 @@ use nimshift::domain::{
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
-    PlainMaster,
+    PlainMaster, Stage,
 };
 use nimshift::phases::{EvidenceSink, Order, perform, plan_steps};
 
@@ -268,6 +268,36 @@ async fn every_step_can_be_asked_for_again() {
     }
 }
 
+/// As a crash does: the attempt is dropped, and the ticket is carried out anew.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_cut_off_goes_on_and_is_started_once() {
+    for spec in [spec(), cached()] {
+        for cut_ms in [150, 2_000, 20_000] {
+            let mut night = Night::new(spec.clone());
+            for step in night.steps() {
+                let ticket = Night::ticket(&step, Direction::Forward, 0, 1);
+                let cut = Duration::from_millis(cut_ms);
+                let _ = tokio::time::timeout(cut, night.attempt(ticket.clone(), None)).await;
+                let answer = night.forward(&step).await;
+                let name = &step.step;
+                assert_eq!(answer.outcome, Outcome::Done, "{name} at {cut_ms}: {answer:#?}");
+            }
+            night.forget_jobs().await;
+            let log = night.lab.log().unwrap();
+            let mut started: Vec<(&String, &String)> = log
+                .iter()
+                .filter(|entry| entry.stage == Stage::Started)
+                .filter_map(|entry| Some((entry.job.as_ref()?, &entry.line)))
+                .collect();
+            let count = started.len();
+            assert!(count > 40, "{count} commands of jobs are in the log");
+            started.sort_unstable();
+            started.dedup();
+            assert_eq!(started.len(), count, "a command ran twice for one ticket");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn from_every_step_the_way_back_ends_where_it_began() {
     for spec in [spec(), cached()] {
@@ -350,8 +380,7 @@ async fn passing_faults_are_survived() {
     let faults = [
         FaultSpec::once(FaultKind::Unreachable, "lpar7"),
         FaultSpec { skip: 12, ..FaultSpec::once(FaultKind::LostReply, "lpar7") },
-        FaultSpec { times: Some(6), ..FaultSpec::once(FaultKind::LostReply, "nim1") },
-        FaultSpec::once(FaultKind::Partial, "lpar7").on("alt_disk_copy"),
+        FaultSpec { times: Some(4), skip: 20, ..FaultSpec::once(FaultKind::LostReply, "nim1") },
         FaultSpec::once(FaultKind::Slow, "lpar7").on("alt_disk_copy"),
         FaultSpec::once(FaultKind::Stalled, "lpar7").on("exportfs -i"),
         FaultSpec { seconds: Some(200), ..FaultSpec::once(FaultKind::NetworkCut, "lpar7") }
@@ -376,11 +405,13 @@ async fn passing_faults_are_survived() {
 #[tokio::test(start_paused = true)]
 async fn a_permanent_failure_is_told_and_taken_back() {
     for (command, kind, wanted) in [
+        ("alt_disk_copy", FaultKind::Partial, FailureClass::Permanent),
+        ("tar -x", FaultKind::Partial, FailureClass::Permanent),
         ("installp -R", FaultKind::DiskFull, FailureClass::Permanent),
         ("installp -R", FaultKind::MessageWithSuccess, FailureClass::Permanent),
         ("bosboot", FaultKind::MessageWithSuccess, FailureClass::Permanent),
     ] {
-        let mut night = Night::new(spec());
+        let mut night = Night::new(if command.contains("tar") { cached() } else { spec() });
         let first = night.lab.digest().unwrap();
         let fault = FaultSpec { times: None, host: None, ..FaultSpec::once(kind, "") }.on(command);
         night.lab.add_fault(fault).unwrap();
