@@ -122,8 +122,8 @@ impl Night {
         plan_steps(&self.spec).steps
     }
 
-    async fn attempt(&self, ticket: Ticket, undo_of: Option<Ticket>) -> Answer {
-        let order = Order {
+    fn order(&self, ticket: Ticket, undo_of: Option<Ticket>) -> Order {
+        Order {
             migration: MigrationId(1),
             ticket,
             spec: self.spec.clone(),
@@ -131,7 +131,11 @@ impl Night {
             scope: "test".into(),
             undo_of,
             interrupt: None,
-        };
+        }
+    }
+
+    async fn attempt(&self, ticket: Ticket, undo_of: Option<Ticket>) -> Answer {
+        let order = self.order(ticket, undo_of);
         perform(&self.lab, &self.clock, &self.sink, &order).await
     }
 
@@ -324,6 +328,45 @@ async fn from_every_step_the_way_back_ends_where_it_began() {
             }
         }
     }
+}
+
+/// As a cancellation does: the attempt is given up while its job runs.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_given_up_half_way_is_taken_back_wholly() {
+    let mut given_up = 0;
+    for spec in [spec(), cached()] {
+        let steps = plan_steps(&spec).steps;
+        let before_reboot = steps.iter().take_while(|step| step.undo != UndoKind::Backout).count();
+        for (last, cut_ms) in (0..before_reboot).flat_map(|at| [(at, 300), (at, 12_000)]) {
+            let mut night = Night::new(spec.clone());
+            let first = night.lab.digest().unwrap();
+            for step in &steps[..last] {
+                assert_eq!(night.forward(step).await.outcome, Outcome::Done);
+            }
+            let step = &steps[last];
+            let ticket = Night::ticket(step, Direction::Forward, 0, 1);
+            night.tried.push((step.clone(), ticket.clone()));
+            let (give_up, interrupt) = tokio::sync::watch::channel(false);
+            let order = Order { interrupt: Some(interrupt), ..night.order(ticket, None) };
+            let clock = night.clock.clone();
+            let attempt = perform(&night.lab, &night.clock, &night.sink, &order);
+            let (answer, ()) = tokio::join!(attempt, async {
+                clock.sleep_until(clock.now_ms() + cut_ms).await;
+                give_up.send_replace(true);
+            });
+            if answer.outcome != Outcome::Done {
+                given_up += 1;
+            }
+            night.roll_back().await;
+            night.forget_jobs().await;
+            if night.lab.digest().unwrap() != first {
+                let image = Night::new(spec.clone()).lab.image().unwrap();
+                let now = night.lab.image().unwrap();
+                panic!("{} at {cut_ms}: {}", step.step, difference(&image, &now, ""));
+            }
+        }
+    }
+    assert!(given_up > 20, "only {given_up} attempts were given up half way");
 }
 
 /// The first places in which two images differ.
