@@ -107,6 +107,7 @@ struct Night {
     /// The last forward ticket of each step that was tried.
     tried: Vec<(StepSpec, Ticket)>,
     undone: u32,
+    round: u32,
 }
 
 impl Night {
@@ -115,7 +116,7 @@ impl Night {
         let lab = Lab::in_memory(&estate(), clock.clone()).unwrap();
         let spec = Arc::new(spec);
         let (sink, facts) = (Sink::default(), Facts::default());
-        Night { lab, clock, sink, spec, facts, tried: Vec::new(), undone: 0 }
+        Night { lab, clock, sink, spec, facts, tried: Vec::new(), undone: 0, round: 0 }
     }
 
     fn steps(&self) -> Vec<StepSpec> {
@@ -147,7 +148,7 @@ impl Night {
     /// again, after an undo where that is asked for.
     async fn forward(&mut self, step: &StepSpec) -> Answer {
         for attempt in 1.. {
-            let ticket = Night::ticket(step, Direction::Forward, 0, attempt);
+            let ticket = Night::ticket(step, Direction::Forward, self.round, attempt);
             self.tried.retain(|(known, _)| known.step != step.step);
             self.tried.push((step.clone(), ticket.clone()));
             let answer = self.attempt(ticket.clone(), None).await;
@@ -197,6 +198,31 @@ impl Night {
         for step in self.steps() {
             let answer = self.forward(&step).await;
             assert_eq!(answer.outcome, Outcome::Done, "{}: {answer:#?}", step.step);
+        }
+    }
+
+    /// As [`Night::all_the_way`], going back to a fresh clone where a step must
+    /// not be repeated.
+    async fn with_rewinds(&mut self) {
+        let steps = self.steps();
+        let clone = steps.iter().position(|step| step.repeat == Repeat::AfterUndo).unwrap();
+        let mut at = 0;
+        while let Some(step) = steps.get(at) {
+            let answer = self.forward(step).await;
+            if answer.outcome == Outcome::Done {
+                at += 1;
+                continue;
+            }
+            let passing = matches!(
+                &answer.outcome,
+                Outcome::Failed { cause, trace: Trace::Dirty }
+                    if cause.class == FailureClass::Transient
+            );
+            assert!(passing && at > clone && self.round == 0, "{}: {answer:#?}", step.step);
+            self.tried.retain(|(known, _)| steps[..clone].iter().all(|s| s.step != known.step));
+            self.roll_back().await;
+            self.round += 1;
+            at = clone;
         }
     }
 
@@ -441,6 +467,61 @@ async fn passing_faults_are_survived() {
         };
         let violations = tokio::time::timeout(Duration::from_secs(40 * 3600), reached).await;
         assert_eq!(violations, Ok(Vec::new()), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_reboots_costs_a_fresh_clone_at_most() {
+    for (host, command) in [
+        ("lpar7", "alt_disk_copy -M 7.3 -P1"),
+        ("nim1", "restore -xqf"),
+        ("nim1", "installp -R"),
+        ("nim1", "umount"),
+    ] {
+        let mut night = Night::new(spec());
+        night.lab.add_fault(FaultSpec::once(FaultKind::Reboot, host).on(command)).unwrap();
+        night.with_rewinds().await;
+        night.forget_jobs().await;
+        let violations = night.violations(CopyExpected::Asleep, disks(&["hdisk1"]));
+        assert_eq!(violations, Vec::<String>::new(), "{host} in {command}");
+    }
+}
+
+/// Whatever step comes next: nothing is exported, copied or finished that is
+/// not the copy, and the way back is open.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_rebooted_is_noticed_and_taken_back() {
+    for spec in [spec(), cached()] {
+        let steps = plan_steps(&spec).steps;
+        let at = |name: &str| steps.iter().position(|step| step.step.as_str() == name).unwrap();
+        for next in at("clone-rootvg") + 1..=at("finish-clone") {
+            let mut night = Night::new(spec.clone());
+            let first = night.lab.digest().unwrap();
+            for step in &steps[..next] {
+                assert_eq!(night.forward(step).await.outcome, Outcome::Done);
+            }
+            night.lab.boot_host("lpar7", None).unwrap();
+            night.clock.sleep_until(night.clock.now_ms() + 3_600_000).await;
+            let mut failed = None;
+            for step in &steps[next..=at("finish-clone")] {
+                if night.forward(step).await.outcome != Outcome::Done {
+                    failed = Some(step.step.clone());
+                    break;
+                }
+            }
+            let name = &steps[next].step;
+            let failed = failed.unwrap_or_else(|| panic!("{name}: the reboot was not noticed"));
+            night.roll_back().await;
+            night.forget_jobs().await;
+            let none = Vec::<String>::new();
+            let left = night.violations(CopyExpected::None, BootsFrom::Baseline);
+            assert_eq!(left, none, "{name}, {failed}");
+            if night.lab.digest().unwrap() != first {
+                let image = Night::new(spec.clone()).lab.image().unwrap();
+                let now = night.lab.image().unwrap();
+                panic!("{name}, {failed}: {}", difference(&image, &now, ""));
+            }
+        }
     }
 }
 

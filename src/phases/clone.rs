@@ -56,7 +56,7 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     }),
     undo_run: Some(|_, _| {
         Script::new([
-            Command::new(["rm", "-f", argv::LEASE]),
+            Command::new(argv::drop_lease()),
             Command::new(["rmdir", argv::LEASE_DIR]).tolerated(),
         ])
     }),
