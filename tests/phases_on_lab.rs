@@ -112,8 +112,12 @@ struct Night {
 
 impl Night {
     fn new(spec: MigrationSpec) -> Night {
+        Night::on(&estate(), spec)
+    }
+
+    fn on(estate: &EstateFile, spec: MigrationSpec) -> Night {
         let clock: ClockRef = Arc::new(TokioClock::starting_at(1_780_000_000_000));
-        let lab = Lab::in_memory(&estate(), clock.clone()).unwrap();
+        let lab = Lab::in_memory(estate, clock.clone()).unwrap();
         let spec = Arc::new(spec);
         let (sink, facts) = (Sink::default(), Facts::default());
         Night { lab, clock, sink, spec, facts, tried: Vec::new(), undone: 0, round: 0 }
@@ -555,5 +559,65 @@ async fn a_permanent_failure_is_told_and_taken_back() {
         night.roll_back().await;
         night.forget_jobs().await;
         assert_eq!(night.lab.digest().unwrap(), first, "{command} {kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn remains_of_multibos_end_phase_eleven_by_their_message() {
+    let mut estate = estate();
+    estate.client[0].multibos_leftovers = true;
+    let mut night = Night::on(&estate, spec());
+    let first = night.lab.digest().unwrap();
+    let mut failed = None;
+    for step in night.steps() {
+        if let Outcome::Failed { cause, .. } = night.forward(&step).await.outcome {
+            failed = Some((step.step.to_string(), cause));
+            break;
+        }
+    }
+    let (step, cause) = failed.expect("a failure");
+    assert_eq!(step, "finish-clone");
+    assert_eq!(cause.class, FailureClass::Permanent);
+    assert_eq!(cause.message.as_deref(), Some("0505-218"));
+    assert!(cause.hint.unwrap().contains("multibos -RX"));
+    night.roll_back().await;
+    night.forget_jobs().await;
+    assert_eq!(night.lab.digest().unwrap(), first);
+}
+
+/// What the gate refuses, it refuses by looks alone.
+#[tokio::test(start_paused = true)]
+async fn the_gate_refuses_without_touching_anything() {
+    let mut owned = estate();
+    owned.client[0].disk.iter_mut().find(|disk| disk.name == "hdisk1").unwrap().vg =
+        Some("datavg".into());
+    let mut small = estate();
+    small.client[0].disk.iter_mut().find(|disk| disk.name == "hdisk1").unwrap().size_mb = 4096;
+    let mut done = estate();
+    done.client[0].level = TARGET.into();
+    let mut locked = estate();
+    locked.client[0].locked = true;
+    let mut incomplete = estate();
+    incomplete.lpp_source[0].simages = false;
+    let mut apart = estate();
+    apart.spot[0].alt_disk_level = Some("7.3.1.0".into());
+    for (estate, class, words) in [
+        (owned, FailureClass::Permanent, "datavg is on hdisk1: it is never touched"),
+        (small, FailureClass::Permanent, "the target disks have 4096 MB"),
+        (done, FailureClass::AlreadyDone, "lpar7 is at 7300-02-01-2346 already"),
+        (locked, FailureClass::Transient, "lpar7 is locked in NIM by process"),
+        (incomplete, FailureClass::Permanent, "the lpp_source lpp73 lacks simages"),
+        (apart, FailureClass::Permanent, "bos.alt_disk_install.rte is"),
+    ] {
+        let night = Night::on(&estate, spec());
+        let first = night.lab.digest().unwrap();
+        let gate = &night.steps()[0];
+        let answer = night.attempt(Night::ticket(gate, Direction::Forward, 0, 1), None).await;
+        let Outcome::Failed { cause, .. } = &answer.outcome else { panic!("{words}: done") };
+        assert_eq!(cause.class, class, "{cause:?}");
+        assert!(cause.text.starts_with(words), "{cause:?}");
+        assert!(!cause.text.contains("; "), "{cause:?}");
+        assert!(answer.record.evidence.is_empty());
+        assert_eq!(night.lab.digest().unwrap(), first, "{words}");
     }
 }
