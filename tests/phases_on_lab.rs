@@ -1,6 +1,8 @@
 //! The native driver's steps against the lab, one after the other, without
 //! machine and engine.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -376,13 +378,13 @@ async fn a_step_that_is_given_up_half_way_is_taken_back_wholly() {
             let step = &steps[last];
             let ticket = Night::ticket(step, Direction::Forward, 0, 1);
             night.tried.push((step.clone(), ticket.clone()));
-            let (give_up, interrupt) = tokio::sync::watch::channel(false);
+            let (switch, interrupt) = tokio::sync::watch::channel(false);
             let order = Order { interrupt: Some(interrupt), ..night.order(ticket, None) };
             let clock = night.clock.clone();
             let attempt = perform(&night.lab, &night.clock, &night.sink, &order);
             let (answer, ()) = tokio::join!(attempt, async {
                 clock.sleep_until(clock.now_ms() + cut_ms).await;
-                give_up.send_replace(true);
+                switch.send_replace(true);
             });
             if answer.outcome != Outcome::Done {
                 given_up += 1;
@@ -491,6 +493,10 @@ async fn a_host_that_reboots_costs_a_fresh_clone_at_most() {
     }
 }
 
+/// Steps that would do harm on a client that has lost the copy's mounts.
+const NEED_THE_COPY: [&str; 5] =
+    ["export-filesystems", "fill-cache", "make-boot-image", "return-cache", "finish-clone"];
+
 /// Whatever step comes next: nothing is exported, copied or finished that is
 /// not the copy, and the way back is open.
 #[tokio::test(start_paused = true)]
@@ -508,13 +514,21 @@ async fn a_client_that_was_rebooted_is_noticed_and_taken_back() {
             night.clock.sleep_until(night.clock.now_ms() + 3_600_000).await;
             let mut failed = None;
             for step in &steps[next..=at("finish-clone")] {
-                if night.forward(step).await.outcome != Outcome::Done {
-                    failed = Some(step.step.clone());
+                if let Outcome::Failed { cause, .. } = night.forward(step).await.outcome {
+                    failed = Some((step.step.clone(), cause));
                     break;
                 }
             }
             let name = &steps[next].step;
-            let failed = failed.unwrap_or_else(|| panic!("{name}: the reboot was not noticed"));
+            let (failed, cause) =
+                failed.unwrap_or_else(|| panic!("{name}: the reboot was not noticed"));
+            if NEED_THE_COPY[..4].contains(&failed.as_str()) {
+                assert!(cause.text.ends_with("was it rebooted?"), "{name}, {failed}: {cause:?}");
+            }
+            // At the next step that needs the client's copy, and no later.
+            let needs = |step: &&StepSpec| NEED_THE_COPY.contains(&step.step.as_str());
+            let latest = &steps[next..].iter().find(needs).unwrap().step;
+            assert!(at(failed.as_str()) <= at(latest.as_str()), "{name}: {failed} after {latest}");
             night.roll_back().await;
             night.forget_jobs().await;
             let none = Vec::<String>::new();
