@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::domain::MigrationId;
-use crate::engine::{self, OperatorRequest, RequestSource};
-use crate::journal::{JournalError, Loaded, Reader, Request, RequestId, RequestKind};
+use crate::engine::{OperatorRequest, RequestSource};
+use crate::journal::{JournalError, Loaded, Reader, Request, RequestId};
 use crate::machine::Operator;
 
 /// A migration that no journal has: orders that name none are answered with it.
@@ -36,7 +36,7 @@ impl JournaledRequests {
         let known = request.client.as_ref().and_then(|client| self.migrations.get(client));
         OperatorRequest {
             id: request.id,
-            kind: engine_kind(request.kind),
+            kind: request.kind,
             migration: known.copied().unwrap_or(NO_MIGRATION),
             by: Operator(request.operator),
         }
@@ -53,18 +53,5 @@ impl RequestSource for JournaledRequests {
         let mut fresh = self.reader.pending_requests()?;
         fresh.retain(|request| self.given.insert(request.id));
         Ok(fresh.into_iter().map(|request| self.order(request)).collect())
-    }
-}
-
-/// The engine's word for a request. `Stop` is not posted by this program; from
-/// another one it holds what it names, which is the nearest thing.
-fn engine_kind(kind: RequestKind) -> engine::RequestKind {
-    match kind {
-        RequestKind::Hold | RequestKind::Stop => engine::RequestKind::Hold,
-        RequestKind::Release => engine::RequestKind::Release,
-        RequestKind::Retry => engine::RequestKind::Retry,
-        RequestKind::Cancel => engine::RequestKind::Cancel,
-        RequestKind::Rollback => engine::RequestKind::Rollback,
-        RequestKind::Abandon => engine::RequestKind::Abandon,
     }
 }

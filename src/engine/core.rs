@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::base::Millis;
 use crate::domain::{Answer, AttemptRecord, Facts, MigrationId, Outcome, Ticket};
-use crate::journal::{Ack, Append, JournalError, Loaded, RequestId};
+use crate::journal::{Ack, Append, JournalError, Loaded, RequestId, RequestKind};
 use crate::machine::{Effect, Event, EventKind, Operator, State};
 
 use super::delay::Delays;
@@ -16,34 +16,18 @@ use super::ready::{Ready, ReadyQueue};
 use super::slot::{Committing, InFlight, Slot, SlotView, Waiting};
 use super::work::Order;
 
-/// What an operator can ask of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestKind {
-    /// See [`EventKind::Cancel`].
-    Cancel,
-    /// See [`EventKind::Rollback`].
-    Rollback,
-    /// See [`EventKind::Hold`].
-    Hold,
-    /// See [`EventKind::Release`].
-    Release,
-    /// See [`EventKind::Retry`].
-    Retry,
-    /// See [`EventKind::Abandon`].
-    Abandon,
-}
-
-impl RequestKind {
-    fn event(self, by: Operator) -> EventKind {
-        match self {
-            RequestKind::Cancel => EventKind::Cancel { by },
-            RequestKind::Rollback => EventKind::Rollback { by },
-            RequestKind::Hold => EventKind::Hold { by },
-            RequestKind::Release => EventKind::Release { by },
-            RequestKind::Retry => EventKind::Retry { by },
-            RequestKind::Abandon => EventKind::Abandon { by },
-        }
-    }
+/// What the machine is told of a request; `None` for one that is not about a
+/// migration.
+fn order(kind: RequestKind, by: Operator) -> Option<EventKind> {
+    Some(match kind {
+        RequestKind::Cancel => EventKind::Cancel { by },
+        RequestKind::Rollback => EventKind::Rollback { by },
+        RequestKind::Hold => EventKind::Hold { by },
+        RequestKind::Release => EventKind::Release { by },
+        RequestKind::Retry => EventKind::Retry { by },
+        RequestKind::Abandon => EventKind::Abandon { by },
+        RequestKind::Stop => return None,
+    })
 }
 
 /// An operator's request, as it was journaled.
@@ -202,6 +186,11 @@ impl Core {
         self.committing > 0
     }
 
+    /// Whether a stop was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Attempts in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -349,11 +338,16 @@ impl Core {
 
     fn requested(&mut self, now_ms: Millis, request: OperatorRequest, out: &mut Vec<Command>) {
         let OperatorRequest { id, kind, migration, by } = request;
+        let Some(order) = order(kind, by) else {
+            self.stopping = true;
+            out.push(Command::AnswerRequest { id, text: "done: the run is stopping".to_owned() });
+            return;
+        };
         match self.by_id.get(&migration) {
-            Some(index) => self.submit(now_ms, *index, kind.event(by), None, Some(id), out),
+            Some(index) => self.submit(now_ms, *index, order, None, Some(id), out),
             None => out.push(Command::AnswerRequest {
                 id,
-                text: format!("migration {migration} is not part of this run"),
+                text: format!("refused: migration {migration} is not part of this run"),
             }),
         }
     }

@@ -137,11 +137,11 @@ impl Engine<'_> {
                         core.handle(now_ms, Input::Requested(request), &mut commands);
                     }
                 }
+                Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
                 Happened::JournalGone => {
                     failed.get_or_insert(JournalError::Closed);
                     break;
                 }
-                Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
                 Happened::Stop(OnStop::Wait) => {
                     core.handle(now_ms, Input::Stop, &mut commands);
                 }
@@ -157,7 +157,7 @@ impl Engine<'_> {
         }
         match failed {
             Some(error) => Ended::JournalFailed(error),
-            None if self.stop.borrow().is_some() => Ended::Stopped,
+            None if core.is_stopping() => Ended::Stopped,
             None => Ended::AtRest,
         }
     }
@@ -221,9 +221,9 @@ impl Engine<'_> {
     ) {
         for command in commands.drain(..) {
             match command {
+                // An error comes back with the acknowledgement, too, unless the
+                // writer is gone.
                 Command::Append(append) => {
-                    // The writer has ended: no acknowledgement comes any more,
-                    // and the closed channel ends the run.
                     if let Err(error) = self.journal.append(*append) {
                         failed.get_or_insert(error);
                     }
@@ -237,7 +237,7 @@ impl Engine<'_> {
                 }
                 Command::AnswerRequest { id, text } => {
                     if let Err(error) = self.journal.answer_request(id, text) {
-                        failed.get_or_insert(error);
+                        tracing::warn!(%error, "an operator was not answered");
                     }
                 }
                 Command::Show { slot, from } => {
