@@ -1,7 +1,7 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
 //! from its state, its steps and its options.
 
-use crate::domain::{Bootlist, CopyPolicy, MigrationSpec, Phase, UndoKind};
+use crate::domain::{Bootlist, CopyPolicy, FailureClass, MigrationSpec, Phase, UndoKind};
 use crate::machine::{Place, State};
 
 use super::view::MigrationView;
@@ -44,8 +44,13 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
             "in {client}'s window: `bootlist -m normal {}`, then reboot it",
             boot_disk(spec)
         )),
-        State::Migrated { .. } => {
-            Some(format!("reboot {client} in its window: the bootlist is set to {}", disks(spec)))
+        State::Migrated { .. } => Some(format!(
+            "reboot {client} in its window: the bootlist is set to {}",
+            boot_disk(spec)
+        )),
+        // Only an order has this class here: there is no cause to remove.
+        State::RolledBack { cause } if cause.class == FailureClass::NeedsOperator => {
+            Some(format!("`nimshift retry {client}` begins it anew"))
         }
         State::RolledBack { .. } | State::Refused { .. } => {
             Some(format!("{}`nimshift retry {client}`", fix()))
