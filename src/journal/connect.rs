@@ -85,6 +85,21 @@ pub(super) fn settle(
     Ok(())
 }
 
+/// Looks at the two bytes of the file's header that would make SQLite say no
+/// more than that it may not write.
+pub(super) fn header(path: &Path) -> Result<(), JournalError> {
+    use std::io::Read as _;
+    let mut bytes = [0; 20];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    match read {
+        // An empty file is a new one; a cut one, SQLite finds.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) => Err(JournalError::file(path, "cannot read the journal", &error)),
+        Ok(()) if bytes[18..].iter().all(|version| matches!(version, 1 | 2)) => Ok(()),
+        Ok(()) => Err(JournalError::damaged(path, "its header names no format of SQLite's")),
+    }
+}
+
 fn expect(setting: &'static str, wanted: &str, found: String) -> Result<(), JournalError> {
     if found == wanted {
         return Ok(());
@@ -169,4 +184,32 @@ pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Jo
 /// On numbers of 2^63 and above, which no count or time reaches.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).expect("counts and times are far below 2^63")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_does_not_change_is_read_whatever_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("50% of a?name#.db");
+        let made = engine(&path, None, true, Durability::Full).unwrap();
+        made.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (7)").unwrap();
+        settle(&made, &path, Durability::Full).unwrap();
+        made.close().unwrap();
+        assert!(!wal(&path).exists());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let read = Connection::open_with_flags(immutable(&path), flags).unwrap();
+        let found: i64 = read.query_row("SELECT a FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, 7);
+        assert!(!wal(&path).exists(), "reading made a file");
+    }
+
+    #[test]
+    fn a_setting_that_does_not_take_is_an_error() {
+        let memory = Connection::open_in_memory().unwrap();
+        let refused = settle(&memory, Path::new("x"), Durability::Full).unwrap_err();
+        assert!(matches!(refused, JournalError::Setting { setting: "journal_mode", .. }));
+    }
 }

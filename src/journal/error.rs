@@ -217,7 +217,9 @@ impl JournalError {
             ErrorCode::NotADatabase => {
                 JournalError::damaged(&path, format!("it is no SQLite database ({why})"))
             }
-            ErrorCode::DatabaseCorrupt | ErrorCode::TypeMismatch => {
+            // A plain "error": our statements are fixed and known to be right,
+            // so that the tables are not what they were.
+            ErrorCode::DatabaseCorrupt | ErrorCode::TypeMismatch | ErrorCode::Unknown => {
                 JournalError::damaged(&path, format!("{doing}: {why}"))
             }
             ErrorCode::DiskFull => JournalError::Full { path },

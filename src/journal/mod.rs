@@ -20,10 +20,18 @@
 //! checksum over itself and the checksum of the entry before it, back to the
 //! row of the migration: what was changed afterwards, or came back from the
 //! disk as something else, shows.
+//!
+//! # What it cannot tell
+//!
+//! A `-wal` file that was cut, deleted or damaged while no engine ran reads, to
+//! SQLite, as one that ends earlier: the journal is then a sound one of an
+//! earlier moment. After a clean stop there is no `-wal`. An engine that was
+//! killed and goes on asks the hosts before it believes the journal about them.
 
 mod attempt;
 mod backup;
 mod connect;
+mod create;
 mod digest;
 mod error;
 mod export;
@@ -42,6 +50,7 @@ mod writer;
 pub use attempt::RecordedAttempt;
 pub use backup::backup;
 pub use connect::Durability;
+pub use create::{NewBatch, NewMigration};
 pub use error::{Difference, JournalError};
 pub use export::export;
 pub use ids::{BatchId, RequestId};
@@ -53,4 +62,4 @@ pub use reader::{BatchRow, Entry, MigrationRow, Reader};
 pub use request::{NewRequest, Request, RequestKind, Requests};
 pub use schema::schema_sql;
 pub use verify::{Verified, verify};
-pub use writer::{Ack, Append, NewBatch, NewMigration};
+pub use writer::{Ack, Append};

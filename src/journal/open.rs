@@ -12,6 +12,7 @@ use crate::base::{Millis, limits};
 use crate::domain::MigrationId;
 
 use super::connect::{self, Durability, int};
+use super::create::{NewBatch, NewMigration};
 use super::digest::{Summer, hex, sha256};
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
@@ -20,7 +21,7 @@ use super::lock::{Holder, Lock};
 use super::paths::JournalDir;
 use super::replay::{Replayed, replay};
 use super::schema;
-use super::writer::{Ack, Append, NewBatch, NewMigration, Order, Writer};
+use super::writer::{Ack, Append, Order, Writer};
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
@@ -86,6 +87,9 @@ impl Journal {
         }
         let connection =
             connect::engine(&path, options.vfs.as_deref(), !known, options.durability)?;
+        if options.vfs.is_none() {
+            connect::header(&path)?;
+        }
         let claimed = claim(&connection, &path, options, known)?;
         connect::settle(&connection, &path, options.durability)?;
         if let Some(pages) = options.max_pages {

@@ -36,9 +36,11 @@ impl JournalDir {
         self.dir.join("evidence")
     }
 
-    /// Whether there is a journal, as far as the file system tells.
+    /// Whether there is a journal. One that cannot be looked at counts: opening
+    /// it says why.
     pub fn has_journal(&self) -> bool {
-        self.journal().exists()
+        let looked = std::fs::metadata(self.journal());
+        !looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// Makes the directory and its parents.

@@ -14,12 +14,13 @@ use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, Effect, Event, EventKind, Machine, State};
 
+use super::create::{MigrationSum, batch_sum};
 use super::digest::{EntrySum, Sum, sha256};
 use super::error::{Difference, JournalError};
 use super::ids::BatchId;
 use super::loaded::Loaded;
 use super::schema::RECORD_VERSION;
-use super::writer::{Head, MigrationSum, batch_sum};
+use super::writer::Head;
 
 const CHANGED: &str = "the row is not what was written: another program changed it, or the disk \
                        gave back something else; restore a backup";
@@ -432,8 +433,8 @@ struct Mismatch {
 
 fn mismatch(
     what: &'static str,
-    recorded: impl ToString,
-    replayed: impl ToString,
+    recorded: &impl ToString,
+    replayed: &impl ToString,
     cause: &'static str,
 ) -> Result<(), Mismatch> {
     Err(Mismatch { what, recorded: recorded.to_string(), replayed: replayed.to_string(), cause })
@@ -444,29 +445,29 @@ impl Slot {
     fn take(&mut self, found: &Found<'_>, json: &mut Vec<u8>) -> Result<(), Mismatch> {
         let Slot { loaded, head, .. } = self;
         if found.seq != head.seq + 1 {
-            return mismatch("number of the entry", found.seq, head.seq + 1, CHANGED);
+            return mismatch("number of the entry", &found.seq, &(head.seq + 1), CHANGED);
         }
         let chain = found.sum(&head.chain);
         let sound = *found.chain == chain && found.prev == head.entry;
         if found.version > RECORD_VERSION && sound {
             let newest = format!("versions up to {RECORD_VERSION}");
-            return mismatch("version", found.version, newest, DECIDED);
+            return mismatch("version", &found.version, &newest, DECIDED);
         }
         let cause = if sound { DECIDED } else { CHANGED };
         let event: Event = match serde_json::from_str(found.event) {
             Ok(event) => event,
-            Err(error) => return mismatch("event", found.event, error, cause),
+            Err(error) => return mismatch("event", &found.event, &error, cause),
         };
         let transition = match loaded.machine.apply(&event) {
             Ok(transition) => transition,
-            Err(rejected) => return mismatch("event", found.event, rejected, cause),
+            Err(rejected) => return mismatch("event", &found.event, &rejected, cause),
         };
         if !same(&transition.effects, found.effects, json) {
             let replayed = String::from_utf8_lossy(json).into_owned();
-            return mismatch("effects", found.effects, replayed, cause);
+            return mismatch("effects", &found.effects, &replayed, cause);
         }
         if !sound {
-            return mismatch("event", found.event, "another checksum", CHANGED);
+            return mismatch("event", &found.event, &"another checksum", CHANGED);
         }
         loaded.updated_ms = event.at_ms;
         if let EventKind::Succeeded { facts: Some(facts), .. } = event.kind {
@@ -481,17 +482,17 @@ impl Slot {
     fn end(&self, end: &End<'_>, json: &mut Vec<u8>) -> Result<(), Mismatch> {
         let Slot { loaded, head, .. } = self;
         if end.seq != head.seq {
-            return mismatch("number of entries", end.seq, head.seq, CHANGED);
+            return mismatch("number of entries", &end.seq, &head.seq, CHANGED);
         }
         let state = loaded.machine.state();
         let sound = *end.chain == head.chain && end.entry == head.entry;
         if !same_state(state, end.state, json) {
             let replayed = String::from_utf8_lossy(json).into_owned();
             // The state has no checksum of its own: replay is its check.
-            return mismatch("state", end.state, replayed, CHANGED);
+            return mismatch("state", &end.state, &replayed, CHANGED);
         }
         if !sound || end.updated_ms != loaded.updated_ms {
-            return mismatch("end of the entries", "another checksum", state, CHANGED);
+            return mismatch("end of the entries", &"another checksum", state, CHANGED);
         }
         Ok(())
     }

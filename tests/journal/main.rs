@@ -1,0 +1,10 @@
+//! The journal: what it takes, what it refuses, and what it survives.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, beyond what clippy takes for one")]
+
+mod append;
+mod damage;
+mod files;
+mod night;
+mod power;
+mod power_vfs;
