@@ -15,6 +15,10 @@ pub const LEASE_DIR: &str = "/var/adm/nimshift";
 /// See [`LEASE_DIR`].
 pub const LEASE: &str = "/var/adm/nimshift/lease";
 
+/// On the running system: the copy was put to sleep by us. A copy that a reboot
+/// has left varied off looks the same otherwise.
+pub const FINISHED: &str = "/var/adm/nimshift/finish-clone.done";
+
 /// The fileset whose levels must agree on the master and in the SPOT.
 pub const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 
@@ -28,6 +32,11 @@ fn with(first: &[&str], rest: impl IntoIterator<Item = String>) -> Argv {
     let mut argv = words(first);
     argv.extend(rest);
     argv
+}
+
+/// Removes the lease, and what was marked under it.
+pub fn drop_lease() -> Argv {
+    words(&["rm", "-f", FINISHED, LEASE])
 }
 
 /// `lsnim -l NAME`.

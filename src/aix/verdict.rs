@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn words_and_status_decide_together() {
         type Row = (&'static str, i32, Option<(FailureClass, &'static str)>);
-        let table: [Row; 22] = [
+        let table: [Row; 23] = [
             (
                 "0505-126 alt_disk_install- target disk hdisk1 has a volume group assigned to it",
                 1,
@@ -230,6 +230,12 @@ mod tests {
             ),
             ("0513-029 The nfsd Subsystem is already active.", 1, Some((AlreadyDone, "0513-029"))),
             ("umount: 0506-349 Cannot unmount: busy", 0, None),
+            // What is printed first was met first.
+            (
+                "0516-404 allocp: Not enough\n0503-008 installp: not enough",
+                1,
+                Some((Permanent, "0516-404")),
+            ),
             ("something else", 3, None),
         ];
         for (text, status, wanted) in table {

@@ -7,7 +7,7 @@ use crate::aix::{self, Bootable};
 use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{boot_target, on_client};
+use super::copy::{boot_target, lost_by_client, on_client};
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -31,7 +31,7 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::BootImage),
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        vec![look(HostRole::Client, disks.chain([argv::boot_image_level()]))]
+        vec![look(HostRole::Client, disks.chain([argv::boot_image_level(), words(&["mount"])]))]
     },
     judge: |ctx, answers| judged(judge_image(ctx, answers)),
     run: Some(|ctx, _| {
@@ -52,6 +52,10 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
 
 fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
+    // Without the copy, `/dev/alt_hd5` would become a plain file.
+    if let Some(bar) = lost_by_client(ctx, &said.read(2, aix::mounts)?) {
+        return Ok(bar);
+    }
     let bootable = said.read(0, aix::is_bootable)? == Bootable::Yes;
     let wanted = ctx.spec.target.level.version_release();
     // `0.0` is an image that is broken.

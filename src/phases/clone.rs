@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState};
+use super::marks;
 use super::read::{Read, Said, judged, look};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -55,7 +56,7 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     }),
     undo_run: Some(|_, _| {
         Script::new([
-            Command::new(["rm", "-f", argv::LEASE]),
+            Command::new(argv::drop_lease()),
             Command::new(["rmdir", argv::LEASE_DIR]).tolerated(),
         ])
     }),
@@ -265,7 +266,13 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
         (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
         | (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
         (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
-            vec![bootlist(), Command::new(argv::sleep_copy()).tolerated(), bootlist()]
+            let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
+            vec![
+                bootlist(),
+                Command::new(["rm", "-rf", &marks]).tolerated(),
+                Command::new(argv::sleep_copy()).tolerated(),
+                bootlist(),
+            ]
         }
         // Half a copy cannot be put to sleep.
         (CopyPolicy::Remove, _) | (CopyPolicy::Sleep, Ok(CopyState::Part(_))) => {

@@ -145,6 +145,21 @@ pub(super) fn hands_off(state: &CopyState) -> Option<Sight> {
     }
 }
 
+/// The bar where the client has lost the copy's mounts, which a reboot does.
+/// Below `/alt_inst` lie then empty directories of the running system.
+pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
+    let (there, wanted) = mounted(mounts, &client_paths(ctx));
+    if wanted > 0 && there == wanted {
+        return None;
+    }
+    let text = format!(
+        "{there} of {wanted} file systems of the copy are mounted on {}: was it rebooted?",
+        ctx.spec.client
+    );
+    let cause = Cause::new(FailureClass::Permanent, text);
+    Some(Sight::barred(cause.with_hint("migrate it again: that begins with a fresh clone")))
+}
+
 /// The disk that the copy boots from: the first target.
 pub(super) fn boot_target<'a>(ctx: &Context<'a>) -> Read<&'a DiskName> {
     ctx.spec.options.disks.first().ok_or_else(|| "the plan names no target disk".to_owned())

@@ -52,7 +52,7 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
         let mut commands = unmount_spot(mounted, ctx.ticket.attempt > 1);
         let ours = said.lease(1).ok().is_none_or(|holder| holder.is_none_or(|h| h == ctx.owner));
         if ours {
-            commands.push(Command::new(["rm", "-f", argv::LEASE]));
+            commands.push(Command::new(argv::drop_lease()));
             commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
         }
         Script::new(commands)

@@ -8,7 +8,9 @@ use crate::aix::{self, FsRow, MountRow};
 use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{client_paths, file_systems, master_paths, master_top, mounted, mounts_below};
+use super::copy::{
+    client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
+};
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
@@ -29,10 +31,14 @@ pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Export) && !spec.caches(),
     looks: export_looks,
     judge: |ctx, answers| {
-        judged(exported(ctx, answers).map(|there| {
-            let wanted = file_systems(ctx).len();
-            all_or_any(wanted > 0 && there.len() == wanted, !there.is_empty())
-        }))
+        judged((|| {
+            let there = exported(ctx, answers)?;
+            if let Some(bar) = lost_by_client(ctx, &Said::by(answers, 0).read(1, aix::mounts)?) {
+                return Ok(bar);
+            }
+            let all = there.len() == file_systems(ctx).len();
+            Ok(all_or_any(all, !there.is_empty()))
+        })())
     },
     run: Some(|ctx, answers| {
         let there = exported(ctx, answers).unwrap_or_default();
@@ -46,7 +52,7 @@ pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
 
 /// What the master's exports of the copy are looked for by, here and in phase 10.
 pub(super) fn export_looks(_: &Context<'_>) -> Looks {
-    vec![look(HostRole::Client, [words(&["exportfs"])])]
+    vec![look(HostRole::Client, [words(&["exportfs"]), words(&["mount"])])]
 }
 
 /// Those of the copy's file systems that are exported.

@@ -36,16 +36,32 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         let disks = &ctx.spec.options.disks;
         let finish = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Finish, disks);
         let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-        Script::new([Command::new(["rm", "-rf", &marks]), Command::new(finish)])
+        Script::new([
+            Command::new(["rm", "-rf", &marks]),
+            Command::new(finish),
+            Command::new(["touch", argv::FINISHED]),
+        ])
     }),
-    undo_run: Some(restore_bootlist),
-    judge_undo: Some(|ctx, answers| judge_bootlist_undo(ctx, answers, 3)),
+    undo_run: Some(|ctx, answers| {
+        let mut script = restore_bootlist(ctx, answers);
+        script.commands.push(Command::new(["rm", "-f", argv::FINISHED]));
+        script
+    }),
+    judge_undo: Some(|ctx, answers| {
+        let sight = judge_bootlist_undo(ctx, answers, 3);
+        match is_marked(answers) {
+            Ok(true) if sight.presence == Presence::Absent => Sight::of(Presence::Present),
+            Ok(_) => sight,
+            Err(why) => Sight::of(Presence::Unknown(why)),
+        }
+    }),
 };
 
 fn finish_looks(ctx: &Context<'_>) -> Looks {
     let mut commands = vec![words(&["lspv"]), words(&["mount"])];
     commands.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
     commands.push(argv::show_bootlist());
+    commands.push(words(&["ls", argv::LEASE_DIR]));
     vec![look(HostRole::Client, commands)]
 }
 
@@ -55,7 +71,7 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     if let Some(bar) = copy::hands_off(&state) {
         return Ok(bar);
     }
-    if state == CopyState::Asleep(ALT_VG.to_owned()) {
+    if state == CopyState::Asleep(ALT_VG.to_owned()) && is_marked(answers)? {
         return Ok(Sight::of(Presence::Present));
     }
     let (there, wanted) = mounted(&said.read(1, aix::mounts)?, &client_paths(ctx));
@@ -66,6 +82,12 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Bootable::Yes => Sight::of(Presence::Absent),
         Bootable::No => no_boot_image(ctx),
     })
+}
+
+/// Whether the mark of this step is on the running system.
+fn is_marked(answers: &Answers) -> Read<bool> {
+    let names = Said::by(answers, 0).names(4)?;
+    Ok(names.iter().any(|name| argv::FINISHED.ends_with(&format!("/{name}"))))
 }
 
 fn no_boot_image(ctx: &Context<'_>) -> Sight {

@@ -8,7 +8,9 @@ use crate::aix::{self, MountRow};
 use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{client_paths, master_paths, master_top, mounts_below, on_client};
+use super::copy::{
+    client_paths, lost_by_client, master_paths, master_top, mounts_below, on_client,
+};
 use super::export::remove_top;
 use super::marks;
 use super::read::{Read, Said, all_or_any, judged, look};
@@ -114,8 +116,20 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 10,
     applies: |spec| chosen(spec, Phase::Mount) && spec.caches(),
-    looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), "fill-cache")),
+    looks: |ctx| {
+        let mut looks = marks::looks(ctx);
+        looks.push(look(HostRole::Client, [words(&["mount"])]));
+        looks
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let mounts = Said::by(answers, 1).read(0, aix::mounts)?;
+            if let Some(bar) = lost_by_client(ctx, &mounts) {
+                return Ok(bar);
+            }
+            marks::judge(ctx, Said::by(answers, 0), "fill-cache")
+        })())
+    },
     run: Some(|ctx, _| {
         let mut commands = Vec::new();
         for (from, to) in client_paths(ctx).iter().zip(master_paths(ctx)) {

@@ -75,7 +75,10 @@ fn unknown(script: &Script, at: usize, failed: &CommandOutput) -> Cause {
     let name = program.rsplit('/').next().unwrap_or(program);
     let words = last_words(failed).unwrap_or_else(|| "it said nothing".to_owned());
     let text = format!("{name} ended with status {}: {words}", failed.status);
-    Cause::new(FailureClass::Permanent, sanitize_line(&redact(&text), CAUSE_BYTES_MAX))
+    // 128 and a signal: somebody, or a shutdown, has ended it.
+    let signal = failed.status > 128 && failed.status < 160;
+    let class = if signal { FailureClass::Transient } else { FailureClass::Permanent };
+    Cause::new(class, sanitize_line(&redact(&text), CAUSE_BYTES_MAX))
 }
 
 #[cfg(test)]
@@ -99,6 +102,8 @@ mod tests {
         let unknown = cause("clone-rootvg", 7, "strange\n", false).unwrap();
         assert_eq!(unknown.class, FailureClass::Permanent);
         assert_eq!(unknown.text, "tool ended with status 7: strange");
+        let killed = cause("clone-rootvg", 143, "Terminated", false).unwrap();
+        assert_eq!(killed.class, FailureClass::Transient);
         assert_eq!(cause("clone-rootvg", 0, "fine", false), None);
         assert_eq!(cause("clone-rootvg", 1, "strange", true), None);
         let false_success = cause("install-filesets", 0, "0503-008 not enough space", false);

@@ -79,7 +79,7 @@ impl World {
                 }
                 said(self.status, "", &self.words)
             }
-            ["rm", "-f", _] => {
+            ["rm", "-f", ..] => {
                 if !self.idle {
                     self.lease = None;
                 }

@@ -8,7 +8,7 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, master_top, mounted};
-use super::copy::{mounts_below, on_client};
+use super::copy::{lost_by_client, mounts_below, on_client};
 use super::export::{cache_rows, export_looks, remove_top, unexport_all};
 use super::marks;
 use super::mount::{mount_looks, unmount_all};
@@ -44,11 +44,8 @@ pub(super) const RETURN_CACHE: StepDef = StepDef {
 
 fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let (client, master) = (Said::by(answers, 0), Said::by(answers, 1));
-    let (there, wanted) = mounted(&client.read(1, aix::mounts)?, &client_paths(ctx));
-    if there < wanted || wanted == 0 {
-        return Err(format!(
-            "{there} of {wanted} file systems of the copy are mounted on the client"
-        ));
+    if let Some(bar) = lost_by_client(ctx, &client.read(1, aix::mounts)?) {
+        return Ok(bar);
     }
     if client.names(0)?.iter().any(|name| name == "return-cache.done") {
         return Ok(Sight::of(Presence::Present));

@@ -92,9 +92,10 @@ impl Night {
     pub async fn job_of(&self, host: &str, commands: Vec<Command>) -> JobState {
         let (host, id) = (HostId::new(host), self.job());
         self.lab.start(&host, &id, &Script::new(commands)).await.unwrap();
+        let mut seen = 0;
         loop {
-            match self.lab.poll(&host, &id, 0, Duration::from_secs(3600)).await {
-                Ok(JobState::Running { .. }) => {}
+            match self.lab.poll(&host, &id, seen, Duration::from_secs(3600)).await {
+                Ok(JobState::Running { output_bytes }) => seen = output_bytes,
                 Ok(state) => return state,
                 Err(_) => self.wait(60).await,
             }
