@@ -28,8 +28,8 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
     let fix = || match view.state.cause().and_then(|cause| cause.hint.as_deref()) {
-        Some(hint) => format!("{}, then ", hint.trim_end_matches('.')),
-        None => "remove the cause, then ".to_owned(),
+        Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
+        None => "remove the cause; then ".to_owned(),
     };
     match &view.state {
         State::Skipped { .. } => None,

@@ -1,6 +1,6 @@
 //! A folder of its own for a test, and the real program run in it.
 
-#![allow(dead_code, reason = "each test file uses another part")]
+#![allow(dead_code, reason = "each test file uses another part, so that nothing can be expected")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,37 +11,37 @@ use std::process::{Command, Stdio};
 use sha2::{Digest as _, Sha256};
 
 /// What a run of the program gave.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A folder.
-pub struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         World { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path().join("state")
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), text).unwrap();
     }
 
     /// The program with `args`, not yet run.
     #[expect(clippy::disallowed_methods, reason = "the program is what is tested")]
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nimshift"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NIMSHIFT_")) {
             command.env_remove(name);
@@ -55,7 +55,7 @@ impl World {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let output = self.command(args).output().unwrap();
         Ran {
             code: output.status.code().unwrap(),
@@ -66,7 +66,7 @@ impl World {
 
     /// Command line, exit code and output in one text, without what differs
     /// from run to run.
-    pub fn shown(&self, args: &[&str]) -> String {
+    pub(crate) fn shown(&self, args: &[&str]) -> String {
         let Ran { code, stdout, stderr } = self.run(args);
         let mut text = format!("$ nimshift {}\nexit {code}\n", args.join(" "));
         for (name, part) in [("stdout", stdout), ("stderr", stderr)] {
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A digest for each file below the folder.
-    pub fn files(&self) -> BTreeMap<String, String> {
+    pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         collect(self.path(), self.path(), &mut found);
         found
@@ -94,7 +94,10 @@ fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
-        if path.is_dir() {
+        if path.is_symlink() {
+            let target = fs::read_link(&path).unwrap();
+            found.insert(name, format!("link to {}", target.display()));
+        } else if path.is_dir() {
             found.insert(name, "folder".to_owned());
             collect(root, &path, found);
         } else {
@@ -105,7 +108,7 @@ fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
 }
 
 /// A plan for `clients`, on a plain lab.
-pub fn plan(clients: &[&str]) -> String {
+pub(crate) fn plan(clients: &[&str]) -> String {
     let mut text =
         "[batch]\nname = \"small\"\n[estate]\nkind = \"lab\"\n[master]\nname = \"nim1\"\n\
          [target]\nspot = \"spot\"\nlpp_source = \"lpp\"\nlevel = \"7300-02\"\n\
