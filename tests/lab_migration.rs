@@ -1,5 +1,6 @@
 //! A client through a whole disk migration, command by command, on the lab.
 
+#[cfg(test)]
 mod lab_night;
 
 use lab_night::{CLIENT, Night, TARGET};

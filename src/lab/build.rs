@@ -46,8 +46,7 @@ pub(crate) fn world(estate: &EstateFile, now: Millis) -> Result<World, EstateErr
 /// Sixteen hexadecimal digits made from a text.
 pub(crate) fn made_up_id(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("00f7{hex}")
+    digest.iter().take(6).fold("00f7".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
 /// A volume group's id, from its first disk's.
@@ -173,17 +172,16 @@ fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, Est
         root.tree_mut().put("etc/niminfo", Node::file(info));
     }
     host.multibos_leftovers = spec.multibos_leftovers;
-    finish(&mut host, &spec.level, now);
+    finish(&mut host, &spec.level);
     Ok(host)
 }
 
 /// Boot disk, bootlist, mounts, and the record of how it was.
-fn finish(host: &mut Host, level: &str, now: Millis) {
+fn finish(host: &mut Host, level: &str) {
     let rootvg = &host.vgs["rootvg"];
     host.boot_disk = rootvg.disks.first().cloned().unwrap_or_default();
     host.bootlist = vec![host.boot_disk.clone()];
     mount_all(host, host.boot_ms);
-    let _ = now;
     host.initial = Initial {
         bootlist: host.bootlist.clone(),
         vgs: host.vgs.values().map(|vg| (vg.id.clone(), vg.disks.clone())).collect(),
@@ -220,7 +218,7 @@ fn make_master(estate: &EstateFile, now: Millis) -> Result<Host, EstateError> {
     if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
         root.tree_mut().put("export/nim", Node::dir());
     }
-    finish(&mut host, &spec.level, now);
+    finish(&mut host, &spec.level);
     Ok(host)
 }
 

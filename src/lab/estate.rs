@@ -343,21 +343,39 @@ impl EstateFile {
                 return sense(format!("there are two NIM objects named `{name}`"));
             }
         }
-        for name in names
-            .iter()
-            .chain(resources.iter().map(|name| name.as_str()).collect::<Vec<_>>().iter())
-        {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-            if name.is_empty()
-                || name.len() > 39
-                || name.starts_with('.')
-                || !name.chars().all(plain)
-            {
-                return sense(format!("`{name}` cannot be a name"));
+        let others = (self.client.iter())
+            .flat_map(|client| {
+                let disks = client.disk.iter();
+                let volumes = client.filesystem.iter();
+                disks
+                    .flat_map(|disk| std::iter::once(&disk.name).chain(&disk.vg))
+                    .chain(volumes.flat_map(|fs| std::iter::once(&fs.lv).chain(&fs.vg)))
+            })
+            .chain(self.master.cache_vg.iter().map(|vg| &vg.name));
+        let all =
+            names.iter().copied().chain(resources.into_iter().chain(others).map(String::as_str));
+        if let Some(bad) = all.into_iter().find(|name| !is_name(name)) {
+            return sense(format!("`{bad}` cannot be a name"));
+        }
+        let levels = (self.client.iter().map(|c| &c.level))
+            .chain(
+                self.spot.iter().flat_map(|s| std::iter::once(&s.level).chain(&s.alt_disk_level)),
+            )
+            .chain(self.lpp_source.iter().map(|l| &l.level))
+            .chain([&self.master.level]);
+        for level in levels {
+            if level.parse::<crate::domain::Level>().is_err() || level.len() != 15 {
+                return sense(format!("`{level}` is not a level such as 7300-02-01-2346"));
             }
         }
         Ok(())
     }
+}
+
+/// Whether a name can stand in a path of the lab's directory.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    !name.is_empty() && name.len() <= 39 && !name.starts_with('.') && name.chars().all(plain)
 }
 
 /// TOML as JSON, which serde can read; the two have the same shapes here.

@@ -28,7 +28,8 @@ pub enum FaultKind {
     MessageWithSuccess,
     /// `umount` finds the file system busy.
     BusyUnmount,
-    /// The NIM object is locked by somebody else.
+    /// The NIM object of the host is locked by somebody else, as `lsnim -l` and
+    /// `nim` on the master find.
     NimLocked,
     /// The NFS file handle is stale.
     StaleHandle,

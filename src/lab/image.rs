@@ -20,7 +20,9 @@ pub(crate) fn image(world: &World) -> Value {
 /// Its digest, in hexadecimal.
 pub(crate) fn digest(world: &World) -> String {
     let text = image(world).to_string();
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn host_image(host: &Host) -> Value {

@@ -109,13 +109,6 @@ fn refusal(world: &mut World, line: &Line, text: &str) -> Option<Reply> {
             format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy."),
         ));
     }
-    let asks_nim = matches!(line.call.name(), "nim" | "c_rsh");
-    if asks_nim && strike(world, FaultKind::NimLocked, host, text).is_some() {
-        return Some(Reply::fail(
-            1,
-            "0042-001 nim: processing error encountered on \"master\":\n   the object is locked by another operation (locked)",
-        ));
-    }
     if strike(world, FaultKind::StaleHandle, host, text).is_some() {
         return Some(Reply::fail(
             1,

@@ -2,6 +2,8 @@
 //! other roots (`chroot`), pipes, and the few lines of shell that NIM scripts
 //! may hold.
 
+use std::fmt::Write as _;
+
 use super::commands::{REGISTRY, Row};
 use super::place::PathError;
 use super::tree::{Kind, Tree, normal};
@@ -178,23 +180,16 @@ fn span_of(world: &World, call: &Call) -> Span {
 
 /// Makes the first part of the line's effect; an error ends it at once.
 pub(crate) fn begin(world: &mut World, line: &Line) -> Result<(), Reply> {
-    match &line.pipe_to {
-        None => begin_one(world, &line.call),
-        Some(_) => {
-            let given = run_one(world, &line.call);
-            if given.status != 0 {
-                return Err(given);
-            }
-            let half = stream_of(&given).first_half();
-            match line.second(Some(half)) {
-                Some(second) => match run_one(world, &second) {
-                    reply if reply.status == 0 => Ok(()),
-                    reply => Err(reply),
-                },
-                None => Ok(()),
-            }
-        }
+    if line.pipe_to.is_none() {
+        return begin_one(world, &line.call);
     }
+    let given = run_one(world, &line.call);
+    if given.status != 0 {
+        return Err(given);
+    }
+    let Some(second) = line.second(Some(stream_of(&given).first_half())) else { return Ok(()) };
+    let reply = run_one(world, &second);
+    if reply.status == 0 { Ok(()) } else { Err(reply) }
 }
 
 fn begin_one(world: &mut World, call: &Call) -> Result<(), Reply> {
@@ -339,7 +334,7 @@ fn script(world: &mut World, call: &Call, text: &str) -> Reply {
                 reply.status = inner.status;
             }
             other => {
-                reply.err.push_str(&format!("ksh: {other}:  not found\n"));
+                let _ = writeln!(reply.err, "ksh: {other}:  not found");
                 reply.status = 127;
             }
         }

@@ -262,7 +262,7 @@ impl DirStore {
         self.log.seek(SeekFrom::Start(self.log_len)).map_err(io(&path))?;
         self.log.read_to_end(&mut tail).map_err(io(&path))?;
         let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let lines = tail[..whole].iter().filter(|byte| **byte == b'\n').count();
+        let lines = tail[..whole].split(|byte| *byte == b'\n').count() - 1;
         self.next_seq += lines as u64;
         self.log_len += whole as u64;
         if whole < tail.len() {

@@ -1,6 +1,9 @@
 //! A small estate, and the commands of a migration on it.
 
-#![expect(dead_code, reason = "each test file uses its own part")]
+mod checks;
+mod estates;
+mod faults;
+mod persistence;
 
 use std::time::Duration;
 
@@ -8,12 +11,12 @@ use nimshift::base::{ClockRef, TokioClock};
 use nimshift::lab::{EstateFile, Lab, PlainClient, PlainMaster};
 use nimshift::transport::{Command, HostId, JobId, JobState, Output, Script, Transport};
 
-pub const CLIENT: &str = "lpar7";
-pub const MASTER: &str = "nim1";
-pub const SOURCE: &str = "7200-05-03-2148";
-pub const TARGET: &str = "7300-02-01-2346";
+pub(crate) const CLIENT: &str = "lpar7";
+pub(crate) const MASTER: &str = "nim1";
+pub(crate) const SOURCE: &str = "7200-05-03-2148";
+pub(crate) const TARGET: &str = "7300-02-01-2346";
 
-pub fn estate(clients: &[&str]) -> EstateFile {
+pub(crate) fn estate(clients: &[&str]) -> EstateFile {
     let master = PlainMaster {
         name: MASTER.to_owned(),
         level: TARGET.to_owned(),
@@ -33,14 +36,14 @@ pub fn estate(clients: &[&str]) -> EstateFile {
     EstateFile::from_clients(&master, &clients)
 }
 
-pub struct Night {
-    pub lab: Lab,
-    pub clock: ClockRef,
+pub(crate) struct Night {
+    pub(crate) lab: Lab,
+    pub(crate) clock: ClockRef,
     count: std::cell::Cell<u32>,
 }
 
 /// Splits at blanks; `'…'` holds words together.
-pub fn command(text: &str) -> Command {
+pub(crate) fn command(text: &str) -> Command {
     let mut stages = text.split(" | ").map(|stage| {
         let mut words = Vec::new();
         for (index, part) in stage.split('\'').enumerate() {
@@ -61,35 +64,42 @@ pub fn command(text: &str) -> Command {
 
 const SPOT: &str = "/ALT_MIG_SPOT/sbin/alt_disk_copy";
 const RSH: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
-pub const FS: [&str; 6] = ["", "/usr", "/var", "/tmp", "/home", "/opt"];
+pub(crate) const FS: [&str; 6] = ["", "/usr", "/var", "/tmp", "/home", "/opt"];
 
 impl Night {
-    pub fn new() -> Night {
+    pub(crate) fn new() -> Night {
         Night::of(&estate(&[CLIENT]))
     }
 
-    pub fn of(estate: &EstateFile) -> Night {
+    pub(crate) fn of(estate: &EstateFile) -> Night {
         let clock: ClockRef = std::sync::Arc::new(TokioClock::starting_at(1_780_000_000_000));
         let lab = Lab::in_memory(estate, clock.clone()).unwrap();
         Night { lab, clock, count: std::cell::Cell::new(0) }
     }
 
-    pub async fn wait(&self, seconds: u64) {
+    pub(crate) async fn wait(&self, seconds: u64) {
         self.clock.sleep_until(self.clock.now_ms() + seconds * 1000).await;
     }
 
-    pub fn say(&self, host: &str, argv: &[&str]) -> String {
+    pub(crate) fn say(&self, host: &str, argv: &[&str]) -> String {
         let words: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         self.lab.exec_words(host, &words).unwrap().stdout
     }
 
-    pub fn job(&self) -> JobId {
+    pub(crate) fn job(&self) -> JobId {
         self.count.set(self.count.get() + 1);
         JobId::new(format!("t.m1.{}", self.count.get()))
     }
 
+    /// Starts a job of one command.
+    pub(crate) async fn begin(&self, host: &str, line: &str) -> JobId {
+        let id = self.job();
+        self.lab.start(&HostId::new(host), &id, &Script::new([command(line)])).await.unwrap();
+        id
+    }
+
     /// Runs a job to its end.
-    pub async fn job_of(&self, host: &str, commands: Vec<Command>) -> JobState {
+    pub(crate) async fn job_of(&self, host: &str, commands: Vec<Command>) -> JobState {
         let (host, id) = (HostId::new(host), self.job());
         self.lab.start(&host, &id, &Script::new(commands)).await.unwrap();
         let mut seen = 0;
@@ -103,7 +113,7 @@ impl Night {
     }
 
     /// Runs a job whose commands must all succeed, but for a reboot.
-    pub async fn run(&self, host: &str, lines: &[&str]) -> Output {
+    pub(crate) async fn run(&self, host: &str, lines: &[&str]) -> Output {
         let state = self.job_of(host, lines.iter().map(|line| command(line)).collect()).await;
         match state {
             JobState::Done(output) => {
@@ -119,13 +129,13 @@ impl Night {
         }
     }
 
-    pub async fn lines(&self, host: &str, lines: Vec<String>) {
+    pub(crate) async fn lines(&self, host: &str, lines: Vec<String>) {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         self.run(host, &lines).await;
     }
 
     /// Phases 1 to 3.
-    pub async fn start_of(&self, cached: bool) {
+    pub(crate) async fn start_of(&self, cached: bool) {
         let j = if cached { "-j " } else { "" };
         let root = format!("/{CLIENT}_alt/alt_inst");
         self.run(CLIENT, &["mkdir -p /var/adm/nimshift", "ln -s s.m1 /var/adm/nimshift/lease"])
@@ -167,7 +177,7 @@ impl Night {
     }
 
     /// Phases 4 to 8.
-    pub async fn middle(&self, cached: bool) {
+    pub(crate) async fn middle(&self, cached: bool) {
         let root = format!("/{CLIENT}_alt/alt_inst");
         let chroot = |line: &str| format!("chroot {root} {line}");
         self.lines(
@@ -222,7 +232,7 @@ impl Night {
     }
 
     /// Phases 9 to 12.
-    pub async fn end(&self, cached: bool) {
+    pub(crate) async fn end(&self, cached: bool) {
         let root = format!("/{CLIENT}_alt/alt_inst");
         let j = if cached { "-j " } else { "" };
         if cached {
@@ -272,7 +282,7 @@ impl Night {
         .await;
     }
 
-    pub async fn whole(&self, cached: bool) {
+    pub(crate) async fn whole(&self, cached: bool) {
         self.start_of(cached).await;
         self.middle(cached).await;
         self.end(cached).await;
@@ -281,7 +291,7 @@ impl Night {
     }
 
     /// Takes phases 1 to 3 back.
-    pub async fn undo(&self) {
+    pub(crate) async fn undo(&self) {
         let root = format!("/{CLIENT}_alt/alt_inst");
         let mut down: Vec<String> =
             FS.iter().rev().map(|fs| format!("umount {root}{fs}")).collect();

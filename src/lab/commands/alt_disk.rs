@@ -24,7 +24,7 @@ struct Copy {
     image_data: Option<String>,
 }
 
-fn read(world: &World, call: &Call) -> Result<Copy, Reply> {
+fn read(call: &Call) -> Result<Copy, Reply> {
     let flags = Flags::read(call, "jM:P:Bd:e:i:DVrgncs:b:l:I:", usage(call))?;
     flags.none(call, usage(call))?;
     // Only the SPOT's own program knows these; the installed one does not.
@@ -32,7 +32,6 @@ fn read(world: &World, call: &Call) -> Result<Copy, Reply> {
     if (flags.has('j') || flags.has('M')) && !of_spot {
         return Err(refuse(call, "Not a recognized flag: M", usage(call)));
     }
-    let _ = world;
     let disks: Vec<String> =
         flags.get('d').unwrap_or("").split_whitespace().map(str::to_owned).collect();
     if disks.is_empty() {
@@ -63,7 +62,7 @@ impl Copy {
 
 /// A clone takes as long as rootvg is large.
 pub(crate) fn copy_ms(world: &World, call: &Call) -> Millis {
-    let Ok(copy) = read(world, call) else { return 0 };
+    let Ok(copy) = read(call) else { return 0 };
     let host = world.at(&call.host);
     let used: u64 = host.vgs.get("rootvg").map_or(0, |vg| vg.lvs.values().map(Lv::used_mb).sum());
     let clone = if copy.clones() { vary(&call.host, 720_000 + used * 60) } else { 0 };
@@ -72,7 +71,7 @@ pub(crate) fn copy_ms(world: &World, call: &Call) -> Millis {
 
 /// Checks, and makes half of the clone; or unmounts half of it.
 pub(crate) fn begin(world: &mut World, call: &Call) -> Result<(), Reply> {
-    let copy = read(world, call)?;
+    let copy = read(call)?;
     if copy.clones() {
         check_clone(world, call, &copy)?;
         return make_clone(world, call, &copy, true).map(|_| ());
@@ -89,7 +88,7 @@ pub(crate) fn begin(world: &mut World, call: &Call) -> Result<(), Reply> {
 }
 
 pub(crate) fn alt_disk_copy(world: &mut World, call: &Call) -> Reply {
-    settle(read(world, call).and_then(|copy| {
+    settle(read(call).and_then(|copy| {
         let mut out = String::new();
         if copy.clones() {
             if !call.begun {
@@ -381,7 +380,6 @@ fn put_to_sleep(host: &mut Host) -> String {
     out.push_str("Fixing file system superblocks...\n");
     rename_volumes(
         host,
-        "",
         |name| name.strip_prefix("alt_").unwrap_or(name).to_owned(),
         |point| match point.strip_prefix("/alt_inst") {
             Some("") => "/".to_owned(),
@@ -397,12 +395,7 @@ fn put_to_sleep(host: &mut Host) -> String {
     out
 }
 
-fn rename_volumes(
-    host: &mut Host,
-    _: &str,
-    name: impl Fn(&str) -> String,
-    point: impl Fn(&str) -> String,
-) {
+fn rename_volumes(host: &mut Host, name: impl Fn(&str) -> String, point: impl Fn(&str) -> String) {
     let Some(vg) = host.vgs.get_mut(COPY) else { return };
     vg.lvs = std::mem::take(&mut vg.lvs)
         .into_iter()
@@ -543,7 +536,7 @@ fn wake(world: &mut World, call: &Call, group: &str) -> Result<Reply, Reply> {
         vg.asleep = false;
         host.vgs.insert(COPY.to_owned(), vg);
     }
-    rename_volumes(host, "", |name| alt_name(name), alt_point);
+    rename_volumes(host, alt_name, alt_point);
     let mut points: Vec<(String, String)> = host.vgs[COPY]
         .lvs
         .iter()

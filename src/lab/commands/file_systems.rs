@@ -10,7 +10,7 @@ use super::super::world::{Host, Lv, LvKind, Source, World};
 use super::usage;
 
 pub(crate) fn lsfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "cqv:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "cqv:", usage(call)).map(|flags| {
         let host = world.at(&call.host);
         let mut found: BTreeMap<String, (String, &Lv, u64)> = BTreeMap::new();
         for vg in host.vgs.values().filter(|vg| vg.listed()) {
@@ -43,7 +43,7 @@ pub(crate) fn lsfs(world: &mut World, call: &Call) -> Reply {
         if reply.status == 0 || !flags.rest.is_empty() && found.keys().any(|point| flags.rest.contains(point)) {
             reply.out = out;
         }
-        Ok(reply)
+        reply
     }))
 }
 
@@ -57,7 +57,7 @@ struct Space {
 }
 
 pub(crate) fn df(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "kmgIPM", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "kmgIPM", usage(call)).map(|flags| {
         let host = world.at(&call.host);
         let mut reply = Reply::default();
         let mut rows = Vec::new();
@@ -118,7 +118,7 @@ pub(crate) fn df(world: &mut World, call: &Call) -> Reply {
                 row.point
             );
         }
-        Ok(reply)
+        reply
     }))
 }
 
@@ -160,7 +160,7 @@ fn size_mb(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-fn size_attribute<'a>(flags: &'a Flags) -> Option<&'a str> {
+fn size_attribute(flags: &Flags) -> Option<&str> {
     flags.all('a').find_map(|pair| pair.strip_prefix("size="))
 }
 

@@ -39,13 +39,13 @@ pub(crate) fn mkdir(world: &mut World, call: &Call) -> Reply {
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
             if world.look(&call.host, &whole, call.now).is_ok() {
-                return match parents && world.is_dir(&call.host, &whole, call.now) {
-                    true => Ok(()),
-                    false => Err(Reply::fail(
-                        1,
-                        format!("mkdir: 0653-358 Cannot create {path}.\n{path}: File exists"),
-                    )),
-                };
+                if parents && world.is_dir(&call.host, &whole, call.now) {
+                    return Ok(());
+                }
+                return Err(Reply::fail(
+                    1,
+                    format!("mkdir: 0653-358 Cannot create {path}.\n{path}: File exists"),
+                ));
             }
             let mut made = String::new();
             for part in whole.split('/').filter(|part| !part.is_empty()) {
@@ -125,7 +125,7 @@ pub(crate) fn rm(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn ls(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "lda1AR", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "lda1AR", usage(call)).map(|flags| {
         let here = vec![".".to_owned()];
         let paths = if flags.rest.is_empty() { &here } else { &flags.rest };
         let mut reply = Reply::default();
@@ -176,7 +176,7 @@ pub(crate) fn ls(world: &mut World, call: &Call) -> Reply {
                 }
             }
         }
-        Ok(reply)
+        reply
     }))
 }
 
@@ -196,13 +196,13 @@ fn entry(name: &str, node: &Node, long: bool) -> String {
 }
 
 pub(crate) fn cat(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "q", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "q", usage(call)).map(|flags| {
         if flags.rest.is_empty() {
-            return Ok(match &call.input {
+            return match &call.input {
                 Some(Stream::Text(text)) => Reply::ok(text.clone()),
                 Some(archive) => Reply { archive: Some(archive.clone()), ..Reply::default() },
                 None => Reply::default(),
-            });
+            };
         }
         let mut reply = Reply::default();
         for path in &flags.rest {
@@ -214,7 +214,7 @@ pub(crate) fn cat(world: &mut World, call: &Call) -> Reply {
                 }
             }
         }
-        Ok(reply)
+        reply
     }))
 }
 

@@ -302,7 +302,7 @@ pub(crate) fn installp(world: &mut World, call: &Call) -> Reply {
             let _ = writeln!(out, "{:<27} {:<15} USR         APPLY       SUCCESS", fileset.name, fileset.vrmf);
         }
         if todo.is_empty() {
-            out = "installp: No filesets on the media could be used to update the currently\n\tinstalled software: all are already installed.\n".to_owned();
+            return Ok(Reply::ok("installp: No filesets on the media could be used to update the currently\n\tinstalled software: all are already installed.\n"));
         }
         Ok(Reply::ok(out))
     }))

@@ -105,7 +105,7 @@ pub(crate) fn lsvg(world: &mut World, call: &Call) -> Reply {
         let host = world.at(&call.host);
         if flags.rest.is_empty() {
             let lines = host.vgs.iter().filter(|(_, vg)| vg.on || !flags.has('o'));
-            return Ok(Reply::ok(lines.map(|(name, _)| format!("{name}\n")).collect::<String>()));
+            return Ok(Reply::ok(lines.fold(String::new(), |all, (name, _)| all + name + "\n")));
         }
         let mut out = String::new();
         for name in &flags.rest {

@@ -211,3 +211,6 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("true", 50, words::yes, "true"),
     row("false", 50, words::no, "false"),
 ];
+
+#[cfg(test)]
+mod registry_tests;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::fault::{FaultKind, strike};
 use super::super::flags::{Flags, refuse, settle};
 use super::super::shell::{Call, Reply};
 use super::super::software;
@@ -32,6 +33,9 @@ pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
         if flags.rest.len() > 1 {
             return Err(refuse(call, "Wrong number of arguments.", usage(call)));
         }
+        // One that is asked for by name: a lock of somebody else is seen there.
+        let lock =
+            flags.has('l') && flags.rest.first().is_some_and(|name| locked(world, name, call));
         let host = world.at(&call.host);
         let wanted = |name: &str, object: &NimObject| {
             flags.get('t').is_none_or(|kind| object.kind == kind)
@@ -41,15 +45,6 @@ pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
         if let Some(name) = flags.rest.first().filter(|name| !host.nim.contains_key(*name)) {
             return Err(unknown(call, name));
         }
-        let locks: Vec<String> = world
-            .faults
-            .iter()
-            .filter(|f| {
-                f.spec.kind == super::super::fault::FaultKind::NimLocked
-                    && f.spec.times.is_none_or(|t| f.hits < t)
-            })
-            .filter_map(|f| f.spec.host.clone())
-            .collect();
         let mut out = String::new();
         let objects: Vec<(&String, &NimObject)> =
             host.nim.iter().filter(|(name, object)| wanted(name, object)).collect();
@@ -63,7 +58,7 @@ pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
             }
         } else if flags.has('l') {
             for (name, object) in objects {
-                out += &stanza(name, object, locks.contains(name));
+                out += &stanza(name, object, lock);
             }
         } else {
             let width = objects.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -73,6 +68,11 @@ pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
         }
         Ok(Reply::ok(out))
     }))
+}
+
+/// Whether the fault of a locked object meets this call.
+fn locked(world: &mut World, name: &str, call: &Call) -> bool {
+    strike(world, FaultKind::NimLocked, name, &call.line()).is_some()
 }
 
 fn stanza(name: &str, object: &NimObject, lock: bool) -> String {
@@ -96,17 +96,24 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
         let Some(operation) = flags.get('o') else {
             return Err(refuse(call, "An option is missing.", usage(call)));
         };
+        let changes = !flags.has('F') && operation != "lslpp";
+        let struck = changes && locked(world, &name, call);
         let object = world.at(&call.host).nim.get(&name).ok_or_else(|| unknown(call, &name))?;
-        if object.get("locked").is_some() && !flags.has('F') && operation != "lslpp" {
+        if changes && (struck || object.get("locked").is_some()) {
             return Err(Reply::fail(1, format!("0042-001 nim: processing error encountered on \"master\":\n   the object \"{name}\" is locked by another operation")));
         }
         let pairs: Vec<(&str, &str)> = flags.all('a').filter_map(|pair| pair.split_once('=')).collect();
         let get = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
         match operation {
             "lslpp" => lslpp(world, call, &name, get("lslpp_flags").unwrap_or("-L"), get("filesets")),
-            "reset" => change(world, call, &name, &[("Cstate", "ready for a NIM operation"), ("locked", "")]),
-            "deallocate" | "allocate" | "check" => change(world, call, &name, &[]),
-            "change" => change(world, call, &name, &pairs),
+            "reset" => Ok(change(
+                world,
+                call,
+                &name,
+                &[("Cstate", "ready for a NIM operation"), ("locked", "")],
+            )),
+            "deallocate" | "allocate" | "check" => Ok(Reply::default()),
+            "change" => Ok(change(world, call, &name, &pairs)),
             "showlog" => Ok(Reply::ok(format!("BEGIN:{}\nEND\n", super::system::long_date(call.now)))),
             "define" | "remove" => Err(Reply::fail(1, format!("0042-001 nim: the lab does not carry out \"{operation}\""))),
             other => Err(Reply::fail(15, format!("0042-015 nim: \"{other}\" is not a valid operation"))),
@@ -115,18 +122,13 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
 }
 
 /// Sets attributes; an empty value removes one.
-fn change(
-    world: &mut World,
-    call: &Call,
-    name: &str,
-    pairs: &[(&str, &str)],
-) -> Result<Reply, Reply> {
+fn change(world: &mut World, call: &Call, name: &str, pairs: &[(&str, &str)]) -> Reply {
     if let Some(object) = world.at_mut(&call.host).nim.get_mut(name) {
         for (key, value) in pairs {
             object.set(key, Some(*value).filter(|value| !value.is_empty()));
         }
     }
-    Ok(Reply::default())
+    Reply::default()
 }
 
 /// `lslpp` within a SPOT, or on a client.

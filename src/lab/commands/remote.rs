@@ -20,7 +20,7 @@ pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
     if call.host != world.master || call.root != "/" {
         return Err(Reply::fail(1, "0042-137 c_rsh: /etc/niminfo lacks variables"));
     }
-    if !here.nim.get(client).is_some_and(|object| object.class == "machines")
+    if here.nim.get(client).is_none_or(|object| object.class != "machines")
         || world.find(client).is_none()
     {
         return Err(Reply::fail(

@@ -38,11 +38,11 @@ pub(crate) fn lslpp(world: &mut World, call: &Call) -> Reply {
         }
         let list = list(world, call)?;
         let out = of_list(&list, &rpms(world, call), &flags, &flags.rest);
-        let lost = flags
+        let absent = flags
             .rest
             .iter()
             .find(|p| !p.contains('*') && *p != "all" && list.iter().all(|f| f.name != **p));
-        match lost {
+        match absent {
             Some(name) => Err(Reply {
                 out: String::new(),
                 ..Reply::fail(1, format!("lslpp: 0504-132  Fileset {name} not installed."))
@@ -139,13 +139,13 @@ pub(crate) fn instfix(world: &mut World, call: &Call) -> Reply {
             list.iter().map(|f| short(&f.aix)).collect();
         let mut out = String::new();
         for level in levels {
-            let word = format!("{level}_AIX_ML");
-            if flags.get('k').is_some_and(|wanted| wanted != word) {
+            let keyword = format!("{level}_AIX_ML");
+            if flags.get('k').is_some_and(|wanted| wanted != keyword) {
                 continue;
             }
             let all = list.iter().all(|f| short(&f.aix) >= level && f.state != "BROKEN");
             let begin = if all { "All" } else { "Not all" };
-            let _ = writeln!(out, "    {begin} filesets for {word} were found.");
+            let _ = writeln!(out, "    {begin} filesets for {keyword} were found.");
         }
         Ok(Reply::ok(out))
     }))
@@ -177,6 +177,6 @@ pub(crate) fn emgr(_: &mut World, call: &Call) -> Reply {
 
 pub(crate) fn rpm(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "qa", usage(call)).map(|_| {
-        Reply::ok(rpms(world, call).iter().map(|rpm| format!("{rpm}\n")).collect::<String>())
+        Reply::ok(rpms(world, call).into_iter().fold(String::new(), |all, rpm| all + &rpm + "\n"))
     }))
 }
