@@ -1,8 +1,6 @@
 //! The dry run changes nothing, and shows everything.
 
-mod cli_world;
-
-use cli_world::{World, plan};
+use super::world::{World, plan};
 
 #[test]
 fn a_dry_run_leaves_everything_byte_for_byte() {

@@ -1,12 +1,10 @@
 //! What is said when something is wrong, and with which exit code.
 
-mod cli_world;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use cli_world::{World, plan};
+use super::world::{World, plan};
 use nimshift::cli::Exit;
 use nimshift::journal::{Journal, OpenOptions};
 

@@ -1,10 +1,8 @@
 //! The help pages, whole.
 
-mod cli_world;
-
 use std::fmt::Write as _;
 
-use cli_world::World;
+use super::world::World;
 
 /// Help of a command and of all below it.
 fn pages(world: &World, command: &clap::Command, words: &[&str], shown: &mut String) {

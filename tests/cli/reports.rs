@@ -1,11 +1,9 @@
 //! Status, history and summary of a journal that is made by hand, with steps
 //! and times that do not change.
 
-mod cli_world;
-
 use std::sync::Arc;
 
-use cli_world::World;
+use super::world::World;
 use nimshift::domain::{
     AttemptRecord, Cause, CommandRecord, FailureClass, MigrationSpec, Phase, Presence, Repeat,
     StepName, StepSpec, Ticket, Trace, UndoKind, Way, parse_plan,
@@ -17,7 +15,7 @@ use nimshift::machine::{Blueprint, Effect, Event, EventKind, Machine, Operator};
 const EVENING: u64 = 4_102_524_000_000;
 
 fn specs() -> Vec<MigrationSpec> {
-    let text = cli_world::plan(&["lpar01", "lpar02", "lpar03", "lpar04", "lpar05", "lpar06"]);
+    let text = super::world::plan(&["lpar01", "lpar02", "lpar03", "lpar04", "lpar05", "lpar06"]);
     parse_plan("plan.toml", &text, false).unwrap().migrations
 }
 

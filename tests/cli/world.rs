@@ -1,7 +1,5 @@
 //! A folder of its own for a test, and the real program run in it.
 
-#![allow(dead_code, reason = "each test file uses another part, so that nothing can be expected")]
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

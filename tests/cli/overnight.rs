@@ -1,12 +1,10 @@
 //! The sample night, by the real program; a stop in the middle; orders.
 
-mod cli_world;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use cli_world::{World, plan};
+use super::world::{World, plan};
 use serde_json::Value as Json;
 
 fn states(world: &World) -> Vec<(String, String)> {
@@ -104,8 +102,8 @@ fn a_stopped_run_is_resumed() {
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), code, "{name}");
         drop(said);
-        let status = states(&world);
-        assert!(status.iter().any(|(_, state)| state != "migrated"), "{name}: {status:?}");
+        let found = states(&world);
+        assert!(found.iter().any(|(_, state)| state != "migrated"), "{name}: {found:?}");
         let ran = world.run(&["resume"]);
         assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
         let all: Vec<String> = states(&world).into_iter().map(|(_, state)| state).collect();
