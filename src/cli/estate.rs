@@ -111,7 +111,7 @@ fn plain_estate(plan: &Plan) -> EstateFile {
     let level = plan.migrations.iter().map(|spec| spec.target.level.as_str()).max();
     let master = PlainMaster {
         name: plan.master.to_string(),
-        level: level.unwrap_or("7300-02").to_owned(),
+        level: full_level(level.unwrap_or("7300-02")),
         spots: names(|spec| vec![spec.target.spot.to_string()]),
         lpp_sources: names(|spec| vec![spec.target.lpp_source.to_string()]),
         cache_vgs: names(|spec| spec.options.cache_vg.iter().map(ToString::to_string).collect()),
@@ -133,6 +133,14 @@ fn plain_estate(plan: &Plan) -> EstateFile {
     EstateFile::from_clients(&master, &clients)
 }
 
+/// A level as `oslevel -s` prints it, from its beginning as plans have it.
+fn full_level(level: &str) -> String {
+    const USUAL: [&str; 4] = ["7300", "00", "01", "2346"];
+    let given: Vec<&str> = level.split('-').collect();
+    let parts = (0..USUAL.len()).map(|part| given.get(part).copied().unwrap_or(USUAL[part]));
+    parts.collect::<Vec<_>>().join("-")
+}
+
 /// A level that migrates to `target`: the release before it.
 fn level_before(target: &str) -> String {
     match target.get(..2) {
@@ -141,4 +149,15 @@ fn level_before(target: &str) -> String {
         _ => "7200-05-06-2320",
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_level_is_completed() {
+        assert_eq!(full_level("7300-02"), "7300-02-01-2346");
+        assert_eq!(full_level("7300-02-02-2420"), "7300-02-02-2420");
+    }
 }

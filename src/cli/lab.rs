@@ -262,7 +262,7 @@ fn cloned(story: &Story) -> bool {
 
 fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
     drop(open_lab(place)?);
-    if !yes && !confirmed(out, place) {
+    if !yes && !confirmed(place) {
         return Err(CliError::usage("the lab is kept").help("`--yes` removes it without asking"));
     }
     let dir = place.lab();
@@ -272,11 +272,11 @@ fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn confirmed(out: &Out, place: &Place) -> bool {
+fn confirmed(place: &Place) -> bool {
     if !std::io::stdin().is_terminal() {
         return false;
     }
-    out.note(&format!("Remove {}? Type `yes`:", place.lab().display()));
+    Out::note(&format!("Remove {}? Type `yes`:", place.lab().display()));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

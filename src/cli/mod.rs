@@ -35,6 +35,11 @@ use place::Place;
 
 pub use exit::Exit;
 
+/// The command line as clap knows it: for tests, and for those who package it.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

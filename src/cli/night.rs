@@ -107,7 +107,7 @@ impl Night<'_> {
         let (Ok(mut interrupt), Ok(mut terminate)) =
             (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
         else {
-            self.out.note("signals cannot be caught here: a stop leaves at once");
+            Out::note("signals cannot be caught here: a stop leaves at once");
             return std::future::pending().await;
         };
         for first in [true, false] {
@@ -122,7 +122,7 @@ impl Night<'_> {
                         (OnStop::Leave, "the steps that run are left to go on on their hosts")
                     }
                 };
-                self.out.note(&format!("stopping: no new steps; {text}; again leaves at once"));
+                Out::note(&format!("stopping: no new steps; {text}; again leaves at once"));
                 stop.stop(how);
             }
         }
@@ -151,7 +151,7 @@ pub(super) fn tell(
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);
     if exit != Exit::Ok {
-        out.note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
+        Out::note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
     }
     Ok(exit)
 }

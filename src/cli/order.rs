@@ -19,7 +19,7 @@ use super::error::CliError;
 use super::estate::Estate;
 use super::exit::Exit;
 use super::night::{Night, Open};
-use super::out::Out;
+use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, latest_of};
 
@@ -47,7 +47,7 @@ impl Order<'_> {
         let views = place::latest(place::views(&self.place.reader()?)?);
         let chosen = self.choose(&views, whom)?;
         if chosen.is_empty() {
-            self.out.note(&format!("`{}` means nothing to any client now", self.kind.name()));
+            Out::note(&format!("`{}` means nothing to any client now", self.kind.name()));
             return Ok(Exit::Ok);
         }
         match Open::new(self.place) {
@@ -73,19 +73,11 @@ impl Order<'_> {
                 }
                 Ok(chosen)
             }
-            Whom::All => Ok(self.filtered(views, |state| means_something(self.kind, state))),
-            Whom::Failed => Ok(self.filtered(views, |state| {
+            Whom::All => Ok(filtered(views, |state| means_something(self.kind, state))),
+            Whom::Failed => Ok(filtered(views, |state| {
                 matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
             })),
         }
-    }
-
-    fn filtered(
-        &self,
-        views: &[MigrationView],
-        keep: impl Fn(&State) -> bool,
-    ) -> Vec<MigrationView> {
-        views.iter().filter(|view| keep(&view.state)).cloned().collect()
     }
 
     /// What is posted for a client: a stuck undo is not rolled back but tried
@@ -131,12 +123,14 @@ impl Order<'_> {
             let mut open = Vec::new();
             for (client, id) in waiting {
                 match reader.request(id)?.answer {
+                    Some(answer) if answer.starts_with("done") => {
+                        // Places are for the journal; people look at `status`.
+                        let state = answer.split('(').next().unwrap_or_default();
+                        self.out.line(&format!("{client}: {}", state.replace('_', " ")));
+                    }
                     Some(answer) => {
-                        let done = answer.starts_with("done");
-                        self.out.line(&format!("{client}: {answer}"));
-                        if !done {
-                            exit = Exit::Usage;
-                        }
+                        exit = Exit::Usage;
+                        self.refused(&client, &answer)?;
                     }
                     None => open.push((client, id)),
                 }
@@ -148,11 +142,27 @@ impl Order<'_> {
             pause();
         }
         for (client, _) in &waiting {
-            self.out.note(&format!(
+            Out::note(&format!(
                 "{client}: the engine has not answered yet; the order is journaled and stands"
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
+    }
+
+    /// Says why the engine refused the order, by the state as it is now.
+    fn refused(&self, client: &str, answer: &str) -> Result<(), CliError> {
+        let views = place::latest(place::views(&self.place.reader()?)?);
+        match views.iter().find(|view| view.client == client) {
+            Some(view) => self.say_refused(client, &view.state),
+            None => self.out.labelled("error", Paint::Red, &format!("{client}: {answer}")),
+        }
+        Ok(())
+    }
+
+    fn say_refused(&self, client: &str, state: &State) {
+        let (order, is, possible) = (self.kind.name(), spoken(state), possible(state));
+        let text = format!("{client} is {is}: `{order}` means nothing to it; {possible}");
+        self.out.labelled("error", Paint::Red, &text);
     }
 
     /// Applies the order, with the lock held, and goes on as the engine of the
@@ -188,7 +198,7 @@ impl Order<'_> {
                 let specs = std::iter::once((one.number, std::sync::Arc::clone(&one.spec)));
                 let mut fresh = create(&open.journal, &again, specs)?;
                 *one = fresh.remove(0);
-                self.out.note(&format!(
+                Out::note(&format!(
                     "{}: was {}; a new migration begins",
                     one.client,
                     spoken(&state)
@@ -205,7 +215,7 @@ impl Order<'_> {
         });
         if !goes_on || !work {
             if work && self.kind == RequestKind::Release {
-                self.out.note("no engine runs: `nimshift resume` goes on");
+                Out::note("no engine runs: `nimshift resume` goes on");
             }
             open.journal.close()?;
             return Ok(if refused { Exit::Usage } else { Exit::Ok });
@@ -231,19 +241,11 @@ impl Order<'_> {
         let before = one.machine.state().clone();
         let by = Operator(place::operator());
         let event = Event { at_ms: now_ms, kind: event(self.kind_for(&before), by) };
-        let transition = match one.machine.apply(&event) {
-            Ok(transition) => transition,
-            Err(_) => {
-                let text = format!("refused: it is {}", spoken(&before));
-                open.journal.answer_request(request, text.clone())?;
-                let hint = possible(&before);
-                self.out.labelled(
-                    "error",
-                    super::out::Paint::Red,
-                    &format!("{}: `{}` {text}; {hint}", one.client, self.kind.name()),
-                );
-                return Ok(false);
-            }
+        let Ok(transition) = one.machine.apply(&event) else {
+            let text = format!("refused: it is {}", spoken(&before));
+            open.journal.answer_request(request, text)?;
+            self.say_refused(&one.client, &before);
+            return Ok(false);
         };
         let answer = format!("done: {}", spoken(&transition.to));
         self.out.line(&format!("{}: {answer}", one.client));
@@ -267,6 +269,10 @@ impl Order<'_> {
         }
         Err(JournalError::Closed.into())
     }
+}
+
+fn filtered(views: &[MigrationView], keep: impl Fn(&State) -> bool) -> Vec<MigrationView> {
+    views.iter().filter(|view| keep(&view.state)).cloned().collect()
 }
 
 /// Between two looks for an answer.

@@ -36,8 +36,8 @@ impl Paint {
 /// Where a command writes.
 #[derive(Debug)]
 pub(super) struct Out {
-    color_out: bool,
-    color_err: bool,
+    color_data: bool,
+    color_notes: bool,
     gone: AtomicBool,
 }
 
@@ -51,8 +51,8 @@ impl Out {
             }
         };
         Out {
-            color_out: wanted(io::stdout().is_terminal()),
-            color_err: wanted(io::stderr().is_terminal()),
+            color_data: wanted(io::stdout().is_terminal()),
+            color_notes: wanted(io::stderr().is_terminal()),
             gone: AtomicBool::new(false),
         }
     }
@@ -60,7 +60,7 @@ impl Out {
     /// A line of data on stdout.
     pub(super) fn line(&self, text: &str) {
         let clean = sanitize(text, LINE_BYTES_MAX);
-        let painted = if self.color_out { painted_line(&clean) } else { clean };
+        let painted = if self.color_data { painted_line(&clean) } else { clean };
         self.write(format!("{painted}\n").as_bytes());
     }
 
@@ -89,7 +89,7 @@ impl Out {
     }
 
     /// A line for people on stderr.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(text: &str) {
         let clean = sanitize(text, LINE_BYTES_MAX);
         // Where nobody listens there is nobody to tell.
         let _ = writeln!(io::stderr().lock(), "{clean}");
@@ -97,7 +97,7 @@ impl Out {
 
     /// `error: ` and the like, on stderr.
     pub(super) fn labelled(&self, label: &str, paint: Paint, text: &str) {
-        let label = if self.color_err { wrap(label, paint) } else { label.to_owned() };
+        let label = if self.color_notes { wrap(label, paint) } else { label.to_owned() };
         let clean = sanitize(text, LINE_BYTES_MAX);
         let _ = writeln!(io::stderr().lock(), "{label}: {clean}");
     }
@@ -108,12 +108,12 @@ impl Out {
     }
 
     /// Whether stdout is a terminal that takes cursor movements.
-    pub(super) fn is_terminal(&self) -> bool {
+    pub(super) fn is_terminal() -> bool {
         io::stdout().is_terminal()
     }
 
     /// Columns of the terminal that stdout is, if it is one.
-    pub(super) fn width(&self) -> Option<usize> {
+    pub(super) fn width() -> Option<usize> {
         let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
         Some(usize::from(width).max(40))
     }

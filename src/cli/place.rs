@@ -136,12 +136,11 @@ pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
     let mut latest: Vec<MigrationView> = Vec::new();
     let mut at: BTreeMap<String, usize> = BTreeMap::new();
     for view in views {
-        match at.get(&view.client) {
-            Some(index) => latest[*index] = view,
-            None => {
-                at.insert(view.client.clone(), latest.len());
-                latest.push(view);
-            }
+        if let Some(index) = at.get(&view.client) {
+            latest[*index] = view;
+        } else {
+            at.insert(view.client.clone(), latest.len());
+            latest.push(view);
         }
     }
     latest

@@ -106,7 +106,12 @@ impl Progress {
         let state = view.state();
         let at = |what: String| Some(format!("{} {} {what}", clock_text(now_ms), view.client));
         let why = || state.cause().map(cause_text).unwrap_or_default();
-        let step = view.step().map_or_else(String::new, |step| {
+        // Where it was, not the first step that is taken back.
+        let step = match state {
+            State::Undoing { course, .. } => view.step_at(course.from),
+            _ => view.step(),
+        };
+        let step = step.map_or_else(String::new, |step| {
             format!("phase {} {}: {}", step.phase.number(), step.phase, step.step)
         });
         match state {

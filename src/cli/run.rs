@@ -56,10 +56,8 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
     let file = read_plan(&args.plan)?;
     // All that can be wrong is looked at before anything is made.
-    let lab = match Lab::exists(&place.lab()) {
-        true => None,
-        false => Some(estate_of(&file.plan, &args.plan)?),
-    };
+    let lab =
+        if Lab::exists(&place.lab()) { None } else { Some(estate_of(&file.plan, &args.plan)?) };
     let mut open = Open::new(place)?;
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
@@ -67,7 +65,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     let sorted = Sorted::new(&file.plan, &open.loaded, &batches, &digest)?;
     let estate = Estate::of_plan(place, &file.plan, lab, args.scale.time_scale)?;
     for line in &sorted.said {
-        out.note(line);
+        Out::note(line);
     }
     let created_ms = estate.clock.now_ms();
     let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
@@ -81,7 +79,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         state.is_terminal() || state.waits_for_operator()
     }) {
         open.journal.close()?;
-        out.note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
+        Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
         return tell(out, place, &clients, created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
@@ -102,14 +100,14 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     });
     let Some(latest) = batches.last() else {
         open.journal.close()?;
-        out.note("nothing to resume: no plan has run here");
+        Out::note("nothing to resume: no plan has run here");
         return Ok(Exit::Ok);
     };
     let settings = BatchSettings::read(latest)?;
     let estate = Estate::open(place, settings.kind)?;
     if !unfinished {
         open.journal.close()?;
-        out.note("nothing to resume: nothing goes on without a person");
+        Out::note("nothing to resume: nothing goes on without a person");
         return tell(out, place, &clients, estate.clock.now_ms());
     }
     open.loaded = all;

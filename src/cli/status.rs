@@ -41,15 +41,16 @@ impl Seen {
             return;
         }
         let (batch, engine) = (self.batch.as_ref(), self.engine.as_deref());
-        out.lines(&status_lines(&self.views, batch, engine, self.now_ms, out.width()));
+        out.lines(&status_lines(&self.views, batch, engine, self.now_ms, Out::width()));
     }
 }
 
 /// The time on the estate's clock.
 pub(super) fn now_ms(place: &Place) -> Result<Millis, CliError> {
-    match Lab::exists(&place.lab()) {
-        true => Ok(Lab::open(&place.lab())?.clock().now_ms()),
-        false => Ok(SystemClock::read_ms()),
+    if Lab::exists(&place.lab()) {
+        Ok(Lab::open(&place.lab())?.clock().now_ms())
+    } else {
+        Ok(SystemClock::read_ms())
     }
 }
 
@@ -72,7 +73,7 @@ pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit
         // seen by the next one.
         let version = reader.data_version()?;
         seen = Seen::look(place, &reader)?;
-        if out.is_terminal() && !args.json {
+        if Out::is_terminal() && !args.json {
             out.write(b"\x1b[H\x1b[2J");
         }
         seen.tell(out, args.json);

@@ -10,7 +10,7 @@ use crate::domain::{
     AttemptRecord, Direction, Facts, MigrationId, MigrationSpec, StepSpec, Ticket,
 };
 use crate::journal::{Loaded, RequestId};
-use crate::machine::{Effect, EventKind, Machine, State};
+use crate::machine::{Effect, EventKind, Machine, Place, State};
 
 /// Something that has happened to a migration and is not yet applied.
 pub(super) struct Waiting {
@@ -115,6 +115,11 @@ impl<'a> SlotView<'a> {
     /// The step it is at, if it has begun and not ended.
     pub fn step(&self) -> Option<&'a StepSpec> {
         self.state().place().map(|place| self.machine.blueprint().step(place))
+    }
+
+    /// The step at `place`, if there is one.
+    pub fn step_at(&self, place: Place) -> Option<&'a StepSpec> {
+        self.machine.blueprint().steps.get(usize::from(place.step))
     }
 
     /// Steps done and steps in all, going forward.

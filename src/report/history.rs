@@ -135,9 +135,9 @@ impl Teller<'_> {
         for command in &record.commands {
             self.command(&record.host, command, self.detail == Detail::All);
         }
-        if failed.is_some() || self.detail == Detail::All {
+        if self.detail == Detail::All {
             for look in &record.looks {
-                self.command(&record.host, look, self.detail == Detail::All);
+                self.command(&record.host, look, true);
             }
         }
         if let Some(cause) = failed {
@@ -218,7 +218,7 @@ impl Teller<'_> {
         };
         self.say(format!("{now}: {}{at}, after {took}", spoken(&view.state)));
         if let Some(at) = retry_at(&view.state) {
-            self.say(format!("  tried again at {}", clock_text(at)));
+            self.say(format!("  will be tried again at {}", clock_text(at)));
         }
         if let Some(cause) = view.state.cause() {
             self.say(format!("  why: {}", cause_text(cause)));

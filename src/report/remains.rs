@@ -1,7 +1,7 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
 //! from its state, its steps and its options.
 
-use crate::domain::{Bootlist, CopyPolicy, MigrationSpec, Phase, UndoKind};
+use crate::domain::{Bootlist, CopyPolicy, FailureClass, MigrationSpec, Phase, UndoKind};
 use crate::machine::{Place, State};
 
 use super::view::MigrationView;
@@ -28,8 +28,8 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
     let fix = || match view.state.cause().and_then(|cause| cause.hint.as_deref()) {
-        Some(hint) => format!("{}, then ", hint.trim_end_matches('.')),
-        None => "remove the cause, then ".to_owned(),
+        Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
+        None => "remove the cause; then ".to_owned(),
     };
     match &view.state {
         State::Skipped { .. } => None,
@@ -44,8 +44,13 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
             "in {client}'s window: `bootlist -m normal {}`, then reboot it",
             boot_disk(spec)
         )),
-        State::Migrated { .. } => {
-            Some(format!("reboot {client} in its window: the bootlist is set to {}", disks(spec)))
+        State::Migrated { .. } => Some(format!(
+            "reboot {client} in its window: the bootlist is set to {}",
+            boot_disk(spec)
+        )),
+        // Only an order has this class here: there is no cause to remove.
+        State::RolledBack { cause } if cause.class == FailureClass::NeedsOperator => {
+            Some(format!("`nimshift retry {client}` begins it anew"))
         }
         State::RolledBack { .. } | State::Refused { .. } => {
             Some(format!("{}`nimshift retry {client}`", fix()))

@@ -232,7 +232,7 @@ fn why(state: &State) -> String {
 /// A cause in one line: AIX's message id, and the text.
 pub fn cause_text(cause: &Cause) -> String {
     match &cause.message {
-        Some(id) if !cause.text.starts_with(id.as_str()) => format!("{id} {}", cause.text),
+        Some(id) if !cause.text.contains(id.as_str()) => format!("{id} {}", cause.text),
         _ => cause.text.clone(),
     }
 }

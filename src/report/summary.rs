@@ -39,7 +39,7 @@ fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) 
         lines.push(format!("{indent}why: {}", cause_text(cause)));
     }
     if let Some(times) = times_text(story, now_ms) {
-        lines.push(format!("{indent}time: {times}"));
+        lines.push(format!("{indent}time by phase: {times}"));
     }
     let left = remains(view, story.last_place());
     if !left.is_empty() {
@@ -55,7 +55,7 @@ fn times_text(story: &Story, now_ms: Millis) -> Option<String> {
     let times = story.times(now_ms);
     let mut parts: Vec<String> = times
         .phases()
-        .map(|(phase, ms)| format!("{} {} {}", phase.number(), phase, duration_text(ms)))
+        .map(|(phase, ms)| format!("{} {}", phase.number(), duration_text(ms)))
         .collect();
     if times.undo_ms > 0 {
         parts.push(format!("taking back {}", duration_text(times.undo_ms)));

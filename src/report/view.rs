@@ -82,13 +82,11 @@ impl Story {
         self.entries.first().map(|entry| entry.at_ms)
     }
 
-    /// How long it took, or has taken up to now.
+    /// How long it was under way: while it was at its end, before it was taken
+    /// back, does not count.
     pub fn duration_ms(&self, now_ms: Millis) -> Millis {
-        let end = match self.entries.last() {
-            Some(last) if self.view.state.is_terminal() => last.at_ms,
-            _ => now_ms,
-        };
-        self.begun_ms().map_or(0, |begun| end.saturating_sub(begun))
+        let times = self.times(now_ms);
+        times.phase_ms.iter().sum::<Millis>() + times.undo_ms
     }
 
     /// The last place that the migration was at.

@@ -1,0 +1,116 @@
+//! What is said when something is wrong, and with which exit code.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use super::world::{World, plan};
+use nimshift::cli::Exit;
+use nimshift::journal::{Journal, OpenOptions};
+
+#[test]
+fn exit_codes_are_a_contract() {
+    let codes: Vec<(u8, &str)> =
+        Exit::ALL.into_iter().map(|exit| (exit.code(), exit.meaning())).collect();
+    assert_eq!(
+        codes,
+        [
+            (0, "all migrated, or nothing to do"),
+            (1, "internal error; the journal cannot be written"),
+            (2, "wrong command line, plan or order"),
+            (3, "some failed and were rolled back, or were refused"),
+            (4, "some need an operator"),
+            (5, "stopped with work left"),
+            (6, "another engine holds the state directory"),
+            (7, "the journal is damaged"),
+        ]
+    );
+}
+
+#[test]
+fn where_nothing_has_run_nothing_is_made() {
+    let world = World::new();
+    world.write("broken.toml", "[batch]\nnam = \"x\"\n");
+    let mut shown = String::new();
+    for args in [
+        &["status"][..],
+        &["history", "lpar01"],
+        &["resume"],
+        &["verify"],
+        &["hold", "lpar01"],
+        &["rollback", "--failed"],
+        &["journal", "export", "lpar01"],
+        &["journal", "backup", "copy.db"],
+        &["lab", "show"],
+        &["run", "missing.toml"],
+        &["run", "broken.toml"],
+        &["plan", "broken.toml"],
+        &["hold"],
+        &["hold", "lpar 01"],
+        &["staus"],
+    ] {
+        writeln!(shown, "{}", world.shown(args)).unwrap();
+    }
+    insta::assert_snapshot!("nothing_has_run", shown);
+    assert_eq!(world.files().into_keys().collect::<Vec<_>>(), ["broken.toml"]);
+}
+
+#[test]
+fn a_second_engine_is_told_who_is_first() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let options = OpenOptions::new("first-host", 4242, 1_795_415_808_000);
+    let (journal, _) = Journal::open(&world.state(), &options).unwrap();
+    let before = fs::read_dir(world.state()).unwrap().count();
+    insta::assert_snapshot!("held", world.shown(&["run", "plan.toml"]));
+    assert_eq!(fs::read_dir(world.state()).unwrap().count(), before, "no lab is made");
+    journal.close().unwrap();
+}
+
+#[test]
+fn a_damaged_journal_stops_everything() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    assert_eq!(world.run(&["lab", "up", "--plan", "plan.toml"]).code, 0);
+    let (journal, _) = Journal::open(&world.state(), &OpenOptions::new("h", 1, 1)).unwrap();
+    journal.close().unwrap();
+    let digest = world.run(&["lab", "digest"]).stdout;
+    let mut file = fs::File::options().write(true).open(world.state().join("journal.db")).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.write_all(&[0xff; 4096]).unwrap();
+    drop(file);
+    for args in [&["run", "plan.toml"][..], &["resume"], &["verify"]] {
+        let ran = world.run(args);
+        assert_eq!(ran.code, 7, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    }
+    assert_eq!(world.run(&["lab", "digest"]).stdout, digest, "no host was touched");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_an_internal_error() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    world.write("file", "");
+    let ran = world.run(&["run", "plan.toml", "--state-dir", "file/state"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("file/state"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let world = World::new();
+    for args in [&["schema"][..], &["completions", "bash"], &["man"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = world.command(args).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn colour_is_for_terminals_or_by_order() {
+    let world = World::new();
+    assert!(!world.run(&["status"]).stderr.contains('\u{1b}'));
+    assert!(world.run(&["status", "--color", "always"]).stderr.contains('\u{1b}'));
+}

@@ -1,0 +1,10 @@
+//! The program as it is used: command line in, output and exit code out.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod errors;
+mod help;
+mod overnight;
+mod plan;
+mod reports;
+mod world;

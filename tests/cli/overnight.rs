@@ -1,0 +1,150 @@
+//! The sample night, by the real program; a stop in the middle; orders.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use super::world::{World, plan};
+use serde_json::Value as Json;
+
+fn states(world: &World) -> Vec<(String, String)> {
+    let ran = world.run(&["status", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let status: Json = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(status["version"], 1);
+    let text = |value: &Json| value.as_str().unwrap().to_owned();
+    status["migrations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (text(&one["client"]), text(&one["state"])))
+        .collect()
+}
+
+fn sound(world: &World) {
+    for args in [&["lab", "check"][..], &["verify"]] {
+        let ran = world.run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn the_sample_night() {
+    let world = World::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/overnight.toml");
+    let plan = fixture.to_str().unwrap();
+    let ran = world.run(&["run", plan]);
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+    let expected = [
+        ("lpar01", "migrated"),
+        ("lpar02", "migrated"),
+        ("lpar03", "migrated"),
+        ("lpar04", "migrated"),
+        ("lpar05", "migrated"),
+        ("lpar06", "migrated"),
+        ("lpar07", "rolled_back"),
+        ("lpar08", "rolled_back"),
+        ("lpar09", "refused"),
+        ("lpar10", "skipped"),
+        ("lpar11", "migrated"),
+        ("lpar12", "migrated"),
+    ];
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(client, state)| ((*client).into(), (*state).into())).collect();
+    assert_eq!(states(&world), expected, "{}", ran.stdout);
+    sound(&world);
+
+    let story = world.run(&["history", "lpar07"]).stdout;
+    for told in ["0505-218", "taking everything back", "evidence: ", "End: rolled back", "next: "] {
+        assert!(story.contains(told), "`{told}` is not in\n{story}");
+    }
+
+    let digest = world.run(&["lab", "digest"]).stdout;
+    let again = world.run(&["run", plan]);
+    assert_eq!(again.code, 3, "{}", again.stderr);
+    assert!(again.stderr.contains("lpar01: migrated already"), "{}", again.stderr);
+    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+    assert_eq!(world.run(&["lab", "digest"]).stdout, digest, "nothing was done again");
+}
+
+/// A run that goes on, once it has said `word` on stderr.
+fn running(
+    world: &World,
+    args: &[&str],
+    word: &str,
+) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut child =
+        world.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the run ended without saying `{word}`");
+    }
+    (child, said)
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing else sends a signal")]
+fn signal(child: &Child, name: &str) {
+    let status =
+        std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+const RUN: [&str; 4] = ["run", "plan.toml", "--time-scale", "3000"];
+
+#[test]
+fn a_stopped_run_is_resumed() {
+    for (name, code) in [("-TERM", Some(5)), ("-INT", Some(5)), ("-KILL", None)] {
+        let world = World::new();
+        world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+        let (mut child, said) = running(&world, &RUN, "phase 1 clone");
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), code, "{name}");
+        drop(said);
+        let found = states(&world);
+        assert!(found.iter().any(|(_, state)| state != "migrated"), "{name}: {found:?}");
+        let ran = world.run(&["resume"]);
+        assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
+        let all: Vec<String> = states(&world).into_iter().map(|(_, state)| state).collect();
+        assert_eq!(all, ["migrated", "migrated"]);
+        sound(&world);
+        let again = world.run(&["resume"]);
+        assert_eq!(again.code, 0);
+        assert!(again.stderr.contains("nothing to resume"), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn orders_reach_a_run_in_another_process() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let (mut child, mut said) = running(&world, &RUN, "phase 1 clone");
+    let second = world.run(&RUN);
+    assert_eq!(second.code, 6, "{}", second.stderr);
+    assert!(second.stderr.contains(&format!("process {}", child.id())), "{}", second.stderr);
+    let held = world.run(&["hold", "lpar01"]);
+    assert_eq!((held.code, held.stdout.as_str()), (0, "lpar01: done: held\n"), "{}", held.stderr);
+    let refused = world.run(&["abandon", "lpar02"]);
+    assert_eq!(refused.code, 2, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("possible: "), "{}", refused.stderr);
+    // The rest of the run is let to end, and its pipe not to fill.
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut said, &mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4), "{rest}");
+    assert_eq!(states(&world)[0].1, "held");
+
+    // No engine runs now: orders are applied at once.
+    assert_eq!(world.run(&["release", "lpar01"]).code, 0);
+    assert_eq!(world.run(&["resume"]).code, 0);
+    sound(&world);
+    let back = world.run(&["rollback", "lpar01"]);
+    assert_eq!(back.code, 3, "{}{}", back.stdout, back.stderr);
+    assert_eq!(states(&world)[0].1, "rolled_back");
+    sound(&world);
+    let again = world.run(&["retry", "lpar01"]);
+    assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+    assert_eq!(states(&world)[0].1, "migrated");
+    assert_eq!(world.run(&["run", "plan.toml"]).code, 0);
+    sound(&world);
+}
