@@ -168,17 +168,17 @@ impl Transport for Halves {
 pub(crate) struct Dies {
     pub(crate) lab: Lab,
     pub(crate) count: AtomicU64,
-    pub(crate) dies_at: u64,
+    pub(crate) last: u64,
     pub(crate) dead: Notify,
 }
 
 impl Dies {
-    pub(crate) fn at(lab: Lab, dies_at: u64) -> Arc<Dies> {
-        Arc::new(Dies { lab, count: AtomicU64::new(0), dies_at, dead: Notify::new() })
+    pub(crate) fn at(lab: Lab, last: u64) -> Arc<Dies> {
+        Arc::new(Dies { lab, count: AtomicU64::new(0), last, dead: Notify::new() })
     }
 
     async fn boundary(&self) {
-        if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.dies_at {
+        if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.last {
             self.dead.notify_one();
             std::future::pending::<()>().await;
         }
