@@ -1,6 +1,7 @@
 //! One client, a lab in memory under a virtual clock, and lives of an engine
 //! over one journal.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -145,6 +146,7 @@ pub(crate) struct World {
     pub(crate) first_image: serde_json::Value,
     pub(crate) options: OpenOptions,
     dir: tempfile::TempDir,
+    is_ordered: Cell<bool>,
 }
 
 impl World {
@@ -159,7 +161,7 @@ impl World {
         let first_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
         let options = OpenOptions::new("test", 1, EVENING_MS);
-        let world = World { lab, clock, first_image, options, dir };
+        let world = World { lab, clock, first_image, options, dir, is_ordered: Cell::new(false) };
         let (journal, _) = Journal::open(world.dir(), &world.options).expect("a journal");
         create(&journal, spec);
         journal.close().expect("a clean end");
@@ -202,14 +204,14 @@ impl World {
         observer: &mut dyn Observer,
     ) -> Ended {
         let (_handle, stop) = stop_handle();
-        let mut requests = Posted(self.dir().to_owned());
+        let mut requests = Posted(Some(self.dir().to_owned()));
         let engine = Engine {
             journal,
             acks: journal.acks().expect("taken once"),
             performer,
             clock: Arc::clone(&self.clock),
             observer,
-            requests: Some(&mut requests),
+            requests: self.is_ordered.get().then_some(&mut requests as &mut dyn RequestSource),
             stop,
         };
         engine.run(loaded, &EngineLimits::of_migrations(10), Delays::seeded(1)).await
@@ -252,6 +254,7 @@ impl World {
             at_ms: self.clock.now_ms(),
         };
         Requests::post(self.dir(), &request).expect("a request");
+        self.is_ordered.set(true);
     }
 
     /// The name of the state that the journal has.
@@ -315,12 +318,16 @@ impl Observer for Counts {
     }
 }
 
-/// Requests as other processes post them.
-struct Posted(std::path::PathBuf);
+/// The requests that were posted before the engine started: under a virtual
+/// clock a night has a hundred thousand looks.
+struct Posted(Option<std::path::PathBuf>);
 
 impl RequestSource for Posted {
     fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError> {
-        let reader = Reader::open(&self.0)?;
+        let Some(dir) = self.0.take() else {
+            return Ok(Vec::new());
+        };
+        let reader = Reader::open(&dir)?;
         let migration = reader.migrations(None)?[0].id;
         let requests = reader.pending_requests()?;
         Ok(requests
