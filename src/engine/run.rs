@@ -117,8 +117,16 @@ impl Engine<'_> {
         let mut ticks = tokio::time::interval(limits::REQUEST_POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.carry_out(&core, &mut work, &mut commands, &mut failed);
-        while !core.at_rest() {
-            let input = self.next_input(&core, &mut work, &mut ticks).await;
+        loop {
+            // An order that came at the last moment, or before the start, is
+            // taken up as well.
+            let input = if !core.at_rest() {
+                self.next_input(&core, &mut work, &mut ticks).await
+            } else if let Some(requests) = self.take_requests().filter(|_| !core.is_stopping()) {
+                Happened::Requests(requests)
+            } else {
+                break;
+            };
             let now_ms = self.clock.now_ms();
             match input {
                 Happened::Acks(acks) => {

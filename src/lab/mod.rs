@@ -1,10 +1,10 @@
 //! Layer 4: the lab, an emulated AIX estate behind the `Transport` trait.
 //!
-//! A NIM master and its clients as one value ([`world`]); commands are
-//! functions of it ([`commands`]), found as a shell finds them ([`shell`]); long
-//! ones take effect in two stages, by jobs that go on by themselves ([`job`]).
+//! A NIM master and its clients as one value (`world`); commands are
+//! functions of it (`commands`), found as a shell finds them (`shell`); long
+//! ones take effect in two stages, by jobs that go on by themselves (`job`).
 //! [`Lab`] hands the world out under a lock, from memory or from a directory
-//! that several processes share ([`store`]).
+//! that several processes share (`store`).
 //!
 //! It knows nothing of how nimshift builds commands and reads their output: it
 //! is written against the same descriptions of AIX, by its own means.

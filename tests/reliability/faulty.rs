@@ -1,0 +1,237 @@
+//! Performers and transports that fail on purpose: wrappers around the real
+//! ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nimshift::domain::{
+    Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, StepName, Ticket, Trace, Way,
+};
+use nimshift::engine::{Order, Performer, PerformerFuture};
+use nimshift::lab::{FaultKind, FaultSpec, Lab};
+use nimshift::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportFuture};
+use tokio::sync::Notify;
+
+/// A step and a direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) step: StepName,
+    pub(crate) direction: Direction,
+}
+
+impl Mark {
+    fn is(&self, ticket: &Ticket) -> bool {
+        self.step == ticket.step && self.direction == ticket.direction
+    }
+}
+
+/// Makes the marked attempt twice, as if its first answer had been lost and its
+/// job forgotten, and gives the second answer. `None` marks every step.
+pub(crate) struct Twice<P> {
+    pub(crate) inner: Arc<P>,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) direction: Direction,
+}
+
+impl<P: Performer + 'static> Performer for Twice<P> {
+    fn perform(&self, order: Order) -> PerformerFuture {
+        let marked = order.ticket.direction == self.direction
+            && self.mark.as_ref().is_none_or(|mark| mark.is(&order.ticket));
+        if !marked {
+            return self.inner.perform(order);
+        }
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let first = inner.perform(order.clone()).await;
+            if first.outcome != Outcome::Done {
+                return first;
+            }
+            let mut again = order;
+            again.ticket.attempt += 1_000;
+            let ticket = again.ticket.clone();
+            let second = inner.perform(again).await;
+            assert_eq!(second.outcome, Outcome::Done, "{ticket}: {:#?}", second.record);
+            Answer { facts: first.facts, ..second }
+        })
+    }
+}
+
+/// How far an attempt comes before it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nothing was done.
+    Before,
+    /// Half of it was done.
+    Half,
+    /// All was done, and the reply is lost.
+    Reply,
+}
+
+pub(crate) const FORMS: [Form; 3] = [Form::Before, Form::Half, Form::Reply];
+
+/// Fails the marked attempt once, for good.
+pub(crate) struct Fails<P> {
+    pub(crate) inner: Arc<P>,
+    pub(crate) mark: Mark,
+    pub(crate) form: Form,
+    pub(crate) done: AtomicBool,
+}
+
+impl<P: Performer + 'static> Performer for Fails<P> {
+    fn perform(&self, order: Order) -> PerformerFuture {
+        if !self.mark.is(&order.ticket) || self.done.swap(true, Ordering::SeqCst) {
+            return self.inner.perform(order);
+        }
+        let (inner, form) = (Arc::clone(&self.inner), self.form);
+        Box::pin(async move {
+            let cause = Cause::new(FailureClass::Permanent, "made to fail by the test");
+            if form == Form::Before {
+                let outcome = Outcome::Failed { cause, trace: Trace::Clean };
+                return Answer { outcome, facts: None, record: empty_record() };
+            }
+            let answer = inner.perform(order).await;
+            let outcome = Outcome::Failed { cause, trace: Trace::Dirty };
+            Answer { outcome, facts: None, record: answer.record }
+        })
+    }
+}
+
+fn empty_record() -> AttemptRecord {
+    AttemptRecord {
+        host: "nowhere".to_owned(),
+        started_ms: 0,
+        ended_ms: 0,
+        way: Way::Ran,
+        before: None,
+        after: None,
+        commands: Vec::new(),
+        looks: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+/// Makes half of the script of each job of a step, and lets the rest fail.
+pub(crate) struct Halves {
+    pub(crate) lab: Lab,
+    pub(crate) mark: Mark,
+    pub(crate) done: AtomicBool,
+}
+
+impl Transport for Halves {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        timeout: Duration,
+    ) -> TransportFuture<'a, Output> {
+        self.lab.exec(host, script, timeout)
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        let direction = if self.mark.direction == Direction::Forward { ".f" } else { ".u" };
+        let marked = format!("-{}{direction}", self.mark.step);
+        if id.as_str().contains(&marked) && !self.done.swap(true, Ordering::SeqCst) {
+            let skip = u32::try_from(script.commands.len() / 2).expect("a short script");
+            let fault = FaultSpec { skip, ..FaultSpec::once(FaultKind::Partial, host.as_str()) };
+            self.lab.add_fault(fault).expect("a fault");
+        }
+        self.lab.start(host, id, script)
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        self.lab.poll(host, id, seen_bytes, wait)
+    }
+
+    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        self.lab.kill(host, id)
+    }
+
+    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
+        self.lab.forget(host, prefix)
+    }
+}
+
+/// Counts the calls to hosts, twice each: before it is made, and after it was
+/// made and before its answer is seen. At the chosen one the engine dies.
+pub(crate) struct Dies {
+    pub(crate) lab: Lab,
+    pub(crate) count: AtomicU64,
+    pub(crate) last: u64,
+    pub(crate) dead: Notify,
+}
+
+impl Dies {
+    pub(crate) fn at(lab: Lab, last: u64) -> Arc<Dies> {
+        Arc::new(Dies { lab, count: AtomicU64::new(0), last, dead: Notify::new() })
+    }
+
+    async fn boundary(&self) {
+        if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.last {
+            self.dead.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Transport for Dies {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        timeout: Duration,
+    ) -> TransportFuture<'a, Output> {
+        Box::pin(async move {
+            self.boundary().await;
+            let output = self.lab.exec(host, script, timeout).await;
+            self.boundary().await;
+            output
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            self.boundary().await;
+            let state = self.lab.start(host, id, script).await;
+            self.boundary().await;
+            state
+        })
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            self.boundary().await;
+            self.lab.poll(host, id, seen_bytes, wait).await
+        })
+    }
+
+    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        self.lab.kill(host, id)
+    }
+
+    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
+        self.lab.forget(host, prefix)
+    }
+}

@@ -1,0 +1,240 @@
+//! What a night's sleep rests on: every step of every phase, in both flavours,
+//! fails, is repeated, undone and cut off at every point. All of it iterates
+//! over the registry: a new step is taken in by itself.
+
+mod faulty;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nimshift::domain::{Direction, Repeat, UndoKind};
+use nimshift::engine::Ended;
+use nimshift::journal::RequestKind;
+use nimshift::lab::{BootsFrom, CopyExpected, Expectation, Stage};
+use nimshift::phases::StepDef;
+
+use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
+use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, virtual_time};
+
+fn forward(def: &StepDef) -> Mark {
+    Mark { step: def.name.clone(), direction: Direction::Forward }
+}
+
+/// The image of the estate after a migration that met no trouble.
+async fn good_end(flavour: Flavour) -> serde_json::Value {
+    let world = World::new(flavour);
+    let ended = world.live(Arc::new(world.plain_performer())).await;
+    assert!(matches!(ended, Ended::AtRest), "{ended:?}");
+    assert_eq!(world.state(), "migrated", "{flavour:?}");
+    world.lab.image().expect("an image")
+}
+
+#[test]
+fn a_migration_ends_well_and_leaves_nothing() {
+    for flavour in FLAVOURS {
+        virtual_time(async || {
+            let world = World::new(flavour);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{flavour:?}");
+            let wanted = Expectation {
+                client: CLIENT.to_owned(),
+                settled: true,
+                copy: CopyExpected::Running,
+                boots_from: BootsFrom::Disks(vec!["hdisk1".to_owned()]),
+            };
+            let violations = world.lab.check(&[wanted]).expect("a check");
+            assert!(violations.is_empty(), "{violations:#?}");
+            world.assert_replays("a good end");
+        });
+    }
+}
+
+#[test]
+fn every_step_of_the_registry_is_in_a_flavour() {
+    for def in nimshift::phases::registry() {
+        let is_in = |flavour: &Flavour| flavour.steps().iter().any(|step| step.name == def.name);
+        assert!(FLAVOURS.iter().any(is_in), "{} is never tested", def.name);
+    }
+}
+
+#[test]
+fn actions_succeed_idempotently() {
+    for flavour in FLAVOURS {
+        let good = virtual_time(async || good_end(flavour).await);
+        for def in flavour.steps() {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, {} made twice", def.name);
+                let world = World::new(flavour);
+                let inner = Arc::new(world.plain_performer());
+                let mark = Some(forward(def));
+                world.live(Arc::new(Twice { inner, mark, direction: Direction::Forward })).await;
+                assert_eq!(world.state(), "migrated", "{what}");
+                assert_same(&good, &world.lab.image().expect("an image"), &what);
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+/// Fails `def` in `form`, and returns the world after the engine came to rest.
+async fn failed(flavour: Flavour, def: &StepDef, form: Form, undo_twice: bool) -> World {
+    let world = World::new(flavour);
+    let done = || AtomicBool::new(false);
+    let inner = match form {
+        Form::Half => world.performer(Arc::new(Halves {
+            lab: world.lab.clone(),
+            mark: forward(def),
+            done: done(),
+        })),
+        _ => world.plain_performer(),
+    };
+    let fails = Fails { inner: Arc::new(inner), mark: forward(def), form, done: done() };
+    if undo_twice {
+        let inner = Arc::new(fails);
+        world.live(Arc::new(Twice { inner, mark: None, direction: Direction::Undo })).await;
+    } else {
+        world.live(Arc::new(fails)).await;
+    }
+    world
+}
+
+fn assert_taken_back(world: &World, def: &StepDef, what: &str) {
+    let expected = if def.gate { "refused" } else { "rolled_back" };
+    assert_eq!(world.state(), expected, "{what}");
+    world.assert_untouched(what);
+    let violations = world.lab.check(&[Expectation::untouched(CLIENT)]).expect("a check");
+    assert!(violations.is_empty(), "{what}: {violations:#?}");
+    world.assert_replays(what);
+}
+
+#[test]
+fn action_failure_can_unwind() {
+    for flavour in FLAVOURS {
+        for (def, form) in flavour.steps().iter().flat_map(|def| FORMS.map(|form| (def, form))) {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, {} fails, {form:?}", def.name);
+                assert_taken_back(&failed(flavour, def, form, false).await, def, &what);
+            });
+        }
+    }
+}
+
+#[test]
+fn action_failure_can_unwind_idempotently() {
+    for flavour in FLAVOURS {
+        for def in flavour.steps() {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, {} fails, every undo made twice", def.name);
+                assert_taken_back(&failed(flavour, def, Form::Reply, true).await, def, &what);
+            });
+        }
+    }
+}
+
+#[test]
+fn undo_failure_is_stuck_and_resumable() {
+    for flavour in FLAVOURS {
+        let steps = flavour.steps();
+        let last = steps.last().expect("steps");
+        for def in steps.iter().filter(|def| def.undo != UndoKind::Nothing) {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, undo of {} fails", def.name);
+                let world = World::new(flavour);
+                let last_fails = Fails {
+                    inner: Arc::new(world.plain_performer()),
+                    mark: forward(last),
+                    form: Form::Reply,
+                    done: AtomicBool::new(false),
+                };
+                let undo_fails = Fails {
+                    inner: Arc::new(last_fails),
+                    mark: Mark { step: def.name.clone(), direction: Direction::Undo },
+                    form: Form::Before,
+                    done: AtomicBool::new(false),
+                };
+                let performer = Arc::new(undo_fails);
+                world.live(performer.clone()).await;
+                assert_eq!(world.state(), "undo_stuck", "{what}");
+                world.live(performer.clone()).await;
+                assert_eq!(world.state(), "undo_stuck", "{what}: a restart is not an order");
+                world.order(RequestKind::Retry);
+                world.live(performer).await;
+                assert_taken_back(&world, last, &what);
+            });
+        }
+    }
+}
+
+/// How often the commands of a job were started, for each job of a step that
+/// must not be repeated.
+fn assert_nothing_ran_twice(world: &World, what: &str) {
+    let mut started: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for entry in world.lab.log().expect("a log") {
+        if let (Some(job), Stage::Started) = (&entry.job, entry.stage) {
+            *started.entry((job.clone(), entry.line.clone())).or_default() += 1;
+        }
+    }
+    for ((job, line), times) in started {
+        // A script may hold the same line twice only where it is harmless.
+        let never = nimshift::phases::registry()
+            .iter()
+            .any(|def| def.repeat == Repeat::Never && job.contains(&format!("-{}.f", def.name)));
+        assert!(!never || times == 1, "{what}: {job} started {times} times: {line}");
+    }
+}
+
+/// Dies at every boundary between engine and hosts, and goes on.
+#[test]
+fn death_at_every_call_to_a_host() {
+    for flavour in FLAVOURS {
+        let good = virtual_time(async || good_end(flavour).await);
+        let calls = virtual_time(async || {
+            let world = World::new(flavour);
+            let counts = Dies::at(world.lab.clone(), u64::MAX);
+            world.live(Arc::new(world.performer(counts.clone()))).await;
+            counts.count.load(Ordering::SeqCst)
+        });
+        assert!(calls > 100, "a migration makes many calls: {calls}");
+        for dies_at in 1..=calls {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, dead at call {dies_at} of {calls}");
+                let world = World::new(flavour);
+                let dies = Dies::at(world.lab.clone(), dies_at);
+                world.live_until_dead(&dies).await;
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "migrated", "{what}");
+                assert_same(&good, &world.lab.image().expect("an image"), &what);
+                assert_nothing_ran_twice(&world, &what);
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+/// The engine dies as soon as an entry is stored, whichever it is, with all
+/// that followed from it undone or under way.
+#[test]
+fn cut_at_every_entry() {
+    for flavour in FLAVOURS {
+        let (good, entries) = virtual_time(async || {
+            let world = World::new(flavour);
+            world.live(Arc::new(world.plain_performer())).await;
+            (world.lab.image().expect("an image"), world.entries())
+        });
+        for entry in 1..entries {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, cut at entry {entry} of {entries}");
+                let world = World::new(flavour);
+                world.live_until_entry(entry).await;
+                assert_eq!(world.entries(), entry, "{what}");
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "migrated", "{what}");
+                assert_same(&good, &world.lab.image().expect("an image"), &what);
+                assert_nothing_ran_twice(&world, &what);
+                world.assert_replays(&what);
+            });
+        }
+    }
+}

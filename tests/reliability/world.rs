@@ -1,0 +1,370 @@
+//! One client, a lab in memory under a virtual clock, and lives of an engine
+//! over one journal.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use nimshift::base::{ClockRef, TokioClock};
+use nimshift::domain::{
+    BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Mode, NimName, Options,
+    RetryPolicy, SPEC_FORMAT, Target,
+};
+use nimshift::engine::{
+    Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
+    SlotView, StepPerformer, stop_handle,
+};
+use nimshift::journal::{
+    Journal, JournalError, Loaded, NewBatch, NewMigration, NewRequest, OpenOptions, Reader,
+    RequestKind, Requests, verify,
+};
+use nimshift::lab::{EstateFile, Lab, PlainClient, PlainMaster};
+use nimshift::machine::{Blueprint, Operator, State};
+use nimshift::phases::{EvidenceSink, StepDef, plan_steps, registry};
+use nimshift::transport::Transport;
+use tokio::sync::Notify;
+
+use super::faulty::Dies;
+
+pub(crate) const CLIENT: &str = "lpar01";
+const MASTER: &str = "nim1";
+const TARGET: &str = "7300-02-01-2346";
+/// 2026-03-02T20:00:00Z
+const EVENING_MS: u64 = 1_772_481_600_000;
+
+/// A kind of migration that the registry is walked through for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    Plain,
+    Cached,
+}
+
+pub(crate) const FLAVOURS: [Flavour; 2] = [Flavour::Plain, Flavour::Cached];
+
+impl Flavour {
+    /// With scripts and a reboot, so that every step of the registry is in one
+    /// of the flavours.
+    pub(crate) fn spec(self) -> MigrationSpec {
+        MigrationSpec {
+            format: SPEC_FORMAT,
+            client: name(CLIENT),
+            master: MASTER.parse().expect("a host name"),
+            mode: Mode::Disk,
+            target: Target {
+                spot: name("spot_7300_02"),
+                lpp_source: name("lpp_7300_02"),
+                level: TARGET.parse().expect("a level"),
+            },
+            options: Options {
+                disks: vec!["hdisk1".parse().expect("a disk")],
+                cache_vg: (self == Flavour::Cached).then(|| "nimadmvg".parse().expect("a VG")),
+                pre_script: Some(name("before")),
+                post_script: Some(name("after")),
+                scripts_repeatable: false,
+                bundle: None,
+                exclude_files: None,
+                image_data: None,
+                bosinst_data: None,
+                mount_options: None,
+                accept_licenses: true,
+                update: false,
+                force: false,
+                bootlist: Bootlist::Set,
+                reboot: true,
+                phases: None,
+                mksysb: None,
+                output: None,
+                new_mksysb: None,
+            },
+            retry: RetryPolicy {
+                attempts: 4,
+                delay_ms: 30_000,
+                delay_max_ms: 300_000,
+                jitter_percent: 20,
+            },
+            on_failure: FailurePolicy::Rollback,
+            failed_copy: CopyPolicy::Remove,
+            on_boot_failure: BootFailure::Backout,
+            reboot_timeout_ms: 2_700_000,
+        }
+    }
+
+    /// The steps of the registry that this flavour has.
+    pub(crate) fn steps(self) -> Vec<&'static StepDef> {
+        let spec = self.spec();
+        registry().iter().filter(|def| (def.applies)(&spec)).collect()
+    }
+}
+
+fn name(text: &str) -> NimName {
+    text.parse().expect("a NIM name")
+}
+
+fn estate() -> EstateFile {
+    let text = |text: &str| text.to_owned();
+    let master = PlainMaster {
+        name: text(MASTER),
+        level: text(TARGET),
+        spots: vec![text("spot_7300_02")],
+        lpp_sources: vec![text("lpp_7300_02")],
+        cache_vgs: vec![text("nimadmvg")],
+        scripts: vec![text("before"), text("after")],
+    };
+    let client = PlainClient {
+        name: text(CLIENT),
+        level: text("7200-05-03-2148"),
+        targets: vec![text("hdisk1")],
+    };
+    EstateFile::from_clients(&master, &[client])
+}
+
+/// Runs `test` under a clock that jumps to the next timer.
+pub(crate) fn virtual_time<F: Future>(test: impl FnOnce() -> F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
+        .block_on(async { test().await })
+}
+
+/// Evidence is counted, and its content forgotten.
+#[derive(Default)]
+pub(crate) struct Evidence(Mutex<usize>);
+
+impl EvidenceSink for Evidence {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<String, String> {
+        *self.0.lock().expect("no panic") += 1;
+        Ok(format!("{name}-{}", bytes.len()))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    pub(crate) clock: ClockRef,
+    pub(crate) first_image: serde_json::Value,
+    pub(crate) options: OpenOptions,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    /// An estate, and a journal with one migration that has not begun.
+    pub(crate) fn new(flavour: Flavour) -> World {
+        World::with_spec(flavour.spec())
+    }
+
+    pub(crate) fn with_spec(spec: MigrationSpec) -> World {
+        let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
+        let lab = Lab::in_memory(&estate(), Arc::clone(&clock)).expect("an estate");
+        let first_image = lab.image().expect("an image");
+        let dir = tempfile::tempdir().expect("a folder");
+        let options = OpenOptions::new("test", 1, EVENING_MS);
+        let world = World { lab, clock, first_image, options, dir };
+        let (journal, _) = Journal::open(world.dir(), &world.options).expect("a journal");
+        create(&journal, spec);
+        journal.close().expect("a clean end");
+        world
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What makes attempts here, over `transport`.
+    pub(crate) fn performer(&self, transport: Arc<dyn Transport>) -> StepPerformer {
+        StepPerformer {
+            transport,
+            clock: Arc::clone(&self.clock),
+            evidence: Arc::new(Evidence::default()),
+            scope: "test".to_owned(),
+        }
+    }
+
+    /// What makes attempts here, with nothing in between.
+    pub(crate) fn plain_performer(&self) -> StepPerformer {
+        self.performer(Arc::new(self.lab.clone()))
+    }
+
+    /// One life of an engine, to its end.
+    pub(crate) async fn live(&self, performer: Arc<dyn Performer>) -> Ended {
+        let (journal, loaded) = Journal::open(self.dir(), &self.options).expect("the journal");
+        let ended = self.live_on(&journal, loaded, performer, &mut ()).await;
+        journal.close().expect("a clean end");
+        ended
+    }
+
+    /// One life of an engine over a journal that is open.
+    pub(crate) async fn live_on(
+        &self,
+        journal: &Journal,
+        loaded: Vec<Loaded>,
+        performer: Arc<dyn Performer>,
+        observer: &mut dyn Observer,
+    ) -> Ended {
+        let (_handle, stop) = stop_handle();
+        let mut requests = Posted(self.dir().to_owned());
+        let engine = Engine {
+            journal,
+            acks: journal.acks().expect("taken once"),
+            performer,
+            clock: Arc::clone(&self.clock),
+            observer,
+            requests: Some(&mut requests),
+            stop,
+        };
+        engine.run(loaded, &EngineLimits::of_migrations(10), Delays::seeded(1)).await
+    }
+
+    /// One life that ends when `dies` says so.
+    pub(crate) async fn live_until_dead(&self, dies: &Arc<Dies>) {
+        let (journal, loaded) = Journal::open(self.dir(), &self.options).expect("the journal");
+        let performer = Arc::new(self.performer(dies.clone()));
+        let mut nobody = ();
+        tokio::select! {
+            biased;
+            () = dies.dead.notified() => {}
+            ended = self.live_on(&journal, loaded, performer, &mut nobody) => {
+                panic!("the engine outlived its death: {ended:?}")
+            }
+        }
+    }
+
+    /// One life that ends as soon as entry `entry` is stored.
+    pub(crate) async fn live_until_entry(&self, entry: u64) {
+        let (journal, loaded) = Journal::open(self.dir(), &self.options).expect("the journal");
+        let dead = Arc::new(Notify::new());
+        let mut counts = Counts { left: entry, dead: dead.clone() };
+        tokio::select! {
+            biased;
+            () = dead.notified() => {}
+            ended = self.live_on(&journal, loaded, Arc::new(self.plain_performer()), &mut counts) => {
+                panic!("the engine outlived entry {entry}: {ended:?}")
+            }
+        }
+    }
+
+    /// Posts an order to the engine that runs next.
+    pub(crate) fn order(&self, kind: RequestKind) {
+        let request = NewRequest {
+            kind,
+            client: Some(CLIENT.to_owned()),
+            operator: "test".to_owned(),
+            at_ms: self.clock.now_ms(),
+        };
+        Requests::post(self.dir(), &request).expect("a request");
+    }
+
+    /// The name of the state that the journal has.
+    pub(crate) fn state(&self) -> &'static str {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        reader.migrations(None).expect("migrations")[0].state.name()
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        reader.migrations(None).expect("migrations")[0].seq
+    }
+
+    /// A replay of the journal gives what is stored.
+    pub(crate) fn assert_replays(&self, what: &str) {
+        if let Err(differences) = verify(self.dir()) {
+            panic!("{what}: {differences:?}");
+        }
+    }
+
+    /// The estate is as it was at first.
+    pub(crate) fn assert_untouched(&self, what: &str) {
+        assert_same(&self.first_image, &self.lab.image().expect("an image"), what);
+    }
+}
+
+/// Journals a batch of one migration.
+pub(crate) fn create(journal: &Journal, spec: MigrationSpec) {
+    let batch = NewBatch {
+        name: "test".to_owned(),
+        digest: "0".to_owned(),
+        plan_text: String::new(),
+        created_ms: EVENING_MS,
+        operator: "test".to_owned(),
+        estate: serde_json::Value::Null,
+    };
+    let plan = plan_steps(&spec);
+    let blueprint = Blueprint::new(&spec, plan.steps).expect("a blueprint");
+    let migration = NewMigration {
+        client: spec.client.clone(),
+        number: 1,
+        spec: Arc::new(spec),
+        blueprint: Arc::new(blueprint),
+        skipped_phases: plan.skipped,
+    };
+    journal.create_batch(&batch, vec![migration]).expect("a batch");
+}
+
+/// Says when so many entries are stored.
+struct Counts {
+    left: u64,
+    dead: Arc<Notify>,
+}
+
+impl Observer for Counts {
+    fn moved(&mut self, _now_ms: u64, _view: SlotView<'_>, _from: &State) {
+        self.left -= 1;
+        if self.left == 0 {
+            self.dead.notify_one();
+        }
+    }
+}
+
+/// Requests as other processes post them.
+struct Posted(std::path::PathBuf);
+
+impl RequestSource for Posted {
+    fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError> {
+        let reader = Reader::open(&self.0)?;
+        let migration = reader.migrations(None)?[0].id;
+        let requests = reader.pending_requests()?;
+        Ok(requests
+            .into_iter()
+            .map(|request| OperatorRequest {
+                id: request.id,
+                kind: request.kind,
+                migration,
+                by: Operator(request.operator),
+            })
+            .collect())
+    }
+}
+
+/// Says where two images differ, and fails if they do.
+pub(crate) fn assert_same(one: &serde_json::Value, other: &serde_json::Value, what: &str) {
+    let mut differences = Vec::new();
+    compare("", one, other, &mut differences);
+    assert!(differences.is_empty(), "{what}:\n{}", differences.join("\n"));
+}
+
+fn compare(
+    path: &str,
+    one: &serde_json::Value,
+    other: &serde_json::Value,
+    differences: &mut Vec<String>,
+) {
+    use serde_json::Value::{Array, Object};
+    match (one, other) {
+        (Object(one), Object(other)) => {
+            let keys: std::collections::BTreeSet<&String> =
+                one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let null = serde_json::Value::Null;
+                let (one, other) = (one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null));
+                compare(&format!("{path}/{key}"), one, other, differences);
+            }
+        }
+        (Array(ones), Array(others)) if ones.len() == others.len() => {
+            for (index, (one, other)) in ones.iter().zip(others).enumerate() {
+                compare(&format!("{path}/{index}"), one, other, differences);
+            }
+        }
+        _ if one == other => {}
+        _ => differences.push(format!("{path}: {one} is now {other}")),
+    }
+}
