@@ -186,3 +186,35 @@ fn a_client_that_is_live_in_another_plan_is_refused() {
     assert_eq!(world.run(&["run", "other.toml"]).code, 0);
     sound(&world);
 }
+
+#[test]
+fn a_failure_that_is_held_waits_for_an_operator() {
+    let world = World::new();
+    let held = format!("[failure]\npolicy = \"hold\"\n{}", plan(&["lpar01", "lpar02"]));
+    world.write("plan.toml", &held);
+    assert_eq!(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "20000"]).code, 0);
+    // Commands for the copy of lpar01 run on the master.
+    let full = ["lab", "fault", "disk-full", "--command", "installp -R /lpar01_alt"];
+    assert_eq!(world.run(&full).code, 0);
+    let ran = world.run(&["run", "plan.toml"]);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("`nimshift rollback lpar01` takes everything back"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(states(&world)[0].1, "awaiting_operator");
+    let again = world.run(&["run", "plan.toml"]);
+    assert_eq!(again.code, 4, "{}{}", again.stdout, again.stderr);
+
+    let refused = world.run(&["release", "lpar01"]);
+    assert_eq!(refused.code, 2, "{}{}", refused.stdout, refused.stderr);
+    let back = world.run(&["rollback", "--failed"]);
+    assert_eq!(back.code, 3, "{}{}", back.stdout, back.stderr);
+    assert_eq!(states(&world)[0].1, "rolled_back");
+    sound(&world);
+    let none = world.run(&["rollback", "--failed"]);
+    assert_eq!(none.code, 0);
+    assert!(none.stderr.contains("means nothing to any client now"), "{}", none.stderr);
+    assert_eq!(world.run(&["run", "plan.toml"]).code, 3);
+}
