@@ -103,6 +103,28 @@ pub(super) fn read_estate(path: &Path) -> Result<EstateFile, CliError> {
     })
 }
 
+/// The hosts that an estate file makes.
+pub(super) fn hosts_of(file: &EstateFile) -> Vec<String> {
+    let clients = file.client.iter().map(|client| client.name.clone());
+    std::iter::once(file.master.name.clone()).chain(clients).collect()
+}
+
+/// Whether a plan names hosts of the estate only.
+pub(super) fn check_hosts(plan: &Plan, hosts: &[String]) -> Result<(), CliError> {
+    let clients = plan.migrations.iter().map(|spec| spec.client.as_str());
+    let missing: Vec<&str> = std::iter::once(plan.master.as_str())
+        .chain(clients)
+        .filter(|name| !hosts.iter().any(|host| host == name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let text = format!("the lab has no host {}", missing.join(", "));
+    Err(CliError::usage(text).help(
+        "name hosts of the lab (`nimshift lab show`), add them to the estate file, or use another `--state-dir`",
+    ))
+}
+
 fn plain_estate(plan: &Plan) -> EstateFile {
     let names = |pick: fn(&MigrationSpec) -> Vec<String>| -> Vec<String> {
         let all: BTreeSet<String> = plan.migrations.iter().flat_map(pick).collect();

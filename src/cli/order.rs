@@ -151,6 +151,11 @@ impl Order<'_> {
 
     /// Says why the engine refused the order, by the state as it is now.
     fn refused(&self, client: &str, answer: &str) -> Result<(), CliError> {
+        if answer.contains("not part of this run") {
+            let text = format!("{client} is not part of the run that goes on");
+            self.out.labelled("error", Paint::Red, &text);
+            return Ok(());
+        }
         let views = place::latest(place::views(&self.place.reader()?)?);
         match views.iter().find(|view| view.client == client) {
             Some(view) => self.say_refused(client, &view.state),

@@ -158,7 +158,18 @@ impl Observer for Progress {
         if let Some(line) = self.spoken_of(now_ms, view, from) {
             self.say(&line);
         }
-        self.bar(view, &spoken(view.state()));
+        let text = match view.step() {
+            Some(step) => format!(
+                "phase {}/{} {}: {}, {}",
+                step.phase.number(),
+                Phase::ALL.len(),
+                step.phase,
+                step.step,
+                spoken(view.state())
+            ),
+            None => spoken(view.state()),
+        };
+        self.bar(view, &text);
         self.header(now_ms);
     }
 

@@ -25,7 +25,7 @@ use crate::report::spoken;
 
 use super::args::{EngineArgs, RunArgs};
 use super::error::CliError;
-use super::estate::{Estate, estate_of};
+use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open, tell};
 use super::out::Out;
@@ -56,8 +56,14 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
     let file = read_plan(&args.plan)?;
     // All that can be wrong is looked at before anything is made.
-    let lab =
-        if Lab::exists(&place.lab()) { None } else { Some(estate_of(&file.plan, &args.plan)?) };
+    let lab = if Lab::exists(&place.lab()) {
+        check_hosts(&file.plan, &open_lab(place)?.hosts()?)?;
+        None
+    } else {
+        let estate = estate_of(&file.plan, &args.plan)?;
+        check_hosts(&file.plan, &hosts_of(&estate))?;
+        Some(estate)
+    };
     let mut open = Open::new(place)?;
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
@@ -100,8 +106,8 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     });
     let Some(latest) = batches.last() else {
         open.journal.close()?;
-        Out::note("nothing to resume: no plan has run here");
-        return Ok(Exit::Ok);
+        return Err(CliError::usage("nothing to resume: no plan has been begun here")
+            .help("`nimshift run PLAN` begins"));
     };
     let settings = BatchSettings::read(latest)?;
     let estate = Estate::open(place, settings.kind)?;

@@ -88,6 +88,16 @@ fn a_damaged_journal_stops_everything() {
 }
 
 #[test]
+fn a_plan_for_hosts_that_are_not_there_is_refused() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    world.write("more.toml", &plan(&["lpar01", "lpar02"]));
+    assert_eq!(world.run(&["lab", "up", "--plan", "plan.toml"]).code, 0);
+    insta::assert_snapshot!("no_such_host", world.shown(&["run", "more.toml"]));
+    assert!(!world.state().join("journal.db").exists(), "nothing is begun");
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_made_is_an_internal_error() {
     let world = World::new();
     world.write("plan.toml", &plan(&["lpar01"]));

@@ -24,3 +24,14 @@ fn every_command_explains_itself() {
     insta::assert_snapshot!("help", shown);
     assert!(world.files().is_empty(), "help makes nothing");
 }
+
+#[test]
+fn a_manual_page_is_written_for_every_command() {
+    let world = World::new();
+    let ran = world.run(&["man", "pages"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for below in nimshift::cli::command().get_subcommands() {
+        let page = format!("pages/nimshift-{}.1", below.get_name());
+        assert!(world.files().contains_key(&page), "{page}");
+    }
+}

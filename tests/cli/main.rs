@@ -4,6 +4,7 @@
 
 mod errors;
 mod help;
+mod lab;
 mod overnight;
 mod plan;
 mod reports;

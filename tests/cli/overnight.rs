@@ -67,19 +67,19 @@ fn the_sample_night() {
     assert_eq!(world.run(&["lab", "digest"]).stdout, digest, "nothing was done again");
 }
 
-/// A run that goes on, once it has said `word` on stderr.
+/// A run that goes on, once it has said `awaited` on stderr.
 fn running(
     world: &World,
     args: &[&str],
-    word: &str,
+    awaited: &str,
 ) -> (Child, BufReader<std::process::ChildStderr>) {
     let mut child =
         world.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains(word) {
+    while !line.contains(awaited) {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "the run ended without saying `{word}`");
+        assert!(said.read_line(&mut line).unwrap() > 0, "the run ended without saying `{awaited}`");
     }
     (child, said)
 }
@@ -147,4 +147,74 @@ fn orders_reach_a_run_in_another_process() {
     assert_eq!(states(&world)[0].1, "migrated");
     assert_eq!(world.run(&["run", "plan.toml"]).code, 0);
     sound(&world);
+}
+
+#[test]
+fn a_plan_that_grew_begins_what_is_new() {
+    let world = World::new();
+    world.write("all.toml", &plan(&["lpar01", "lpar02"]));
+    world.write("one.toml", &plan(&["lpar01"]));
+    assert_eq!(world.run(&["lab", "up", "--plan", "all.toml", "--time-scale", "100000"]).code, 0);
+    assert_eq!(world.run(&["run", "one.toml"]).code, 0);
+    let grown = world.run(&["run", "all.toml"]);
+    assert_eq!(grown.code, 0, "{}{}", grown.stdout, grown.stderr);
+    assert!(
+        grown.stderr.starts_with("lpar01: migrated already, by batch `small`\n"),
+        "{}",
+        grown.stderr
+    );
+    let migrated = |client: &str| (client.to_owned(), "migrated".to_owned());
+    assert_eq!(states(&world), [migrated("lpar01"), migrated("lpar02")]);
+    sound(&world);
+}
+
+#[test]
+fn a_client_that_is_live_in_another_plan_is_refused() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    world.write("other.toml", &plan(&["lpar02"]));
+    let (mut child, said) = running(&world, &RUN, "phase 1 clone");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    drop(said);
+    let ran = world.run(&["run", "other.toml"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("in batch `small`, which is another plan"), "{}", ran.stderr);
+    let taken_back = world.run(&["cancel", "--all"]);
+    assert_eq!(taken_back.code, 3, "{}{}", taken_back.stdout, taken_back.stderr);
+    sound(&world);
+    assert_eq!(world.run(&["run", "other.toml"]).code, 0);
+    sound(&world);
+}
+
+#[test]
+fn a_failure_that_is_held_waits_for_an_operator() {
+    let world = World::new();
+    let held = format!("[failure]\npolicy = \"hold\"\n{}", plan(&["lpar01", "lpar02"]));
+    world.write("plan.toml", &held);
+    assert_eq!(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "20000"]).code, 0);
+    // Commands for the copy of lpar01 run on the master.
+    let full = ["lab", "fault", "disk-full", "--command", "installp -R /lpar01_alt"];
+    assert_eq!(world.run(&full).code, 0);
+    let ran = world.run(&["run", "plan.toml"]);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("`nimshift rollback lpar01` takes everything back"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(states(&world)[0].1, "awaiting_operator");
+    let again = world.run(&["run", "plan.toml"]);
+    assert_eq!(again.code, 4, "{}{}", again.stdout, again.stderr);
+
+    let refused = world.run(&["release", "lpar01"]);
+    assert_eq!(refused.code, 2, "{}{}", refused.stdout, refused.stderr);
+    let back = world.run(&["rollback", "--failed"]);
+    assert_eq!(back.code, 3, "{}{}", back.stdout, back.stderr);
+    assert_eq!(states(&world)[0].1, "rolled_back");
+    sound(&world);
+    let none = world.run(&["rollback", "--failed"]);
+    assert_eq!(none.code, 0);
+    assert!(none.stderr.contains("means nothing to any client now"), "{}", none.stderr);
+    assert_eq!(world.run(&["run", "plan.toml"]).code, 3);
 }

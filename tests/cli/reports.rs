@@ -203,6 +203,15 @@ fn the_table_of_a_night() {
 }
 
 #[test]
+fn a_watch_without_an_engine_looks_once() {
+    let world = World::new();
+    night(&world);
+    let watched = world.run(&["status", "--watch"]);
+    assert_eq!(watched.code, 0, "{}", watched.stderr);
+    assert_eq!(timeless(&watched.stdout), timeless(&world.run(&["status"]).stdout));
+}
+
+#[test]
 fn the_document_of_a_night() {
     let world = World::new();
     night(&world);

@@ -1,0 +1,85 @@
+//! The lab's commands.
+
+use super::world::{World, plan};
+
+fn world() -> World {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let up = world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "100000"]);
+    assert_eq!((up.code, up.stdout.as_str()), (0, "2 hosts in state/lab\n"), "{}", up.stderr);
+    world
+}
+
+#[test]
+fn a_host_answers_with_its_own_status() {
+    let world = world();
+    let level = world.run(&["lab", "exec", "lpar01", "--", "oslevel", "-s"]);
+    assert_eq!((level.code, level.stdout.as_str()), (0, "7200-05-06-2320\n"), "{}", level.stderr);
+    let missing = world.run(&["lab", "exec", "lpar01", "--", "lsvg", "nosuchvg"]);
+    assert_eq!(missing.code, 1, "{}{}", missing.stdout, missing.stderr);
+    assert!(missing.stderr.starts_with("0516-306"), "{}", missing.stderr);
+    let unknown = world.run(&["lab", "exec", "lpar99", "--", "lspv"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+}
+
+#[test]
+fn the_table_of_hosts() {
+    insta::assert_snapshot!("lab_show", world().shown(&["lab", "show"]));
+}
+
+#[test]
+fn faults_are_named_and_listed() {
+    let world = world();
+    let wrong = world.run(&["lab", "fault", "disk-ful"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("did you mean `disk-full`?"), "{}", wrong.stderr);
+    let far = world.run(&["lab", "fault", "slow", "--host", "lpar99"]);
+    assert_eq!(far.code, 2, "{}", far.stderr);
+    assert_eq!(world.run(&["lab", "fault", "slow", "--host", "lpar01", "--times", "0"]).code, 0);
+    let listed = world.run(&["lab", "fault"]).stdout;
+    assert_eq!(
+        listed,
+        "KIND  HOST    COMMAND  TIMES   HAPPENED\nslow  lpar01  any      always  0\n"
+    );
+    assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
+    assert_eq!(world.run(&["lab", "fault"]).stdout.lines().count(), 1);
+}
+
+#[test]
+fn what_is_left_behind_is_found() {
+    let world = world();
+    assert_eq!(world.run(&["lab", "check"]).code, 0);
+    let export = world.run(&["lab", "exec", "lpar01", "--", "exportfs", "-i", "/home"]);
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    let found = world.run(&["lab", "check"]);
+    assert_eq!(found.code, 1, "{}", found.stdout);
+    assert_eq!(found.stdout, "lpar01: /home is exported\n");
+}
+
+#[test]
+fn the_log_tells_jobs_and_looks_apart() {
+    let world = world();
+    assert_eq!(world.run(&["run", "plan.toml"]).code, 0);
+    let log = world.run(&["lab", "log", "--json"]).stdout;
+    let entries: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let clones = entries.iter().filter(|entry| {
+        entry["line"].as_str().unwrap().contains("-P1") && entry["stage"] == "started"
+    });
+    let jobs: Vec<&str> = clones.map(|entry| entry["job"].as_str().unwrap()).collect();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert!(jobs[0].ends_with("01-clone-rootvg.f0.1"), "{jobs:?}");
+    assert!(entries.iter().any(|entry| entry.get("job").is_none()));
+}
+
+#[test]
+fn a_lab_is_removed_by_order_only() {
+    let world = world();
+    let kept = world.run(&["lab", "reset"]);
+    assert_eq!(kept.code, 2, "{}", kept.stdout);
+    assert!(world.state().join("lab").exists());
+    let twice = world.run(&["lab", "up", "--plan", "plan.toml"]);
+    assert_eq!(twice.code, 2, "{}", twice.stdout);
+    assert_eq!(world.run(&["lab", "reset", "--yes"]).code, 0);
+    assert!(!world.state().join("lab").exists());
+}
