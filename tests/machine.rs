@@ -250,10 +250,20 @@ fn a_cancel_lets_the_step_in_flight_end_and_takes_back() {
     let interrupts = |effect: &Effect| matches!(effect, Effect::Interrupt { .. });
     assert!(transition.effects.iter().any(interrupts));
     assert_eq!(walk.state(), "executing");
-    walk.fail(FailureClass::NeedsOperator, Trace::Dirty);
+    walk.fail(FailureClass::Permanent, Trace::Dirty);
     assert_eq!(walk.state(), "undoing");
     let cause = walk.machine.state().cause().expect("a cause");
     assert_eq!(cause.text, "cancelled by ann");
+}
+
+#[test]
+fn what_may_still_run_is_not_undone_without_a_word() {
+    let mut walk = Walk::begin(FailurePolicy::Rollback);
+    walk.up_to("restore").event(EventKind::Cancel { by: by() });
+    walk.fail(FailureClass::NeedsOperator, Trace::Dirty);
+    assert_eq!(walk.state(), "awaiting_operator");
+    walk.event(EventKind::Rollback { by: by() });
+    assert_eq!(walk.state(), "undoing");
 }
 
 #[test]

@@ -429,11 +429,16 @@ impl Migration {
         trace: Trace,
         retry_at_ms: u64,
     ) -> State {
-        if let Some(cause) = stopping {
-            return self.turn_back(at, cause.clone());
-        }
         let dirty = trace == Trace::Dirty;
         let cause = cause.clone();
+        if let Some(stop) = stopping {
+            // What could not be ended may still run: nothing may be undone
+            // beside it without a person's word.
+            if dirty && cause.class == FailureClass::NeedsOperator {
+                return State::AwaitingOperator { at, dirty, cause };
+            }
+            return self.turn_back(at, stop.clone());
+        }
         if cause.class == FailureClass::Transient
             && at.attempt < self.blueprint.attempts_max
             && self.can_repeat(at, dirty)

@@ -29,7 +29,10 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 1,
     applies: |_| true,
-    looks: |_| vec![look(HostRole::Client, [words(&["ls", "-l", argv::LEASE])])],
+    looks: |_| {
+        let directory = words(&["ls", argv::LEASE_DIR]);
+        vec![look(HostRole::Client, [words(&["ls", "-l", argv::LEASE]), directory])]
+    },
     judge: |ctx, answers| {
         judged(Said::by(answers, 0).lease(0).map(|holder| {
             match holder {
@@ -62,10 +65,11 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     }),
     judge_undo: Some(|ctx, answers| {
         // Somebody else's lease is not ours to drop.
-        judged(Said::by(answers, 0).lease(0).map(|holder| {
-            let ours = holder.is_some_and(|holder| holder == ctx.owner);
-            Sight::of(if ours { Presence::Present } else { Presence::Absent })
-        }))
+        judged(
+            Said::by(answers, 0)
+                .leased(0, 1, ctx.owner)
+                .map(|ours| Sight::of(if ours { Presence::Present } else { Presence::Absent })),
+        )
     }),
 };
 

@@ -35,13 +35,14 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     looks: |_| {
         let spot = words(&["ls", "-d", argv::SPOT_MOUNT]);
         let lease = words(&["ls", "-l", argv::LEASE]);
-        vec![look(HostRole::Client, [words(&["mount"]), lease, spot])]
+        let directory = words(&["ls", argv::LEASE_DIR]);
+        vec![look(HostRole::Client, [words(&["mount"]), lease, spot, directory])]
     },
     judge: |ctx, answers| {
         judged((|| {
             let said = Said::by(answers, 0);
             let mounted = spot_rows(&said.read(0, aix::mounts)?) > 0 || said.is_there(2)?;
-            let leased = said.lease(1)?.is_some_and(|holder| holder == ctx.owner);
+            let leased = said.leased(1, 3, ctx.owner)?;
             let clean = !mounted && !leased;
             Ok(Sight::of(if clean { Presence::Present } else { Presence::Absent }))
         })())

@@ -14,7 +14,9 @@ use super::step::{HostNames, StepDef};
 
 /// Whether evidence is taken: not at the gate, where nothing was touched.
 pub(super) fn is_wanted(def: &StepDef, order: &Order, cause: &Cause) -> bool {
+    let given_up = order.interrupt.as_ref().is_some_and(|interrupt| *interrupt.borrow());
     cause.class == FailureClass::Permanent
+        && !given_up
         && order.ticket.direction == Direction::Forward
         && !def.gate
 }

@@ -187,7 +187,7 @@ impl Attempt<'_> {
 
     async fn forward(&mut self, run: Run) -> Outcome {
         let own = self.order.job(&self.order.ticket);
-        let state = match self.jobs.state(self.host(), &own).await {
+        let state = match self.job_state(&own).await {
             Ok(state) => state,
             Err(error) => return failed(transient(error.to_string()), Trace::Clean),
         };
@@ -203,6 +203,23 @@ impl Attempt<'_> {
                 Ok(None) => self.begin(run, &own).await,
                 Err(error) => failed(transient(error.to_string()), Trace::Clean),
             },
+        }
+    }
+
+    /// What the step's host knows of the job `id`. Where the step's effect takes
+    /// its time to show, the host is silent meanwhile: it may be booting, by an
+    /// attempt that was cut off.
+    async fn job_state(&self, id: &JobId) -> Result<JobState, TransportError> {
+        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        loop {
+            match self.jobs.state(self.host(), id).await {
+                Err(TransportError::Unreachable { .. }) if !patience.is_over(self.jobs.clock) => {
+                    if !self.jobs.pause(patience.next()).await {
+                        return self.jobs.state(self.host(), id).await;
+                    }
+                }
+                state => return state,
+            }
         }
     }
 
@@ -270,16 +287,27 @@ impl Attempt<'_> {
 
     async fn wait(&mut self, id: &JobId) -> Went {
         let ended = self.jobs.wait(self.host(), id, self.def.timeout, self.def.stall).await;
-        let (cause, has_ended) = match ended {
+        let cause = match ended {
             Ended::Done(output) => return Went::Through(Some(output)),
             Ended::Lost => return Went::Through(None),
-            Ended::Broken(error) => (transient(error.to_string()), false),
-            Ended::Late { why, has_ended } => (transient(why), has_ended),
-            Ended::Interrupted { has_ended } => (interrupted(), has_ended),
+            Ended::Late { why, has_ended: true } => transient(why),
+            Ended::Interrupted { has_ended: true } => interrupted(),
+            // Whatever came next would run beside it.
+            Ended::Late { has_ended: false, .. } | Ended::Interrupted { has_ended: false } => {
+                return Went::Wrong(failed(self.may_still_run(id), Trace::Dirty));
+            }
+            Ended::Broken(error) => {
+                return Went::Wrong(failed(transient(error.to_string()), Trace::Dirty));
+            }
         };
-        // A job that still runs may yet leave anything.
-        let trace = if has_ended { self.trace().await } else { Trace::Dirty };
+        let trace = self.trace().await;
         Went::Wrong(failed(cause, trace))
+    }
+
+    fn may_still_run(&self, id: &JobId) -> Cause {
+        let text = format!("the job {id} on {} was told to end and may still run", self.host());
+        Cause::new(FailureClass::NeedsOperator, text)
+            .with_hint("see to it that it has ended, then retry or roll back")
     }
 
     /// What a failed run left behind, by one more look.
@@ -353,7 +381,7 @@ impl Attempt<'_> {
             return outcome;
         }
         let own = self.order.job(&self.order.ticket);
-        let running = match self.jobs.state(self.host(), &own).await {
+        let running = match self.job_state(&own).await {
             Ok(JobState::Running { .. }) => Some(own.clone()),
             Ok(JobState::Done(output)) => {
                 self.way = Way::Taken;
@@ -399,7 +427,7 @@ impl Attempt<'_> {
         let Some(forward) = &self.order.undo_of else { return Ok(()) };
         let dirty = |error: TransportError| failed(transient(error.to_string()), Trace::Dirty);
         let last = self.order.job(forward);
-        let state = self.jobs.state(self.host(), &last).await.map_err(dirty)?;
+        let state = self.job_state(&last).await.map_err(dirty)?;
         let running = match state {
             JobState::Running { .. } => Some(last),
             JobState::Done(_) | JobState::Lost => None,
@@ -534,5 +562,5 @@ fn permanent(text: impl Into<String>) -> Cause {
 }
 
 fn interrupted() -> Cause {
-    Cause::new(FailureClass::NeedsOperator, "interrupted by the operator")
+    permanent("interrupted by the operator".to_owned())
 }

@@ -73,6 +73,10 @@ impl World {
                 ),
                 None => said(2, "", "ls: 0653-341 The file does not exist.\n"),
             },
+            ["ls", _] => match &self.lease {
+                Some(_) => said(0, "lease\n", ""),
+                None => said(2, "", "ls: 0653-341 The file does not exist.\n"),
+            },
             ["ln", "-s", owner, _] => {
                 if !self.idle {
                     self.lease = Some((*owner).to_owned());
@@ -558,10 +562,19 @@ async fn an_interrupted_attempt_ends_its_job() {
         give_up.send(true).unwrap();
     });
     let (class, _, text) = failure(&answer);
-    assert_eq!(class, FailureClass::NeedsOperator);
+    assert_eq!(class, FailureClass::Permanent);
     assert_eq!(text, "interrupted by the operator");
     assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
     assert_eq!(answer.record.ended_ms, 1_010_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_ended_needs_an_operator() {
+    let mut world = World { stubborn: true, ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(u64::MAX));
+    let (class, trace, text) = failure(&run(&host(world), &lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Dirty));
+    assert!(text.ends_with("may still run"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

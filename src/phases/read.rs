@@ -90,6 +90,22 @@ impl<'a> Said<'a> {
     }
 }
 
+impl Said<'_> {
+    /// Whether the lease of `owner`, or its directory with nothing of anybody
+    /// else's in it, is there: by `lease`, an `ls -l` of the lease, and
+    /// `directory`, an `ls` of its directory.
+    pub(super) fn leased(self, lease: usize, directory: usize, owner: &str) -> Read<bool> {
+        match self.lease(lease)? {
+            Some(holder) => Ok(holder == owner),
+            None if self.is_there(directory)? => {
+                let own = |name: &String| argv::FINISHED.ends_with(&format!("/{name}"));
+                Ok(self.names(directory)?.iter().all(own))
+            }
+            None => Ok(false),
+        }
+    }
+}
+
 /// The last line that a command said, its errors first.
 pub(super) fn last_words(output: &CommandOutput) -> Option<String> {
     [&output.stderr, &output.stdout]

@@ -204,7 +204,7 @@ fn death_at_every_call_to_a_host() {
                 let dies = Dies::at(world.lab.clone(), dies_at);
                 world.live_until_dead(&dies).await;
                 world.live(Arc::new(world.plain_performer())).await;
-                assert_eq!(world.state(), "migrated", "{what}");
+                assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
                 assert_same(&good, &world.lab.image().expect("an image"), &what);
                 assert_nothing_ran_twice(&world, &what);
                 world.assert_replays(&what);

@@ -263,6 +263,17 @@ impl World {
         reader.migrations(None).expect("migrations")[0].state.name()
     }
 
+    /// The events that failed, and the last attempts' records: for a message.
+    pub(crate) fn story(&self) -> String {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        let id = reader.migrations(None).expect("migrations")[0].id;
+        let history = reader.history(id).expect("a history");
+        let told = history.iter().rev().filter(|entry| {
+            matches!(entry.event.kind, nimshift::machine::EventKind::Failed { .. })
+        });
+        format!("{:#?}", told.take(2).collect::<Vec<_>>())
+    }
+
     pub(crate) fn entries(&self) -> u64 {
         let reader = Reader::open(self.dir()).expect("a journal");
         reader.migrations(None).expect("migrations")[0].seq
