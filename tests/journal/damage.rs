@@ -6,7 +6,8 @@ use std::path::Path;
 
 use nimshift::journal::{Journal, JournalError, verify};
 
-use super::night::{Night, chance, image, options};
+use super::night::{Night, image, options};
+use super::power_vfs::chance;
 
 /// A journal with `count` migrations in the middle of their night, closed.
 fn written(dir: &Path, count: u32) -> Vec<String> {

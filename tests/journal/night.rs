@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::power_vfs::chance;
 use nimshift::domain::{
     AttemptRecord, BootFailure, Bootlist, Cause, CommandRecord, CopyPolicy, Facts, FailureClass,
     FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Phase, Presence, Repeat, RetryPolicy,
@@ -96,15 +97,6 @@ pub(crate) fn record(at_ms: u64, output: &str) -> AttemptRecord {
         looks: vec![],
         evidence: vec![],
     }
-}
-
-/// A splitmix step: chance that is the same every time.
-pub(crate) fn chance(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *seed;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A migration as an engine would keep it.

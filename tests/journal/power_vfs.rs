@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::ffi;
 
-use super::night::chance;
-
 const SECTOR: usize = 512;
 
 /// What becomes of writes that were not synced.
@@ -167,7 +165,7 @@ struct Open {
 impl Vfs {
     pub(crate) fn new(name: &str, disk: Disk) -> Vfs {
         let disk = Arc::new(Mutex::new(disk));
-        let c_name = CString::new(name).unwrap();
+        let c_name = CString::new(name).expect("a name without zeros");
         // SAFETY: all fields of both tables are optional functions, numbers or
         // pointers, for which zero is a value.
         let (mut methods, mut vfs): (ffi::sqlite3_io_methods, ffi::sqlite3_vfs) =
@@ -191,7 +189,7 @@ impl Vfs {
         methods.xShmUnmap = Some(shm_unmap);
         let context = Box::into_raw(Box::new(Context { disk: Arc::clone(&disk), methods }));
         vfs.iVersion = 1;
-        vfs.szOsFile = c_int::try_from(size_of::<Open>()).unwrap();
+        vfs.szOsFile = c_int::try_from(size_of::<Open>()).expect("a small struct");
         vfs.mxPathname = 512;
         vfs.zName = c_name.as_ptr();
         vfs.pAppData = context.cast();
@@ -230,7 +228,7 @@ unsafe fn parts<'a>(file: *mut ffi::sqlite3_file) -> (MutexGuard<'a, Disk>, &'a 
     // SAFETY: as the caller says; `Open` begins with what SQLite knows of it.
     unsafe {
         let open = &*file.cast::<Open>();
-        ((*open.context).disk.lock().unwrap(), &*open.name)
+        ((*open.context).disk.lock().expect("no panic under the lock"), &*open.name)
     }
 }
 
@@ -238,11 +236,11 @@ unsafe fn parts<'a>(file: *mut ffi::sqlite3_file) -> (MutexGuard<'a, Disk>, &'a 
 /// `vfs` was registered by [`Vfs::new`].
 unsafe fn disk<'a>(vfs: *mut ffi::sqlite3_vfs) -> MutexGuard<'a, Disk> {
     // SAFETY: as the caller says.
-    unsafe { (*(*vfs).pAppData.cast::<Context>()).disk.lock().unwrap() }
+    unsafe { (*(*vfs).pAppData.cast::<Context>()).disk.lock().expect("no panic under the lock") }
 }
 
 fn at(number: i64) -> usize {
-    usize::try_from(number).unwrap()
+    usize::try_from(number).expect("a place in a small file")
 }
 
 unsafe extern "C" fn open(
@@ -259,7 +257,7 @@ unsafe extern "C" fn open(
         if disk.is_off() || name.is_null() {
             return ffi::SQLITE_CANTOPEN;
         }
-        let name = CStr::from_ptr(name).to_str().unwrap().to_owned();
+        let name = CStr::from_ptr(name).to_str().expect("a name in UTF-8").to_owned();
         if !disk.files.contains_key(&name) {
             if flags & ffi::SQLITE_OPEN_CREATE == 0 {
                 return ffi::SQLITE_CANTOPEN;
@@ -359,7 +357,7 @@ unsafe extern "C" fn size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int 
     unsafe {
         let (disk, name) = parts(file);
         let length = disk.files.get(name).map_or(0, |stored| stored.cached.len());
-        *out = i64::try_from(length).unwrap();
+        *out = i64::try_from(length).expect("a small file");
     }
     ffi::SQLITE_OK
 }
@@ -435,7 +433,7 @@ unsafe extern "C" fn delete(
     _sync: c_int,
 ) -> c_int {
     // SAFETY: SQLite gives a VFS of ours and a name.
-    let (mut disk, name) = unsafe { (disk(vfs), CStr::from_ptr(name).to_str().unwrap()) };
+    let (mut disk, name) = unsafe { (disk(vfs), CStr::from_ptr(name).to_str().expect("a name in UTF-8")) };
     if !disk.operate() {
         return ffi::SQLITE_IOERR_DELETE;
     }
@@ -453,7 +451,7 @@ unsafe extern "C" fn access(
 ) -> c_int {
     // SAFETY: SQLite gives a VFS of ours, a name, and a place for the answer.
     unsafe {
-        let name = CStr::from_ptr(name).to_str().unwrap();
+        let name = CStr::from_ptr(name).to_str().expect("a name in UTF-8");
         *out = c_int::from(disk(vfs).files.contains_key(name));
     }
     ffi::SQLITE_OK
@@ -504,4 +502,13 @@ unsafe extern "C" fn time(_: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
 
 unsafe extern "C" fn last_error(_: *mut ffi::sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
     0
+}
+
+/// A splitmix step: chance that is the same every time.
+pub(crate) fn chance(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

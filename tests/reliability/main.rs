@@ -3,6 +3,8 @@
 //! over the registry: a new step is taken in by itself.
 
 mod faulty;
+#[path = "../journal/power_vfs.rs"]
+mod power_vfs;
 mod world;
 
 use std::collections::BTreeMap;
@@ -11,11 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nimshift::domain::{Direction, Repeat, UndoKind};
 use nimshift::engine::Ended;
-use nimshift::journal::RequestKind;
+use nimshift::journal::{Journal, RequestKind};
 use nimshift::lab::{BootsFrom, CopyExpected, Expectation, Stage};
 use nimshift::phases::StepDef;
 
 use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
+use power_vfs::{Disk, Loss, Vfs};
 use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, virtual_time};
 
 fn forward(def: &StepDef) -> Mark {
@@ -211,6 +214,60 @@ fn death_at_every_call_to_a_host() {
             });
         }
     }
+}
+
+/// The power fails at every write of the journal: what it had acknowledged
+/// stands, the estate goes on by itself, and the next engine ends the night.
+///
+/// Each operation meets one kind of loss, in turn; `NIMSHIFT_SOAK=1` tries all.
+#[test]
+fn crash_at_every_write() {
+    let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
+    for flavour in FLAVOURS {
+        let good = virtual_time(async || good_end(flavour).await);
+        let (first, all) = virtual_time(async || {
+            let disk = Vfs::new(&format!("{flavour:?}-count"), Disk::default());
+            let world = World::on_vfs(flavour, &disk.name);
+            let first = disk.disk.lock().expect("no panic").operations();
+            world.live(Arc::new(world.plain_performer())).await;
+            let all = disk.disk.lock().expect("no panic").operations();
+            (first, all)
+        });
+        assert!(all - first > 60, "a migration makes many writes: {first} to {all}");
+        for point in first + 1..all {
+            let kinds = [Loss::All, Loss::None, Loss::Some(point), Loss::Torn(point)];
+            let chosen = usize::try_from(point).expect("few writes") % kinds.len();
+            let tried = if soak { &kinds[..] } else { &kinds[chosen..=chosen] };
+            for loss in tried {
+                virtual_time(async || {
+                    let what = format!("{flavour:?}, no power at write {point} of {all}, {loss:?}");
+                    power_fails(flavour, point, *loss, &good, &what).await;
+                });
+            }
+        }
+    }
+}
+
+async fn power_fails(
+    flavour: Flavour,
+    point: u64,
+    loss: Loss,
+    good: &serde_json::Value,
+    what: &str,
+) {
+    let before = Vfs::new(&format!("{flavour:?}-{point}-{loss:?}"), Disk::default());
+    let mut world = World::on_vfs(flavour, &before.name);
+    before.disk.lock().expect("no panic").fail_at(point);
+    world.live_or_fail(Arc::new(world.plain_performer())).await;
+    assert!(before.disk.lock().expect("no panic").operations() >= point, "{what}: it did not");
+    let left = before.disk.lock().expect("no panic").after_power_loss(loss);
+    let after = Vfs::new(&format!("{flavour:?}-{point}-{loss:?}-after"), left);
+    world.options.vfs = Some(after.name.clone());
+    world.live(Arc::new(world.plain_performer())).await;
+    let (_, loaded) = Journal::open(world.dir(), &world.options).expect("it replays");
+    assert_eq!(loaded[0].machine.state().name(), "migrated", "{what}");
+    assert_same(good, &world.lab.image().expect("an image"), what);
+    assert_nothing_ran_twice(&world, what);
 }
 
 /// The engine dies as soon as an entry is stored, whichever it is, with all

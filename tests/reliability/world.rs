@@ -152,15 +152,23 @@ pub(crate) struct World {
 impl World {
     /// An estate, and a journal with one migration that has not begun.
     pub(crate) fn new(flavour: Flavour) -> World {
-        World::with_spec(flavour.spec())
+        World::with(flavour.spec(), OpenOptions::new("test", 1, EVENING_MS))
     }
 
-    pub(crate) fn with_spec(spec: MigrationSpec) -> World {
+    /// As [`World::new`], with the journal on the SQLite VFS `vfs`.
+    pub(crate) fn on_vfs(flavour: Flavour, vfs: &str) -> World {
+        let mut options = OpenOptions::new("test", 1, EVENING_MS);
+        options.vfs = Some(vfs.to_owned());
+        // The lock knows files, and not what a VFS has.
+        options.lock = false;
+        World::with(flavour.spec(), options)
+    }
+
+    fn with(spec: MigrationSpec, options: OpenOptions) -> World {
         let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
         let lab = Lab::in_memory(&estate(), Arc::clone(&clock)).expect("an estate");
         let first_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
-        let options = OpenOptions::new("test", 1, EVENING_MS);
         let world = World { lab, clock, first_image, options, dir, is_ordered: Cell::new(false) };
         let (journal, _) = Journal::open(world.dir(), &world.options).expect("a journal");
         create(&journal, spec);
@@ -193,6 +201,15 @@ impl World {
         let ended = self.live_on(&journal, loaded, performer, &mut ()).await;
         journal.close().expect("a clean end");
         ended
+    }
+
+    /// One life over a journal that may fail at any time.
+    pub(crate) async fn live_or_fail(&self, performer: Arc<dyn Performer>) {
+        if let Ok((journal, loaded)) = Journal::open(self.dir(), &self.options) {
+            self.live_on(&journal, loaded, performer, &mut ()).await;
+            // It cannot be closed cleanly without power.
+            let _ = journal.close();
+        }
     }
 
     /// One life of an engine over a journal that is open.
