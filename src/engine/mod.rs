@@ -20,4 +20,4 @@ pub use limits::EngineLimits;
 pub use performer::StepPerformer;
 pub use run::{Ended, Engine, Observer, OnStop, RequestSource, StopHandle, stop_handle};
 pub use slot::SlotView;
-pub use work::{Order, Performer, PerformerFuture};
+pub use work::{ForgetFuture, Order, Performer, PerformerFuture};

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::ClockRef;
+use crate::domain::{MigrationId, MigrationSpec};
 use crate::phases::{self, EvidenceSink};
 use crate::transport::Transport;
 
-use super::work::{Order, Performer, PerformerFuture};
+use super::work::{ForgetFuture, Order, Performer, PerformerFuture};
 
 /// Carries orders out as [`phases::perform`] does.
 #[derive(Clone)]
@@ -29,5 +30,18 @@ impl Performer for StepPerformer {
         let interrupt = Some(interrupt);
         let order = phases::Order { migration, ticket, spec, facts, scope, undo_of, interrupt };
         Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })
+    }
+
+    fn forget(&self, migration: MigrationId, spec: Arc<MigrationSpec>) -> ForgetFuture {
+        let transport = Arc::clone(&self.transport);
+        let prefix = format!("{}.{migration}.", self.scope);
+        Box::pin(async move {
+            let hosts = phases::hosts(&spec);
+            for host in [&hosts.client, &hosts.master] {
+                if let Err(error) = transport.forget(host, &prefix).await {
+                    tracing::debug!(%host, %error, "jobs that have ended were not forgotten");
+                }
+            }
+        })
     }
 }

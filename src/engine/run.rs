@@ -99,6 +99,14 @@ pub struct Engine<'a> {
     pub stop: watch::Receiver<Option<OnStop>>,
 }
 
+/// What goes on beside the loop.
+#[derive(Default)]
+struct Work {
+    attempts: JoinSet<Done>,
+    /// Hosts that are told to forget the jobs of ended migrations.
+    forgetting: JoinSet<()>,
+}
+
 type Done = (usize, Ticket, Answer);
 
 impl Engine<'_> {
@@ -112,7 +120,7 @@ impl Engine<'_> {
     ) -> Ended {
         let mut commands = Vec::new();
         let mut core = Core::new(loaded, limits, delays, &mut commands, self.clock.now_ms());
-        let mut work: JoinSet<Done> = JoinSet::new();
+        let mut work = Work::default();
         let mut failed = None;
         let mut ticks = tokio::time::interval(limits::REQUEST_POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -136,7 +144,7 @@ impl Engine<'_> {
                 }
                 Happened::Done(done) => {
                     answered(&mut core, now_ms, *done, &mut commands);
-                    while let Some(done) = work.try_join_next() {
+                    while let Some(done) = work.attempts.try_join_next() {
                         answered(&mut core, now_ms, joined(done), &mut commands);
                     }
                 }
@@ -156,12 +164,16 @@ impl Engine<'_> {
                 Happened::Stop(OnStop::Leave) => {
                     core.handle(now_ms, Input::Stop, &mut commands);
                     self.carry_out(&core, &mut work, &mut commands, &mut failed);
-                    work.abort_all();
+                    work.attempts.abort_all();
                     self.settle(&mut core, &mut failed).await;
                     break;
                 }
             }
             self.carry_out(&core, &mut work, &mut commands, &mut failed);
+        }
+        if !core.is_stopping() {
+            // Each call has a limit of its own.
+            while work.forgetting.join_next().await.is_some() {}
         }
         match failed {
             Some(error) => Ended::JournalFailed(error),
@@ -173,7 +185,7 @@ impl Engine<'_> {
     async fn next_input(
         &mut self,
         core: &Core,
-        work: &mut JoinSet<Done>,
+        work: &mut Work,
         ticks: &mut tokio::time::Interval,
     ) -> Happened {
         loop {
@@ -191,7 +203,7 @@ impl Engine<'_> {
                 acks = self.acks.recv() => {
                     return acks.map_or(Happened::JournalGone, Happened::Acks);
                 }
-                Some(done) = work.join_next(), if !work.is_empty() => {
+                Some(done) = work.attempts.join_next(), if !work.attempts.is_empty() => {
                     return Happened::Done(Box::new(joined(done)));
                 }
                 Ok(()) = self.stop.changed() => {
@@ -223,7 +235,7 @@ impl Engine<'_> {
     fn carry_out(
         &mut self,
         core: &Core,
-        work: &mut JoinSet<Done>,
+        work: &mut Work,
         commands: &mut Vec<Command>,
         failed: &mut Option<JournalError>,
     ) {
@@ -241,7 +253,7 @@ impl Engine<'_> {
                     self.observer.started(now_ms, core.view(slot), &order.ticket);
                     let ticket = order.ticket.clone();
                     let attempt = self.performer.perform(*order);
-                    work.spawn(async move { (slot, ticket, attempt.await) });
+                    work.attempts.spawn(async move { (slot, ticket, attempt.await) });
                 }
                 Command::AnswerRequest { id, text } => {
                     if let Err(error) = self.journal.answer_request(id, text) {
@@ -249,7 +261,12 @@ impl Engine<'_> {
                     }
                 }
                 Command::Show { slot, from } => {
-                    self.observer.moved(self.clock.now_ms(), core.view(slot), &from);
+                    let view = core.view(slot);
+                    self.observer.moved(self.clock.now_ms(), view, &from);
+                    if matches!(view.state(), State::Migrated { .. } | State::RolledBack { .. }) {
+                        let spec = Arc::clone(view.spec);
+                        work.forgetting.spawn(self.performer.forget(view.id, spec));
+                    }
                 }
                 Command::Broken { slot, error } => {
                     self.observer.broken(core.view(slot), &error);
@@ -262,7 +279,7 @@ impl Engine<'_> {
     /// Waits for the entries that are on their way, and starts nothing.
     async fn settle(&mut self, core: &mut Core, failed: &mut Option<JournalError>) {
         let mut commands = Vec::new();
-        let mut work = JoinSet::new();
+        let mut work = Work::default();
         while core.is_committing()
             && let Ok(Some(acks)) =
                 tokio::time::timeout(Duration::from_secs(30), self.acks.recv()).await

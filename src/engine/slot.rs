@@ -102,7 +102,7 @@ pub struct SlotView<'a> {
     /// Its client.
     pub client: &'a str,
     /// What it is asked to do.
-    pub spec: &'a MigrationSpec,
+    pub spec: &'a Arc<MigrationSpec>,
     machine: &'a Machine,
 }
 

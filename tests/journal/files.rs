@@ -137,7 +137,8 @@ fn a_writer_goes_on_once_a_full_disk_has_space_again() {
     let mut append = night.migrations[0].next(&mut 4).unwrap();
     let (ticket, mut record) = append.record.take().unwrap();
     let mut seed = 9;
-    let noise: String = (0..40_000).map(|_| super::power_vfs::chance(&mut seed).to_string()).collect();
+    let noise: String =
+        (0..40_000).map(|_| super::power_vfs::chance(&mut seed).to_string()).collect();
     record.commands[0].output = format!("{long}{noise}");
     let whole = append.clone();
     append.record = Some((ticket, record));

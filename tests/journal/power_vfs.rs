@@ -433,7 +433,8 @@ unsafe extern "C" fn delete(
     _sync: c_int,
 ) -> c_int {
     // SAFETY: SQLite gives a VFS of ours and a name.
-    let (mut disk, name) = unsafe { (disk(vfs), CStr::from_ptr(name).to_str().expect("a name in UTF-8")) };
+    let (mut disk, name) =
+        unsafe { (disk(vfs), CStr::from_ptr(name).to_str().expect("a name in UTF-8")) };
     if !disk.operate() {
         return ffi::SQLITE_IOERR_DELETE;
     }
