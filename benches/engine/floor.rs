@@ -9,7 +9,21 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::Measured;
 
-/// A row of `event`, and the row of `head` after it.
+/// A row of `attempt`.
+struct Attempt {
+    v: i64,
+    phase: i64,
+    step: String,
+    direction: String,
+    round: i64,
+    number: i64,
+    record: String,
+    size: i64,
+    sum: Vec<u8>,
+}
+
+/// A row of `event`, the row of `head` after it, and the row of `attempt` with
+/// it.
 pub(crate) struct Row {
     migration: i64,
     seq: i64,
@@ -21,6 +35,7 @@ pub(crate) struct Row {
     attempt: Option<Vec<u8>>,
     chain: Vec<u8>,
     state: String,
+    kept: Option<Attempt>,
 }
 
 /// What the engine left in the journal at `path`.
@@ -31,8 +46,10 @@ pub(crate) fn rows(path: &Path) -> Vec<Row> {
     let mut statement = connection
         .prepare(
             "SELECT e.migration, e.seq, e.prev, e.v, e.epoch, e.event, e.effects, e.attempt,
-                    e.chain, h.state
-             FROM event e JOIN head h ON h.migration = e.migration ORDER BY e.entry",
+                    e.chain, h.state, a.v, a.phase, a.step, a.direction, a.round, a.attempt,
+                    a.record, a.size, a.sum
+             FROM event e JOIN head h ON h.migration = e.migration
+             LEFT JOIN attempt a ON a.entry = e.entry ORDER BY e.entry",
         )
         .expect("a query");
     let rows = statement
@@ -48,10 +65,25 @@ pub(crate) fn rows(path: &Path) -> Vec<Row> {
                 attempt: row.get(7)?,
                 chain: row.get(8)?,
                 state: row.get(9)?,
+                kept: row.get::<_, Option<i64>>(10)?.map(|v| kept(v, row)).transpose()?,
             })
         })
         .expect("rows");
     rows.collect::<Result<_, _>>().expect("rows")
+}
+
+fn kept(v: i64, row: &rusqlite::Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        v,
+        phase: row.get(11)?,
+        step: row.get(12)?,
+        direction: row.get(13)?,
+        round: row.get(14)?,
+        number: row.get(15)?,
+        record: row.get(16)?,
+        size: row.get(17)?,
+        sum: row.get(18)?,
+    })
 }
 
 /// Writes `rows` of `clients` migrations into a new database in `dir`, as many
@@ -82,6 +114,13 @@ pub(crate) fn run(dir: &Path, rows: &[Row], clients: usize) -> Measured {
                  WHERE migration = ?1 AND seq = ?2",
             )
             .expect("a statement");
+        let mut attempt = connection
+            .prepare_cached(
+                "INSERT INTO attempt
+                 (entry, v, phase, step, direction, round, attempt, record, output, size, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, ?9, ?10)",
+            )
+            .expect("a statement");
         for row in group {
             entry += 1;
             event
@@ -110,8 +149,24 @@ pub(crate) fn run(dir: &Path, rows: &[Row], clients: usize) -> Measured {
                 ])
                 .expect("a row");
             assert_eq!(changed, 1);
+            if let Some(kept) = &row.kept {
+                attempt
+                    .execute(params![
+                        entry,
+                        kept.v,
+                        kept.phase,
+                        kept.step,
+                        kept.direction,
+                        kept.round,
+                        kept.number,
+                        kept.record,
+                        kept.size,
+                        kept.sum
+                    ])
+                    .expect("a row");
+            }
         }
-        drop((event, head));
+        drop((event, head, attempt));
         connection.execute_batch("COMMIT").expect("a commit");
     }
     let time = begun.elapsed();

@@ -274,6 +274,14 @@ fn main() {
     std::fs::create_dir_all(base).expect("a folder for journals");
     let folder = || tempfile::tempdir_in(base).expect("a folder for a journal");
 
+    if let Some(place) = arguments.iter().position(|argument| argument == "--alone") {
+        // For a profiler: the engine, and nothing beside it.
+        let clients = arguments[place + 1].parse().expect("how many at once");
+        for _ in 0..10 {
+            println!("{:.0}", engine(folder().path(), clients).rate());
+        }
+        return;
+    }
     println!("durable steps per second, 12 steps a migration; median of the rounds");
     println!("{:>10} {:>14} {:>14} {:>8}", "at once", "floor", "engine", "ratio");
     for clients in sizes {

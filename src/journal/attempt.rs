@@ -10,7 +10,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use crate::base::limits;
@@ -42,45 +42,48 @@ pub struct RecordedAttempt {
 }
 
 /// An attempt on its way into the journal.
-pub(super) struct AttemptRow {
+pub(super) struct Prepared {
     ticket: Ticket,
+    record: Vec<u8>,
     digest: Option<[u8; 32]>,
-    size: u64,
     outputs: Vec<u8>,
-    pub(super) sum: Sum,
 }
 
-const INSERT: &str = "INSERT INTO attempt
+pub(super) const INSERT: &str = "INSERT INTO attempt
     (entry, v, phase, step, direction, round, attempt, record, output, size, sum)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-impl AttemptRow {
-    /// The row of `record` at `entry`; its JSON goes into `json`.
-    pub(super) fn new(
-        entry: u64,
-        ticket: Ticket,
-        mut record: AttemptRecord,
-        json: &mut Vec<u8>,
-    ) -> Result<AttemptRow, JournalError> {
+impl Prepared {
+    /// The row of `record`.
+    pub(super) fn new(ticket: Ticket, mut record: AttemptRecord) -> Result<Prepared, JournalError> {
         let outputs = detach(&mut record)?;
         let digest = outputs.as_ref().map(|outputs| sha256(outputs));
         let outputs = outputs.unwrap_or_default();
-        json.clear();
-        serde_json::to_writer(&mut *json, &record).map_err(encode)?;
-        let size = outputs.len() as u64;
-        let sum = sum(entry, RECORD_VERSION, &ticket, json, digest.as_ref().map(|d| &d[..]), size);
-        Ok(AttemptRow { ticket, digest, size, outputs, sum })
+        let mut json = Vec::with_capacity(256);
+        serde_json::to_writer(&mut json, &record).map_err(encode)?;
+        Ok(Prepared { ticket, record: json, digest, outputs })
     }
 
-    /// Inserts it.
+    fn size(&self) -> u64 {
+        self.outputs.len() as u64
+    }
+
+    /// Its checksum at `entry`.
+    pub(super) fn sum(&self, entry: u64) -> Sum {
+        let digest = self.digest.as_ref().map(|digest| &digest[..]);
+        sum(entry, RECORD_VERSION, &self.ticket, &self.record, digest, self.size())
+    }
+
+    /// Inserts it by `statement`, which is [`INSERT`].
     pub(super) fn insert(
         &self,
         connection: &Connection,
+        statement: &mut CachedStatement<'_>,
         entry: u64,
-        json: &[u8],
+        sum: &Sum,
     ) -> rusqlite::Result<()> {
         let Ticket { phase, step, direction, round, attempt } = &self.ticket;
-        connection.prepare_cached(INSERT)?.execute(params![
+        statement.execute(params![
             int(entry),
             int(RECORD_VERSION),
             phase.number(),
@@ -88,10 +91,10 @@ impl AttemptRow {
             direction_name(*direction),
             round,
             attempt,
-            Text(json),
+            Text(&self.record),
             self.digest.as_ref().map(|digest| &digest[..]),
-            int(self.size),
-            &self.sum[..],
+            int(self.size()),
+            &sum[..],
         ])?;
         match &self.digest {
             Some(digest) => insert_output(connection, digest, &self.outputs),

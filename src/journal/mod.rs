@@ -33,6 +33,7 @@ mod backup;
 mod connect;
 mod create;
 mod digest;
+mod encoded;
 mod error;
 mod export;
 mod ids;

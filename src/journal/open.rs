@@ -14,6 +14,7 @@ use crate::domain::MigrationId;
 use super::connect::{self, Durability, int};
 use super::create::{NewBatch, NewMigration};
 use super::digest::{Summer, hex, sha256};
+use super::encoded::Entry;
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
 use super::loaded::Loaded;
@@ -146,7 +147,7 @@ impl Journal {
     /// Hands `append` to the writer. What became of it comes by [`Journal::acks`].
     /// Waits only where [`limits::WRITER_QUEUE_MAX`] others wait already.
     pub fn append(&self, append: Append) -> Result<(), JournalError> {
-        self.send(Order::Append(Box::new(append)))
+        self.send(Order::Append(Box::new(Entry::new(append))))
     }
 
     /// Where acknowledgements come: one list for each transaction. `None` after

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use rusqlite::{CachedStatement, Connection, params};
-use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::base::limits;
 use crate::domain::{AttemptRecord, MigrationId, Ticket};
 use crate::machine::{Effect, Event, State};
 
-use super::attempt::{AttemptRow, Text};
+use super::attempt::{self, Text};
 use super::connect::int;
 use super::create::{NewBatch, NewMigration, insert_batch, insert_migration};
 use super::digest::{EntrySum, Sum};
+use super::encoded::{Encoded, Entry};
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
 use super::schema::RECORD_VERSION;
@@ -59,7 +59,7 @@ pub(super) type Created = Result<(BatchId, Vec<MigrationId>), JournalError>;
 
 /// What the writer is told.
 pub(super) enum Order {
-    Append(Box<Append>),
+    Append(Box<Entry>),
     Create(Box<(NewBatch, Vec<NewMigration>)>, SyncSender<Created>),
     Answer(RequestId, String),
     /// Answers once all before it is done.
@@ -85,19 +85,11 @@ pub(super) struct Writer {
     pub(super) acks: UnboundedSender<Vec<Ack>>,
 }
 
-/// JSON buffers, kept from append to append.
-#[derive(Default)]
-struct Buffers {
-    event: Vec<u8>,
-    effects: Vec<u8>,
-    state: Vec<u8>,
-    record: Vec<u8>,
-}
-
 /// The statements of a group.
 struct Statements<'c> {
     event: CachedStatement<'c>,
     head: CachedStatement<'c>,
+    attempt: CachedStatement<'c>,
     answer: CachedStatement<'c>,
 }
 
@@ -113,6 +105,7 @@ impl<'c> Statements<'c> {
                 "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7
                  WHERE migration = ?1 AND seq = ?2",
             )?,
+            attempt: connection.prepare_cached(attempt::INSERT)?,
             answer: connection.prepare_cached(
                 "UPDATE request SET answer = ?2 WHERE id = ?1 AND answer IS NULL",
             )?,
@@ -137,8 +130,7 @@ impl From<rusqlite::Error> for Stop {
 impl Writer {
     /// Works until all senders are gone.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        let mut buffers = Buffers::default();
-        let mut group: Vec<Append> = Vec::new();
+        let mut group: Vec<Entry> = Vec::new();
         let mut answers: Vec<(RequestId, String)> = Vec::new();
         // After an I/O error nobody knows what is on the disk, and a fenced
         // engine has nothing to say: all that follows is refused.
@@ -161,7 +153,7 @@ impl Writer {
                 next = orders.try_recv().ok();
             }
             if !group.is_empty() || !answers.is_empty() {
-                let acks = self.commit_group(&mut group, &answers, &mut buffers, &mut broken);
+                let acks = self.commit_group(&mut group, &answers, &mut broken);
                 answers.clear();
                 if !acks.is_empty() {
                     // Nobody may be left to hear it: the entries are kept all the same.
@@ -188,9 +180,8 @@ impl Writer {
     /// alone.
     fn commit_group(
         &mut self,
-        group: &mut Vec<Append>,
+        group: &mut Vec<Entry>,
         answers: &[(RequestId, String)],
-        buffers: &mut Buffers,
         broken: &mut Option<JournalError>,
     ) -> Vec<Ack> {
         let mut acks: Vec<Ack> = group
@@ -205,7 +196,7 @@ impl Writer {
         let last_entry = self.last_entry;
         let done = match broken {
             Some(error) => Err(error.clone()),
-            None => self.write_group(group, &mut acks, answers, buffers, &mut undo),
+            None => self.write_group(group, &mut acks, answers, &mut undo),
         };
         group.clear();
         if let Err(error) = done {
@@ -227,10 +218,9 @@ impl Writer {
 
     fn write_group(
         &mut self,
-        group: &mut Vec<Append>,
+        group: &mut Vec<Entry>,
         acks: &mut [Ack],
         answers: &[(RequestId, String)],
-        buffers: &mut Buffers,
         undo: &mut Vec<(u64, Head)>,
     ) -> Result<(), JournalError> {
         let Writer { connection, path, epoch, heads, last_entry, .. } = self;
@@ -244,8 +234,11 @@ impl Writer {
                 let migration = append.migration.0;
                 let before = heads.get(&migration).copied();
                 let entry = *last_entry + 1;
-                match write_one(connection, &mut statements, append, before, entry, *epoch, buffers)
-                {
+                let records = append.records.as_ref().map_err(|error| Stop::One(error.clone()));
+                let written = records.and_then(|records| {
+                    write_one(connection, &mut statements, records, before, entry, *epoch)
+                });
+                match written {
                     Ok((before, after)) => {
                         undo.push((migration, before));
                         heads.insert(migration, after);
@@ -338,27 +331,18 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(drop)
 }
 
-fn json<T: Serialize + ?Sized>(
-    buffer: &mut Vec<u8>,
-    what: &'static str,
-    value: &T,
-) -> Result<(), Stop> {
-    buffer.clear();
-    serde_json::to_writer(buffer, value)
-        .map_err(|error| Stop::One(JournalError::Encode { what, why: error.to_string() }))
-}
-
 /// Writes one append, if it fits. Gives the head before and after it.
 fn write_one(
     connection: &Connection,
     statements: &mut Statements<'_>,
-    append: Append,
+    records: &Encoded,
     before: Option<Head>,
     entry: u64,
     epoch: u64,
-    buffers: &mut Buffers,
 ) -> Result<(Head, Head), Stop> {
-    let Append { migration, expected_seq, event, to, effects, record, request } = append;
+    let Encoded { migration, expected_seq, at_ms, event, effects, state, attempt, request } =
+        records;
+    let (migration, expected_seq) = (*migration, *expected_seq);
     let Some(before) = before else {
         return Err(Stop::One(JournalError::NoMigration(migration)));
     };
@@ -367,16 +351,7 @@ fn write_one(
         return Err(Stop::One(JournalError::Conflict { migration, expected: expected_seq, found }));
     }
     let seq = expected_seq + 1;
-    json(&mut buffers.event, "an event", &event)?;
-    json(&mut buffers.effects, "the effects of an event", &effects)?;
-    json(&mut buffers.state, "a state", &to)?;
-    let attempt = match record {
-        None => None,
-        Some((ticket, record)) => {
-            Some(AttemptRow::new(entry, ticket, record, &mut buffers.record).map_err(Stop::One)?)
-        }
-    };
-    let attempt_sum = attempt.as_ref().map(|attempt| &attempt.sum[..]);
+    let attempt_sum = attempt.as_ref().map(|attempt| attempt.sum(entry));
     let chain = EntrySum {
         before: &before.chain,
         migration: migration.0,
@@ -384,9 +359,9 @@ fn write_one(
         entry,
         version: RECORD_VERSION,
         epoch,
-        event: &buffers.event,
-        effects: &buffers.effects,
-        attempt: attempt_sum,
+        event,
+        effects,
+        attempt: attempt_sum.as_ref().map(|sum| &sum[..]),
     }
     .sum();
     let id = int(migration.0);
@@ -395,8 +370,8 @@ fn write_one(
         int(expected_seq),
         int(seq),
         int(entry),
-        int(event.at_ms),
-        Text(&buffers.state),
+        int(*at_ms),
+        Text(state),
         &chain[..]
     ])?;
     if moved != 1 {
@@ -411,13 +386,13 @@ fn write_one(
         int(before.entry),
         int(RECORD_VERSION),
         int(epoch),
-        Text(&buffers.event),
-        Text(&buffers.effects),
-        attempt_sum,
+        Text(event),
+        Text(effects),
+        attempt_sum.as_ref().map(|sum| &sum[..]),
         &chain[..]
     ])?;
-    if let Some(attempt) = attempt {
-        attempt.insert(connection, entry, &buffers.record)?;
+    if let (Some(attempt), Some(sum)) = (attempt, &attempt_sum) {
+        attempt.insert(connection, &mut statements.attempt, entry, sum)?;
     }
     if let Some((request, answer)) = request {
         statements.answer.execute(params![int(request.0), answer])?;
