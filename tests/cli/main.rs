@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod damage;
+mod disks;
 mod errors;
 mod help;
 mod lab;

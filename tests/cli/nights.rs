@@ -1,7 +1,7 @@
 //! Nights whose engine is killed again and again end as one that nobody killed.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -16,11 +16,14 @@ use nimshift::phases::registry;
 
 /// Seconds of the lab in a real one: a night of hours takes seconds.
 const SCALE: &str = "4000";
+/// At least.
 const NIGHTS: usize = 10;
-const KILLS_OF_A_NIGHT: usize = 5;
-/// A night has more of these than it needs: where the engine ends before its
-/// kill, the kill is not counted.
-const STARTS_MAX: usize = 200;
+/// At least, of engines that ran.
+const KILLS: usize = 50;
+/// One more comes in each night, right after a start.
+const KILLS_OF_A_NIGHT: usize = 4;
+const AT_ONCE: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a night ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,25 +68,43 @@ enum End {
     Ended(i32, String),
 }
 
-/// Starts the engine and kills it after `moment`, unless it has ended before.
-fn start(world: &World, args: &[String], moment: Duration) -> End {
+/// Starts the engine, and kills it at `moment` after it has said `awaited`,
+/// unless it has ended before.
+fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut child =
         world.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = child.stderr.take().unwrap();
-    let (tell, ended) = channel();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let (tell, hear) = channel();
     let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = said.read_to_string(&mut text);
-        // Nobody waits for it where the engine was killed.
-        let _ = tell.send(());
-        text
+        for line in said.lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
     });
-    if ended.recv_timeout(moment) == Err(RecvTimeoutError::Timeout) {
-        child.kill().unwrap();
+    let mut text = String::new();
+    let mut is_due = awaited.is_empty();
+    let mut due = now() + moment;
+    loop {
+        let left = if is_due { due.saturating_duration_since(now()) } else { PATIENCE };
+        match hear.recv_timeout(left) {
+            Ok(line) => {
+                if !is_due && line.contains(awaited) {
+                    (is_due, due) = (true, now() + moment);
+                }
+                text += &line;
+                text.push('\n');
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                assert!(is_due, "nothing was said for long: {text}");
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
     }
     let status = child.wait().unwrap();
-    let text = reader.join().unwrap();
+    reader.join().unwrap();
     match (status.signal(), status.code()) {
         (Some(9), _) => End::Killed,
         (_, Some(code)) => End::Ended(code, text),
@@ -143,63 +164,110 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A night with its kills. How many hit, and where.
-fn killed_night(world: &World, chance: &mut Chance, whole_ms: u64) -> Vec<u64> {
+/// A night that nobody kills: how it ends, what it starts once, and how long it
+/// takes here.
+fn quiet_night() -> (Outcome, BTreeMap<(String, String), usize>, u64) {
+    let world = World::in_memory();
+    let began = now();
+    let ran = world.run(&["run", &sample(), "--time-scale", SCALE]);
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+    let whole_ms = u64::try_from(began.elapsed().as_millis()).unwrap();
+    let once = commands(&world);
+    assert!(once.len() > 40, "{once:?}");
+    (outcome(&world), once, whole_ms)
+}
+
+/// A night with a kill for each of `kills`: what the engine must have said, and
+/// how long after that. How many hit a running engine.
+fn killed_night(world: &World, kills: &[(&str, u64)]) -> usize {
     let plan = sample();
-    let mut moments: Vec<u64> =
-        (0..KILLS_OF_A_NIGHT).map(|_| chance.below(whole_ms)).collect();
-    // One that comes while the engine takes up what the last one left.
-    moments[0] = moments[1] + chance.below(120);
-    moments.sort_unstable();
-    let mut at = 0;
-    let mut hit = Vec::new();
-    for _ in 0..STARTS_MAX {
-        let next = moments.get(hit.len()).copied();
-        let wait = next.map_or(Duration::from_secs(120), |moment| {
-            Duration::from_millis(moment.saturating_sub(at).max(1))
-        });
-        match start(world, &args(world, &plan), wait) {
-            End::Killed => {
-                assert!(next.is_some(), "the night does not end");
-                at = next.unwrap_or(at);
-                hit.push(at);
-            }
-            End::Ended(code, text) => {
-                assert_eq!(code, 3, "after kills at {hit:?} ms: {text}");
-                return hit;
-            }
+    let mut hit = 0;
+    for (awaited, moment) in kills {
+        match start(world, &args(world, &plan), awaited, Duration::from_millis(*moment)) {
+            End::Killed => hit += 1,
+            // All is done, or the rest of it was done in another order.
+            End::Ended(3, _) => break,
+            End::Ended(code, text) => panic!("exit {code} after {hit} kills: {text}"),
         }
     }
-    panic!("the night does not end")
+    match start(world, &args(world, &plan), "", PATIENCE) {
+        End::Ended(3, _) => hit,
+        End::Ended(code, text) => panic!("exit {code} after {hit} kills: {text}"),
+        End::Killed => panic!("the night does not end after {hit} kills"),
+    }
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("NIMSHIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
+    eprintln!("NIMSHIFT_TEST_SEED={seed}");
+    seed
 }
 
 #[test]
 fn killed_nights_end_like_a_quiet_one() {
-    let given = std::env::var("NIMSHIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-    eprintln!("NIMSHIFT_TEST_SEED={seed}");
-    let quiet = World::new();
-    let began = now();
-    let ran = quiet.run(&["run", &sample(), "--time-scale", SCALE]);
-    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
-    let whole_ms = u64::try_from(began.elapsed().as_millis()).unwrap();
-    let expected = outcome(&quiet);
-    let once = commands(&quiet);
-    assert!(once.len() > 40, "{once:?}");
-
+    let seed = seed();
+    let (expected, once, whole_ms) = quiet_night();
     let mut chance = Chance(seed);
-    let mut kills = 0;
-    for night in 1.. {
-        let world = World::new();
-        let hit = killed_night(&world, &mut chance, whole_ms * 9 / 10);
-        let told = format!("night {night} of seed {seed}, killed at {hit:?} of {whole_ms} ms");
+    let (mut nights, mut hit) = (0, 0);
+    while hit < KILLS || nights < NIGHTS {
+        // Several at a time: a night mostly waits for the lab's hosts.
+        let several: Vec<Vec<(&str, u64)>> =
+            (0..AT_ONCE).map(|_| moments(&mut chance, whole_ms)).collect();
+        hit += std::thread::scope(|scope| {
+            let running: Vec<_> = several
+                .iter()
+                .map(|kills| {
+                    let (expected, once) = (&expected, &once);
+                    scope.spawn(move || {
+                        let world = World::in_memory();
+                        let hit = killed_night(&world, kills);
+                        let told = format!("seed {seed}: {hit} kills of {kills:?}");
+                        eprintln!("{told}");
+                        assert_eq!(outcome(&world), *expected, "{told}");
+                        assert_eq!(repeated(&world, once), Vec::<String>::new(), "{told}");
+                        hit
+                    })
+                })
+                .collect();
+            running.into_iter().map(|night| night.join().unwrap()).sum::<usize>()
+        });
+        nights += AT_ONCE;
+        assert!(nights <= 3 * NIGHTS, "only {hit} kills hit a running engine");
+    }
+    eprintln!("{hit} kills in {nights} nights");
+}
+
+/// When an engine is killed: moments after each of its starts.
+fn moments(chance: &mut Chance, whole_ms: u64) -> Vec<(&'static str, u64)> {
+    let mut at: Vec<u64> = (0..KILLS_OF_A_NIGHT).map(|_| chance.below(whole_ms * 8 / 10)).collect();
+    at.sort_unstable();
+    let mut before = 0;
+    let mut moments: Vec<(&str, u64)> = Vec::new();
+    for at in at {
+        moments.push(("", at - before));
+        before = at;
+    }
+    // And one while the engine takes up what the one before has left.
+    moments.insert(1, ("", chance.below(150)));
+    moments
+}
+
+#[test]
+fn kills_while_things_are_taken_back() {
+    let seed = seed();
+    let (expected, once, _) = quiet_night();
+    let mut chance = Chance(seed);
+    for _ in 0..2 {
+        let world = World::in_memory();
+        let mut kills = vec![("taking everything back", chance.below(40))];
+        // Both clients that are rolled back come by here.
+        kills.extend((0..4).map(|_| ("taking it back", chance.below(150))));
+        let hit = killed_night(&world, &kills);
+        let told = format!("seed {seed}: {hit} kills of {kills:?}");
         eprintln!("{told}");
+        assert!(hit >= 2, "{told}");
         assert_eq!(outcome(&world), expected, "{told}");
         assert_eq!(repeated(&world, &once), Vec::<String>::new(), "{told}");
-        kills += hit.len();
-        if night >= NIGHTS && kills >= NIGHTS * KILLS_OF_A_NIGHT {
-            return;
-        }
-        assert!(night < 2 * NIGHTS, "only {kills} kills hit a running engine");
     }
 }

@@ -25,6 +25,13 @@ impl World {
         World { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// In memory, where the machine has such a folder: for what is killed, and
+    /// needs no disk that keeps anything.
+    pub(crate) fn in_memory() -> World {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        World { dir: dir.unwrap() }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
