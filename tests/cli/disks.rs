@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::overnight::{running, signal, states};
 use super::world::{World, plan};
-use nimshift::journal::{Entry, Reader};
+use nimshift::journal::Entry;
 
 const INSIDE: &str = "TEST_INSIDE_A_NAMESPACE";
 const CLIENTS: [&str; 4] = ["lpar01", "lpar02", "lpar03", "lpar04"];
@@ -89,19 +89,12 @@ fn quiet() -> String {
     digest(&world)
 }
 
-/// All entries that readers are shown; none where there is no journal.
-fn entries(world: &World) -> Vec<Entry> {
-    let Ok(reader) = Reader::open(&world.state()) else { return Vec::new() };
-    let migrations = reader.migrations(None).unwrap();
-    migrations.iter().flat_map(|one| reader.history(one.id).unwrap()).collect()
-}
-
 /// The night goes on, and ends as if nothing had been.
 fn ends_well(world: &World, quiet: &str, kept: &[Entry]) {
     let ran = world.run(&["run", "plan.toml"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert!(states(world).iter().all(|(_, state)| state == "migrated"));
-    let all = entries(world);
+    let all = world.entries();
     assert!(kept.iter().all(|entry| all.contains(entry)), "an entry is lost");
     for args in [&["lab", "check"][..], &["verify"]] {
         let ran = world.run(args);
@@ -131,7 +124,7 @@ fn a_full_disk() {
         assert_eq!(again.code, 1, "{kib} KiB: {}{}", again.stdout, again.stderr);
         assert!(again.stderr.contains("no space left"), "{kib} KiB: {}", again.stderr);
         remount(&world, "size=64m");
-        let kept = entries(&world);
+        let kept = world.entries();
         // What was shown was stored: progress is shown of stored states only.
         assert!(kept.is_empty() || ran.stderr.contains("`nimshift resume` goes on"));
         in_the_night += usize::from(kept.len() > 10);
@@ -153,7 +146,7 @@ fn a_state_directory_that_becomes_read_only() {
         signal(&child, name);
         child.wait().unwrap();
         drop(said);
-        let kept = entries(&world);
+        let kept = world.entries();
         assert!(!kept.is_empty());
         remount(&world, "ro");
         let before = (world.files(), digest(&world));
@@ -168,7 +161,7 @@ fn a_state_directory_that_becomes_read_only() {
         let status = world.run(&["status"]);
         assert_eq!(status.code, 0, "{name}: looking is possible: {}", status.stderr);
         assert_eq!(world.run(&["verify"]).code, 0);
-        assert_eq!(entries(&world), kept);
+        assert_eq!(world.entries(), kept);
         if name == "-TERM" {
             assert_eq!((world.files(), digest(&world)), before, "something was touched");
         }
