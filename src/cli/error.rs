@@ -87,9 +87,9 @@ impl From<JournalError> for CliError {
                 "look at it with `nimshift status --watch`; orders such as `nimshift hold` reach it; \
                  or use another `--state-dir`",
             ),
-            JournalError::Damaged { .. } | JournalError::Differs { .. } => told.help(
-                "no host was touched; `nimshift verify` lists everything that differs",
-            ),
+            JournalError::Damaged { .. } | JournalError::Differs { .. } => {
+                told.help("`nimshift verify` lists everything that differs")
+            }
             _ => told,
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
             }
             let count = differences.len();
             let noun = if count == 1 { "difference" } else { "differences" };
-            Err(CliError::new(Exit::Damaged, format!("the journal does not replay: {count} {noun}"))
+            Err(CliError::new(Exit::Damaged, format!("the journal `{}` does not replay: {count} {noun}", place.journal().display()))
                 .help("keep the files as they are; a backup by `nimshift journal backup` can take their place"))
         }
     }

@@ -35,7 +35,17 @@ pub(super) struct Open {
 impl Open {
     /// Opens the journal as an engine.
     pub(super) fn new(place: &Place) -> Result<Open, CliError> {
-        let (journal, loaded) = Journal::open(place.dir(), &Place::open_options())?;
+        let opened = Journal::open(place.dir(), &Place::open_options());
+        let (journal, loaded) = opened.map_err(|error| {
+            let is_damage = error.is_damage();
+            let told = CliError::from(error);
+            if is_damage {
+                let file = place.journal();
+                told.help(format!("`{}` was not written, and no host was touched", file.display()))
+            } else {
+                told
+            }
+        })?;
         let acks = journal.acks().expect("nobody else has asked for them");
         Ok(Open { journal, acks, loaded })
     }
@@ -97,6 +107,8 @@ impl Night<'_> {
         }
         journal.flush()?;
         let exit = self.tell(clients)?;
+        // The journal that is closed last is left as one file.
+        drop(requests);
         journal.close()?;
         Ok(if ended.is_none() { Exit::WorkLeft } else { exit })
     }

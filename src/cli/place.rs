@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{SystemClock, nearest};
 use crate::domain::{EstateKind, Limits, NimName, Plan};
 use crate::engine::EngineLimits;
-use crate::journal::{BatchRow, Entry, JournalError, OpenOptions, Reader};
+use crate::journal::{BatchRow, Entry, JournalDir, JournalError, OpenOptions, Reader};
 use crate::report::{BatchStatus, MigrationView, Story, StoryEntry};
 
 use super::error::CliError;
@@ -27,6 +27,11 @@ impl Place {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The journal's file.
+    pub(super) fn journal(&self) -> PathBuf {
+        JournalDir::new(&self.dir).journal()
     }
 
     /// The lab's directory.

@@ -85,18 +85,33 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Looks at the two bytes of the file's header that would make SQLite say no
-/// more than that it may not write.
+/// Looks at what SQLite does not say much of: two bytes of the header that
+/// would make it say no more than that it may not write, and a last page that
+/// was cut, which it reads as if it ended in zeros.
 pub(super) fn header(path: &Path) -> Result<(), JournalError> {
     use std::io::Read as _;
+    // While there is a WAL, the file may be in the middle of being carried over.
+    let has_wal = std::fs::metadata(wal(path)).is_ok_and(|wal| wal.len() > 0);
     let mut bytes = [0; 20];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        let len = file.metadata()?.len();
+        file.read_exact(&mut bytes).map(|()| len)
+    });
+    let page = match u16::from_be_bytes([bytes[16], bytes[17]]) {
+        1 => 65_536,
+        page => u64::from(page),
+    };
     match read {
         // An empty file is a new one; a cut one, SQLite finds.
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
         Err(error) => Err(JournalError::file(path, "cannot read the journal", &error)),
-        Ok(()) if bytes[18..].iter().all(|version| matches!(version, 1 | 2)) => Ok(()),
-        Ok(()) => Err(JournalError::damaged(path, "its header names no format of SQLite's")),
+        Ok(_) if bytes[18..].iter().any(|version| !matches!(version, 1 | 2)) => {
+            Err(JournalError::damaged(path, "its header names no format of SQLite's"))
+        }
+        Ok(len) if !has_wal && page > 0 && len % page != 0 => {
+            Err(JournalError::damaged(path, format!("its last page is cut: it has {len} bytes")))
+        }
+        Ok(_) => Ok(()),
     }
 }
 

@@ -8,8 +8,7 @@ use rusqlite::ErrorCode;
 use crate::base::{Millis, sanitize_line, time_text};
 use crate::domain::MigrationId;
 
-const RESTORE: &str = "nothing was written: keep the files as they are, and put a backup made by \
-                       `nimshift journal backup` in the place of `journal.db` (without `-wal` and `-shm`)";
+const RESTORE: &str = "keep the files as they are, and put a backup made by `nimshift journal backup` in the place of `journal.db` (without `-wal` and `-shm`)";
 
 /// Why a journal cannot be used, or did not take what it was given.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -60,6 +60,11 @@ impl Holder {
     }
 }
 
+/// Whether a journal was made beside the lock at `path`.
+pub(super) fn tells_of_journal(path: &Path) -> bool {
+    File::open(path).ok().and_then(|mut file| read(&mut file)).is_some_and(|text| text.journal)
+}
+
 /// How often a lock that is not free is tried again.
 const LOOKS: u32 = 4;
 

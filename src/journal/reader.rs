@@ -13,6 +13,7 @@ use super::attempt::{RecordedAttempt, read_attempt};
 use super::connect::{self, int};
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
+use super::lock;
 use super::paths::JournalDir;
 use super::replay::{self, uint};
 use super::request::{Request, RequestKind, request_sum};
@@ -89,11 +90,19 @@ impl Reader {
     /// Opens the journal of the state directory `dir`.
     pub fn open(dir: &Path) -> Result<Reader, JournalError> {
         let paths = JournalDir::new(dir);
+        // An emptied or vanished journal is not one that never was.
+        let missing = |what: &str| {
+            if lock::tells_of_journal(&paths.lock()) {
+                let what = format!("it is {what}, and an engine has run here");
+                return JournalError::damaged(&paths.journal(), what);
+            }
+            JournalError::NotFound { dir: dir.to_owned() }
+        };
         if !paths.has_journal() {
-            return Err(JournalError::NotFound { dir: dir.to_owned() });
+            return Err(missing("gone"));
         }
         Reader::open_file(&paths.journal()).map_err(|error| match error {
-            JournalError::NotFound { .. } => JournalError::NotFound { dir: dir.to_owned() },
+            JournalError::NotFound { .. } => missing("empty"),
             error => error,
         })
     }

@@ -482,11 +482,14 @@ impl Attempt<'_> {
     async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
         let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
         loop {
+            // Asked before the look: a machine that slept in between has not
+            // looked after the time was up.
+            let is_late = patience.is_over(self.jobs.clock);
+            let is_late_for_silence = patience.is_over_for_silence(self.jobs.clock);
             let seen = self.probe().await;
             let is_over = match &seen {
-                Ok((sight, _)) if sight.presence == *wanted => true,
-                Ok(_) => patience.is_over(self.jobs.clock),
-                Err(_) => patience.is_over_for_silence(self.jobs.clock),
+                Ok((sight, _)) => sight.presence == *wanted || is_late,
+                Err(_) => is_late_for_silence,
             };
             match seen {
                 Ok((sight, _)) if is_over => return Ok(sight),

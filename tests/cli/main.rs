@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod damage;
+mod disks;
 mod errors;
 mod help;
 mod lab;
+mod nights;
 mod overnight;
 mod plan;
 mod reports;

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use super::world::{World, plan};
 use serde_json::Value as Json;
 
-fn states(world: &World) -> Vec<(String, String)> {
+pub(crate) fn states(world: &World) -> Vec<(String, String)> {
     let ran = world.run(&["status", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let status: Json = serde_json::from_str(&ran.stdout).unwrap();
@@ -21,7 +21,7 @@ fn states(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
-fn sound(world: &World) {
+pub(crate) fn sound(world: &World) {
     for args in [&["lab", "check"][..], &["verify"]] {
         let ran = world.run(args);
         assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
@@ -68,7 +68,7 @@ fn the_sample_night() {
 }
 
 /// A run that goes on, once it has said `awaited` on stderr.
-fn running(
+pub(crate) fn running(
     world: &World,
     args: &[&str],
     awaited: &str,
@@ -85,7 +85,7 @@ fn running(
 }
 
 #[expect(clippy::disallowed_methods, reason = "nothing else sends a signal")]
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let status =
         std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());

@@ -1,6 +1,11 @@
 //! The dry run changes nothing, and shows everything.
 
+use std::fs;
+use std::path::Path;
+
+use super::overnight::{running, signal};
 use super::world::{World, plan};
+use nimshift::domain::parse_plan;
 
 #[test]
 fn a_dry_run_leaves_everything_byte_for_byte() {
@@ -18,6 +23,71 @@ fn a_dry_run_leaves_everything_byte_for_byte() {
         assert_eq!(world.run(args).code, 0);
     }
     assert_eq!(world.files(), before);
+}
+
+#[test]
+fn every_bad_plan_is_refused_and_nothing_is_made() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bad-plans");
+    let names: Vec<String> = fs::read_dir(folder.clone())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.len() >= 24, "{names:?}");
+    let world = World::new();
+    for name in &names {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let errors = parse_plan(name, &text, false).unwrap_err().to_string();
+        world.write(name, &text);
+        let lab_up = ["lab", "up", "--plan", name];
+        for args in [&["run", name][..], &["plan", name], &["plan", name, "--json"], &lab_up] {
+            let ran = world.run(args);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{args:?}: {}", ran.stderr);
+            // The words are pinned where plans are read.
+            for line in errors.lines() {
+                assert!(ran.stderr.contains(line), "{args:?}: no `{line}` in {}", ran.stderr);
+            }
+        }
+        fs::remove_file(world.path().join(name)).unwrap();
+        assert!(world.files().is_empty(), "{name}: {:?}", world.files());
+    }
+    // And where there is a lab and a journal, they stay as they are.
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let ran = world.run(&["run", "plan.toml", "--time-scale", "100000"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for name in &names {
+        world.write(name, &fs::read_to_string(folder.join(name)).unwrap());
+    }
+    let before = world.files();
+    for name in &names {
+        assert_eq!(world.run(&["run", name]).code, 2, "{name}");
+        assert_eq!(world.run(&["plan", name]).code, 2, "{name}");
+    }
+    assert_eq!(world.files(), before);
+}
+
+#[test]
+fn a_dry_run_beside_an_unfinished_night_leaves_it_as_it_is() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let args = ["run", "plan.toml", "--time-scale", "3000"];
+    let (mut child, said) = running(&world, &args, "phase 1 clone");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    drop(said);
+    // Its WAL is still to be carried over, and a job still runs on the lab.
+    let before = world.files();
+    assert!(before.contains_key("state/journal.db-wal"));
+    for args in [&["plan", "plan.toml"][..], &["plan", "plan.toml", "--json"]] {
+        assert_eq!(world.run(args).code, 0);
+    }
+    assert_eq!(world.files(), before);
+
+    let lab_only = World::new();
+    lab_only.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    assert_eq!(lab_only.run(&["lab", "up", "--plan", "plan.toml"]).code, 0);
+    let before = lab_only.files();
+    assert_eq!(lab_only.run(&["plan", "plan.toml"]).code, 0);
+    assert_eq!(lab_only.files(), before);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nimshift::journal::{Entry, Reader};
 use sha2::{Digest as _, Sha256};
 
 /// What a run of the program gave.
@@ -23,6 +24,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> World {
         World { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// In memory, where the machine has such a folder: for what is killed, and
+    /// needs no disk that keeps anything.
+    pub(crate) fn in_memory() -> World {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        World { dir: dir.unwrap() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -78,6 +86,13 @@ impl World {
             "" => text,
             host => text.replace(&format!("@{host}"), "@[HOST]"),
         }
+    }
+
+    /// All entries of the journal; none where there is no journal.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let Ok(reader) = Reader::open(&self.state()) else { return Vec::new() };
+        let migrations = reader.migrations(None).unwrap();
+        migrations.iter().flat_map(|one| reader.history(one.id).unwrap()).collect()
     }
 
     /// A digest for each file below the folder.

@@ -1,0 +1,273 @@
+//! Nights whose engine is killed again and again end as one that nobody killed.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use super::world::World;
+use nimshift::domain::Repeat;
+use nimshift::phases::registry;
+
+/// Seconds of the lab in a real one: a night of hours takes seconds.
+const SCALE: &str = "4000";
+/// At least.
+const NIGHTS: usize = 10;
+/// At least, of engines that ran.
+const KILLS: usize = 50;
+/// One more comes in each night, right after a start.
+const KILLS_OF_A_NIGHT: usize = 4;
+const AT_ONCE: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a night ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    clients: BTreeMap<String, Json>,
+    digest: String,
+}
+
+/// Chance, from a seed that is printed: `NIMSHIFT_TEST_SEED` gives it back.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
+fn sample() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/overnight.toml");
+    path.to_str().unwrap().to_owned()
+}
+
+/// Begins the night, or goes on with it.
+fn args(world: &World, plan: &str) -> Vec<String> {
+    let begun = world.run(&["status", "--json"]);
+    let has_batch = begun.code == 0
+        && serde_json::from_str::<Json>(&begun.stdout).unwrap()["migrations"]
+            .as_array()
+            .is_some_and(|migrations| !migrations.is_empty());
+    let words: &[&str] =
+        if has_batch { &["resume"] } else { &["run", plan, "--time-scale", SCALE] };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// How a start of the engine ended.
+enum End {
+    Killed,
+    Ended(i32, String),
+}
+
+/// Starts the engine, and kills it at `moment` after it has said `awaited`,
+/// unless it has ended before.
+fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut child =
+        world.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let (tell, hear) = channel();
+    let reader = std::thread::spawn(move || {
+        for line in said.lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut text = String::new();
+    let mut is_due = awaited.is_empty();
+    let mut due = now() + moment;
+    loop {
+        let left = if is_due { due.saturating_duration_since(now()) } else { PATIENCE };
+        match hear.recv_timeout(left) {
+            Ok(line) => {
+                if !is_due && line.contains(awaited) {
+                    (is_due, due) = (true, now() + moment);
+                }
+                text += &line;
+                text.push('\n');
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                assert!(is_due, "nothing was said for long: {text}");
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = child.wait().unwrap();
+    reader.join().unwrap();
+    match (status.signal(), status.code()) {
+        (Some(9), _) => End::Killed,
+        (_, Some(code)) => End::Ended(code, text),
+        other => panic!("{other:?}: {text}"),
+    }
+}
+
+fn outcome(world: &World) -> Outcome {
+    for args in [&["lab", "check"][..], &["verify"]] {
+        let ran = world.run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    let status = world.run(&["status", "--json"]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    let status: Json = serde_json::from_str(&status.stdout).unwrap();
+    let clients = status["migrations"].as_array().unwrap().iter().map(|one| {
+        let told = ["state", "number", "phase", "step", "cause"].map(|key| one[key].clone());
+        (one["client"].as_str().unwrap().to_owned(), Json::from(told.to_vec()))
+    });
+    Outcome { clients: clients.collect(), digest: world.run(&["lab", "digest"]).stdout }
+}
+
+/// How often each command of a step that is not to be repeated was started, by
+/// ticket. The scope of the state directory is left out.
+fn commands(world: &World) -> BTreeMap<(String, String), usize> {
+    let log = world.run(&["lab", "log", "--json"]).stdout;
+    let mut counts = BTreeMap::new();
+    for line in log.lines() {
+        let entry: Json = serde_json::from_str(line).unwrap();
+        let Some((_, ticket)) = entry["job"].as_str().and_then(|job| job.split_once('.')) else {
+            continue;
+        };
+        let once = registry().iter().any(|def| {
+            let step = format!(".{:02}-{}.", def.phase.number(), def.name);
+            def.repeat != Repeat::Safe && ticket.contains(&step)
+        });
+        if once && entry["stage"] == "started" {
+            let line = entry["line"].as_str().unwrap().to_owned();
+            *counts.entry((ticket.to_owned(), line)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Commands that were started more often than by a night without kills. There
+/// are scripts that hold a command twice.
+fn repeated(world: &World, quiet: &BTreeMap<(String, String), usize>) -> Vec<String> {
+    commands(world)
+        .into_iter()
+        .filter(|(command, count)| *count > quiet.get(command).copied().unwrap_or(1))
+        .map(|((ticket, line), count)| format!("{ticket}: {count} times {line}"))
+        .collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a night takes here is measured")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A night that nobody kills: how it ends, what it starts once, and how long it
+/// takes here.
+fn quiet_night() -> (Outcome, BTreeMap<(String, String), usize>, u64) {
+    let world = World::in_memory();
+    let began = now();
+    let ran = world.run(&["run", &sample(), "--time-scale", SCALE]);
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+    let whole_ms = u64::try_from(began.elapsed().as_millis()).unwrap();
+    let once = commands(&world);
+    assert!(once.len() > 40, "{once:?}");
+    (outcome(&world), once, whole_ms)
+}
+
+/// A night with a kill for each of `kills`: what the engine must have said, and
+/// how long after that. How many hit a running engine.
+fn killed_night(world: &World, kills: &[(&str, u64)]) -> usize {
+    let plan = sample();
+    let mut hit = 0;
+    for (awaited, moment) in kills {
+        match start(world, &args(world, &plan), awaited, Duration::from_millis(*moment)) {
+            End::Killed => hit += 1,
+            // All is done, or the rest of it was done in another order.
+            End::Ended(3, _) => break,
+            End::Ended(code, text) => panic!("exit {code} after {hit} kills: {text}"),
+        }
+    }
+    match start(world, &args(world, &plan), "", PATIENCE) {
+        End::Ended(3, _) => hit,
+        End::Ended(code, text) => panic!("exit {code} after {hit} kills: {text}"),
+        End::Killed => panic!("the night does not end after {hit} kills"),
+    }
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("NIMSHIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
+    eprintln!("NIMSHIFT_TEST_SEED={seed}");
+    seed
+}
+
+#[test]
+fn killed_nights_end_like_a_quiet_one() {
+    let seed = seed();
+    let (expected, once, whole_ms) = quiet_night();
+    let mut chance = Chance(seed);
+    let (mut nights, mut hit) = (0, 0);
+    while hit < KILLS || nights < NIGHTS {
+        // Several at a time: a night mostly waits for the lab's hosts.
+        let several: Vec<Vec<(&str, u64)>> =
+            (0..AT_ONCE).map(|_| moments(&mut chance, whole_ms)).collect();
+        hit += std::thread::scope(|scope| {
+            let running: Vec<_> = several
+                .iter()
+                .map(|kills| {
+                    let (expected, once) = (&expected, &once);
+                    scope.spawn(move || {
+                        let world = World::in_memory();
+                        let hit = killed_night(&world, kills);
+                        let told = format!("seed {seed}: {hit} kills of {kills:?}");
+                        eprintln!("{told}");
+                        assert_eq!(outcome(&world), *expected, "{told}");
+                        assert_eq!(repeated(&world, once), Vec::<String>::new(), "{told}");
+                        hit
+                    })
+                })
+                .collect();
+            running.into_iter().map(|night| night.join().unwrap()).sum::<usize>()
+        });
+        nights += AT_ONCE;
+        assert!(nights <= 3 * NIGHTS, "only {hit} kills hit a running engine");
+    }
+    eprintln!("{hit} kills in {nights} nights");
+}
+
+/// When an engine is killed: moments after each of its starts.
+fn moments(chance: &mut Chance, whole_ms: u64) -> Vec<(&'static str, u64)> {
+    let mut at: Vec<u64> = (0..KILLS_OF_A_NIGHT).map(|_| chance.below(whole_ms * 8 / 10)).collect();
+    at.sort_unstable();
+    let mut before = 0;
+    let mut moments: Vec<(&str, u64)> = Vec::new();
+    for at in at {
+        moments.push(("", at - before));
+        before = at;
+    }
+    // And one while the engine takes up what the one before has left.
+    moments.insert(1, ("", chance.below(150)));
+    moments
+}
+
+#[test]
+fn kills_while_things_are_taken_back() {
+    let seed = seed();
+    let (expected, once, _) = quiet_night();
+    let mut chance = Chance(seed);
+    for _ in 0..2 {
+        let world = World::in_memory();
+        let mut kills = vec![("taking everything back", chance.below(40))];
+        // Both clients that are rolled back come by here.
+        kills.extend((0..4).map(|_| ("taking it back", chance.below(150))));
+        let hit = killed_night(&world, &kills);
+        let told = format!("seed {seed}: {hit} kills of {kills:?}");
+        eprintln!("{told}");
+        assert!(hit >= 2, "{told}");
+        assert_eq!(outcome(&world), expected, "{told}");
+        assert_eq!(repeated(&world, &once), Vec::<String>::new(), "{told}");
+    }
+}
