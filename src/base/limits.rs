@@ -22,6 +22,9 @@ pub const PLAN_DURATION_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 /// Clients in one plan.
 pub const CLIENTS_MAX: usize = 20_000;
 
+/// The highest wave of a plan.
+pub const WAVE_MAX: u8 = 99;
+
 /// Target disks of one client.
 pub const DISKS_MAX: usize = 16;
 
