@@ -51,10 +51,11 @@ impl Found {
     /// A host has `name`, which has no place in a plan. Its value is not kept:
     /// it may be a secret.
     pub(super) fn unmapped(&mut self, name: &str, line: usize, why: impl Into<String>) {
-        let unmapped = self
-            .unmapped
-            .entry(name.to_owned())
-            .or_insert_with(|| Unmapped { hosts: 0, line, why: why.into() });
+        let unmapped = self.unmapped.entry(name.to_owned()).or_insert_with(|| Unmapped {
+            hosts: 0,
+            line,
+            why: why.into(),
+        });
         unmapped.hosts += 1;
         unmapped.line = unmapped.line.min(line);
     }

@@ -168,8 +168,12 @@ mod tests {
 
     #[test]
     fn a_value_is_written_as_its_key_takes_it() {
-        let write = |kind, text: &str| toml(kind, &Value::text(text)).map(Option::unwrap_or_default);
-        assert_eq!(write(Kind::List, "hdisk1, hdisk2;hdisk3").unwrap(), "[\"hdisk1\", \"hdisk2\", \"hdisk3\"]");
+        let write =
+            |kind, text: &str| toml(kind, &Value::text(text)).map(Option::unwrap_or_default);
+        assert_eq!(
+            write(Kind::List, "hdisk1, hdisk2;hdisk3").unwrap(),
+            "[\"hdisk1\", \"hdisk2\", \"hdisk3\"]"
+        );
         assert_eq!(write(Kind::Truth, "Yes").unwrap(), "true");
         assert_eq!(write(Kind::Number, "02").unwrap(), "2");
         assert_eq!(write(Kind::Text, "a\"b").unwrap(), "\"a\\\"b\"");

@@ -4,6 +4,7 @@
 
 mod errors;
 mod help;
+mod import;
 mod lab;
 mod overnight;
 mod plan;

@@ -44,13 +44,7 @@ impl Reader<'_, '_> {
         let mut migrations = migrations.into_iter().collect::<Option<Vec<_>>>()?;
         // Stable: within a wave the order of the file stays.
         migrations.sort_by_key(|migration| migration.wave);
-        Some(Plan {
-            name: name?,
-            estate: estate?,
-            master: master?,
-            limits: limits?,
-            migrations,
-        })
+        Some(Plan { name: name?, estate: estate?, master: master?, limits: limits?, migrations })
     }
 
     fn estate(&mut self, file: &PlanFile) -> Option<Estate> {
