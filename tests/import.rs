@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use std::fmt::Write as _;
+
 use nimshift::base::limits;
 use nimshift::domain::{DiskName, Plan, parse_plan};
 use nimshift::import::{FILL_IN, Format, Head, ImportErrors, Imported, Ways, import};
@@ -242,7 +244,7 @@ fn a_few_lines_do_not_stand_for_more_than_memory_holds() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (before, name) in "abcdefgh".chars().zip("bcdefghi".chars()) {
         let list = vec![format!("*{before}"); 9].join(", ");
-        bomb += &format!("{name}: &{name} [{list}]\n");
+        writeln!(bomb, "{name}: &{name} [{list}]").unwrap();
     }
     let told = refused(bomb.as_bytes(), Format::AnsibleYaml).to_string();
     assert!(told.contains("aliases included"), "{told}");
@@ -253,13 +255,13 @@ fn a_few_lines_do_not_stand_for_more_than_memory_holds() {
     // Deep by way of aliases.
     let mut chain = "a0: &a0 {}\n".to_owned();
     for n in 1..1_000 {
-        chain += &format!("a{n}: &a{n} {{hosts: {{h: *a{}}}}}\n", n - 1);
+        writeln!(chain, "a{n}: &a{n} {{hosts: {{h: *a{}}}}}", n - 1).unwrap();
     }
     assert!(refused(chain.as_bytes(), Format::AnsibleYaml).to_string().contains("nested deeper"));
     // Groups below each other, as deep as there may be groups.
     let mut ladder = String::new();
     for n in 0..limits::IMPORT_GROUPS_MAX + 5 {
-        ladder += &format!("[g{n}:children]\ng{}\n", n + 1);
+        writeln!(ladder, "[g{n}:children]\ng{}", n + 1).unwrap();
     }
     assert!(refused(ladder.as_bytes(), Format::AnsibleIni).to_string().contains("groups"));
 }

@@ -66,7 +66,7 @@ mod tests {
             .into_iter()
             .map(|stanza| (stanza.line, stanza.object.unwrap().name))
             .collect();
-        let wanted = [(3, "lpar7"), (17, "spot_7300_02"), (32, "mk_lpar7")];
+        let wanted = [(3, "lpar7"), (17, "spot_7300_02"), (33, "mk_lpar7")];
         assert_eq!(told, wanted.map(|(line, name)| (line, name.to_owned())));
     }
 
