@@ -5,6 +5,7 @@ pub mod base;
 pub mod cli;
 pub mod domain;
 pub mod engine;
+pub mod import;
 pub mod journal;
 pub mod lab;
 pub mod machine;

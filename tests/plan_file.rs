@@ -148,6 +148,25 @@ fn a_client_overrides_key_by_key_and_can_go_without() {
 }
 
 #[test]
+fn clients_are_begun_by_wave_and_then_in_the_order_of_the_file() {
+    let mut text = plan_with("wave = 2");
+    for (name, wave) in [("a", "wave = 99"), ("b", ""), ("c", "wave = 2"), ("d", "wave = 1")] {
+        let keys = "disks = [\"hdisk1\"]\naccept_licenses = true";
+        writeln!(text, "[[client]]\nname = \"{name}\"\n{keys}\n{wave}").unwrap();
+    }
+    let plan = parse_plan("p", &text, false).unwrap();
+    let order: Vec<String> =
+        plan.migrations.iter().map(|spec| format!("{} {}", spec.client, spec.wave)).collect();
+    assert_eq!(order, ["b 1", "d 1", "lpar01 2", "c 2", "a 99"]);
+    let stored: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+    assert_eq!(stored, plan);
+    for wave in ["0", "100"] {
+        let found = errors(&plan_with(&format!("wave = {wave}"))).to_string();
+        assert!(found.contains("possible: 1 to 99"), "{found}");
+    }
+}
+
+#[test]
 fn a_longer_delay_moves_the_default_of_the_longest() {
     let retry = |settings: &str| {
         let text = plan_with(&format!("retry = {{ {settings} }}"));

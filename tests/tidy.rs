@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lab", &["base", "domain", "transport"]),
     ("engine", &["base", "domain", "machine", "journal", "transport", "phases"]),
     ("report", &["base", "domain", "machine", "journal"]),
+    ("import", &["base", "domain", "aix"]),
     (
         "cli",
         &[
@@ -30,6 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "lab",
             "engine",
             "report",
+            "import",
         ],
     ),
 ];
@@ -40,6 +42,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "src/journal/"),
     ("fs2", "src/journal/lock.rs"),
     ("backoff", "src/engine/delay.rs"),
+    ("csv", "src/import/sheet.rs"),
+    ("saphyr_parser", "src/import/yaml.rs"),
     ("clap", "src/cli/"),
     ("indicatif", "src/cli/"),
 ];

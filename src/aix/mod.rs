@@ -13,6 +13,7 @@ mod file_systems;
 mod filesets;
 mod listing;
 mod nim;
+mod nim_list;
 mod unread;
 mod verdict;
 
@@ -23,5 +24,6 @@ pub use file_systems::{FsRow, FsUsage, MountRow, df, exports, lsfs, mounts};
 pub use filesets::{Fileset, FilesetLevel, filesets, level};
 pub use listing::{is_missing, link_target, names};
 pub use nim::{NimObject, nim_object};
+pub use nim_list::{NimStanza, nim_objects};
 pub use unread::Unread;
 pub use verdict::{Verdict, classify, message_ids};

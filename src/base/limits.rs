@@ -22,6 +22,22 @@ pub const PLAN_DURATION_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 /// Clients in one plan.
 pub const CLIENTS_MAX: usize = 20_000;
 
+/// Bytes of a file to be imported. An inventory of 20,000 hosts has less.
+pub const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Groups of one inventory.
+pub const IMPORT_GROUPS_MAX: usize = 2_000;
+
+/// Values of one YAML inventory, those that an alias repeats included: a few
+/// lines of aliases can stand for more than memory holds.
+pub const IMPORT_VALUES_MAX: usize = 1_000_000;
+
+/// How deep an inventory may be nested.
+pub const IMPORT_DEPTH_MAX: usize = 64;
+
+/// The highest wave of a plan.
+pub const WAVE_MAX: u8 = 99;
+
 /// Target disks of one client.
 pub const DISKS_MAX: usize = 16;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::NimName;
+use crate::domain::{BatchName, DiskName, HostName, Level, NimName};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -74,6 +74,9 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Make the client part of a plan from what a site has already.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Take everything back, whatever was done.
     Rollback(RollbackArgs),
     /// Stand still once the step in flight has ended.
@@ -193,6 +196,87 @@ pub(super) struct PlanArgs {
     /// As a versioned document.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ImportCommand {
+    /// From the output of `lsnim -l`: its standalone machines.
+    Lsnim {
+        /// The file; `-` is standard input.
+        #[arg(value_name = "FILE", required_unless_present = "from_master")]
+        file: Option<PathBuf>,
+        /// Ask the master that `--master` names: `lsnim -l -t standalone`.
+        #[arg(long, requires = "master", conflicts_with = "file")]
+        from_master: bool,
+        #[command(flatten)]
+        import: ImportArgs,
+    },
+    /// From a CSV file: the header names keys of the plan, a row is a client.
+    Csv {
+        /// The file; `-` is standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        import: ImportArgs,
+    },
+    /// From an Ansible inventory.
+    Ansible {
+        /// The file; `-` is standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// How it is written; without it, its name and its first line decide.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<InventoryFormat>,
+        /// Only hosts of these groups; the first group is wave 1.
+        #[arg(long, value_name = "GROUP,...", value_delimiter = ',')]
+        groups: Vec<String>,
+        #[command(flatten)]
+        import: ImportArgs,
+    },
+}
+
+/// See [`ImportCommand::Ansible`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum InventoryFormat {
+    /// INI.
+    Ini,
+    /// YAML.
+    Yaml,
+}
+
+/// What is known already of the plan, and where it goes.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The name of the batch.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<BatchName>,
+    /// The NIM master.
+    #[arg(long, value_name = "HOST")]
+    pub(super) master: Option<HostName>,
+    /// The SPOT.
+    #[arg(long, value_name = "NAME")]
+    pub(super) spot: Option<NimName>,
+    /// The lpp_source.
+    #[arg(long, value_name = "NAME")]
+    pub(super) lpp_source: Option<NimName>,
+    /// The level that the clients are to have.
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) level: Option<Level>,
+    /// Target disks of clients that name none.
+    #[arg(long, value_name = "DISK,...", value_delimiter = ',')]
+    pub(super) disks: Vec<DiskName>,
+    /// The software licences are accepted.
+    #[arg(long)]
+    pub(super) accept_licenses: bool,
+    /// Leave out domains: `lpar01` of `lpar01.example.com`.
+    #[arg(long)]
+    pub(super) short_names: bool,
+    /// Write the plan to this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Overwrite the file.
+    #[arg(long, requires = "output")]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod estate;
 mod evidence;
 mod exit;
 mod history;
+mod import;
 mod journal;
 mod lab;
 mod night;
@@ -88,6 +89,7 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Import(command) => import::import(out, place, command)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?

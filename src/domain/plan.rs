@@ -22,8 +22,8 @@ pub struct Plan {
     pub master: HostName,
     /// How much is done at once.
     pub limits: Limits,
-    /// The migrations, in the order of the file. Never empty; no two have the
-    /// same client.
+    /// The migrations in the order in which they are begun: by wave, and within
+    /// a wave in the order of the file. Never empty; no two have the same client.
     pub migrations: Vec<MigrationSpec>,
 }
 

@@ -163,6 +163,18 @@ pub struct MigrationSpec {
     pub on_boot_failure: BootFailure,
     /// How long a rebooted client may take to answer, in ms.
     pub reboot_timeout_ms: u64,
+    /// Clients of a lower wave are begun before those of a higher one. Stored
+    /// where it is not the first.
+    #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]
+    pub wave: u8,
+}
+
+fn first_wave() -> u8 {
+    1
+}
+
+fn is_first_wave(wave: &u8) -> bool {
+    *wave == first_wave()
 }
 
 impl MigrationSpec {

@@ -6,6 +6,7 @@ mod damage;
 mod disks;
 mod errors;
 mod help;
+mod import;
 mod lab;
 mod nights;
 mod overnight;

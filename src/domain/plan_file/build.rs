@@ -41,13 +41,10 @@ impl Reader<'_, '_> {
             .enumerate()
             .map(|(index, client)| self.migration(file, index, client, master.as_ref()))
             .collect();
-        Some(Plan {
-            name: name?,
-            estate: estate?,
-            master: master?,
-            limits: limits?,
-            migrations: migrations.into_iter().collect::<Option<_>>()?,
-        })
+        let mut migrations = migrations.into_iter().collect::<Option<Vec<_>>>()?;
+        // Stable: within a wave the order of the file stays.
+        migrations.sort_by_key(|migration| migration.wave);
+        Some(Plan { name: name?, estate: estate?, master: master?, limits: limits?, migrations })
     }
 
     fn estate(&mut self, file: &PlanFile) -> Option<Estate> {
@@ -143,6 +140,7 @@ impl Reader<'_, '_> {
             failed_copy: failure?.copy.unwrap_or(CopyPolicy::Remove),
             on_boot_failure: failure?.on_boot_failure.unwrap_or(BootFailure::Hold),
             reboot_timeout_ms: timeout??,
+            wave: client.wave.unwrap_or(default::WAVE),
         })
     }
 

@@ -24,6 +24,7 @@ pub(super) mod default {
     pub(in super::super) const DELAY_MAX: &str = "5m";
     pub(in super::super) const JITTER_PERCENT: u32 = 20;
     pub(in super::super) const REBOOT_TIMEOUT: &str = "45m";
+    pub(in super::super) const WAVE: u8 = 1;
 }
 
 /// A plan of nimshift: which NIM clients are migrated to which level, and how.
@@ -273,6 +274,10 @@ pub(super) struct ClientTable {
     /// Its own level instead of that of `[target]`.
     #[schemars(extend("examples" = ["7300-02"]))]
     pub(super) level: Option<Raw<Level>>,
+    /// Clients of a lower wave are begun before those of a higher one; within a
+    /// wave, in the order of the file.
+    #[schemars(range(min = 1, max = limits::WAVE_MAX), extend("default" = default::WAVE))]
+    pub(super) wave: Option<u8>,
     /// Options of `[defaults]` that this client goes without.
     #[schemars(extend("uniqueItems" = true, "examples" = [["cache_vg"]]))]
     pub(super) without: Option<Vec<Droppable>>,
