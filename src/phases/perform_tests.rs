@@ -45,6 +45,8 @@ struct World {
     /// Calls that fail: `(kind, how many, whether the request arrives)`.
     polls_fail: u32,
     execs_fail: u32,
+    /// How long a call that fails takes.
+    fail_ms: u64,
     starts_lose_reply: u32,
     talks: bool,
     stubborn: bool,
@@ -135,12 +137,16 @@ impl Transport for Host {
         _: Duration,
     ) -> TransportFuture<'a, Output> {
         Box::pin(async move {
-            let mut world = self.world.lock().unwrap();
-            if world.execs_fail > 0 {
+            let fail_ms = {
+                let mut world = self.world.lock().unwrap();
+                if world.execs_fail == 0 {
+                    return Ok(world.script(script));
+                }
                 world.execs_fail -= 1;
-                return Err(Host::unreachable(host));
-            }
-            Ok(world.script(script))
+                world.fail_ms
+            };
+            self.clock.sleep_until(self.clock.now_ms() + fail_ms).await;
+            Err(Host::unreachable(host))
         })
     }
 
@@ -352,6 +358,17 @@ async fn a_lost_job_is_judged_by_its_effect() {
         }
         assert!(host.world.lock().unwrap().started.is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_outlasts_the_time_for_the_effect_is_not_the_last() {
+    // As when this machine sleeps in the middle of a look.
+    let day_ms = 24 * 3600 * 1000;
+    let lease = Some("s1.m7".to_owned());
+    let mut world = World { lease, execs_fail: 1, fail_ms: day_ms, ..World::default() };
+    world.jobs.insert(LEASE_JOB.into(), job(0));
+    let answer = run(&host(world), &self::lease(1)).await;
+    assert_eq!(answer.outcome, Outcome::Done);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! The program as it is used: command line in, output and exit code out.
 
+#![expect(clippy::print_stderr, reason = "seeds, and what is skipped, are told")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod damage;
