@@ -68,6 +68,10 @@ pub const WRITER_QUEUE_MAX: usize = 16 * 1024;
 /// Appends that one transaction of the journal takes at most.
 pub const GROUP_COMMIT_MAX: usize = 4 * 1024;
 
+/// Appends that the engine hands over in one go: enough to share a commit, few
+/// enough to be made while others are written.
+pub const APPENDS_AT_ONCE: usize = 256;
+
 /// How often an engine looks for requests of operators, in real time.
 pub const REQUEST_POLL: Duration = Duration::from_millis(50);
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, limits};
 use crate::domain::{Answer, Ticket};
-use crate::journal::{Ack, Journal, JournalError, Loaded};
+use crate::journal::{Ack, Append, Journal, JournalError, Loaded};
 use crate::machine::State;
 
 use super::core::{Command, Core, Input, OperatorRequest};
@@ -239,13 +239,13 @@ impl Engine<'_> {
         commands: &mut Vec<Command>,
         failed: &mut Option<JournalError>,
     ) {
+        let mut appends = Vec::new();
         for command in commands.drain(..) {
             match command {
-                // An error comes back with the acknowledgement, too, unless the
-                // writer is gone.
                 Command::Append(append) => {
-                    if let Err(error) = self.journal.append(*append) {
-                        failed.get_or_insert(error);
+                    appends.push(*append);
+                    if appends.len() == limits::APPENDS_AT_ONCE {
+                        self.append(std::mem::take(&mut appends), failed);
                     }
                 }
                 Command::Start { slot, order } => {
@@ -273,6 +273,17 @@ impl Engine<'_> {
                     failed.get_or_insert(error);
                 }
             }
+        }
+        self.append(appends, failed);
+    }
+
+    /// Hands `appends` to the journal. An error comes back with each
+    /// acknowledgement, too, unless the writer is gone.
+    fn append(&self, appends: Vec<Append>, failed: &mut Option<JournalError>) {
+        if !appends.is_empty()
+            && let Err(error) = self.journal.append_all(appends)
+        {
+            failed.get_or_insert(error);
         }
     }
 

@@ -147,7 +147,16 @@ impl Journal {
     /// Hands `append` to the writer. What became of it comes by [`Journal::acks`].
     /// Waits only where [`limits::WRITER_QUEUE_MAX`] others wait already.
     pub fn append(&self, append: Append) -> Result<(), JournalError> {
-        self.send(Order::Append(Box::new(Entry::new(append))))
+        self.append_all([append])
+    }
+
+    /// As [`Journal::append`], for appends of several migrations, which then
+    /// share a transaction.
+    pub fn append_all(
+        &self,
+        appends: impl IntoIterator<Item = Append>,
+    ) -> Result<(), JournalError> {
+        self.send(Order::Append(appends.into_iter().map(Entry::new).collect()))
     }
 
     /// Where acknowledgements come: one list for each transaction. `None` after

@@ -59,7 +59,7 @@ pub(super) type Created = Result<(BatchId, Vec<MigrationId>), JournalError>;
 
 /// What the writer is told.
 pub(super) enum Order {
-    Append(Box<Entry>),
+    Append(Vec<Entry>),
     Create(Box<(NewBatch, Vec<NewMigration>)>, SyncSender<Created>),
     Answer(RequestId, String),
     /// Answers once all before it is done.
@@ -140,7 +140,7 @@ impl Writer {
             let mut other = None;
             while let Some(order) = next {
                 match order {
-                    Order::Append(append) => group.push(*append),
+                    Order::Append(mut entries) => group.append(&mut entries),
                     Order::Answer(id, answer) => answers.push((id, answer)),
                     order => {
                         other = Some(order);
