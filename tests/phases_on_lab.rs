@@ -75,6 +75,7 @@ fn spec() -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 3_600_000,
+        messages: Vec::new(),
     }
 }
 

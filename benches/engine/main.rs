@@ -106,6 +106,7 @@ fn spec(client: &str) -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1,
+        messages: Vec::new(),
     }
 }
 

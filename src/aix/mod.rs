@@ -13,15 +13,16 @@ mod file_systems;
 mod filesets;
 mod listing;
 mod nim;
+pub mod parse;
 mod unread;
 mod verdict;
 
 pub use boot::{Bootable, boot_time, bootlist, is_bootable, one_word};
-pub use catalogue::{CATALOGUE, Entry, Trust};
+pub use catalogue::{Entry, Trust, catalogue};
 pub use disks::{LogicalVolume, PhysicalVolume, VolumeGroup, logical_volumes, lspv, volume_group};
 pub use file_systems::{FsRow, FsUsage, MountRow, df, exports, lsfs, mounts};
 pub use filesets::{Fileset, FilesetLevel, filesets, level};
 pub use listing::{is_missing, link_target, names};
 pub use nim::{NimObject, nim_object};
 pub use unread::Unread;
-pub use verdict::{Verdict, classify, message_ids};
+pub use verdict::{Verdict, classify, matching, message_ids};

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::failure::MessageRule;
 use super::name::{DiskName, HostName, Level, NimName, VgName};
 use super::phase::Phase;
 
@@ -163,6 +164,10 @@ pub struct MigrationSpec {
     pub on_boot_failure: BootFailure,
     /// How long a rebooted client may take to answer, in ms.
     pub reboot_timeout_ms: u64,
+    /// What the plan says of messages. Introduced in 0.2.0: absent before, and
+    /// where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageRule>,
 }
 
 impl MigrationSpec {

@@ -43,6 +43,7 @@ pub(crate) fn spec() -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1_800_000,
+        messages: Vec::new(),
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 600_000,
+        messages: Vec::new(),
     }
 }
 

@@ -87,6 +87,7 @@ impl Flavour {
             failed_copy: CopyPolicy::Remove,
             on_boot_failure: BootFailure::Backout,
             reboot_timeout_ms: 2_700_000,
+            messages: Vec::new(),
         }
     }
 
