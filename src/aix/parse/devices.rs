@@ -81,15 +81,15 @@ fn device_row(name: &str, status: &str, location: Value, description: &str) -> O
     })
 }
 
-/// An AIX location, `30-T1-01` or `00-08-00-4,0`: the first part has two
-/// characters, so that `2-Port` and `PCI-X` are descriptions.
+/// An AIX location, `30-T1-01` or `00-08-00-4,0`: capitals and digits, with a
+/// digit in its second part, so that `2-Port` and `PCI-X` are descriptions.
 fn is_location(word: &str) -> bool {
     let mut parts = word.split('-');
     let begins = parts.next().is_some_and(|part| (1..=3).contains(&part.len()));
     let all = word.bytes().all(|b| {
         b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b',' | b'.')
     });
-    begins && all && parts.next().is_some() && word.bytes().any(|b| b.is_ascii_digit())
+    begins && all && parts.next().is_some_and(|part| part.bytes().any(|b| b.is_ascii_digit()))
 }
 
 /// `lsattr -El DEVICE`, and its form `-O`.
@@ -167,7 +167,8 @@ impl<'a> Row<'a> {
 
     /// The row with its value up to `end`.
     fn cut(&self, value: usize, description: usize) -> Option<Value> {
-        let (value, description) = (self.line.get(value..description)?, self.line.get(description..)?);
+        let value = if self.words.is_empty() { "" } else { self.line.get(value..description)? };
+        let description = self.line.get(description..).unwrap_or_default();
         Some(attribute(self.name, value, description, Some(self.settable)))
     }
 
@@ -201,7 +202,7 @@ fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
     match description {
         Some(at) => table
             .iter()
-            .map(|row| if row.line.len() <= at { Some(row.alone()) } else { row.cut(value, at) })
+            .map(|row| row.cut(value, at.min(row.line.len().max(value))))
             .collect(),
         None => Some(table.iter().map(Row::alone).collect()),
     }

@@ -73,8 +73,9 @@ fn heading(words: &[&str]) -> Option<Table> {
     }
 }
 
+/// `7.3.2.1`, or an RPM's `1.21-1`.
 fn is_level(word: &str) -> bool {
-    word.contains('.') && word.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn result(words: &[&str]) -> Option<Value> {

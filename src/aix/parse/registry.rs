@@ -488,7 +488,8 @@ pub fn parsers_markdown() -> String {
     let mut text = String::new();
     for parser in PARSERS {
         let Parser { kind, command, about, shape, fields, .. } = parser;
-        let _ = write!(text, "\n### {kind}\n\n`{command}`. {about}. Prints an {shape}.\n\n");
+        let _ = write!(text, "\n### {kind}\n\n`{command}`. {about}. Prints an {shape}. \
+             Samples: `fixtures/aix/{kind}`.\n\n");
         for (name, what) in *fields {
             let _ = writeln!(text, "- `{name}`: {what}");
         }

@@ -46,8 +46,7 @@ fn package(line: &str, columns: usize) -> Option<Value> {
     let text = |at: usize| fields.get(at).map_or(Value::Null, |field| some(field));
     let (package, fileset, level) = (text(0), text(1), text(2));
     let kind = fields[6].trim();
-    let of_installp = !matches!(kind, "R" | "E");
-    let level_fits = !of_installp || is_level(level.as_str()?);
+    let level_fits = kind != "F" || is_level(level.as_str()?);
     if package.is_null() || fileset.is_null() || !level_fits || kind.len() > 1 {
         return None;
     }
