@@ -21,7 +21,7 @@ fn samples(kind: &str) -> Vec<PathBuf> {
     let folder = root().join("fixtures/aix").join(kind);
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap_or_else(|_| panic!("{kind} has no samples"))
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
         .collect();
     files.sort();
@@ -30,17 +30,19 @@ fn samples(kind: &str) -> Vec<PathBuf> {
 
 fn told(kind: &str, bytes: &[u8]) -> (&'static str, String) {
     match parse(kind, bytes) {
-        Ok(capture) => ("json", serde_json::to_string_pretty(&capture.value).unwrap() + "\n"),
+        Ok(capture) => {
+            ("json", serde_json::to_string_pretty(&capture.value).expect("text for keys") + "\n")
+        }
         Err(error) => ("err", format!("{error}\n")),
     }
 }
 
 fn check(kind: &str, file: &Path) {
-    let bytes = fs::read(file).unwrap();
+    let bytes = fs::read(file).expect("a readable sample");
     let (ending, said) = told(kind, &bytes);
     let beside = file.with_extension(ending);
     if std::env::var_os("NIMSHIFT_WRITE_CAPTURES").is_some() {
-        fs::write(&beside, &said).unwrap();
+        fs::write(&beside, &said).expect("a writable folder");
     }
     let wanted = fs::read_to_string(&beside)
         .unwrap_or_else(|_| panic!("{} is missing; it is read as\n{said}", beside.display()));
@@ -49,13 +51,18 @@ fn check(kind: &str, file: &Path) {
     assert!(!other.exists(), "{} is of no use", other.display());
     // Blanks at the ends of lines, carriage returns and a banner change nothing.
     let text = String::from_utf8_lossy(&bytes);
-    let trimmed: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    let blanks: String = text.lines().map(|line| format!("{}  \r\n", line.trim_end())).collect();
+    let with =
+        |end: &str| text.lines().fold(String::new(), |all, line| all + line.trim_end() + end);
+    let (trimmed, blanks) = (with("\n"), with("  \r\n"));
     assert_eq!(told(kind, trimmed.as_bytes()).1, said, "{} trimmed", file.display());
     assert_eq!(told(kind, blanks.as_bytes()).1, said, "{} padded", file.display());
     if ending == "json" && !text.trim().is_empty() {
         let banner = format!("*****\n* Authorised use only, ask: noc@example.com *\n\n{text}");
-        assert_eq!(without_before(&told(kind, banner.as_bytes()).1), without_before(&said), "{kind} after a banner");
+        assert_eq!(
+            without_before(&told(kind, banner.as_bytes()).1),
+            without_before(&said),
+            "{kind} after a banner"
+        );
     }
 }
 
@@ -130,7 +137,7 @@ fn kinds_are_unique_and_an_unknown_one_is_told() {
 fn no_cut_sample_panics() {
     for parser in PARSERS {
         for file in samples(parser.kind) {
-            let bytes = fs::read(file).unwrap();
+            let bytes = fs::read(file).expect("a readable sample");
             for end in 0..bytes.len() {
                 let _ = parse(parser.kind, &bytes[..end]);
                 let _ = parse(parser.kind, &bytes[end..]);
@@ -141,11 +148,12 @@ fn no_cut_sample_panics() {
 
 /// Pieces of samples, so that arbitrary text gets past the headings.
 fn pieces(kind: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = ["", " ", "\t", ":", "0516-010 : x", "é", "\u{1b}[1m", "-", "99999999999999999999"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut pieces: Vec<String> =
+        ["", " ", "\t", ":", "0516-010 : x", "é", "\u{1b}[1m", "-", "99999999999999999999"]
+            .map(str::to_owned)
+            .to_vec();
     for file in samples(kind) {
-        let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+        let text = String::from_utf8_lossy(&fs::read(file).expect("a sample")).into_owned();
         pieces.extend(text.lines().map(|line| format!("{line}\n")));
         pieces.extend(text.split_whitespace().map(|word| format!("{word} ")));
     }

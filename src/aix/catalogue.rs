@@ -87,19 +87,7 @@ impl<'de> Deserialize<'de> for Entry {
             .ok_or_else(|| expected("a class of failure", &class.value, class.span))?;
         let trust = trust_of(&trust.value)
             .ok_or_else(|| expected("read, part or general", &trust.value, trust.span))?;
-        Ok(Entry {
-            ids,
-            tool,
-            patterns,
-            class,
-            remark,
-            text,
-            cause,
-            hint,
-            trust,
-            sources,
-            samples,
-        })
+        Ok(Entry { ids, tool, patterns, class, remark, text, cause, hint, trust, sources, samples })
     }
 }
 
@@ -219,7 +207,9 @@ mod tests {
     #[test]
     fn a_mistake_in_the_file_is_told() {
         let entry = |class: &str| {
-            format!("[[message]]\nids = [\"0001-001\"]\nclass = \"{class}\"\ntext = \"x\"\ntrust = \"read\"\nsamples = []\n")
+            format!(
+                "[[message]]\nids = [\"0001-001\"]\nclass = \"{class}\"\ntext = \"x\"\ntrust = \"read\"\nsamples = []\n"
+            )
         };
         assert_eq!(read(&entry("permanent")).unwrap().len(), 1);
         let wrong = read(&entry("final")).unwrap_err().to_string();

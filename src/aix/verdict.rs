@@ -121,7 +121,8 @@ fn entries_of<'a>(line: &'a str, lower: &str) -> Vec<(Option<&'a str>, &'static 
     let by_id: Vec<(Option<&str>, &Entry)> = message_ids(line)
         .into_iter()
         .filter_map(|id| {
-            let fits = |entry: &&Entry| entry.ids.iter().any(|known| known == id) && entry.fits(lower);
+            let fits =
+                |entry: &&Entry| entry.ids.iter().any(|known| known == id) && entry.fits(lower);
             Some((Some(id), catalogue().iter().find(fits)?))
         })
         .collect();

@@ -30,8 +30,8 @@ pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
     if query == "-" {
         return lines(out, &rules);
     }
-    let (ruled, entries) = find(&rules, &query);
-    if ruled.is_empty() && entries.is_empty() {
+    let (own, entries) = find(&rules, &query);
+    if own.is_empty() && entries.is_empty() {
         return Err(unknown(&query));
     }
     let mut first = true;
@@ -40,7 +40,7 @@ pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
             out.line("");
         }
     };
-    for rule in ruled {
+    for rule in own {
         gap();
         show_rule(out, rule);
     }
@@ -55,26 +55,27 @@ pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
 fn find<'a>(rules: &'a [MessageRule], query: &str) -> (Vec<&'a MessageRule>, Vec<&'static Entry>) {
     let ids = message_ids(query);
     let lower = query.trim().to_ascii_lowercase();
-    let ruled = rules.iter().filter(|rule| {
+    let own = rules.iter().filter(|rule| {
         let id = rule.id.as_deref().is_some_and(|id| ids.contains(&id));
         let words = rule.pattern.as_ref().map(|words| words.to_ascii_lowercase());
         id || words.is_some_and(|words| lower.contains(&words) || words.contains(&lower))
     });
-    let ruled = ruled.collect();
+    let own = own.collect();
     if !ids.is_empty() {
         // A line has one meaning; an id alone may have several.
         let alone = ids == [query.trim()];
         if let Some(entry) = matching(query).filter(|_| !alone) {
-            return (ruled, vec![entry]);
+            return (own, vec![entry]);
         }
         let known = |entry: &&Entry| entry.ids.iter().any(|id| ids.contains(&id.as_str()));
-        return (ruled, catalogue().iter().filter(known).collect());
+        return (own, catalogue().iter().filter(known).collect());
     }
     if let Some(entry) = matching(query) {
-        return (ruled, vec![entry]);
+        return (own, vec![entry]);
     }
-    let part = |entry: &&Entry| lower.len() >= 3 && entry.patterns.iter().any(|p| p.contains(&lower));
-    (ruled, catalogue().iter().filter(part).collect())
+    let part =
+        |entry: &&Entry| lower.len() >= 3 && entry.patterns.iter().any(|p| p.contains(&lower));
+    (own, catalogue().iter().filter(part).collect())
 }
 
 fn unknown(query: &str) -> CliError {
@@ -148,8 +149,8 @@ fn lines(out: &Out, rules: &[MessageRule]) -> Result<Exit, CliError> {
     let (mut known, mut unknown) = (0, BTreeSet::new());
     for line in text.lines() {
         // A line of its own, as if its command had failed.
-        let (ruled, entries) = (rule_of(rules, line), matching(line));
-        let (class, hint) = match (ruled, entries) {
+        let (own, entries) = (rule_of(rules, line), matching(line));
+        let (class, hint) = match (own, entries) {
             (Some(rule), _) => (rule.class, rule.hint.as_deref().unwrap_or_default()),
             (None, Some(entry)) => (entry.class, entry.hint.as_str()),
             (None, None) => {

@@ -20,7 +20,7 @@ pub(super) fn parse(out: &Out, args: &ParseArgs) -> Result<Exit, CliError> {
     };
     // Refused before anything is waited for.
     if !PARSERS.iter().any(|parser| parser.kind == kind) {
-        return Err(refused(kind, read_capture(kind, b"").expect_err("it is not known")));
+        return Err(refused(kind, &read_capture(kind, b"").expect_err("it is not known")));
     }
     let mut bytes = Vec::new();
     let read = match &args.file {
@@ -32,7 +32,7 @@ pub(super) fn parse(out: &Out, args: &ParseArgs) -> Result<Exit, CliError> {
         let name = args.file.as_ref().map_or("stdin".into(), |path| path.to_string_lossy());
         CliError::usage(format!("cannot read {name}")).because(&error)
     })?;
-    let capture = read_capture(kind, &bytes).map_err(|error| refused(kind, error))?;
+    let capture = read_capture(kind, &bytes).map_err(|error| refused(kind, &error))?;
     for message in &capture.said {
         out.labelled("warning", Paint::Yellow, &format!("beside the data stands `{message}`"));
     }
@@ -40,11 +40,11 @@ pub(super) fn parse(out: &Out, args: &ParseArgs) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn refused(kind: &str, error: CaptureError) -> CliError {
-    let help = match &error {
+fn refused(kind: &str, error: &CaptureError) -> CliError {
+    let help = match error {
         CaptureError::Kind { nearest: Some(near), .. } => format!("did you mean `{near}`?"),
         CaptureError::Kind { nearest: None, .. } => "`nimshift parse --list` names all".to_owned(),
-        _ => return CliError::usage(format!("cannot parse this as {kind}")).because(&error),
+        _ => return CliError::usage(format!("cannot parse this as {kind}")).because(error),
     };
     CliError::usage(error.to_string()).help(help)
 }

@@ -5,6 +5,7 @@
 mod errors;
 mod help;
 mod lab;
+mod messages;
 mod overnight;
 mod plan;
 mod reports;

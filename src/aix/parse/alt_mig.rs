@@ -19,9 +19,10 @@ pub(super) fn alt_mig(text: &str) -> Read {
     }
     let begun = log.begun || !log.phases.is_empty();
     if !begun {
-        return Err(lines(text)
-            .next()
-            .map_or_else(|| Unread::missing(COMMAND, "phase"), |line| Unread::line(COMMAND, line)));
+        return Err(lines(text).next().map_or_else(
+            || Unread::missing(COMMAND, "phase"),
+            |line| Unread::line(COMMAND, line),
+        ));
     }
     let last = log.phases.last().map(|phase| phase.number);
     let phases: Vec<Value> = log

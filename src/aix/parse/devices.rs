@@ -58,7 +58,7 @@ fn device(line: &str) -> Option<Value> {
     if let [name, status, location, description] = fields.as_slice()
         && STATUSES.contains(status)
     {
-        return device_row(name, status, some(location), description);
+        return device_row(name, status, location, description);
     }
     let line = line.trim();
     let (name, rest) = line.split_once(char::is_whitespace)?;
@@ -66,17 +66,16 @@ fn device(line: &str) -> Option<Value> {
     let (status, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let (first, others) =
         rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
-    let (location, description) =
-        if is_location(first) { (first.into(), others) } else { (Value::Null, rest) };
+    let (location, description) = if is_location(first) { (first, others) } else { ("", rest) };
     STATUSES.contains(&status).then_some(())?;
     device_row(name, status, location, description)
 }
 
-fn device_row(name: &str, status: &str, location: Value, description: &str) -> Option<Value> {
+fn device_row(name: &str, status: &str, location: &str, description: &str) -> Option<Value> {
     let fits = !name.is_empty() && !name.contains(char::is_whitespace);
     fits.then(|| {
         json!({
-            "name": name, "status": status, "location": location, "description": some(description),
+            "name": name, "status": status, "location": some(location), "description": some(description),
         })
     })
 }
@@ -86,9 +85,9 @@ fn device_row(name: &str, status: &str, location: Value, description: &str) -> O
 fn is_location(word: &str) -> bool {
     let mut parts = word.split('-');
     let begins = parts.next().is_some_and(|part| (1..=3).contains(&part.len()));
-    let all = word.bytes().all(|b| {
-        b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b',' | b'.')
-    });
+    let all = word
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b',' | b'.'));
     begins && all && parts.next().is_some_and(|part| part.bytes().any(|b| b.is_ascii_digit()))
 }
 
@@ -113,9 +112,10 @@ pub(super) fn lsattr(text: &str) -> Read {
             return Err(Unread::line(COMMAND, line));
         }
     }
-    found.extend(columns(&table).ok_or_else(|| {
-        Unread::line(COMMAND, table.first().map_or("", |row| row.line))
-    })?);
+    found.extend(
+        columns(&table)
+            .ok_or_else(|| Unread::line(COMMAND, table.first().map_or("", |row| row.line)))?,
+    );
     match foreign {
         _ if !found.is_empty() => Ok(Value::Array(found)),
         Some(line) => Err(Unread::line(COMMAND, line)),
@@ -175,7 +175,8 @@ impl<'a> Row<'a> {
     /// By its words alone: the second is the value, unless the gap before it
     /// says that there is none.
     fn alone(&self) -> Value {
-        let clear: Vec<&str> = self.line.split("  ").filter(|part| !part.trim().is_empty()).collect();
+        let clear: Vec<&str> =
+            self.line.split("  ").filter(|part| !part.trim().is_empty()).collect();
         let gap = self.words.first().map_or(0, |(from, _)| from - self.name.len());
         let empty = gap >= 2 && clear.len() <= 2;
         let from = self.words.first().map_or(self.line.len(), |(from, _)| *from);
@@ -188,7 +189,8 @@ impl<'a> Row<'a> {
 /// every row. Where they do not, rows are read by their words.
 fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
     let starts_at = |row: &Row<'_>, at: usize| row.words.iter().any(|(from, _)| *from == at);
-    let within = |row: &Row<'_>, at: usize| row.words.iter().any(|(from, to)| *from < at && at < *to);
+    let within =
+        |row: &Row<'_>, at: usize| row.words.iter().any(|(from, to)| *from < at && at < *to);
     let value = table.iter().filter_map(|row| row.words.first()).map(|(from, _)| *from).min();
     let Some(value) = value.filter(|_| table.len() > 1) else {
         return Some(table.iter().map(Row::alone).collect());
@@ -200,10 +202,9 @@ fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
             && table.iter().any(|row| starts_at(row, *at))
     });
     match description {
-        Some(at) => table
-            .iter()
-            .map(|row| row.cut(value, at.min(row.line.len().max(value))))
-            .collect(),
+        Some(at) => {
+            table.iter().map(|row| row.cut(value, at.min(row.line.len().max(value)))).collect()
+        }
         None => Some(table.iter().map(Row::alone).collect()),
     }
 }

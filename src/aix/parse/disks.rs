@@ -31,10 +31,10 @@ fn lspv_row(line: &str) -> Option<Value> {
         rest => (None, rest),
     };
     // `-u` adds an id of the device, which may have blanks in it, and a UUID.
-    let (udid, uuid) = match rest {
+    let (device_id, uuid) = match rest {
         [] => (None, None),
-        [udid @ .., uuid] if is_uuid(uuid) => (Some(udid.join(" ")), Some(*uuid)),
-        [udid] if udid.len() >= 16 => (Some((*udid).to_owned()), None),
+        [id @ .., uuid] if is_uuid(uuid) => (Some(id.join(" ")), Some(*uuid)),
+        [id] if id.len() >= 16 => (Some((*id).to_owned()), None),
         _ => return None,
     };
     Some(json!({
@@ -42,7 +42,7 @@ fn lspv_row(line: &str) -> Option<Value> {
         "pvid": (*pvid != "none").then_some(*pvid),
         "vg": (!matches!(*vg, "None" | "none")).then_some(*vg),
         "state": state,
-        "udid": udid.filter(|udid| !udid.is_empty()),
+        "udid": device_id.filter(|id| !id.is_empty()),
         "uuid": uuid,
     }))
 }

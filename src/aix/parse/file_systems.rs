@@ -11,8 +11,9 @@ const MONTHS: [&str; 12] =
 /// `mount`.
 pub(super) fn mount(text: &str) -> Read {
     const COMMAND: &str = "mount";
-    let is_heading =
-        |line: &str| words(line).starts_with(&["node", "mounted", "mounted", "over"]) || is_rule(line);
+    let is_heading = |line: &str| {
+        words(line).starts_with(&["node", "mounted", "mounted", "over"]) || is_rule(line)
+    };
     let rows = after_heading(COMMAND, "heading", text, is_heading)?;
     each(COMMAND, rows.filter(|line| !is_rule(line)), mounted)
 }
@@ -59,9 +60,10 @@ pub(super) fn df(text: &str) -> Read {
     const COMMAND: &str = "df";
     let mut all = lines(text).skip_while(|line| !line.trim_start().starts_with("Filesystem"));
     let Some(heading) = all.next() else {
-        return Err(lines(text)
-            .next()
-            .map_or_else(|| Unread::missing(COMMAND, "heading"), |line| Unread::line(COMMAND, line)));
+        return Err(lines(text).next().map_or_else(
+            || Unread::missing(COMMAND, "heading"),
+            |line| Unread::line(COMMAND, line),
+        ));
     };
     let (unit, columns) = columns(heading).ok_or_else(|| Unread::line(COMMAND, heading))?;
     each(COMMAND, all.filter(|line| *line != heading), |line| usage(&unit, &columns, line))

@@ -73,7 +73,9 @@ fn tables(
         {
             vg = Some(name);
         } else if begun {
-            found.push(row(vg.unwrap_or_default(), line).ok_or_else(|| Unread::line(command, line))?);
+            found.push(
+                row(vg.unwrap_or_default(), line).ok_or_else(|| Unread::line(command, line))?,
+            );
         } else {
             foreign = foreign.or(Some(line));
         }
@@ -143,7 +145,7 @@ pub(super) fn lsvg_m(text: &str) -> Read {
             && !one.trim_end_matches(':').contains(':')
         {
             vg = one.trim_end_matches(':');
-        } else if found.is_empty() && !words.first().is_some_and(|word| run(word).is_some()) {
+        } else if found.is_empty() && words.first().is_none_or(|word| run(word).is_none()) {
             foreign = foreign.or(Some(line));
         } else {
             return Err(Unread::line(COMMAND, line));

@@ -55,7 +55,7 @@ pub(super) fn installp(text: &str) -> Read {
     }
     match (name, text.lines().find(|line| !line.trim().is_empty())) {
         (Some(name), _) => Err(Unread::line(COMMAND, name)),
-        (None, _) if seen => Ok(document(results, refused)),
+        (None, _) if seen => Ok(document(&results, &refused)),
         (None, Some(line)) => Err(Unread::line(COMMAND, line)),
         (None, None) => Err(Unread::missing(COMMAND, "summary")),
     }
@@ -65,7 +65,8 @@ fn heading(words: &[&str]) -> Option<Table> {
     match words {
         ["Name", "Level", "Part", "Event", "Result"] => Some(Table::Results),
         ["Name", "Level", pre, rest @ ..]
-            if pre.starts_with("Pre-") && rest.last().is_some_and(|word| word.ends_with("Warning")) =>
+            if pre.starts_with("Pre-")
+                && rest.last().is_some_and(|word| word.ends_with("Warning")) =>
         {
             Some(Table::Refused)
         }
@@ -82,9 +83,9 @@ fn result(words: &[&str]) -> Option<Value> {
     let [name, level, part, event, result] = words else { return None };
     let upper = |word: &str| word.bytes().all(|b| b.is_ascii_uppercase());
     let known = matches!(*part, "USR" | "ROOT" | "SHARE") && upper(event) && upper(result);
-    (known && is_level(level)).then(|| {
-        json!({ "name": name, "level": level, "part": part, "event": event, "result": result })
-    })
+    (known && is_level(level)).then(
+        || json!({ "name": name, "level": level, "part": part, "event": event, "result": result }),
+    )
 }
 
 fn warning(words: &[&str]) -> Option<Value> {
@@ -93,7 +94,7 @@ fn warning(words: &[&str]) -> Option<Value> {
         .then(|| json!({ "name": name, "level": level, "reason": reason.join(" ") }))
 }
 
-fn document(results: Vec<Value>, refused: Vec<Value>) -> Value {
+fn document(results: &[Value], refused: &[Value]) -> Value {
     let failed: Vec<&Value> =
         results.iter().filter(|row| row["result"] != "SUCCESS").map(|row| &row["name"]).collect();
     let mut names: Vec<Value> = Vec::new();

@@ -106,7 +106,11 @@ impl Labelled {
 }
 
 /// The objects of a text; each begins with the key `first`.
-pub(super) fn objects(command: &'static str, first: &'static str, text: &str) -> Read<Vec<Labelled>> {
+pub(super) fn objects(
+    command: &'static str,
+    first: &'static str,
+    text: &str,
+) -> Read<Vec<Labelled>> {
     let mut objects: Vec<Labelled> = Vec::new();
     let mut foreign = None;
     for line in lines(text) {
@@ -150,7 +154,8 @@ fn starts(line: &str) -> Vec<(usize, String, usize)> {
     while at < line.len() {
         let before = &line[..at];
         let free = before.is_empty() || before.ends_with([' ', '\t']);
-        let found = if free { known(&line[at..]).or_else(|| other(before, &line[at..])) } else { None };
+        let found =
+            if free { known(&line[at..]).or_else(|| other(before, &line[at..])) } else { None };
         if let Some((key, length)) = found {
             starts.push((at, key, at + length));
             at += length;
@@ -203,10 +208,10 @@ mod tests {
             shown("LTG size (Dynamic): 256 kilobyte(s)          AUTO SYNC:      no"),
             ["LTG size (Dynamic)=256 kilobyte(s)", "AUTO SYNC=no"]
         );
-        assert_eq!(shown("MAX LVs: 256 FREE PPs: 3 (12 megabytes)"), [
-            "MAX LVs=256",
-            "FREE PPs=3 (12 megabytes)"
-        ]);
+        assert_eq!(
+            shown("MAX LVs: 256 FREE PPs: 3 (12 megabytes)"),
+            ["MAX LVs=256", "FREE PPs=3 (12 megabytes)"]
+        );
         assert_eq!(shown("LVs:   0     NEW KEY:  x"), ["LVs=0", "NEW KEY=x"]);
         assert_eq!(shown("no key at all"), Vec::<String>::new());
     }

@@ -38,9 +38,10 @@ pub(super) fn lsnim_l(text: &str) -> Read {
         }
     }
     if objects.is_empty() {
-        return Err(all
-            .first()
-            .map_or_else(|| Unread::missing(COMMAND, "object"), |line| Unread::line(COMMAND, line)));
+        return Err(all.first().map_or_else(
+            || Unread::missing(COMMAND, "object"),
+            |line| Unread::line(COMMAND, line),
+        ));
     }
     Ok(objects.into_iter().map(|(name, attributes)| object(name, attributes)).collect())
 }

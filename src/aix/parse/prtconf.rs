@@ -47,9 +47,10 @@ pub(super) fn prtconf(text: &str) -> Read {
     let begins = |line: &str| key_value(line).is_some_and(|(key, _)| FIRST.contains(&key));
     let mut all = lines(text).skip_while(|line| !begins(line)).peekable();
     if all.peek().is_none() {
-        return Err(lines(text)
-            .next()
-            .map_or_else(|| Unread::missing(COMMAND, "System Model"), |line| Unread::line(COMMAND, line)));
+        return Err(lines(text).next().map_or_else(
+            || Unread::missing(COMMAND, "System Model"),
+            |line| Unread::line(COMMAND, line),
+        ));
     }
     let (mut config, mut section, mut vg) = (Configuration::default(), Section::System, None);
     let mut active = true;
@@ -161,9 +162,13 @@ impl Configuration {
         // A location stands clear of the description; devices such as `sys0`
         // have none.
         let (location, description) = match rest.split_once("  ") {
-            Some((location, description)) if !location.contains(' ') => (some(location), description),
+            Some((location, description)) if !location.contains(' ') => {
+                (some(location), description)
+            }
             _ => match rest.split_once(' ') {
-                Some((location, description)) if is_place(location) => (some(location), description),
+                Some((location, description)) if is_place(location) => {
+                    (some(location), description)
+                }
                 _ if is_place(rest) && !wide => (some(rest), ""),
                 _ => (Value::Null, rest),
             },

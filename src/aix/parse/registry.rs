@@ -69,7 +69,10 @@ pub const PARSERS: &[Parser] = &[
             ("pvid", "id"),
             ("vg_identifier", "id of the volume group"),
             ("state", "as printed"),
-            ("pp_size_mb", "size of a partition; this and the numbers after it are null where question marks stand"),
+            (
+                "pp_size_mb",
+                "size of a partition; this and the numbers after it are null where question marks stand",
+            ),
             ("total_pps", "partitions"),
             ("free_pps", "free ones"),
             ("used_pps", "used ones"),
@@ -260,7 +263,10 @@ pub const PARSERS: &[Parser] = &[
             ("name", "of the object"),
             ("class", "`machines`, `resources`, …"),
             ("type", "`standalone`, `spot`, …"),
-            ("attributes", "every attribute; a list where it comes several times; absent where it is not set"),
+            (
+                "attributes",
+                "every attribute; a list where it comes several times; absent where it is not set",
+            ),
         ],
         is_log: false,
         read: nim::lsnim_l,
@@ -270,11 +276,7 @@ pub const PARSERS: &[Parser] = &[
         command: "lsnim -t TYPE",
         about: "NIM objects in a table; also `lsnim`, `lsnim -c`",
         shape: "array",
-        fields: &[
-            ("name", "of the object"),
-            ("class", "its class"),
-            ("type", "its type"),
-        ],
+        fields: &[("name", "of the object"), ("class", "its class"), ("type", "its type")],
         is_log: false,
         read: nim::lsnim_t,
     },
@@ -463,7 +465,10 @@ pub const PARSERS: &[Parser] = &[
             ("phases", "`phase`, `name`, `lines`"),
             ("last_phase", "number"),
             ("bootlist", "the disk that the bootlist was set to"),
-            ("messages", "`phase`, `id`, `tool`, `text`, `class` (null where the catalogue does not know it)"),
+            (
+                "messages",
+                "`phase`, `id`, `tool`, `text`, `class` (null where the catalogue does not know it)",
+            ),
         ],
         is_log: true,
         read: alt_mig::alt_mig,
@@ -488,8 +493,11 @@ pub fn parsers_markdown() -> String {
     let mut text = String::new();
     for parser in PARSERS {
         let Parser { kind, command, about, shape, fields, .. } = parser;
-        let _ = write!(text, "\n### {kind}\n\n`{command}`. {about}. Prints an {shape}. \
-             Samples: `fixtures/aix/{kind}`.\n\n");
+        let _ = write!(
+            text,
+            "\n### {kind}\n\n`{command}`. {about}. Prints an {shape}. \
+             Samples: `fixtures/aix/{kind}`.\n\n"
+        );
         for (name, what) in *fields {
             let _ = writeln!(text, "- `{name}`: {what}");
         }

@@ -11,10 +11,9 @@ pub(super) fn lslpp_big(text: &str) -> Read {
     let columns = heading(text).map_or(18, |names| names.len());
     let row = |line: &str| package(line, columns);
     let broken = |line: &str| line.matches(':').count() >= 5;
-    let text: String = lines(text).filter(|line| !line.starts_with('#')).fold(
-        String::new(),
-        |all, line| all + line + "\n",
-    );
+    let text: String = lines(text)
+        .filter(|line| !line.starts_with('#'))
+        .fold(String::new(), |all, line| all + line + "\n");
     rows(COMMAND, &text, row, broken).map(Value::Array)
 }
 
@@ -97,10 +96,9 @@ pub(super) fn lslpp_small(text: &str) -> Read {
     const COMMAND: &str = "lslpp -lc";
     // The heading does not name the path. Old releases lack the last field.
     let with_efix = heading(text).map(|names| names.len() >= 7);
-    let text: String = lines(text).filter(|line| !line.starts_with('#')).fold(
-        String::new(),
-        |all, line| all + line + "\n",
-    );
+    let text: String = lines(text)
+        .filter(|line| !line.starts_with('#'))
+        .fold(String::new(), |all, line| all + line + "\n");
     let broken = |line: &str| line.matches(':').count() >= 4;
     rows(COMMAND, &text, |line| fileset(line, with_efix), broken).map(Value::Array)
 }
@@ -207,11 +205,13 @@ pub(super) fn emgr(text: &str) -> Read {
     if text.contains("There is no efix data on this system") {
         return Ok(Value::Array(Vec::new()));
     }
-    let mut all = lines(text).skip_while(|line| !words(line).starts_with(&["ID", "STATE", "LABEL"]));
+    let mut all =
+        lines(text).skip_while(|line| !words(line).starts_with(&["ID", "STATE", "LABEL"]));
     let Some(heading) = all.next() else {
-        return Err(lines(text)
-            .next()
-            .map_or_else(|| Unread::missing(COMMAND, "heading"), |line| Unread::line(COMMAND, line)));
+        return Err(lines(text).next().map_or_else(
+            || Unread::missing(COMMAND, "heading"),
+            |line| Unread::line(COMMAND, line),
+        ));
     };
     let mut column = heading.find("UPDATED BY").map(|at| at..at + "UPDATED BY".len());
     let mut found = Vec::new();
@@ -240,13 +240,12 @@ fn efix(line: &str, updated: Option<&std::ops::Range<usize>>) -> Option<Value> {
         return None;
     }
     // Where the rule says that another fix is named, and one is.
-    let by = updated
-        .and_then(|range| {
-            let clear = line.get(..range.start)?.ends_with(' ');
-            let word = line.get(range.start..)?.split_whitespace().next()?;
-            let inside = line.get(range.clone()).is_some_and(|cell| cell.starts_with(word));
-            (clear && inside && rest.first() == Some(&word)).then_some(word)
-        });
+    let by = updated.and_then(|range| {
+        let clear = line.get(..range.start)?.ends_with(' ');
+        let word = line.get(range.start..)?.split_whitespace().next()?;
+        let inside = line.get(range.clone()).is_some_and(|cell| cell.starts_with(word));
+        (clear && inside && rest.first() == Some(&word)).then_some(word)
+    });
     let rest = if by.is_some() { &rest[1..] } else { rest };
     Some(json!({
         "id": id.parse::<u64>().ok()?,

@@ -196,7 +196,8 @@ mod tests {
                 "0516-1201 lsvg: Warning: Volume group rootvg is locked. This command will continue retries until lock is free."
             ]
         );
-        let (rest, said) = without_messages("mount: 0506-324 busy\n  node mounted\n7300-02-01-2346\n");
+        let (rest, said) =
+            without_messages("mount: 0506-324 busy\n  node mounted\n7300-02-01-2346\n");
         assert_eq!((rest.as_str(), said.len()), ("  node mounted\n7300-02-01-2346\n", 1));
     }
 }

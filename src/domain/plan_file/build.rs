@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::file::{
-    ClientTable, FailureTable, LimitsTable, MessageTable, OptionKeys, PhaseList, PlanFile, RetryTable, default,
+    ClientTable, FailureTable, LimitsTable, MessageTable, OptionKeys, PhaseList, PlanFile,
+    RetryTable, default,
 };
 use super::reader::{At, Reader};
 use super::rules;
@@ -45,9 +46,9 @@ impl Reader<'_, '_> {
             .map(|(index, client)| self.migration(file, index, client, master.as_ref()))
             .collect();
         let messages = messages?;
-        let migrations = migrations.into_iter().map(|spec| {
-            spec.map(|spec| MigrationSpec { messages: messages.clone(), ..spec })
-        });
+        let migrations = migrations
+            .into_iter()
+            .map(|spec| spec.map(|spec| MigrationSpec { messages: messages.clone(), ..spec }));
         Some(Plan {
             name: name?,
             estate: estate?,
