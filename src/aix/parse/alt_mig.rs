@@ -77,6 +77,7 @@ impl Log {
             self.phases.push(PhaseLines { number, lines: Vec::new() });
             return Ok(());
         }
+        self.begun |= trimmed.contains(" nimadm: ");
         self.head(trimmed);
         self.message(line);
         match self.phases.last_mut() {

@@ -127,7 +127,7 @@ pub(super) fn lsfs(text: &str) -> Read {
         let inner = line.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
         match (inner, found.last_mut()) {
             (Some(inner), Some(row)) if row["details"].is_null() => {
-                row["details"] = details(inner).ok_or_else(|| Unread::line(COMMAND, line))?;
+                row["details"] = details(inner);
             }
             (None, _) => found.push(file_system(line).ok_or_else(|| Unread::line(COMMAND, line))?),
             (Some(_), _) => return Err(Unread::line(COMMAND, line)),
@@ -170,11 +170,11 @@ fn file_system(line: &str) -> Option<Value> {
 }
 
 /// `(lv size 524288:fs size 524288:EFS no)`: the last word is the value.
-fn details(inner: &str) -> Option<Value> {
-    let pair = |part: &str| {
-        let (key, value) = part.trim().rsplit_once(' ')?;
-        Some((key.trim().to_owned(), value.into()))
+fn details(inner: &str) -> Value {
+    let pair = |part: &str| match part.trim().rsplit_once(' ') {
+        Some((key, value)) => (key.trim().to_owned(), value.into()),
+        None => (part.trim().to_owned(), Value::Null),
     };
     let parts = inner.split([':', ',']).filter(|part| !part.trim().is_empty());
-    parts.map(pair).collect::<Option<Map<_, _>>>().map(Value::Object)
+    Value::Object(parts.map(pair).collect())
 }

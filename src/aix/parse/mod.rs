@@ -5,6 +5,9 @@
 //! shifted columns, carriage returns, banners before the data, optional lines.
 //! They are strict about the rest: what cannot be read is an [`Unread`] that
 //! quotes the line.
+//!
+//! The readers beside this module ([`crate::aix::lspv`] and others) take from
+//! the same layouts the few things that steps need, as types.
 
 mod alt_mig;
 mod devices;
