@@ -76,6 +76,7 @@ fn spec() -> MigrationSpec {
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 3_600_000,
         wave: 1,
+        messages: Vec::new(),
     }
 }
 

@@ -107,6 +107,7 @@ fn spec(client: &str) -> MigrationSpec {
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1,
         wave: 1,
+        messages: Vec::new(),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
-use crate::domain::{Cause, FailureClass};
+use crate::domain::{Cause, FailureClass, MessageRule};
 
-use super::catalogue::{CATALOGUE, Entry};
+use super::catalogue::{Entry, catalogue};
 
 /// What the catalogue says of a command's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,40 +27,54 @@ impl Verdict {
     }
 }
 
-/// Judges the output of a command that ended with `status`.
+/// What a line was found to mean.
+struct Met<'a> {
+    class: FailureClass,
+    id: Option<&'a str>,
+    hint: &'a str,
+}
+
+/// Judges the output of a command that ended with `status`: by the `rules` of
+/// the plan first, then by the catalogue.
 ///
 /// A wrapper counts only where nothing inside it is known. `AlreadyDone` next
 /// to a real failure is not success. A message of a permanent failure counts
 /// even where the status says success; a transient one does not, for then a
 /// retry within the command has helped.
-pub fn classify(text: &str, status: i32) -> Option<Verdict> {
-    let mut found: Option<(u8, &Entry, &str)> = None;
+pub fn classify(rules: &[MessageRule], text: &str, status: i32) -> Option<Verdict> {
+    let mut found: Option<(u8, Met<'_>, &str)> = None;
     for line in text.lines() {
-        for entry in entries_of(line) {
-            let rank = rank(entry.class);
+        for met in met_by(rules, line) {
+            let rank = rank(met.class);
             // The deepest message of a rank is the last that was printed inside,
             // and the first that is not a wrapper stands nearest to it.
-            if rank > 0 && found.is_none_or(|(best, ..)| rank > best) {
-                found = Some((rank, entry, line));
+            if rank > 0 && found.as_ref().is_none_or(|(best, ..)| rank > *best) {
+                found = Some((rank, met, line));
             }
         }
     }
-    let (_, entry, line) = found?;
-    if status == 0 && entry.class != FailureClass::Permanent {
+    let (_, met, line) = found?;
+    if status == 0 && met.class != FailureClass::Permanent {
         return None;
     }
-    let class = match entry.class {
+    let class = match met.class {
         // Nothing inside is known: what failed, failed for good.
         FailureClass::Wrapper => FailureClass::Permanent,
         class => class,
     };
-    let message = Some(entry.id).filter(|id| !id.is_empty());
     Some(Verdict {
         class,
-        message: message.map(str::to_owned),
+        message: met.id.map(str::to_owned),
         text: sanitize_line(line, CAUSE_BYTES_MAX),
-        hint: Some(entry.hint).filter(|hint| !hint.is_empty()).map(str::to_owned),
+        hint: Some(met.hint).filter(|hint| !hint.is_empty()).map(str::to_owned),
     })
+}
+
+/// The entry that decides on a line alone, whatever stands beside it.
+pub fn matching(line: &str) -> Option<&'static Entry> {
+    let entries = entries_of(line, &line.to_ascii_lowercase());
+    let gravest = entries.iter().map(|(_, entry)| rank(entry.class)).max()?;
+    entries.into_iter().find(|(_, entry)| rank(entry.class) == gravest).map(|(_, entry)| entry)
 }
 
 fn rank(class: FailureClass) -> u8 {
@@ -74,18 +88,49 @@ fn rank(class: FailureClass) -> u8 {
     }
 }
 
-/// The rows that a line meets, by its ids, or by words alone where none of its
-/// ids is known.
-fn entries_of(line: &str) -> Vec<&'static Entry> {
-    let by_id: Vec<&Entry> = message_ids(line)
+/// What a line means: by the first rule that it meets, or by the catalogue.
+fn met_by<'a>(rules: &'a [MessageRule], line: &'a str) -> Vec<Met<'a>> {
+    let lower = line.to_ascii_lowercase();
+    let rule = rules.iter().find_map(|rule| Some((rule, rule_fits(rule, line, &lower)?)));
+    if let Some((rule, id)) = rule {
+        return vec![Met { class: rule.class, id, hint: rule.hint.as_deref().unwrap_or("") }];
+    }
+    let met = |(id, entry): (Option<&'a str>, &'static Entry)| Met {
+        class: entry.class,
+        id,
+        hint: &entry.hint,
+    };
+    entries_of(line, &lower).into_iter().map(met).collect()
+}
+
+/// The id by which a rule fits the line, if it does.
+#[expect(clippy::option_option, reason = "the outer one says whether it fits")]
+fn rule_fits<'a>(rule: &MessageRule, line: &'a str, lower: &str) -> Option<Option<&'a str>> {
+    let ids = message_ids(line);
+    let id = match &rule.id {
+        Some(wanted) => Some(*ids.iter().find(|id| *id == wanted)?),
+        None => ids.first().copied(),
+    };
+    let words = rule.pattern.as_ref().map(|words| words.to_ascii_lowercase());
+    words.is_none_or(|words| lower.contains(&words)).then_some(id)
+}
+
+/// The entries that a line meets, by its ids, or by words alone where none of
+/// its ids is known.
+fn entries_of<'a>(line: &'a str, lower: &str) -> Vec<(Option<&'a str>, &'static Entry)> {
+    let by_id: Vec<(Option<&str>, &Entry)> = message_ids(line)
         .into_iter()
-        .filter_map(|id| CATALOGUE.iter().find(|row| row.id == id && line.contains(row.words)))
+        .filter_map(|id| {
+            let fits =
+                |entry: &&Entry| entry.ids.iter().any(|known| known == id) && entry.fits(lower);
+            Some((Some(id), catalogue().iter().find(fits)?))
+        })
         .collect();
-    let decided = by_id.iter().any(|row| row.class != FailureClass::Wrapper);
-    if decided {
+    if by_id.iter().any(|(_, entry)| entry.class != FailureClass::Wrapper) {
         return by_id;
     }
-    let by_words = CATALOGUE.iter().find(|row| row.id.is_empty() && line.contains(row.words));
+    let fits = |entry: &&Entry| entry.ids.is_empty() && entry.fits(lower);
+    let by_words = catalogue().iter().find(fits).map(|entry| (None, entry));
     by_id.into_iter().chain(by_words).collect()
 }
 
@@ -239,7 +284,7 @@ mod tests {
             ("something else", 3, None),
         ];
         for (text, status, wanted) in table {
-            let verdict = classify(text, status);
+            let verdict = classify(&[], text, status);
             let shown = verdict.as_ref().map(|v| (v.class, v.message.as_deref().unwrap_or("")));
             assert_eq!(shown, wanted, "{text}");
         }
@@ -247,18 +292,45 @@ mod tests {
 
     #[test]
     fn words_decide_where_there_is_no_id() {
-        let verdict = classify("exportfs: nim1: unknown host", 1).unwrap();
+        let verdict = classify(&[], "exportfs: nim1: unknown host", 1).unwrap();
         assert_eq!((verdict.class, verdict.message), (Permanent, None));
         assert!(verdict.hint.unwrap().contains("/etc/hosts"));
-        let verdict = classify("tar: Stale NFS file handle", 2).unwrap();
+        let verdict = classify(&[], "tar: Stale NFS file handle", 2).unwrap();
         assert_eq!(verdict.class, Transient);
+    }
+
+    #[test]
+    fn a_rule_of_the_plan_goes_before_the_catalogue() {
+        let rule = |id: Option<&str>, pattern: Option<&str>, class| MessageRule {
+            id: id.map(str::to_owned),
+            pattern: pattern.map(str::to_owned),
+            class,
+            hint: Some("ask the storage team".to_owned()),
+        };
+        let rules = [
+            rule(Some("0516-404"), Some("Hdisk7"), Permanent),
+            rule(Some("0516-404"), None, Transient),
+            rule(None, Some("quota exceeded"), Transient),
+        ];
+        let told = |text: &str, status| {
+            let verdict = classify(&rules, text, status)?;
+            Some((verdict.class, verdict.message))
+        };
+        let id = Some("0516-404".to_owned());
+        assert_eq!(told("0516-404 allocp: no", 1), Some((Transient, id.clone())));
+        assert_eq!(told("0516-404 allocp: no on hdisk7", 1), Some((Permanent, id)));
+        assert_eq!(told("tar: Quota Exceeded", 1), Some((Transient, None)));
+        assert_eq!(told("0506-349 busy", 1).unwrap().0, Transient);
+        assert_eq!(told("quota exceeded", 0), None);
+        let hint = classify(&rules, "quota exceeded", 1).unwrap().hint;
+        assert_eq!(hint.as_deref(), Some("ask the storage team"));
     }
 
     proptest! {
         #[test]
         fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}", tail in any::<Vec<u8>>(), status in any::<i32>()) {
-            let _ = classify(&text, status);
-            let _ = classify(&String::from_utf8_lossy(&tail), status);
+            let _ = classify(&[], &text, status);
+            let _ = classify(&[], &String::from_utf8_lossy(&tail), status);
         }
     }
 }

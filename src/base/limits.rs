@@ -19,6 +19,12 @@ pub const PLAN_ERRORS_MAX: usize = 100;
 /// The longest time that a plan can ask to wait, in ms: a week.
 pub const PLAN_DURATION_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
 
+/// Bytes of captured output that `nimshift parse` reads at most.
+pub const PARSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Rules for messages in one plan: each of its clients carries them.
+pub const MESSAGE_RULES_MAX: usize = 100;
+
 /// Clients in one plan.
 pub const CLIENTS_MAX: usize = 20_000;
 

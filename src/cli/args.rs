@@ -97,6 +97,11 @@ pub(super) enum Command {
     /// Look at and change the emulated estate.
     #[command(subcommand)]
     Lab(LabCommand),
+    /// Tell what a message of AIX or NIM means: cause, class, fix, and how far
+    /// that is trusted.
+    Explain(ExplainArgs),
+    /// Read captured output of an AIX or NIM command and print it as JSON.
+    Parse(ParseArgs),
     /// Print the JSON Schema of the plan file.
     Schema,
     /// Print a completion script for a shell.
@@ -307,6 +312,32 @@ pub(super) struct RollbackArgs {
     pub(super) failed: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A message id, a line of output, or `-` for lines from stdin.
+    #[arg(value_name = "MESSAGE", required_unless_present = "list")]
+    pub(super) message: Vec<String>,
+    /// Take the messages of this plan before the catalogue.
+    #[arg(long, value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
+    /// List the whole catalogue.
+    #[arg(long, conflicts_with = "message")]
+    pub(super) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ParseArgs {
+    /// What was captured, such as `lspv` or `lsnim-l`.
+    #[arg(value_name = "KIND", required_unless_present = "list")]
+    pub(super) kind: Option<String>,
+    /// The capture; without it, stdin is read.
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Name the kinds.
+    #[arg(long, conflicts_with = "kind")]
+    pub(super) list: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod error;
 mod estate;
 mod evidence;
 mod exit;
+mod explain;
 mod history;
 mod import;
 mod journal;
@@ -14,6 +15,7 @@ mod night;
 mod order;
 mod out;
 mod pages;
+mod parse;
 mod place;
 mod plan;
 mod progress;
@@ -105,6 +107,8 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
             journal::export(out, place, &client)?
         }
         Command::Lab(command) => return lab::lab(out, place, &command),
+        Command::Explain(args) => explain::explain(out, &args)?,
+        Command::Parse(args) => parse::parse(out, &args)?,
         Command::Schema => pages::schema(out),
         Command::Completions { shell } => pages::completions(out, shell),
         Command::Man { directory } => pages::man(out, directory.as_deref())?,

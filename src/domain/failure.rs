@@ -47,6 +47,23 @@ pub struct Cause {
     pub hint: Option<String>,
 }
 
+/// What a plan says of a message, before the catalogue is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRule {
+    /// The message id that must be in the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Words that must be in the line, whatever their case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// What it means.
+    pub class: FailureClass,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
 impl Cause {
     /// A cause without message id and hint.
     pub fn new(class: FailureClass, text: impl Into<String>) -> Cause {

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::failure::MessageRule;
 use super::name::{DiskName, HostName, Level, NimName, VgName};
 use super::phase::Phase;
 
@@ -167,6 +168,9 @@ pub struct MigrationSpec {
     /// where it is not the first.
     #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]
     pub wave: u8,
+    /// What the plan says of messages. Stored where there is something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageRule>,
 }
 
 fn first_wave() -> u8 {

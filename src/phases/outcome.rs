@@ -3,7 +3,7 @@
 use crate::aix::{self, Verdict};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::{redact, sanitize_line};
-use crate::domain::{Cause, FailureClass};
+use crate::domain::{Cause, FailureClass, MessageRule};
 use crate::transport::{CommandOutput, Output, Script};
 
 use super::read::last_words;
@@ -12,13 +12,18 @@ use super::step::{Answers, StepDef};
 
 /// The cause that the commands' own words and statuses give, if they tell of a
 /// failure: that of the command which ended the script, else the gravest.
-pub(super) fn words(def: &StepDef, script: &Script, output: Option<&Output>) -> Option<Cause> {
+pub(super) fn words(
+    rules: &[MessageRule],
+    def: &StepDef,
+    script: &Script,
+    output: Option<&Output>,
+) -> Option<Cause> {
     let output = output?;
     let fatal = fatal(script, output);
     if let Some((at, failed)) = fatal {
         // A site's own script may say anything: its status alone counts.
         let own = [PRE, POST].contains(&def.name.as_str());
-        let verdict = aix::classify(&failed.text(), failed.status).filter(|_| !own);
+        let verdict = aix::classify(rules, &failed.text(), failed.status).filter(|_| !own);
         return Some(match verdict {
             Some(Verdict { class: FailureClass::AlreadyDone, .. }) | None => {
                 unknown(script, at, failed)
@@ -29,7 +34,7 @@ pub(super) fn words(def: &StepDef, script: &Script, output: Option<&Output>) -> 
     let mut verdicts: Vec<Verdict> = output
         .commands
         .iter()
-        .filter_map(|command| aix::classify(&command.text(), command.status))
+        .filter_map(|command| aix::classify(rules, &command.text(), command.status))
         .filter(|verdict| verdict.class != FailureClass::AlreadyDone)
         .collect();
     let gravest = verdicts.iter().position(|verdict| verdict.class == FailureClass::Permanent);
@@ -41,10 +46,15 @@ pub(super) fn words(def: &StepDef, script: &Script, output: Option<&Output>) -> 
 
 /// Whether `cause` stands although the effect is there: a command that was not
 /// tolerated told of a permanent failure, whatever its status.
-pub(super) fn overrules(cause: &Cause, script: &Script, output: Option<&Output>) -> bool {
+pub(super) fn overrules(
+    rules: &[MessageRule],
+    cause: &Cause,
+    script: &Script,
+    output: Option<&Output>,
+) -> bool {
     let told = |(at, command): (usize, &CommandOutput)| {
         let tolerated = script.commands.get(at).is_some_and(|command| command.tolerate);
-        let verdict = aix::classify(&command.text(), command.status);
+        let verdict = aix::classify(rules, &command.text(), command.status);
         !tolerated && verdict.is_some_and(|v| v.class == FailureClass::Permanent)
     };
     cause.class == FailureClass::Permanent
@@ -52,10 +62,10 @@ pub(super) fn overrules(cause: &Cause, script: &Script, output: Option<&Output>)
 }
 
 /// Whether a look failed for a reason that may pass: a stale handle, a lock.
-pub(super) fn is_passing(answers: &Answers) -> bool {
+pub(super) fn is_passing(rules: &[MessageRule], answers: &Answers) -> bool {
     let mut outputs = answers.0.iter().flat_map(|output| &output.commands);
     outputs.any(|command| {
-        let verdict = aix::classify(&command.text(), command.status);
+        let verdict = aix::classify(rules, &command.text(), command.status);
         verdict.is_some_and(|verdict| verdict.class == FailureClass::Transient)
     })
 }
@@ -92,7 +102,7 @@ mod tests {
         let mut command = Command::new(["/usr/bin/tool"]);
         command.tolerate = tolerated;
         let said = CommandOutput { status, stdout: String::new(), stderr: text.to_owned() };
-        words(def, &Script::new([command]), Some(&Output { commands: vec![said] }))
+        words(&[], def, &Script::new([command]), Some(&Output { commands: vec![said] }))
     }
 
     #[test]

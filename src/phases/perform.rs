@@ -166,6 +166,18 @@ impl Attempt<'_> {
         })
     }
 
+    fn words(&self, script: &Script, output: Option<&Output>) -> Option<Cause> {
+        outcome::words(&self.order.spec.messages, self.def, script, output)
+    }
+
+    fn overrules(&self, cause: &Cause, script: &Script, output: Option<&Output>) -> bool {
+        outcome::overrules(&self.order.spec.messages, cause, script, output)
+    }
+
+    fn is_passing(&self, answers: &Answers) -> bool {
+        outcome::is_passing(&self.order.spec.messages, answers)
+    }
+
     /// A step that only looks.
     async fn look(&mut self) -> Outcome {
         self.way = Way::Looked;
@@ -174,7 +186,7 @@ impl Attempt<'_> {
             Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
             Ok((sight, answers)) => match sight.presence {
                 Presence::Present => Outcome::Done,
-                Presence::Unknown(why) if outcome::is_passing(&answers) => {
+                Presence::Unknown(why) if self.is_passing(&answers) => {
                     failed(transient(why), Trace::Clean)
                 }
                 Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
@@ -343,11 +355,11 @@ impl Attempt<'_> {
             Err(outcome) => return outcome,
         };
         self.after = Some(sight.presence.clone());
-        let words = outcome::words(self.def, script, output.as_ref());
+        let words = self.words(script, output.as_ref());
         if sight.presence == Presence::Present && sight.barred.is_none() {
             return match words {
                 Some(cause)
-                    if output.is_some() && outcome::overrules(&cause, script, output.as_ref()) =>
+                    if output.is_some() && self.overrules(&cause, script, output.as_ref()) =>
                 {
                     failed(cause, Trace::Dirty)
                 }
@@ -452,7 +464,7 @@ impl Attempt<'_> {
             (Some(cause), _) => failed(cause, Trace::Dirty),
             (None, Presence::Absent) => Outcome::Done,
             (None, presence) => {
-                let words = outcome::words(self.def, script, output.as_ref());
+                let words = self.words(script, output.as_ref());
                 let why = match (words, presence) {
                     (Some(cause), _) => Cause { class: FailureClass::Transient, ..cause },
                     (None, Presence::Unknown(why)) => transient(why.clone()),

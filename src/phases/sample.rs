@@ -44,6 +44,7 @@ pub(crate) fn spec() -> MigrationSpec {
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1_800_000,
         wave: 1,
+        messages: Vec::new(),
     }
 }
 

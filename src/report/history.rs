@@ -176,6 +176,9 @@ impl Teller<'_> {
         if let Some(hint) = &cause.hint {
             self.say(format!("            hint: {hint}"));
         }
+        if let Some(id) = &cause.message {
+            self.say(format!("            more: `nimshift explain {id}`"));
+        }
     }
 
     fn order(&mut self, entry: &StoryEntry, before: Option<&State>) {

@@ -37,6 +37,10 @@ fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) 
     lines.push(format!("{:width$}  {state}{at}{took}", view.client));
     if let Some(cause) = view.state.cause() {
         lines.push(format!("{indent}why: {}", cause_text(cause)));
+        // What to do about it stands in `next`.
+        if let Some(id) = &cause.message {
+            lines.push(format!("{indent}more: `nimshift explain {id}`"));
+        }
     }
     if let Some(times) = times_text(story, now_ms) {
         lines.push(format!("{indent}time by phase: {times}"));

@@ -9,6 +9,7 @@ mod errors;
 mod help;
 mod import;
 mod lab;
+mod messages;
 mod nights;
 mod overnight;
 mod plan;

@@ -61,6 +61,7 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 600_000,
         wave: 1,
+        messages: Vec::new(),
     }
 }
 

@@ -88,6 +88,7 @@ impl Flavour {
             on_boot_failure: BootFailure::Backout,
             reboot_timeout_ms: 2_700_000,
             wave: 1,
+            messages: Vec::new(),
         }
     }
 

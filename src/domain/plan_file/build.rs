@@ -7,11 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::file::{
-    ClientTable, FailureTable, LimitsTable, OptionKeys, PhaseList, PlanFile, RetryTable, default,
+    ClientTable, FailureTable, LimitsTable, MessageTable, OptionKeys, PhaseList, PlanFile,
+    RetryTable, default,
 };
 use super::reader::{At, Reader};
 use super::rules;
 use super::words::{DurationText, PhaseKey};
+use crate::base::limits::CAUSE_BYTES_MAX;
+use crate::domain::failure::MessageRule;
 use crate::domain::name::{HostName, Level, NimName};
 use crate::domain::phase::{Phase, parse_phases};
 use crate::domain::plan::{Estate, Limits, Plan};
@@ -33,6 +36,7 @@ impl Reader<'_, '_> {
         );
         let estate = self.estate(file);
         let limits = self.limits(file.limits.as_ref());
+        let messages = self.messages(file.message.as_deref().unwrap_or_default());
         self.shared(file);
         let clients = file.client.as_deref().unwrap_or_default();
         self.names(clients, master.as_ref());
@@ -41,7 +45,11 @@ impl Reader<'_, '_> {
             .enumerate()
             .map(|(index, client)| self.migration(file, index, client, master.as_ref()))
             .collect();
-        let mut migrations = migrations.into_iter().collect::<Option<Vec<_>>>()?;
+        let messages = messages?;
+        let mut migrations = migrations
+            .into_iter()
+            .map(|spec| spec.map(|spec| MigrationSpec { messages: messages.clone(), ..spec }))
+            .collect::<Option<Vec<_>>>()?;
         // Stable: within a wave the order of the file stays.
         migrations.sort_by_key(|migration| migration.wave);
         Some(Plan { name: name?, estate: estate?, master: master?, limits: limits?, migrations })
@@ -65,6 +73,47 @@ impl Reader<'_, '_> {
         }
         let migrations = table.and_then(|table| table.migrations).unwrap_or(default::MIGRATIONS);
         Some(Limits { migrations, phases })
+    }
+
+    /// The rules for messages; none of them may fit every line.
+    fn messages(&mut self, tables: &[MessageTable]) -> Option<Vec<MessageRule>> {
+        let rules: Vec<_> =
+            tables.iter().enumerate().map(|(index, table)| self.message(index, table)).collect();
+        rules.into_iter().collect()
+    }
+
+    fn message(&mut self, index: usize, table: &MessageTable) -> Option<MessageRule> {
+        let mut fits = true;
+        let mut wrong = |reader: &mut Self, key, what: &str, help: &str| {
+            reader.wrong(At::Rule(index, key), what, help);
+            fits = false;
+        };
+        if table.id.is_none() && table.pattern.is_none() {
+            wrong(self, "class", " is for no message", "add an `id`, a `pattern`, or both");
+        }
+        if table.id.as_deref().is_some_and(|id| !is_message_id(id)) {
+            let help = "four digits, a hyphen, three or four digits: `0516-404`";
+            wrong(self, "id", " is no message id", help);
+        }
+        for (key, text) in [("pattern", &table.pattern), ("hint", &table.hint)] {
+            let Some(text) = text else { continue };
+            let size = text.trim().len();
+            if size > CAUSE_BYTES_MAX || text.contains(char::is_control) {
+                wrong(self, key, " is not one line of text", "at most 400 bytes, on one line");
+            } else if size < 3 && key == "pattern" {
+                wrong(self, key, " fits nearly every line", "write more of the message");
+            }
+        }
+        if !fits {
+            return None;
+        }
+        let MessageTable { id, pattern, class, hint } = table;
+        Some(MessageRule {
+            id: id.clone(),
+            pattern: pattern.clone(),
+            class: (*class)?,
+            hint: hint.clone(),
+        })
     }
 
     /// The tables for all clients, whether a client takes from them or not.
@@ -141,6 +190,7 @@ impl Reader<'_, '_> {
             on_boot_failure: failure?.on_boot_failure.unwrap_or(BootFailure::Hold),
             reboot_timeout_ms: timeout??,
             wave: client.wave.unwrap_or(default::WAVE),
+            messages: Vec::new(),
         })
     }
 
@@ -252,6 +302,13 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+fn is_message_id(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(first, second)| {
+        first.len() == 4 && (3..=4).contains(&second.len()) && digits(first) && digits(second)
+    })
 }
 
 /// A time of [`default`].

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::words::{DurationText, EstatePath, MountOptions, OutputPath, PhaseKey, Raw};
 use crate::base::limits;
+use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
 use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy};
 
@@ -51,6 +52,10 @@ pub(super) struct PlanFile {
     pub(super) retry: Option<RetryTable>,
     /// What follows a failure that trying again cannot help.
     pub(super) failure: Option<FailureTable>,
+    /// What messages of AIX mean here, one `[[message]]` each: before the catalogue
+    /// (`nimshift explain`), in this order.
+    #[schemars(length(max = limits::MESSAGE_RULES_MAX))]
+    pub(super) message: Option<Vec<MessageTable>>,
     /// The clients, one `[[client]]` each.
     #[schemars(required, length(min = 1, max = limits::CLIENTS_MAX))]
     pub(super) client: Option<Vec<ClientTable>>,
@@ -256,6 +261,26 @@ pub(super) struct FailureTable {
     /// How long a rebooted client may take to answer.
     #[schemars(extend("default" = default::REBOOT_TIMEOUT))]
     pub(super) reboot_timeout: Option<Raw<DurationText>>,
+}
+
+/// What a message means. It has an `id`, a `pattern`, or both.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct MessageTable {
+    /// The message id that must be in the line.
+    #[schemars(extend("examples" = ["0516-404"]))]
+    pub(super) id: Option<String>,
+    /// Words that must be in the line, whatever their case.
+    #[schemars(extend("examples" = ["quota exceeded"]))]
+    pub(super) pattern: Option<String>,
+    /// What it means: `transient` is tried again, `permanent` is not,
+    /// `needs-operator` keeps everything for a person, `already-done` and
+    /// `informative` are no failure, `wrapper` stands for the message inside it.
+    #[schemars(required)]
+    pub(super) class: Option<FailureClass>,
+    /// What to do about it, for people.
+    #[schemars(extend("examples" = ["ask the storage team"]))]
+    pub(super) hint: Option<String>,
 }
 
 /// A client and its own options.

@@ -13,6 +13,8 @@ use super::words::{Raw, Word};
 pub(super) enum At {
     /// A key of a table.
     Key(&'static str, &'static str),
+    /// A key of a rule for messages.
+    Rule(usize, &'static str),
     /// The client itself.
     Client(usize),
     /// A key of a client alone.
@@ -42,6 +44,10 @@ impl At {
         };
         match self {
             At::Key(table, name) => vec![vec![key(table), key(name)], vec![key(table)]],
+            At::Rule(index, name) => {
+                let rule = vec![key("message"), Seg::Index(index)];
+                vec![with(rule.clone(), &[key(name)]), rule]
+            }
             At::Client(index) => vec![client(index)],
             At::Own(index, name) => vec![with(client(index), &[key(name)]), client(index)],
             At::Target(index, name) => {

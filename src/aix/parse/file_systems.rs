@@ -1,0 +1,180 @@
+//! `mount`, `df` and `lsfs -c`.
+
+use serde_json::{Map, Value, json};
+
+use super::super::unread::Unread;
+use super::text::{Read, after_heading, digits, each, lines, number, numbers, some, words};
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `mount`.
+pub(super) fn mount(text: &str) -> Read {
+    const COMMAND: &str = "mount";
+    let is_heading = |line: &str| {
+        words(line).starts_with(&["node", "mounted", "mounted", "over"]) || is_rule(line)
+    };
+    let rows = after_heading(COMMAND, "heading", text, is_heading)?;
+    each(COMMAND, rows.filter(|line| !is_rule(line)), mounted)
+}
+
+/// The row of hyphens below the heading.
+fn is_rule(line: &str) -> bool {
+    let columns = words(line);
+    columns.len() >= 5 && columns.iter().all(|column| column.bytes().all(|b| b == b'-'))
+}
+
+/// Columns shift; the date is where the row is known by.
+fn mounted(line: &str) -> Option<Value> {
+    let words = words(line);
+    let date = |at: usize| {
+        MONTHS.contains(&words[at])
+            && digits(words[at + 1])
+            && words[at + 1].len() <= 2
+            && numbers(words[at + 2], ':', 2)
+    };
+    let at = (3..words.len().saturating_sub(2)).find(|at| date(*at))?;
+    let local = line.starts_with([' ', '\t']);
+    let (node, device, over, vfs) = match words[..at] {
+        [device, over, vfs] if local || device.starts_with('/') => (None, device, over, vfs),
+        [node, device, over, vfs] if !local => (Some(node), device, over, vfs),
+        _ => return None,
+    };
+    if !over.starts_with('/') {
+        return None;
+    }
+    let options: Vec<&str> =
+        words[at + 3..].iter().flat_map(|word| word.split(',')).filter(|o| !o.is_empty()).collect();
+    Some(json!({
+        "node": node,
+        "device": device,
+        "mount_point": over,
+        "vfs": vfs,
+        "date": words[at..at + 3].join(" "),
+        "options": options,
+    }))
+}
+
+/// `df -k`, `df -m` and the like: the heading says what is printed.
+pub(super) fn df(text: &str) -> Read {
+    const COMMAND: &str = "df";
+    let mut all = lines(text).skip_while(|line| !line.trim_start().starts_with("Filesystem"));
+    let Some(heading) = all.next() else {
+        return Err(lines(text).next().map_or_else(
+            || Unread::missing(COMMAND, "heading"),
+            |line| Unread::line(COMMAND, line),
+        ));
+    };
+    let (unit, columns) = columns(heading).ok_or_else(|| Unread::line(COMMAND, heading))?;
+    each(COMMAND, all.filter(|line| *line != heading), |line| usage(&unit, &columns, line))
+}
+
+/// The unit, and the columns between the device and the mount point.
+fn columns(heading: &str) -> Option<(String, Vec<&'static str>)> {
+    let words = words(heading);
+    let ["Filesystem", middle @ .., "Mounted", "on"] = words.as_slice() else { return None };
+    // `MB blocks` are two words for one column.
+    let (unit, rest) = match middle {
+        [size @ ("MB" | "GB" | "KB"), "blocks", rest @ ..] => (format!("{size} blocks"), rest),
+        [unit, rest @ ..] if unit.ends_with("-blocks") => ((*unit).to_owned(), rest),
+        _ => return None,
+    };
+    let name = |word: &&str| match *word {
+        "Used" => Some("used"),
+        "Free" | "Available" => Some("free"),
+        "%Used" | "Capacity" => Some("used_percent"),
+        "Iused" => Some("inodes_used"),
+        "Ifree" => Some("inodes_free"),
+        "%Iused" => Some("inodes_used_percent"),
+        _ => None,
+    };
+    let rest = rest.iter().map(name).collect::<Option<Vec<_>>>()?;
+    rest.contains(&"free").then(|| (unit, [vec!["total"], rest].concat()))
+}
+
+fn usage(unit: &str, columns: &[&str], line: &str) -> Option<Value> {
+    let words = words(line);
+    let (device, rest) = words.split_first()?;
+    let (numbers, over) = rest.split_at_checked(columns.len())?;
+    let over = over.join(" ");
+    if !over.starts_with('/') {
+        return None;
+    }
+    let mut row = Map::new();
+    row.insert("filesystem".to_owned(), (*device).into());
+    row.insert("mount_point".to_owned(), over.into());
+    row.insert("unit".to_owned(), unit.into());
+    for (column, word) in columns.iter().zip(numbers) {
+        // A percentage has its sign, and a pseudo file system has nothing.
+        let percent = column.ends_with("percent");
+        let value = match *word {
+            "-" => Value::Null,
+            word if percent => number(word.strip_suffix('%')?)?,
+            word => number(word)?,
+        };
+        row.insert((*column).to_owned(), value);
+    }
+    Some(Value::Object(row))
+}
+
+/// `lsfs -c`, with or without `-q`.
+pub(super) fn lsfs(text: &str) -> Read {
+    const COMMAND: &str = "lsfs -c";
+    let is_heading = |line: &str| line.trim_start().starts_with("#MountPoint:");
+    let rows = after_heading(COMMAND, "heading `#MountPoint`", text, is_heading)?;
+    let mut found: Vec<Value> = Vec::new();
+    for line in rows.filter(|line| !is_heading(line)) {
+        let inner = line.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+        match (inner, found.last_mut()) {
+            (Some(inner), Some(row)) if row["details"].is_null() => {
+                row["details"] = details(inner);
+            }
+            (None, _) => found.push(file_system(line).ok_or_else(|| Unread::line(COMMAND, line))?),
+            (Some(_), _) => return Err(Unread::line(COMMAND, line)),
+        }
+    }
+    Ok(Value::Array(found))
+}
+
+fn file_system(line: &str) -> Option<Value> {
+    let mut fields: Vec<String> = line.trim().split(':').map(str::to_owned).collect();
+    // Options may have colons, `sec=sys:krb5`; they are the seventh of nine.
+    while fields.len() > 9 {
+        let more = fields.remove(7);
+        fields[6] = format!("{}:{more}", fields[6]);
+    }
+    let [mount_point, device, vfs, node, kind, size, options, auto, rest @ ..] = fields.as_slice()
+    else {
+        return None;
+    };
+    let blank = |text: &str| if text.trim() == "--" { Value::Null } else { some(text) };
+    let size = match size.trim() {
+        "" | "-" | "--" => Value::Null,
+        size => size.parse::<u64>().ok()?.into(),
+    };
+    if !mount_point.starts_with('/') || !matches!(auto.trim(), "yes" | "no" | "" | "--") {
+        return None;
+    }
+    Some(json!({
+        "mount_point": mount_point,
+        "device": blank(device),
+        "vfs": blank(vfs),
+        "node": blank(node),
+        "type": blank(kind),
+        "blocks_512": size,
+        "options": blank(options),
+        "automount": blank(auto),
+        "accounting": rest.first().map_or(Value::Null, |field| blank(field)),
+        "details": null,
+    }))
+}
+
+/// `(lv size 524288:fs size 524288:EFS no)`: the last word is the value.
+fn details(inner: &str) -> Value {
+    let pair = |part: &str| match part.trim().rsplit_once(' ') {
+        Some((key, value)) => (key.trim().to_owned(), value.into()),
+        None => (part.trim().to_owned(), Value::Null),
+    };
+    let parts = inner.split([':', ',']).filter(|part| !part.trim().is_empty());
+    Value::Object(parts.map(pair).collect())
+}

@@ -1,0 +1,107 @@
+//! The summaries that installp and geninstall print in the end.
+
+use serde_json::{Value, json};
+
+use super::super::unread::Unread;
+use super::text::{Read, words};
+
+const COMMAND: &str = "installp";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    /// `Name Level Part Event Result`.
+    Results,
+    /// `Name Level Pre-installation Failure/Warning`.
+    Refused,
+}
+
+/// `installp`: what it summarizes, at the end of whatever it has printed.
+pub(super) fn installp(text: &str) -> Read {
+    let (mut results, mut refused) = (Vec::new(), Vec::new());
+    let (mut table, mut seen, mut rows) = (None, false, 0);
+    let mut name: Option<&str> = None;
+    for line in text.lines().map(str::trim_end) {
+        let words = words(line);
+        if let Some(next) = heading(&words) {
+            (table, seen, rows) = (Some(next), true, 0);
+            continue;
+        }
+        let Some(current) = table else { continue };
+        if words.is_empty() {
+            // A table ends with a blank line.
+            if rows > 0 {
+                table = None;
+            }
+            continue;
+        }
+        if line.bytes().all(|b| matches!(b, b'-' | b'=' | b'+' | b' ')) {
+            continue;
+        }
+        // The name of a fileset that is too long stands on a line of its own.
+        if let ([one], None) = (words.as_slice(), name) {
+            name = Some(one);
+            continue;
+        }
+        let words = match name.take() {
+            Some(name) => [vec![name], words].concat(),
+            None => words,
+        };
+        let row = match current {
+            Table::Results => result(&words).map(|row| results.push(row)),
+            Table::Refused => warning(&words).map(|row| refused.push(row)),
+        };
+        row.ok_or_else(|| Unread::line(COMMAND, line))?;
+        rows += 1;
+    }
+    match (name, text.lines().find(|line| !line.trim().is_empty())) {
+        (Some(name), _) => Err(Unread::line(COMMAND, name)),
+        (None, _) if seen => Ok(document(&results, &refused)),
+        (None, Some(line)) => Err(Unread::line(COMMAND, line)),
+        (None, None) => Err(Unread::missing(COMMAND, "summary")),
+    }
+}
+
+fn heading(words: &[&str]) -> Option<Table> {
+    match words {
+        ["Name", "Level", "Part", "Event", "Result"] => Some(Table::Results),
+        ["Name", "Level", pre, rest @ ..]
+            if pre.starts_with("Pre-")
+                && rest.last().is_some_and(|word| word.ends_with("Warning")) =>
+        {
+            Some(Table::Refused)
+        }
+        _ => None,
+    }
+}
+
+/// `7.3.2.1`, or an RPM's `1.21-1`.
+fn is_level(word: &str) -> bool {
+    word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn result(words: &[&str]) -> Option<Value> {
+    let [name, level, part, event, result] = words else { return None };
+    let upper = |word: &str| word.bytes().all(|b| b.is_ascii_uppercase());
+    let known = matches!(*part, "USR" | "ROOT" | "SHARE") && upper(event) && upper(result);
+    (known && is_level(level)).then(
+        || json!({ "name": name, "level": level, "part": part, "event": event, "result": result }),
+    )
+}
+
+fn warning(words: &[&str]) -> Option<Value> {
+    let [name, level, reason @ ..] = words else { return None };
+    (is_level(level) && !reason.is_empty())
+        .then(|| json!({ "name": name, "level": level, "reason": reason.join(" ") }))
+}
+
+fn document(results: &[Value], refused: &[Value]) -> Value {
+    let failed: Vec<&Value> =
+        results.iter().filter(|row| row["result"] != "SUCCESS").map(|row| &row["name"]).collect();
+    let mut names: Vec<Value> = Vec::new();
+    for name in failed {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    json!({ "results": results, "failed": names, "not_installed": refused })
+}

@@ -1,0 +1,187 @@
+//! Captured output, read: every kind by its samples, by arbitrary bytes, and by
+//! what the lab prints.
+//!
+//! A sample `fixtures/aix/KIND/NAME.txt` has beside it `NAME.json` with what it
+//! says, or `NAME.err` with why it is refused. Both are written by hand or, with
+//! `NIMSHIFT_WRITE_CAPTURES=1`, by the reader, to be looked over.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nimshift::aix::parse::{CaptureError, PARSERS, Parser, parse, parsers_markdown};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn samples(kind: &str) -> Vec<PathBuf> {
+    let folder = root().join("fixtures/aix").join(kind);
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap_or_else(|_| panic!("{kind} has no samples"))
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn told(kind: &str, bytes: &[u8]) -> (&'static str, String) {
+    match parse(kind, bytes) {
+        Ok(capture) => {
+            ("json", serde_json::to_string_pretty(&capture.value).expect("text for keys") + "\n")
+        }
+        Err(error) => ("err", format!("{error}\n")),
+    }
+}
+
+fn check(kind: &str, file: &Path) {
+    let bytes = fs::read(file).expect("a readable sample");
+    let (ending, said) = told(kind, &bytes);
+    let beside = file.with_extension(ending);
+    if std::env::var_os("NIMSHIFT_WRITE_CAPTURES").is_some() {
+        fs::write(&beside, &said).expect("a writable folder");
+    }
+    let wanted = fs::read_to_string(&beside)
+        .unwrap_or_else(|_| panic!("{} is missing; it is read as\n{said}", beside.display()));
+    assert_eq!(said, wanted, "{}", file.display());
+    let other = file.with_extension(if ending == "err" { "json" } else { "err" });
+    assert!(!other.exists(), "{} is of no use", other.display());
+    // Blanks at the ends of lines, carriage returns and a banner change nothing.
+    let text = String::from_utf8_lossy(&bytes);
+    let with =
+        |end: &str| text.lines().fold(String::new(), |all, line| all + line.trim_end() + end);
+    let (trimmed, blanks) = (with("\n"), with("  \r\n"));
+    assert_eq!(told(kind, trimmed.as_bytes()).1, said, "{} trimmed", file.display());
+    assert_eq!(told(kind, blanks.as_bytes()).1, said, "{} padded", file.display());
+    if ending == "json" && !text.trim().is_empty() {
+        let banner = format!("*****\n* Authorised use only, ask: noc@example.com *\n\n{text}");
+        assert_eq!(
+            without_before(&told(kind, banner.as_bytes()).1),
+            without_before(&said),
+            "{kind} after a banner"
+        );
+    }
+}
+
+/// What nimadm's log says before its first phase takes a banner in.
+fn without_before(json: &str) -> Value {
+    let mut value: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("{json}"));
+    if let Some(object) = value.as_object_mut() {
+        object.remove("before");
+    }
+    value
+}
+
+#[test]
+fn every_sample_says_what_stands_beside_it() {
+    for parser in PARSERS {
+        let files = samples(parser.kind);
+        let refused = files.iter().filter(|file| file.with_extension("err").exists()).count();
+        for file in &files {
+            check(parser.kind, file);
+        }
+        assert!(files.len() > refused, "{} has no good sample", parser.kind);
+    }
+}
+
+#[test]
+fn fields_are_those_that_are_documented() {
+    for parser in PARSERS {
+        let known: BTreeSet<&str> = parser.fields.iter().map(|(name, _)| *name).collect();
+        let mut seen = BTreeSet::new();
+        for file in samples(parser.kind) {
+            let Ok(capture) = parse(parser.kind, &fs::read(file).unwrap()) else { continue };
+            let shape = if capture.value.is_array() { "array" } else { "object" };
+            assert_eq!(shape, parser.shape, "{}", parser.kind);
+            let rows = capture.value.as_array().cloned().unwrap_or_else(|| vec![capture.value]);
+            for row in rows {
+                seen.extend(row.as_object().unwrap().keys().cloned());
+            }
+        }
+        for field in &seen {
+            let any = known.contains("*");
+            assert!(any || known.contains(field.as_str()), "{}: {field}", parser.kind);
+        }
+        for field in known.iter().filter(|field| !["*", "inodes_free", "used"].contains(field)) {
+            assert!(seen.contains(*field), "{}: no sample has {field}", parser.kind);
+        }
+    }
+}
+
+#[test]
+fn the_page_lists_every_kind_as_it_is() {
+    let path = root().join("docs/parse.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, after) = page.split_once("<!-- kinds -->\n").expect("a mark");
+    if std::env::var_os("NIMSHIFT_WRITE_CAPTURES").is_some() {
+        fs::write(&path, format!("{before}<!-- kinds -->\n{}", parsers_markdown())).unwrap();
+        return;
+    }
+    assert_eq!(after, parsers_markdown(), "NIMSHIFT_WRITE_CAPTURES=1 writes it");
+}
+
+#[test]
+fn kinds_are_unique_and_an_unknown_one_is_told() {
+    let kinds: BTreeSet<&str> = PARSERS.iter().map(|parser| parser.kind).collect();
+    assert_eq!(kinds.len(), PARSERS.len());
+    let error = parse("lspvv", b"").unwrap_err();
+    assert!(matches!(error, CaptureError::Kind { nearest: Some("lspv"), .. }), "{error}");
+}
+
+/// A line that is cut anywhere is read as what is left, or refused; it never
+/// panics.
+#[test]
+fn no_cut_sample_panics() {
+    for parser in PARSERS {
+        for file in samples(parser.kind) {
+            let bytes = fs::read(file).expect("a readable sample");
+            for end in 0..bytes.len() {
+                let _ = parse(parser.kind, &bytes[..end]);
+                let _ = parse(parser.kind, &bytes[end..]);
+            }
+        }
+    }
+}
+
+/// Pieces of samples, so that arbitrary text gets past the headings.
+fn pieces(kind: &str) -> Vec<String> {
+    let mut pieces: Vec<String> =
+        ["", " ", "\t", ":", "0516-010 : x", "é", "\u{1b}[1m", "-", "99999999999999999999"]
+            .map(str::to_owned)
+            .to_vec();
+    for file in samples(kind) {
+        let text = String::from_utf8_lossy(&fs::read(file).expect("a sample")).into_owned();
+        pieces.extend(text.lines().map(|line| format!("{line}\n")));
+        pieces.extend(text.split_whitespace().map(|word| format!("{word} ")));
+    }
+    pieces
+}
+
+fn arbitrary(parser: &Parser) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let piece = proptest::sample::select(pieces(parser.kind));
+    let text = proptest::collection::vec(
+        prop_oneof![4 => piece.prop_map(String::into_bytes), 1 => proptest::collection::vec(any::<u8>(), 0..12)],
+        0..40,
+    );
+    text.prop_map(|parts| parts.concat())
+}
+
+/// The fuzzer of a plain toolchain: `PROPTEST_CASES` decides how long it runs.
+#[test]
+fn fuzz_parsers() {
+    for parser in PARSERS {
+        let mut runner = proptest::test_runner::TestRunner::default();
+        let kind = parser.kind;
+        let result = runner.run(&arbitrary(parser), |bytes| {
+            if let Err(error) = parse(kind, &bytes) {
+                let said = error.to_string();
+                prop_assert!(said.len() < 1000 && !said.contains('\u{1b}'), "{}", said);
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{kind}: {error}"));
+    }
+}
