@@ -254,7 +254,7 @@ fn add_resources(host: &mut Host, estate: &EstateFile, tree: &mut Tree) {
     for spec in &estate.lpp_source {
         let location =
             spec.location.clone().unwrap_or_else(|| format!("/export/nim/{}", spec.name));
-        files::put_lpp_source(tree, &within(&location), &spec.level, &spec.missing);
+        files::put_lpp_source(tree, &within(&location), spec);
         host.exports.insert(location.clone(), open("ro"));
         let mut attributes = vec![
             ("arch", "power".to_owned()),

@@ -110,6 +110,9 @@ pub struct LppSourceSpec {
     /// Filesets that are missing from it.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// Filesets that it has beside those of every system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<String>,
 }
 
 fn default_true() -> bool {
@@ -293,6 +296,7 @@ impl EstateFile {
                     location: None,
                     simages: true,
                     missing: Vec::new(),
+                    extra: Vec::new(),
                 })
                 .collect(),
             script: master

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::estate::LppSourceSpec;
 use super::software::{self, BOS_IMAGE, LIST, RPM_LIST, filesets, to_text};
 use super::tree::{Kind, Node, Tree};
 
@@ -161,9 +162,13 @@ pub(crate) fn put_spot(tree: &mut Tree, at: &str, level: &str, alt_disk_level: O
 }
 
 /// Puts an lpp_source at `at`.
-pub(crate) fn put_lpp_source(tree: &mut Tree, at: &str, level: &str, missing: &[String]) {
-    let list: Vec<_> =
-        filesets(level).into_iter().filter(|fileset| !missing.contains(&fileset.name)).collect();
+pub(crate) fn put_lpp_source(tree: &mut Tree, at: &str, spec: &LppSourceSpec) {
+    let level = spec.level.as_str();
+    let mut list: Vec<_> = filesets(level)
+        .into_iter()
+        .filter(|fileset| !spec.missing.contains(&fileset.name))
+        .collect();
+    list.extend(spec.extra.iter().map(|name| software::extra_fileset(name, level)));
     tree.put(&format!("{at}/installp/ppc/.toc"), Node::file(to_text(&list)));
     tree.put(&format!("{at}/installp/ppc/bos"), Node::file(format!("bos {level}\n")));
     for fileset in list.iter().filter(|fileset| !BOS_IMAGE.contains(&fileset.name.as_str())) {

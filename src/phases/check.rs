@@ -158,6 +158,15 @@ fn check_levels(
             "an update within a release needs `update` (-U) in the plan",
         );
     }
+    if let Some(level) = level
+        && !level.same_release(target)
+        && ctx.spec.options.update
+    {
+        findings.permanent(
+            format!("the client is at {level}: an update (-U) stays within the release"),
+            "leave `update` out of the plan: that is a migration",
+        );
+    }
     if let Some(own) = findings.read("the master's level", master.read(3, aix::level))
         && !own.reaches(target)
     {

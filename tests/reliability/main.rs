@@ -3,6 +3,7 @@
 //! over the registry: a new step is taken in by itself.
 
 mod faulty;
+mod modes;
 mod world;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,7 @@ use super::faulty::Dies;
 pub(crate) const CLIENT: &str = "lpar01";
 const MASTER: &str = "nim1";
 const TARGET: &str = "7300-02-01-2346";
+const UPDATED: &str = "7300-03-00-2446";
 /// 2026-03-02T20:00:00Z
 const EVENING_MS: u64 = 1_772_481_600_000;
 
@@ -38,9 +39,10 @@ const EVENING_MS: u64 = 1_772_481_600_000;
 pub(crate) enum Flavour {
     Plain,
     Cached,
+    Update,
 }
 
-pub(crate) const FLAVOURS: [Flavour; 2] = [Flavour::Plain, Flavour::Cached];
+pub(crate) const FLAVOURS: [Flavour; 3] = [Flavour::Plain, Flavour::Cached, Flavour::Update];
 
 impl Flavour {
     /// With scripts and a reboot, so that every step of the registry is in one
@@ -54,7 +56,7 @@ impl Flavour {
             target: Target {
                 spot: name("spot_7300_02"),
                 lpp_source: name("lpp_7300_02"),
-                level: TARGET.parse().expect("a level"),
+                level: self.target().parse().expect("a level"),
             },
             options: Options {
                 disks: vec!["hdisk1".parse().expect("a disk")],
@@ -68,7 +70,7 @@ impl Flavour {
                 bosinst_data: None,
                 mount_options: None,
                 accept_licenses: true,
-                update: false,
+                update: self == Flavour::Update,
                 force: false,
                 bootlist: Bootlist::Set,
                 reboot: true,
@@ -90,6 +92,18 @@ impl Flavour {
         }
     }
 
+    fn target(self) -> &'static str {
+        if self == Flavour::Update { UPDATED } else { TARGET }
+    }
+
+    /// Its hosts.
+    pub(crate) fn estate(self) -> EstateFile {
+        match self {
+            Flavour::Update => estate(UPDATED, TARGET),
+            _ => estate(TARGET, "7200-05-03-2148"),
+        }
+    }
+
     /// The steps of the registry that this flavour has.
     pub(crate) fn steps(self) -> Vec<&'static StepDef> {
         let spec = self.spec();
@@ -101,11 +115,11 @@ fn name(text: &str) -> NimName {
     text.parse().expect("a NIM name")
 }
 
-fn estate() -> EstateFile {
+fn estate(target: &str, level: &str) -> EstateFile {
     let text = |text: &str| text.to_owned();
     let master = PlainMaster {
         name: text(MASTER),
-        level: text(TARGET),
+        level: text(target),
         spots: vec![text("spot_7300_02")],
         lpp_sources: vec![text("lpp_7300_02")],
         cache_vgs: vec![text("nimadmvg")],
@@ -113,7 +127,7 @@ fn estate() -> EstateFile {
     };
     let client = PlainClient {
         name: text(CLIENT),
-        level: text("7200-05-03-2148"),
+        level: text(level),
         targets: vec![text("hdisk1")],
     };
     EstateFile::from_clients(&master, &[client])
@@ -152,12 +166,12 @@ pub(crate) struct World {
 impl World {
     /// An estate, and a journal with one migration that has not begun.
     pub(crate) fn new(flavour: Flavour) -> World {
-        World::with_spec(flavour.spec())
+        World::of(&flavour.estate(), flavour.spec())
     }
 
-    pub(crate) fn with_spec(spec: MigrationSpec) -> World {
+    pub(crate) fn of(estate: &EstateFile, spec: MigrationSpec) -> World {
         let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
-        let lab = Lab::in_memory(&estate(), Arc::clone(&clock)).expect("an estate");
+        let lab = Lab::in_memory(estate, Arc::clone(&clock)).expect("an estate");
         let first_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
         let options = OpenOptions::new("test", 1, EVENING_MS);
@@ -261,6 +275,13 @@ impl World {
     pub(crate) fn state(&self) -> &'static str {
         let reader = Reader::open(self.dir()).expect("a journal");
         reader.migrations(None).expect("migrations")[0].state.name()
+    }
+
+    /// Why the latest failure was one, or nothing.
+    pub(crate) fn last_cause(&self) -> String {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        let state = reader.migrations(None).expect("migrations")[0].state.clone();
+        format!("{state:?}")
     }
 
     pub(crate) fn entries(&self) -> u64 {
