@@ -155,7 +155,7 @@ pub(crate) fn put_spot(tree: &mut Tree, at: &str, level: &str, alt_disk_level: O
         }
     }
     tree.put(&format!("{at}/{LIST}"), Node::file(to_text(&list)));
-    for name in ["alt_disk_copy", "alt_rootvg_op", "alt_disk_install"] {
+    for name in ["alt_disk_copy", "alt_disk_mksysb", "alt_rootvg_op", "alt_disk_install"] {
         let node = Node { mode: 0o755, ..Node::file(format!("AIX {level} {name}\n")) };
         tree.put(&format!("{at}/sbin/{name}"), node);
     }

@@ -31,7 +31,7 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 3,
-    applies: |spec| chosen(spec, Phase::BootImage),
+    applies: |spec| chosen(spec, Phase::BootImage) && spec.mode.changes_client(),
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
         let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);

@@ -75,7 +75,11 @@ fn run_installp(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = vec![
         // What an installation that was cut short has left.
         Command::new(["installp", "-C", "-R", &root]).tolerated(),
-        if ctx.spec.options.update { update_all(&root, flags, &images) } else { installp(&["all"]) },
+        if ctx.spec.options.update {
+            update_all(&root, flags, &images)
+        } else {
+            installp(&["all"])
+        },
     ];
     if let Some(name) = &ctx.spec.options.bundle {
         let file = bundle_file(ctx, answers).unwrap_or_else(|_| format!("<location of {name}>"));

@@ -89,10 +89,7 @@ fn a_bundle_brings_its_filesets_and_no_others() {
     virtual_time(async || {
         let sample = read("update.toml");
         let spec = MigrationSpec {
-            options: nimshift::domain::Options {
-                reboot: true,
-                ..sample.spec("lpar02").options
-            },
+            options: nimshift::domain::Options { reboot: true, ..sample.spec("lpar02").options },
             ..sample.spec("lpar02")
         };
         let world = sample.carried_out(spec).await;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::files::{self, DEVICE_ODM, MERGED};
 use super::super::flags::{Flags, refuse, settle};
+use super::super::mksysb::Archive;
 use super::super::shell::{Call, Reply};
 use super::super::software::{self, BOS_IMAGE, Fileset, LIST, RPM_LIST};
 use super::super::tree::Node;
@@ -70,7 +71,18 @@ fn bos_files(level: &str, root: &str) -> Vec<(String, Node)> {
     root_files.chain(usr_files).collect()
 }
 
+/// The file and the names of a `restore` of a mksysb.
+fn of_mksysb(world: &World, call: &Call) -> Option<(String, Vec<String>)> {
+    let flags = Flags::read(call, "xqvdTf:", usage(call)).ok()?;
+    let device = flags.get('f').filter(|_| flags.has('x'))?.to_owned();
+    let text = world.text(&call.host, &call.path(&device), call.now).ok()?;
+    Archive::is_one(&text).then_some((device, flags.rest))
+}
+
 pub(crate) fn begin_restore(world: &mut World, call: &Call) -> Result<(), Reply> {
+    if let Some((device, only)) = of_mksysb(world, call) {
+        return super::mksysb::restore(world, call, &device, &only, true).map(|_| ());
+    }
     let (level, root) = read_restore(world, call)?;
     let all = bos_files(&level, &root);
     let half = all.len() / 2;
@@ -81,6 +93,9 @@ pub(crate) fn begin_restore(world: &mut World, call: &Call) -> Result<(), Reply>
 }
 
 pub(crate) fn restore(world: &mut World, call: &Call) -> Reply {
+    if let Some((device, only)) = of_mksysb(world, call) {
+        return settle(super::mksysb::restore(world, call, &device, &only, false));
+    }
     settle(read_restore(world, call).and_then(|(level, root)| {
         for (path, node) in bos_files(&level, &root) {
             put(world, call, &path, node)?;

@@ -8,6 +8,18 @@ pub(crate) fn echo(_: &mut World, call: &Call) -> Reply {
     Reply::ok(format!("{}\n", call.args().join(" ")))
 }
 
+/// Only `%s`, once for each text, and `\\n`.
+pub(crate) fn printf(_: &mut World, call: &Call) -> Reply {
+    let Some((format, texts)) = call.args().split_first() else {
+        return Reply::fail(2, "printf: 0512-001 Usage: printf Format [Text ...]");
+    };
+    let format = format.replace("\\n", "\n");
+    if !format.contains("%s") {
+        return Reply::ok(format);
+    }
+    Reply::ok(texts.iter().map(|text| format.replace("%s", text)).collect::<String>())
+}
+
 pub(crate) fn yes(_: &mut World, _: &Call) -> Reply {
     Reply::default()
 }
