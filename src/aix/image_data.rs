@@ -1,6 +1,8 @@
 //! image.data: the stanzas that say which volumes and file systems a restored
 //! rootvg has.
 
+use std::fmt::Write as _;
+
 use super::unread::{Unread, lines};
 
 /// What an image.data says.
@@ -147,11 +149,12 @@ pub fn image_data_lines(pp_size_mb: u64, volumes: &[VolumeLine<'_>]) -> Vec<Stri
     let mut text = String::from(
         "image_data:\n\tIMAGE_TYPE= bff\n\nlogical_volume_policy:\n\tSHRINK= no\n\tEXACT_FIT= no\n",
     );
-    text += &format!("\nvg_data:\n\tVGNAME= rootvg\n\tPPSIZE= {pp_size_mb}\n\tVARYON= yes\n");
+    let _ = writeln!(text, "\nvg_data:\n\tVGNAME= rootvg\n\tPPSIZE= {pp_size_mb}\n\tVARYON= yes");
     let pp = pp_size_mb.max(1);
     for lv in volumes {
         let (point, used) = lv.mounted.unwrap_or(("", lv.size_mb));
-        text += &format!(
+        let _ = write!(
+            text,
             "\nlv_data:\n\tVOLUME_GROUP= rootvg\n\tLOGICAL_VOLUME= {}\n\tTYPE= {}\n\tLPs= {}\n\
              \tPP_SIZE= {pp_size_mb}\n\tMOUNT_POINT= {point}\n\tLV_MIN_LPS= {}\n",
             lv.name,
@@ -162,7 +165,8 @@ pub fn image_data_lines(pp_size_mb: u64, volumes: &[VolumeLine<'_>]) -> Vec<Stri
     }
     for lv in volumes {
         let Some((point, used)) = lv.mounted else { continue };
-        text += &format!(
+        let _ = write!(
+            text,
             "\nfs_data:\n\tFS_NAME= {point}\n\tFS_SIZE= {}\n\tFS_MIN_SIZE= {}\n\tFS_LV= /dev/{}\n",
             lv.size_mb * BLOCKS,
             used.max(1) * BLOCKS,

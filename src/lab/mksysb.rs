@@ -69,7 +69,7 @@ impl Archive {
                         let (length, name) = line.split_once(' ')?;
                         path = name;
                         let length: usize = length.parse().ok()?;
-                        body = rest.get(..length)?.to_owned();
+                        rest.get(..length)?.clone_into(&mut body);
                         rest = rest.get(length..)?.strip_prefix('\n')?;
                     }
                     let kind = match word {

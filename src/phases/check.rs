@@ -231,9 +231,8 @@ fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     let options = &ctx.spec.options;
     let first = FURTHER + further_objects(ctx).len() + options.cache_vg.iter().count();
     if let Some(path) = &options.output {
-        match findings.read(path, master.is_there(first)) {
-            Some(true) => findings.0.push(in_the_way(path)),
-            Some(false) | None => {}
+        if findings.read(path, master.is_there(first)) == Some(true) {
+            findings.0.push(in_the_way(path));
         }
         if findings.read(path, master.is_there(first + 1)) == Some(false) {
             findings.permanent(
