@@ -174,6 +174,8 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     if let Some(level) = &level
         && level.reaches(&ctx.spec.target.level)
     {
+        let known = mode.has_client() && !mode.reads_mksysb();
+        let what = if known { ctx.spec.client.to_string() } else { what };
         let text = format!("{what} is at {level} already");
         return Sight::barred(Cause::new(FailureClass::AlreadyDone, text));
     }
@@ -212,7 +214,7 @@ fn source_level(
     if ctx.spec.mode.has_client() {
         let level = findings.read("the client's level", client.read(0, aix::level));
         if !ctx.spec.mode.reads_mksysb() {
-            return (ctx.spec.client.to_string(), level);
+            return ("the client".to_owned(), level);
         }
     }
     let Some(name) = &ctx.spec.options.mksysb else { return ("nothing".to_owned(), None) };

@@ -201,7 +201,7 @@ pub(super) const MAKE_ROOTVG: StepDef = StepDef {
     repeat: Repeat::AfterUndo,
     undo: UndoKind::Reverse,
     gate: false,
-    timeout: Duration::from_secs(3600),
+    timeout: Duration::from_secs(3 * 3600),
     stall: Some(Duration::from_secs(2 * 3600)),
     settle: Duration::ZERO,
     weight: 2,
