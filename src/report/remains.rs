@@ -89,7 +89,7 @@ fn whole(spec: &MigrationSpec) -> bool {
 fn mksysb(spec: &MigrationSpec) -> String {
     let file = spec.options.output.as_deref().unwrap_or_default();
     match &spec.options.new_mksysb {
-        Some(name) => format!("the mksysb {name}, {file},"),
+        Some(name) => format!("the mksysb {name} ({file})"),
         None => format!("the mksysb {file}"),
     }
 }
