@@ -19,6 +19,16 @@ pub const LEASE: &str = "/var/adm/nimshift/lease";
 /// has left varied off looks the same otherwise.
 pub const FINISHED: &str = "/var/adm/nimshift/finish-clone.done";
 
+/// On the client that is cloned: the files that are left out.
+pub const EXCLUDE: &str = "/var/adm/nimshift/exclude_files";
+
+/// On the client that is cloned: the sizes that the copy is made by.
+pub const IMAGE_DATA: &str = "/var/adm/nimshift/image.data";
+
+/// On the client: the clone is whole. Where files are left out, sizes do not
+/// tell it.
+pub const CLONED: &str = "/var/adm/nimshift/clone-rootvg.done";
+
 /// The fileset whose levels must agree on the master and in the SPOT.
 pub const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 
@@ -105,11 +115,12 @@ pub enum CopyPhase {
 }
 
 /// The SPOT's `alt_disk_copy`. Its own `-M` and `-j` are not in its synopsis:
-/// nimadm calls it so (reference 2.0).
+/// nimadm calls it so (reference 2.0). `files` are options that take a file.
 pub fn alt_disk_copy(
     cached: bool,
     version_release: &str,
     phase: CopyPhase,
+    files: &[(&str, &str)],
     disks: &[DiskName],
 ) -> Argv {
     let mut argv = vec![format!("{SPOT_MOUNT}/sbin/alt_disk_copy")];
@@ -121,9 +132,23 @@ pub fn alt_disk_copy(
         CopyPhase::Make => words(&["-P1"]),
         CopyPhase::Finish => words(&["-P3", "-B"]),
     });
-    let disks: Vec<&str> = disks.iter().map(DiskName::as_str).collect();
-    argv.extend(["-d".to_owned(), disks.join(" ")]);
+    argv.extend(files.iter().flat_map(|(flag, file)| words(&[flag, file])));
+    argv.extend(target_disks(disks));
     argv
+}
+
+/// One argument for all disks.
+fn target_disks(disks: &[DiskName]) -> [String; 2] {
+    let disks: Vec<&str> = disks.iter().map(DiskName::as_str).collect();
+    ["-d".to_owned(), disks.join(" ")]
+}
+
+/// A rootvg by image.data, awake and empty. Nothing public tells which program
+/// nimadm uses: this one stands in for it.
+pub fn make_rootvg(version_release: &str, image_data: &str, disks: &[DiskName]) -> Argv {
+    let program = format!("{SPOT_MOUNT}/sbin/alt_disk_mksysb");
+    let base = [program.as_str(), "-j", "-M", version_release, "-P1", "-i", image_data];
+    with(&base, target_disks(disks))
 }
 
 /// `alt_rootvg_op -X VG`: removes an alternate rootvg. It sets the bootlist.
@@ -214,11 +239,11 @@ mod tests {
         let disks: Vec<DiskName> =
             ["hdisk1", "hdisk2"].iter().map(|d| d.parse().unwrap()).collect();
         assert_eq!(
-            alt_disk_copy(true, "7.3", CopyPhase::Make, &disks),
+            alt_disk_copy(true, "7.3", CopyPhase::Make, &[], &disks),
             ["/ALT_MIG_SPOT/sbin/alt_disk_copy", "-j", "-M", "7.3", "-P1", "-d", "hdisk1 hdisk2"]
         );
         assert_eq!(
-            alt_disk_copy(false, "7.3", CopyPhase::Finish, &disks[..1])[1..],
+            alt_disk_copy(false, "7.3", CopyPhase::Finish, &[], &disks[..1])[1..],
             ["-M", "7.3", "-P3", "-B", "-d", "hdisk1"]
         );
     }

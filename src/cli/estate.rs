@@ -1,12 +1,12 @@
 //! The estate of a plan: made, or opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{ClockRef, limits};
 use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
-use crate::lab::{EstateFile, Lab, LabError, PlainClient, PlainMaster};
+use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
 use super::error::CliError;
@@ -111,7 +111,8 @@ pub(super) fn hosts_of(file: &EstateFile) -> Vec<String> {
 
 /// Whether a plan names hosts of the estate only.
 pub(super) fn check_hosts(plan: &Plan, hosts: &[String]) -> Result<(), CliError> {
-    let clients = plan.migrations.iter().map(|spec| spec.client.as_str());
+    let with_client = plan.migrations.iter().filter(|spec| spec.mode.has_client());
+    let clients = with_client.map(|spec| spec.client.as_str());
     let missing: Vec<&str> = std::iter::once(plan.master.as_str())
         .chain(clients)
         .filter(|name| !hosts.iter().any(|host| host == name))
@@ -146,13 +147,25 @@ fn plain_estate(plan: &Plan) -> EstateFile {
     let clients: Vec<PlainClient> = plan
         .migrations
         .iter()
+        .filter(|spec| spec.mode.has_client())
         .map(|spec| PlainClient {
             name: spec.client.to_string(),
             level: level_before(spec.target.level.as_str()),
             targets: spec.options.disks.iter().map(ToString::to_string).collect(),
         })
         .collect();
-    EstateFile::from_clients(&master, &clients)
+    let mut estate = EstateFile::from_clients(&master, &clients);
+    let made = plan.migrations.iter().filter_map(|spec| {
+        let name = spec.options.mksysb.as_ref()?.to_string();
+        let level = level_before(spec.target.level.as_str());
+        let host = name.clone();
+        Some((
+            name.clone(),
+            MksysbSpec { name, level, host, location: None, data_mb: BTreeMap::new() },
+        ))
+    });
+    estate.mksysb = made.collect::<BTreeMap<_, _>>().into_values().collect();
+    estate
 }
 
 /// A level as `oslevel -s` prints it, from its beginning as plans have it.

@@ -232,12 +232,19 @@ fn expectation(story: &Story) -> Expectation {
     let whole = options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len());
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
+        State::Migrated { .. } if !view.spec.mode.changes_client() => {
+            (true, CopyExpected::None, BootsFrom::Baseline)
+        }
         State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, target()),
         State::Migrated { .. } if options.bootlist == Bootlist::Keep => {
             (true, CopyExpected::Asleep, BootsFrom::Baseline)
         }
         State::Migrated { .. } => (true, CopyExpected::Asleep, target()),
-        State::RolledBack { .. } if view.spec.failed_copy == CopyPolicy::Sleep && cloned(story) => {
+        State::RolledBack { .. }
+            if view.spec.mode.changes_client()
+                && view.spec.failed_copy == CopyPolicy::Sleep
+                && cloned(story) =>
+        {
             (true, CopyExpected::Asleep, BootsFrom::Baseline)
         }
         State::RolledBack { .. } | State::Refused { .. } | State::Skipped { .. } => {

@@ -37,17 +37,21 @@ impl Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
-    /// The disk that the client runs from.
-    pub boot_disk: DiskName,
+    /// The disk that the client runs from. Where there is no client, this and
+    /// what else is told of one is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_disk: Option<DiskName>,
     /// Its PVID.
-    pub boot_pvid: Pvid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_pvid: Option<Pvid>,
     /// The normal bootlist: distinct disks in order.
     pub bootlist: Vec<DiskName>,
     /// rootvg's VG id.
     pub rootvg_id: String,
     /// The target disks, in the plan's order, with their ids as found.
     pub targets: Vec<BaselineDisk>,
-    /// rootvg's mounted file systems, parents first: what is cloned.
+    /// The file systems that are copied, parents first: rootvg's mounted ones,
+    /// or those of the mksysb. Sizes are those of the image.data, if one is used.
     pub file_systems: Vec<BaselineFs>,
     /// Directories that the client exported.
     pub exports: Vec<String>,
@@ -63,8 +67,43 @@ pub struct Baseline {
     /// See [`Baseline::pre_script_location`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_script_location: Option<String>,
+    /// Where the exclude_files, bosinst_data and mksysb resources lie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_location: Option<String>,
+    /// See [`Baseline::exclude_location`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bosinst_location: Option<String>,
+    /// See [`Baseline::exclude_location`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mksysb_location: Option<String>,
+    /// Where a mksysb is written: the volumes that its image.data is to name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<BaselineVolume>,
+    /// For the same: size of a physical partition in MiB.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pp_size_mb: u64,
     /// Time of the client's last boot, as `who -b` tells it.
     pub boot_time: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A logical volume of the system that a mksysb is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineVolume {
+    /// Its name: `hd5`.
+    pub lv: String,
+    /// What it is for, as `lsvg -l` names it: `boot`.
+    pub kind: String,
+    /// Its size in MiB.
+    pub size_mb: u64,
+    /// Its mount point, for a file system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_point: Option<String>,
 }
 
 /// A target disk.

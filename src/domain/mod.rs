@@ -13,7 +13,7 @@ mod synopsis;
 mod ticket;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
-pub use facts::{Baseline, BaselineDisk, BaselineFs, Facts};
+pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
 pub use phase::{Phase, PhaseError, parse_phases};

@@ -19,12 +19,43 @@ pub enum EstateKind {
     Lab,
 }
 
-/// nimadm's modes. Introduced in 0.1.0: disk.
+/// nimadm's modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// The client's rootvg is cloned to its own spare disks and migrated there.
     Disk,
+    /// `-c -O`: the client's running rootvg is read into a cache, migrated there
+    /// and written to a mksysb file. The client is not changed.
+    ClientToMksysb,
+    /// `-T -O`: a mksysb is restored into a cache, migrated there and written to
+    /// another mksysb file. There is no client: its name is only the migration's.
+    MksysbToMksysb,
+    /// `-T -c -d`: a mksysb is restored into a cache, migrated there and copied
+    /// to a rootvg that was made for it on spare disks of the client.
+    MksysbToClient,
+}
+
+impl Mode {
+    /// Whether there is a client at all.
+    pub fn has_client(self) -> bool {
+        self != Mode::MksysbToMksysb
+    }
+
+    /// Whether a copy is made on disks of the client.
+    pub fn changes_client(self) -> bool {
+        matches!(self, Mode::Disk | Mode::MksysbToClient)
+    }
+
+    /// `-T`: whether the system comes from a mksysb.
+    pub fn reads_mksysb(self) -> bool {
+        matches!(self, Mode::MksysbToMksysb | Mode::MksysbToClient)
+    }
+
+    /// `-O`: whether the system goes to a mksysb.
+    pub fn writes_mksysb(self) -> bool {
+        matches!(self, Mode::MksysbToMksysb | Mode::ClientToMksysb)
+    }
 }
 
 /// Where a migration is to end.
@@ -144,7 +175,8 @@ pub enum BootFailure {
 pub struct MigrationSpec {
     /// [`SPEC_FORMAT`] of the binary that wrote it.
     pub format: u32,
-    /// The client, by its NIM name, which is its host name too.
+    /// The client, by its NIM name, which is its host name too. Where there is
+    /// no client (see [`Mode::has_client`]), the name of the migration.
     pub client: NimName,
     /// The NIM master.
     pub master: HostName,
@@ -185,6 +217,17 @@ impl MigrationSpec {
     /// Whether local disk caching is used.
     pub fn caches(&self) -> bool {
         self.options.cache_vg.is_some()
+    }
+
+    /// Whether the sizes of the copy come from an image.data: the mksysb's own,
+    /// or the one of `-i`.
+    pub fn has_image_data(&self) -> bool {
+        self.mode.reads_mksysb() || self.options.image_data.is_some()
+    }
+
+    /// Where the master keeps what belongs to this migration and not to the copy.
+    pub fn work_directory(&self) -> String {
+        format!("/var/adm/nimshift-{}", self.client)
     }
 
     /// Where the master works on the copy: `/lpar7_alt/alt_inst`.

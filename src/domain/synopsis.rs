@@ -204,11 +204,13 @@ impl Synopsis {
         }
     }
 
-    /// The mode as this release carries it out, if it does.
-    pub fn mode(self) -> Option<Mode> {
+    /// The mode of a migration.
+    pub fn mode(self) -> Mode {
         match self {
-            Synopsis::Disk => Some(Mode::Disk),
-            Synopsis::MksysbToClient | Synopsis::MksysbToMksysb | Synopsis::ClientToMksysb => None,
+            Synopsis::Disk => Mode::Disk,
+            Synopsis::MksysbToClient => Mode::MksysbToClient,
+            Synopsis::MksysbToMksysb => Mode::MksysbToMksysb,
+            Synopsis::ClientToMksysb => Mode::ClientToMksysb,
         }
     }
 

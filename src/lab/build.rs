@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::estate::{ClientSpec, DiskSpec, EstateError, EstateFile, MasterSpec};
+use super::estate::{ClientSpec, DiskSpec, EstateError, EstateFile, MasterSpec, MksysbSpec};
 use super::fault::Fault;
 use super::files;
+use super::image_data;
+use super::mksysb::Archive;
 use super::power::mount_all;
 use super::software;
 use super::tree::{Node, Tree};
@@ -214,6 +216,10 @@ fn make_master(estate: &EstateFile, now: Millis) -> Result<Host, EstateError> {
     let mut lv = blank_lv(LvKind::Jfs2, Some("/export/nim"));
     lv.data_mb = 20_000;
     add_resources(&mut host, estate, lv.tree_mut());
+    lv.tree_mut().put("mksysb", Node::dir());
+    for spec in &estate.mksysb {
+        add_mksysb(&mut host, spec, lv.tree_mut(), now)?;
+    }
     add_lv(&mut host, "rootvg", "nimlv", lv, 40_960)?;
     if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
         root.tree_mut().put("export/nim", Node::dir());
@@ -254,7 +260,7 @@ fn add_resources(host: &mut Host, estate: &EstateFile, tree: &mut Tree) {
     for spec in &estate.lpp_source {
         let location =
             spec.location.clone().unwrap_or_else(|| format!("/export/nim/{}", spec.name));
-        files::put_lpp_source(tree, &within(&location), &spec.level, &spec.missing);
+        files::put_lpp_source(tree, &within(&location), spec);
         host.exports.insert(location.clone(), open("ro"));
         let mut attributes = vec![
             ("arch", "power".to_owned()),
@@ -319,9 +325,62 @@ fn add_resources(host: &mut Host, estate: &EstateFile, tree: &mut Tree) {
     host.nim.insert("master".to_owned(), object("machines", "master", attributes));
 }
 
+/// A mksysb is made of a machine that is made for it.
+fn add_mksysb(
+    master: &mut Host,
+    spec: &MksysbSpec,
+    tree: &mut Tree,
+    now: Millis,
+) -> Result<(), EstateError> {
+    let size: u64 = 32_768 + spec.data_mb.values().sum::<u64>();
+    let pvid = Some(made_up_id(&spec.name));
+    let disks = BTreeMap::from([("hdisk0".to_owned(), Disk { size_mb: size, pvid })]);
+    let mut host = blank_host(&spec.host, disks, now);
+    host.vgs.insert("rootvg".to_owned(), blank_vg(&host, vec!["hdisk0".to_owned()]));
+    make_rootvg(&mut host, &spec.level, &BTreeMap::new(), &spec.data_mb)?;
+    let rootvg = &host.vgs["rootvg"];
+    let mut archive = Archive::default();
+    let image = Node::file(image_data::of_rootvg(rootvg));
+    archive.nodes.push(("./image.data".to_owned(), image));
+    let mut systems: Vec<(&str, &Lv)> = rootvg
+        .lvs
+        .values()
+        .filter_map(|lv| Some((lv.mount_point.as_deref()?.trim_end_matches('/'), lv)))
+        .collect();
+    systems.sort_by_key(|(point, _)| *point);
+    for (point, lv) in systems {
+        archive.data_mb.push((format!(".{point}"), lv.data_mb));
+        for (path, node) in lv.tree.iter().flat_map(|tree| &tree.nodes) {
+            archive.nodes.push((format!(".{point}/{path}"), node.clone()));
+        }
+    }
+    let location =
+        spec.location.clone().unwrap_or_else(|| format!("/export/nim/mksysb/{}", spec.name));
+    tree.put(location.trim_start_matches("/export/nim/"), Node::file(archive.to_text()));
+    master.nim.insert(spec.name.clone(), mksysb_object(&spec.level, &location));
+    Ok(())
+}
+
+/// A mksysb resource.
+pub(crate) fn mksysb_object(level: &str, location: &str) -> NimObject {
+    let mut attributes = vec![("arch", "power".to_owned()), ("Rstate", "ready for use".to_owned())];
+    attributes.push(("prev_state", "unavailable for use".to_owned()));
+    attributes.push(("location", location.to_owned()));
+    let wanted = ["version", "release", "mod", "oslevel_r"];
+    let of_level = spot_attributes(level, String::new());
+    attributes.extend(of_level.into_iter().filter(|(key, _)| wanted.contains(key)));
+    attributes.push(("alloc_count", "0".to_owned()));
+    attributes.push(("server", "master".to_owned()));
+    NimObject {
+        class: "resources".to_owned(),
+        kind: "mksysb".to_owned(),
+        attributes: attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
 fn spot_attributes(level: &str, location: String) -> Vec<(&'static str, String)> {
     let part = |index: usize| level.split('-').nth(index).unwrap_or("0").to_owned();
-    let (version, release) = (&level[..1], level.get(1..2).unwrap_or("0"));
+    let (version, release) = (level.get(..1).unwrap_or("0"), level.get(1..2).unwrap_or("0"));
     vec![
         ("plat_defined", "chrp".to_owned()),
         ("arch", "power".to_owned()),

@@ -81,10 +81,14 @@ pub(crate) fn check(world: &World, expectations: &[Expectation]) -> Vec<Violatio
         let expected = expected.unwrap_or_else(|| Expectation::untouched(host.name.clone()));
         if expected.settled {
             client_rests(host, &mut found);
-            master_rests(world, host, &mut found);
+            master_rests(world, &host.name, &mut found);
             copy_is(host, expected.copy, &mut found);
             bootlist_is(host, &expected.boots_from, &mut found);
         }
+    }
+    // A migration from mksysb to mksysb has no client.
+    for expected in expectations.iter().filter(|e| e.settled && world.find(&e.client).is_none()) {
+        master_rests(world, &expected.client, &mut found);
     }
     found.sort();
     found
@@ -190,10 +194,11 @@ fn jobs_rest(host: &Host, line_holds: Option<&str>, on: &mut On<'_>) {
 }
 
 /// Nothing of the client's migration is left on the master.
-fn master_rests(world: &World, client: &Host, found: &mut Vec<Violation>) {
+fn master_rests(world: &World, client: &str, found: &mut Vec<Violation>) {
     let master = world.at(&world.master);
     let mut on = On { host: &master.name, found };
-    let root = format!("/{}_alt", client.name);
+    let root = format!("/{client}_alt");
+    let work = format!("/var/adm/nimshift-{client}");
     for mount in master.mounts.iter().filter(|mount| super::tree::is_within(&mount.point, &root)) {
         on.say(format!("{} is mounted", mount.point));
     }
@@ -202,17 +207,22 @@ fn master_rests(world: &World, client: &Host, found: &mut Vec<Violation>) {
             if lv.mount_point.as_deref().is_some_and(|point| super::tree::is_within(point, &root)) {
                 on.say(format!("the cache file system {name} of {group} is left"));
             }
+            let of_var = lv.mount_point.as_deref() == Some("/var");
+            let directory = work.trim_start_matches("/var/");
+            if of_var && lv.tree.as_ref().is_some_and(|tree| tree.nodes.contains_key(directory)) {
+                on.say(format!("the directory {work} is left"));
+            }
             let of_root = lv.mount_point.as_deref() == Some("/");
             if of_root && lv.tree.as_ref().is_some_and(|tree| tree.nodes.contains_key(&root[1..])) {
                 on.say(format!("the directory {root} is left"));
             }
         }
     }
-    if let Some(object) = master.nim.get(&client.name)
+    if let Some(object) = master.nim.get(client)
         && object.get("locked").is_some()
-        && !master.initial.locked.contains(&client.name)
+        && !master.initial.locked.contains(&client.to_owned())
     {
-        on.say(format!("the NIM object {} is locked", client.name));
+        on.say(format!("the NIM object {client} is locked"));
     }
     jobs_rest(master, Some(&format!("{root}/")), &mut on);
 }

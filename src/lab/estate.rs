@@ -42,6 +42,9 @@ pub struct EstateFile {
     /// Exclude lists, image data and the like: a resource that is one file.
     #[serde(default)]
     pub file_resource: Vec<FileResourceSpec>,
+    /// mksysbs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mksysb: Vec<MksysbSpec>,
     /// Clients.
     #[serde(default)]
     pub client: Vec<ClientSpec>,
@@ -110,6 +113,9 @@ pub struct LppSourceSpec {
     /// Filesets that are missing from it.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// Filesets that it has beside those of every system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<String>,
 }
 
 fn default_true() -> bool {
@@ -144,6 +150,24 @@ pub struct FileResourceSpec {
     /// Its text.
     #[serde(default)]
     pub content: String,
+}
+
+/// A mksysb: the backup of a machine that need not be in the lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MksysbSpec {
+    /// Its NIM name.
+    pub name: String,
+    /// The level of the system in it.
+    pub level: String,
+    /// The machine that it was made of.
+    pub host: String,
+    /// Where it lies; `/export/nim/mksysb/NAME` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Data of the site in MB, by mount point.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub data_mb: std::collections::BTreeMap<String, u64>,
 }
 
 /// A client.
@@ -293,6 +317,7 @@ impl EstateFile {
                     location: None,
                     simages: true,
                     missing: Vec::new(),
+                    extra: Vec::new(),
                 })
                 .collect(),
             script: master
@@ -306,6 +331,7 @@ impl EstateFile {
                 .collect(),
             bundle: Vec::new(),
             file_resource: Vec::new(),
+            mksysb: Vec::new(),
             client: clients
                 .iter()
                 .map(|client| ClientSpec {
@@ -337,7 +363,8 @@ impl EstateFile {
         let all = (self.spot.iter().map(|r| &r.name))
             .chain(self.lpp_source.iter().map(|r| &r.name))
             .chain(self.script.iter().chain(&self.bundle).map(|r| &r.name))
-            .chain(self.file_resource.iter().map(|r| &r.name));
+            .chain(self.file_resource.iter().map(|r| &r.name))
+            .chain(self.mksysb.iter().map(|r| &r.name));
         for name in all {
             if names.contains(name.as_str()) || !resources.insert(name) {
                 return sense(format!("there are two NIM objects named `{name}`"));
@@ -362,6 +389,7 @@ impl EstateFile {
                 self.spot.iter().flat_map(|s| std::iter::once(&s.level).chain(&s.alt_disk_level)),
             )
             .chain(self.lpp_source.iter().map(|l| &l.level))
+            .chain(self.mksysb.iter().map(|m| &m.level))
             .chain([&self.master.level]);
         for level in levels {
             if level.parse::<crate::domain::Level>().is_err() || level.len() != 15 {

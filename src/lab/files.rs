@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::estate::LppSourceSpec;
 use super::software::{self, BOS_IMAGE, LIST, RPM_LIST, filesets, to_text};
 use super::tree::{Kind, Node, Tree};
 
@@ -154,16 +155,20 @@ pub(crate) fn put_spot(tree: &mut Tree, at: &str, level: &str, alt_disk_level: O
         }
     }
     tree.put(&format!("{at}/{LIST}"), Node::file(to_text(&list)));
-    for name in ["alt_disk_copy", "alt_rootvg_op", "alt_disk_install"] {
+    for name in ["alt_disk_copy", "alt_disk_mksysb", "alt_rootvg_op", "alt_disk_install"] {
         let node = Node { mode: 0o755, ..Node::file(format!("AIX {level} {name}\n")) };
         tree.put(&format!("{at}/sbin/{name}"), node);
     }
 }
 
 /// Puts an lpp_source at `at`.
-pub(crate) fn put_lpp_source(tree: &mut Tree, at: &str, level: &str, missing: &[String]) {
-    let list: Vec<_> =
-        filesets(level).into_iter().filter(|fileset| !missing.contains(&fileset.name)).collect();
+pub(crate) fn put_lpp_source(tree: &mut Tree, at: &str, spec: &LppSourceSpec) {
+    let level = spec.level.as_str();
+    let mut list: Vec<_> = filesets(level)
+        .into_iter()
+        .filter(|fileset| !spec.missing.contains(&fileset.name))
+        .collect();
+    list.extend(spec.extra.iter().map(|name| software::extra_fileset(name, level)));
     tree.put(&format!("{at}/installp/ppc/.toc"), Node::file(to_text(&list)));
     tree.put(&format!("{at}/installp/ppc/bos"), Node::file(format!("bos {level}\n")));
     for fileset in list.iter().filter(|fileset| !BOS_IMAGE.contains(&fileset.name.as_str())) {

@@ -19,8 +19,10 @@ mod files;
 mod flags;
 mod handle;
 mod image;
+mod image_data;
 mod job;
 mod log;
+mod mksysb;
 mod place;
 mod power;
 mod run;
@@ -34,7 +36,7 @@ mod world;
 pub use check::{BootsFrom, CopyExpected, Expectation, Violation};
 pub use estate::{
     CacheVgSpec, ClientSpec, DiskSpec, EstateError, EstateFile, FileResourceSpec, FileSystemSpec,
-    LppSourceSpec, MasterSpec, PlainClient, PlainMaster, ScriptSpec, SpotSpec,
+    LppSourceSpec, MasterSpec, MksysbSpec, PlainClient, PlainMaster, ScriptSpec, SpotSpec,
 };
 pub use fault::{Fault, FaultKind, FaultSpec};
 pub use handle::{Lab, LabError};

@@ -92,6 +92,18 @@ pub(crate) fn filesets(level: &str) -> Vec<Fileset> {
         .collect()
 }
 
+/// A fileset that no system has by itself.
+pub(crate) fn extra_fileset(name: &str, level: &str) -> Fileset {
+    Fileset {
+        name: name.to_owned(),
+        vrmf: vrmf(level),
+        aix: level.to_owned(),
+        state: "COMMITTED".to_owned(),
+        size_mb: 30,
+        about: format!("{name} of the site's bundles"),
+    }
+}
+
 /// The list as it is kept.
 pub(crate) fn to_text(list: &[Fileset]) -> String {
     let mut text = String::new();

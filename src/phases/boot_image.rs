@@ -8,9 +8,12 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{boot_target, lost_by_client, on_client};
+use super::marks;
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
+
+const NAME: &str = "make-boot-image";
 
 /// Where bosboot writes the image, within the copy.
 const IMAGE: &str = "/tmp/nimshift-boot";
@@ -18,7 +21,7 @@ const IMAGE: &str = "/tmp/nimshift-boot";
 /// Made on the master, written to the copy's boot volume on the client.
 pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     phase: Phase::BootImage,
-    name: StepName::new("make-boot-image"),
+    name: StepName::new(NAME),
     about: "make the copy's boot image",
     host: HostRole::Master,
     repeat: Repeat::Safe,
@@ -28,10 +31,15 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 3,
-    applies: |spec| chosen(spec, Phase::BootImage),
+    applies: |spec| chosen(spec, Phase::BootImage) && spec.mode.changes_client(),
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        vec![look(HostRole::Client, disks.chain([argv::boot_image_level(), words(&["mount"])]))]
+        let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);
+        let mut looks = vec![look(HostRole::Client, client)];
+        if ctx.spec.options.update {
+            looks.extend(marks::looks(ctx));
+        }
+        looks
     },
     judge: |ctx, answers| judged(judge_image(ctx, answers)),
     run: Some(|ctx, _| {
@@ -40,11 +48,15 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
         let image = format!("{root}{IMAGE}");
         let make = ["/usr/sbin/bosboot", "-a", "-d", disk.as_str(), "-b", IMAGE];
         let write = on_client(ctx, words(&["dd", "of=/dev/alt_hd5", "bs=4k"]));
-        Script::new([
+        let commands = [
             Command::new(argv::chroot(&root, &make)),
             Command::new(["dd", &format!("if={image}"), "bs=4k"]).piped_to(write),
             Command::new(["rm", "-f", &image]),
-        ])
+        ];
+        if ctx.spec.options.update {
+            return marks::between(ctx, NAME, commands);
+        }
+        Script::new(commands)
     }),
     undo_run: None,
     judge_undo: None,
@@ -68,7 +80,11 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Err(_) if !bootable && !output.ok() => false,
         Err(why) => return Err(why),
     };
-    Ok(Sight::of(if bootable && current { Presence::Present } else { Presence::Absent }))
+    // After an update the image of before has the same version and release: only
+    // the mark tells that a new one was made.
+    let made = !ctx.spec.options.update
+        || marks::judge(ctx, Said::by(answers, 1), NAME)?.presence == Presence::Present;
+    Ok(Sight::of(if bootable && current && made { Presence::Present } else { Presence::Absent }))
 }
 
 fn is_number(word: &str) -> bool {

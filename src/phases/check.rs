@@ -13,6 +13,7 @@ use crate::domain::{
 };
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
+use super::mksysb::in_the_way;
 use super::read::{Read, Said, look};
 use super::record::disk_size;
 use super::registry::chosen;
@@ -37,7 +38,7 @@ pub(super) const CHECK_CLIENT: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 0,
-    applies: |_| true,
+    applies: |spec| spec.mode.has_client(),
     looks: gate_looks,
     judge: judge_gate,
     run: None,
@@ -45,16 +46,64 @@ pub(super) const CHECK_CLIENT: StepDef = StepDef {
     judge_undo: None,
 };
 
-/// The NIM objects beside client, SPOT and lpp_source.
-fn further_objects<'a>(ctx: &Context<'a>) -> Vec<&'a NimName> {
+/// The gate where there is no client.
+pub(super) const CHECK_MKSYSB: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("check-mksysb"),
+    about: "check that the mksysb can be migrated",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: true,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |spec| !spec.mode.has_client(),
+    looks: gate_looks,
+    judge: judge_gate,
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The NIM objects beside client, SPOT and lpp_source, with their types.
+fn further_objects<'a>(ctx: &Context<'a>) -> Vec<(&'static str, &'a NimName)> {
     let options = &ctx.spec.options;
-    [&options.pre_script, &options.post_script, &options.bundle].into_iter().flatten().collect()
+    let all = [
+        ("script", &options.pre_script),
+        ("script", &options.post_script),
+        ("installp_bundle", &options.bundle),
+        ("exclude_files", &options.exclude_files),
+        ("image_data", &options.image_data),
+        ("bosinst_data", &options.bosinst_data),
+        ("mksysb", &options.mksysb),
+    ];
+    all.into_iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?))).collect()
+}
+
+/// What the master is asked about beside the machine: this command, and more
+/// from it on.
+const FURTHER: usize = 7;
+
+/// What the master is asked about the mksysb that is to be made.
+fn output_looks(ctx: &Context<'_>) -> Vec<argv::Argv> {
+    if !ctx.spec.mode.writes_mksysb() {
+        return Vec::new();
+    }
+    let file = ctx.spec.options.output.iter().flat_map(|path| {
+        let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        let directory = if directory.is_empty() { "/" } else { directory };
+        [words(&["ls", "-d", path]), words(&["ls", "-d", directory])]
+    });
+    file.chain(ctx.spec.options.new_mksysb.iter().map(argv::lsnim)).collect()
 }
 
 fn gate_looks(ctx: &Context<'_>) -> Looks {
     let target = &ctx.spec.target;
+    let machine = ctx.spec.mode.has_client().then_some(&ctx.spec.client);
     let mut master = vec![
-        argv::lsnim(&ctx.spec.client),
+        argv::lsnim(machine.unwrap_or(&target.spot)),
         argv::lsnim(&target.spot),
         argv::lsnim(&target.lpp_source),
         words(&["oslevel", "-s"]),
@@ -62,8 +111,12 @@ fn gate_looks(ctx: &Context<'_>) -> Looks {
         argv::spot_lslpp(&target.spot, argv::ALT_FILESET),
         words(&["exportfs"]),
     ];
-    master.extend(further_objects(ctx).into_iter().map(argv::lsnim));
+    master.extend(further_objects(ctx).into_iter().map(|(_, name)| argv::lsnim(name)));
     master.extend(ctx.spec.options.cache_vg.iter().map(|vg| argv::lsvg(vg.as_str())));
+    master.extend(output_looks(ctx));
+    if machine.is_none() {
+        return vec![look(HostRole::Master, master)];
+    }
     let mut client = vec![
         words(&["oslevel", "-s"]),
         words(&["lspv"]),
@@ -116,21 +169,30 @@ impl Findings {
 fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let (master, client) = (Said::by(answers, 0), Said::by(answers, 1));
     let mut findings = Findings(Vec::new());
-    let level = findings.read("the client's level", client.read(0, aix::level));
+    let mode = ctx.spec.mode;
+    let (what, level) = source_level(ctx, master, client, &mut findings);
     if let Some(level) = &level
         && level.reaches(&ctx.spec.target.level)
     {
-        let text = format!("{} is at {level} already", ctx.spec.client);
+        let known = mode.has_client() && !mode.reads_mksysb();
+        let what = if known { ctx.spec.client.to_string() } else { what };
+        let text = format!("{what} is at {level} already");
         return Sight::barred(Cause::new(FailureClass::AlreadyDone, text));
     }
-    check_levels(ctx, master, level.as_ref(), &mut findings);
-    check_machine(ctx, master, &mut findings);
+    check_levels(ctx, master, &what, level.as_ref(), &mut findings);
+    if mode.has_client() {
+        check_machine(ctx, master, &mut findings);
+    }
     check_resources(ctx, master, &mut findings);
-    check_options(ctx, &mut findings);
-    let room = check_rootvg(client, &mut findings);
-    if chosen(ctx.spec, Phase::Clone) {
+    check_output(ctx, master, &mut findings);
+    let mut room = None;
+    if mode.has_client() && !mode.reads_mksysb() {
+        room = check_rootvg(ctx, client, &mut findings);
+    }
+    if mode.changes_client() && chosen(ctx.spec, Phase::Clone) {
         check_disks(ctx, client, room.as_ref(), &mut findings);
     }
+    let level = level.filter(|_| !mode.reads_mksysb());
     check_cache(ctx, master, room.as_ref(), &mut findings);
     match findings.cause() {
         Some(cause) => Sight::barred(cause),
@@ -142,9 +204,60 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     }
 }
 
+/// What is migrated, and its level as far as it is known.
+fn source_level(
+    ctx: &Context<'_>,
+    master: Said<'_>,
+    client: Said<'_>,
+    findings: &mut Findings,
+) -> (String, Option<Level>) {
+    if ctx.spec.mode.has_client() {
+        let level = findings.read("the client's level", client.read(0, aix::level));
+        if !ctx.spec.mode.reads_mksysb() {
+            return ("the client".to_owned(), level);
+        }
+    }
+    let Some(name) = &ctx.spec.options.mksysb else { return ("nothing".to_owned(), None) };
+    let at = further_objects(ctx).iter().position(|(kind, _)| *kind == "mksysb");
+    // What is wrong with the object itself is told with the other resources.
+    let object =
+        master.read(FURTHER + at.unwrap_or_default(), |text| aix::nim_object(text, name.as_str()));
+    let level = object.ok().and_then(|object| object.get("oslevel_r")?.parse().ok());
+    (format!("the mksysb {name}"), level)
+}
+
+fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+    if !ctx.spec.mode.writes_mksysb() {
+        return;
+    }
+    let options = &ctx.spec.options;
+    let first = FURTHER + further_objects(ctx).len() + options.cache_vg.iter().count();
+    if let Some(path) = &options.output {
+        if findings.read(path, master.is_there(first)) == Some(true) {
+            findings.0.push(in_the_way(path));
+        }
+        if findings.read(path, master.is_there(first + 1)) == Some(false) {
+            findings.permanent(
+                format!("the directory of {path} is not on the master"),
+                "make it, where there is room for a mksysb",
+            );
+        }
+    }
+    if let Some(name) = &options.new_mksysb
+        && let Some(output) = findings.read(name.as_str(), master.output(first + 2))
+        && !output.text().contains("0042-053")
+    {
+        findings.permanent(
+            format!("{name} is defined in NIM already"),
+            "choose another `new_mksysb` (-N), or `nim -o remove` it",
+        );
+    }
+}
+
 fn check_levels(
     ctx: &Context<'_>,
     master: Said<'_>,
+    what: &str,
     level: Option<&Level>,
     findings: &mut Findings,
 ) {
@@ -154,8 +267,17 @@ fn check_levels(
         && !ctx.spec.options.update
     {
         findings.permanent(
-            format!("the client is at {level}, the release of the target"),
+            format!("{what} is at {level}, the release of the target"),
             "an update within a release needs `update` (-U) in the plan",
+        );
+    }
+    if let Some(level) = level
+        && !level.same_release(target)
+        && ctx.spec.options.update
+    {
+        findings.permanent(
+            format!("{what} is at {level}: an update (-U) stays within the release"),
+            "leave `update` out of the plan: that is a migration",
         );
     }
     if let Some(own) = findings.read("the master's level", master.read(3, aix::level))
@@ -241,8 +363,11 @@ fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings)
         }
         check_ready(name, &lpp, findings);
     }
-    for (index, name) in further_objects(ctx).into_iter().enumerate() {
-        object(master, 7 + index, name, findings);
+    for (index, (kind, name)) in further_objects(ctx).into_iter().enumerate() {
+        let Some(found) = object(master, FURTHER + index, name, findings) else { continue };
+        if found.get("type").is_some_and(|found| found != kind) {
+            findings.permanent(format!("{name} is not of type {kind}"), "`lsnim -l` it");
+        }
     }
 }
 
@@ -288,23 +413,6 @@ fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &
     }
 }
 
-/// Options that the native driver does not carry out are told before anything
-/// is changed.
-fn check_options(ctx: &Context<'_>, findings: &mut Findings) {
-    let options = &ctx.spec.options;
-    let given = [
-        ("exclude_files (-e)", options.exclude_files.is_some()),
-        ("image_data (-i)", options.image_data.is_some()),
-        ("bosinst_data (-o)", options.bosinst_data.is_some()),
-    ];
-    for (name, _) in given.into_iter().filter(|(_, given)| *given) {
-        findings.permanent(
-            format!("{name} is not carried out by the native driver"),
-            "leave it out of the plan",
-        );
-    }
-}
-
 /// What the client's rootvg takes.
 struct Room {
     vg: VolumeGroup,
@@ -317,17 +425,19 @@ impl Room {
     }
 }
 
-fn check_rootvg(client: Said<'_>, findings: &mut Findings) -> Option<Room> {
+fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) -> Option<Room> {
     let vg = findings.read("the size of rootvg", client.read(2, aix::volume_group));
     let volumes = findings.read("the volumes of rootvg", client.read(3, aix::logical_volumes));
+    // Only a copy on the client's own disks is in the way of multibos and names.
+    let ours = ctx.spec.mode.changes_client();
     for lv in volumes.iter().flatten() {
         let name = &lv.name;
-        if name.starts_with("bos_") {
+        if ours && name.starts_with("bos_") {
             findings.permanent(
                 format!("rootvg has {name}, of multibos"),
                 "remove the standby BOS: `multibos -RX`",
             );
-        } else if name.len() > LV_NAME_MAX {
+        } else if ours && name.len() > LV_NAME_MAX {
             findings.permanent(
                 format!("the name of {name} is longer than {LV_NAME_MAX} characters"),
                 "rename it by `chlv -n`: the copy puts `alt_` before it",
@@ -338,7 +448,7 @@ fn check_rootvg(client: Said<'_>, findings: &mut Findings) -> Option<Room> {
         }
     }
     match client.output(4) {
-        Ok(output) if output.stdout.contains("bos_hd5") => findings.permanent(
+        Ok(output) if ours && output.stdout.contains("bos_hd5") => findings.permanent(
             "the client was booted from bos_hd5, of multibos",
             "boot from hd5 and remove the standby BOS: `multibos -RX`",
         ),
@@ -398,7 +508,7 @@ fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
 
 fn check_cache(ctx: &Context<'_>, master: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
     let Some(vg) = &ctx.spec.options.cache_vg else { return };
-    let command = 7 + further_objects(ctx).len();
+    let command = FURTHER + further_objects(ctx).len();
     let what = format!("the cache volume group {vg}");
     let Some(cache) = findings.read(&what, master.read(command, aix::volume_group)) else {
         return;

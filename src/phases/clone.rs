@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::aix::argv::{self, CopyPhase, words};
 use crate::aix::{self, MountRow};
 use crate::domain::{
-    Cause, CopyPolicy, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
+    Cause, CopyPolicy, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
+use super::bring::excludes;
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState};
 use super::marks;
 use super::read::{Read, Said, judged, look};
@@ -28,7 +29,7 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |_| true,
+    applies: |spec| spec.mode.changes_client(),
     looks: |_| {
         let directory = words(&["ls", argv::LEASE_DIR]);
         vec![look(HostRole::Client, [words(&["ls", "-l", argv::LEASE]), directory])]
@@ -88,7 +89,8 @@ pub(super) const MOUNT_SPOT: StepDef = StepDef {
     weight: 1,
     applies: |spec| {
         let phases = spec.options.phases.as_ref();
-        phases.is_none_or(|p| p.contains(&Phase::Clone) || p.contains(&Phase::Finish))
+        spec.mode.changes_client()
+            && phases.is_none_or(|p| p.contains(&Phase::Clone) || p.contains(&Phase::Finish))
     },
     looks: |_| {
         let mount_point = words(&["ls", "-d", argv::SPOT_MOUNT]);
@@ -166,38 +168,92 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
     stall: Some(Duration::from_secs(2 * 3600)),
     settle: Duration::ZERO,
     weight: 10,
-    applies: |spec| super::registry::chosen(spec, Phase::Clone),
+    applies: |spec| super::registry::chosen(spec, Phase::Clone) && spec.mode == Mode::Disk,
     looks: clone_looks,
     judge: |ctx, answers| judged(judge_clone(ctx, answers)),
     run: Some(|ctx, answers| {
-        let mut commands = match copy::baseline(ctx).and_then(|_| target_state(ctx, answers)) {
-            // A copy that a rollback of this migration has put to sleep.
-            Ok(state) if state.vg().is_some() => remove(ctx, answers),
-            _ => Vec::new(),
-        };
-        // A client that was rebooted has lost its mount.
-        let mounts = Said::by(answers, 0).read(2, aix::mounts);
-        if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
-            commands.extend(mount_spot(ctx));
-        }
+        let mut commands = before_copy(ctx, answers);
         let release = ctx.spec.target.level.version_release();
         let disks = &ctx.spec.options.disks;
-        let make = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Make, disks);
+        let mut files = Vec::new();
+        if excludes(ctx.spec) {
+            files.push(("-e", argv::EXCLUDE));
+        }
+        if ctx.spec.has_image_data() {
+            files.push(("-i", argv::IMAGE_DATA));
+        }
+        let cached = ctx.spec.caches();
+        let make = argv::alt_disk_copy(cached, &release, CopyPhase::Make, &files, disks);
         commands.push(Command::new(make));
+        if excludes(ctx.spec) {
+            commands.push(Command::new(["touch", argv::CLONED]));
+        }
         Script::new(commands)
     }),
-    undo_run: Some(|ctx, answers| Script::new(undo_clone(ctx, answers))),
+    undo_run: Some(|ctx, answers| {
+        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark(ctx)))
+    }),
     judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
 };
 
-fn clone_looks(_: &Context<'_>) -> Looks {
-    let commands = [
+/// From a mksysb: the clone is made of nothing but image.data.
+pub(super) const MAKE_ROOTVG: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("make-rootvg"),
+    about: "make a rootvg for the mksysb on the target disks",
+    host: HostRole::Client,
+    repeat: Repeat::AfterUndo,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(3 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| {
+        super::registry::chosen(spec, Phase::Clone) && spec.mode == Mode::MksysbToClient
+    },
+    looks: clone_looks,
+    judge: |ctx, answers| judged(judge_clone(ctx, answers)),
+    run: Some(|ctx, answers| {
+        let mut commands = before_copy(ctx, answers);
+        let release = ctx.spec.target.level.version_release();
+        let make = argv::make_rootvg(&release, argv::IMAGE_DATA, &ctx.spec.options.disks);
+        commands.push(Command::new(make));
+        Script::new(commands)
+    }),
+    undo_run: Some(|ctx, answers| {
+        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark(ctx)))
+    }),
+    judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
+};
+
+/// What has to be done before a copy can be made.
+fn before_copy(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    let mut commands = match copy::baseline(ctx).and_then(|_| target_state(ctx, answers)) {
+        // A copy that a rollback of this migration has put to sleep.
+        Ok(state) if state.vg().is_some() => remove(ctx, answers),
+        _ => Vec::new(),
+    };
+    commands.extend(drop_mark(ctx));
+    // A client that was rebooted has lost its mount.
+    let mounts = Said::by(answers, 0).read(2, aix::mounts);
+    if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
+        commands.extend(mount_spot(ctx));
+    }
+    commands
+}
+
+fn clone_looks(ctx: &Context<'_>) -> Looks {
+    let mut commands = vec![
         words(&["lspv"]),
         argv::lsvg_l(ALT_VG),
         words(&["mount"]),
         argv::df("-k", &[]),
         argv::show_bootlist(),
     ];
+    if excludes(ctx.spec) {
+        commands.push(words(&["ls", argv::LEASE_DIR]));
+    }
     vec![look(HostRole::Client, commands)]
 }
 
@@ -220,13 +276,17 @@ fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 }
 
 /// Whether all file systems of the baseline are mounted from the copy, and hold
-/// at least nine tenths of what the sources hold.
+/// at least nine tenths of what the sources hold. Where files are left out, a
+/// mark tells it instead; from a mksysb there is nothing in them yet.
 fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let said = Said::by(answers, 0);
     let volumes = said.read(1, aix::logical_volumes)?;
     let mounts = said.read(2, aix::mounts)?;
     let usage = said.read(3, aix::df)?;
     let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
+    if excludes(ctx.spec) && !is_marked(ctx, said)? {
+        return Ok(false);
+    }
     Ok(copy::file_systems(ctx).iter().all(|fs| {
         let path = fs.below(CLIENT_ROOT);
         let volume = volumes.iter().find(|lv| lv.mount_point.as_deref() == Some(path.as_str()));
@@ -234,6 +294,9 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
             let device = format!("/dev/{}", lv.name);
             mounts.iter().any(|row| row.over == path && row.device == device)
         });
+        if excludes(ctx.spec) || ctx.spec.mode != Mode::Disk {
+            return mounted;
+        }
         let filled = match (used(&path), used(&fs.mount_point)) {
             (Some(copied), Some(source)) => copied.saturating_mul(10) >= source.saturating_mul(9),
             _ => false,
@@ -258,8 +321,18 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         CopyState::Asleep(_) => ctx.spec.failed_copy == CopyPolicy::Sleep,
         _ => false,
     };
-    let gone = quiet && bootlist == baseline.bootlist;
+    let marked = is_marked(ctx, Said::by(answers, 0))?;
+    let gone = quiet && bootlist == baseline.bootlist && !marked;
     Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+}
+
+/// Removes the mark of a whole clone, where there may be one.
+fn drop_mark(ctx: &Context<'_>) -> Option<Command> {
+    excludes(ctx.spec).then(|| Command::new(["rm", "-f", argv::CLONED]))
+}
+
+fn is_marked(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
+    Ok(excludes(ctx.spec) && said.names(5)?.iter().any(|name| argv::CLONED.ends_with(name)))
 }
 
 fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {

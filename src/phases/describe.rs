@@ -127,8 +127,8 @@ fn assumed(spec: &MigrationSpec) -> Facts {
     Facts {
         baseline: Some(Baseline {
             bootlist: vec![boot_disk.clone()],
-            boot_disk,
-            boot_pvid,
+            boot_disk: Some(boot_disk),
+            boot_pvid: Some(boot_pvid),
             rootvg_id: String::new(),
             targets,
             file_systems,
@@ -138,6 +138,11 @@ fn assumed(spec: &MigrationSpec) -> Facts {
             lpp_source_location: location(&spec.target.lpp_source),
             pre_script_location: spec.options.pre_script.as_ref().map(location),
             post_script_location: spec.options.post_script.as_ref().map(location),
+            exclude_location: spec.options.exclude_files.as_ref().map(location),
+            bosinst_location: spec.options.bosinst_data.as_ref().map(location),
+            mksysb_location: spec.options.mksysb.as_ref().map(location),
+            volumes: Vec::new(),
+            pp_size_mb: 0,
             boot_time: String::new(),
         }),
         level: None,

@@ -10,6 +10,7 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script};
 
+use super::bring::{brings, remove_brought};
 use super::clone::{spot_rows, unmount_spot};
 use super::copy::{self, CopyState, OLD_VG, boot_target, master_top, mounts_below};
 use super::export::remove_top;
@@ -31,7 +32,7 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |_| true,
+    applies: |spec| spec.mode.changes_client(),
     looks: |_| {
         let spot = words(&["ls", "-d", argv::SPOT_MOUNT]);
         let lease = words(&["ls", "-l", argv::LEASE]);
@@ -52,6 +53,9 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
         let mounted = said.read(0, aix::mounts).map_or(1, |rows| spot_rows(&rows));
         let mut commands = unmount_spot(mounted, ctx.ticket.attempt > 1);
         let ours = said.lease(1).ok().is_none_or(|holder| holder.is_none_or(|h| h == ctx.owner));
+        if ours && brings(ctx.spec) {
+            commands.push(Command::new(remove_brought()));
+        }
         if ours {
             commands.push(Command::new(argv::drop_lease()));
             commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
@@ -141,7 +145,7 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if copy::copy_state(baseline, &lspv) == CopyState::Running {
         return Ok(true);
     }
-    let old = lspv.iter().find(|row| row.pvid.as_ref() == Some(&baseline.boot_pvid));
+    let old = lspv.iter().find(|row| row.pvid == baseline.boot_pvid && row.pvid.is_some());
     match old {
         Some(row) if row.is_in("rootvg") => Ok(false),
         _ => Err("rootvg is on neither the old nor the target disks".to_owned()),

@@ -29,7 +29,9 @@ pub(super) async fn take(
     order: &Order,
 ) -> Vec<String> {
     let mut digests = Vec::new();
-    for (role, script) in looks(order) {
+    let has_client = order.spec.mode.has_client();
+    let looks = looks(order).into_iter();
+    for (role, script) in looks.filter(|(role, _)| has_client || *role == HostRole::Master) {
         let Ok(output) = transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await else {
             continue;
         };

@@ -75,10 +75,13 @@ fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
     }))
 }
 
+/// The step that makes the cache.
+pub(super) const MAKE: &str = "make-cache";
+
 /// With local disk caching.
 pub(super) const MAKE_CACHE: StepDef = StepDef {
     phase: Phase::Export,
-    name: StepName::new("make-cache"),
+    name: StepName::new(MAKE),
     about: "make the cache file systems on the master",
     host: HostRole::Master,
     repeat: Repeat::Safe,
@@ -89,10 +92,7 @@ pub(super) const MAKE_CACHE: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 2,
     applies: |spec| chosen(spec, Phase::Export) && spec.caches(),
-    looks: |ctx| {
-        let top = words(&["ls", "-d", &master_top(ctx)]);
-        vec![look(HostRole::Master, [words(&["lsfs", "-c"]), words(&["mount"]), top])]
-    },
+    looks: cache_looks,
     judge: |ctx, answers| {
         judged((|| {
             let (made, mounts) = cache(ctx, answers)?;
@@ -112,6 +112,12 @@ pub(super) const MAKE_CACHE: StepDef = StepDef {
         })())
     }),
 };
+
+/// What the cache is looked for by.
+pub(super) fn cache_looks(ctx: &Context<'_>) -> Looks {
+    let top = words(&["ls", "-d", &master_top(ctx)]);
+    vec![look(HostRole::Master, [words(&["lsfs", "-c"]), words(&["mount"]), top])]
+}
 
 /// The cache's file systems that exist, and the master's mounts.
 fn cache(ctx: &Context<'_>, answers: &Answers) -> Read<(Vec<FsRow>, Vec<MountRow>)> {
@@ -142,7 +148,7 @@ fn run_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(commands)
 }
 
-fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
     let known = cache(ctx, answers).ok();
     let by_force = ctx.ticket.attempt > 1;
     let mut commands = Vec::new();

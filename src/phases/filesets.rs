@@ -75,13 +75,24 @@ fn run_installp(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = vec![
         // What an installation that was cut short has left.
         Command::new(["installp", "-C", "-R", &root]).tolerated(),
-        installp(&["all"]),
+        if ctx.spec.options.update {
+            update_all(&root, flags, &images)
+        } else {
+            installp(&["all"])
+        },
     ];
     if let Some(name) = &ctx.spec.options.bundle {
         let file = bundle_file(ctx, answers).unwrap_or_else(|_| format!("<location of {name}>"));
         commands.push(installp(&["-f", &file]));
     }
     marks::between(ctx, FILESETS, commands)
+}
+
+/// Brings what is installed to the level of the source, and installs nothing
+/// else: an update within a release.
+fn update_all(root: &str, flags: &str, images: &str) -> Command {
+    let flags = flags.trim_start_matches('-');
+    Command::new(["geninstall", "-R", root, "-I", flags, "-d", images, "update_all"])
 }
 
 /// By geninstall.

@@ -28,13 +28,14 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 2,
-    applies: |spec| chosen(spec, Phase::Finish),
+    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.changes_client(),
     looks: finish_looks,
     judge: |ctx, answers| judged(judge_finish(ctx, answers)),
     run: Some(|ctx, _| {
         let release = ctx.spec.target.level.version_release();
         let disks = &ctx.spec.options.disks;
-        let finish = argv::alt_disk_copy(ctx.spec.caches(), &release, CopyPhase::Finish, disks);
+        let cached = ctx.spec.caches();
+        let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
         let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
         Script::new([
             Command::new(["rm", "-rf", &marks]),
@@ -124,7 +125,11 @@ pub(super) const SET_BOOTLIST: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |spec| chosen(spec, Phase::Finish) && spec.options.bootlist == Bootlist::Set,
+    applies: |spec| {
+        chosen(spec, Phase::Finish)
+            && spec.mode.changes_client()
+            && spec.options.bootlist == Bootlist::Set
+    },
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
         vec![look(HostRole::Client, [argv::show_bootlist()].into_iter().chain(disks))]

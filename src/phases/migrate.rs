@@ -1,6 +1,9 @@
 //! Phase 5: the base operating system is restored into the copy, and the
 //! client's configuration merged. IBM tells what nimadm does here, not by which
 //! programs: the commands are a stand-in.
+//!
+//! An update within a release (`-U`) restores nothing, so there is nothing to be
+//! saved and merged: it only makes room.
 
 use std::time::Duration;
 
@@ -38,7 +41,7 @@ pub(super) const SAVE_CONFIG: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase),
+    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
     looks: marks::looks,
     judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), SAVE)),
     run: Some(|ctx, _| {
@@ -139,7 +142,7 @@ pub(super) const RESTORE_BOS: StepDef = StepDef {
     stall: Some(Duration::from_secs(2 * 3600)),
     settle: Duration::ZERO,
     weight: 8,
-    applies: |spec| chosen(spec, Phase::MigrateBase),
+    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         let root = ctx.spec.master_root();
@@ -183,7 +186,7 @@ pub(super) const MERGE_DEVICES: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase),
+    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
     looks: marks::looks,
     judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), DEVICES)),
     run: Some(|ctx, _| {
@@ -208,7 +211,7 @@ pub(super) const MERGE_CONFIG: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase),
+    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
     looks: marks::looks,
     judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), CONFIG)),
     run: Some(|ctx, _| {

@@ -6,6 +6,7 @@
 //! and for a recovery after a crash.
 
 mod boot_image;
+mod bring;
 mod check;
 #[cfg(test)]
 mod check_tests;
@@ -20,7 +21,9 @@ mod finish;
 mod job;
 mod ledger;
 mod marks;
+mod master;
 mod migrate;
+mod mksysb;
 mod mount;
 mod outcome;
 mod perform;

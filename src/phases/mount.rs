@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use crate::aix::argv::{self, words};
 use crate::aix::{self, MountRow};
-use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{
+    BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
+};
 use crate::transport::{Command, Script};
 
 use super::copy::{
-    client_paths, lost_by_client, master_paths, master_top, mounts_below, on_client,
+    client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
+    on_client,
 };
 use super::export::remove_top;
 use super::marks;
@@ -115,26 +118,47 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     stall: Some(Duration::from_secs(2 * 3600)),
     settle: Duration::ZERO,
     weight: 10,
-    applies: |spec| chosen(spec, Phase::Mount) && spec.caches(),
+    applies: |spec| chosen(spec, Phase::Mount) && spec.caches() && !spec.mode.reads_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         looks.push(look(HostRole::Client, [words(&["mount"])]));
+        if let Some(location) = exclude_list(ctx) {
+            looks.push(look(HostRole::Master, [words(&["cat", location])]));
+        }
         looks
     },
     judge: |ctx, answers| {
         judged((|| {
             let mounts = Said::by(answers, 1).read(0, aix::mounts)?;
-            if let Some(bar) = lost_by_client(ctx, &mounts) {
+            if let Some(bar) = missing_source(ctx, &mounts) {
                 return Ok(bar);
+            }
+            if exclude_list(ctx).is_some() && !Said::by(answers, 2).is_there(0)? {
+                return Err("the exclude list is not on the master".to_owned());
+            }
+            if let Some(Err(line)) = left_out(ctx, answers) {
+                return Ok(not_a_path(&line));
             }
             marks::judge(ctx, Said::by(answers, 0), "fill-cache")
         })())
     },
-    run: Some(|ctx, _| {
+    run: Some(|ctx, answers| {
         let mut commands = Vec::new();
-        for (from, to) in client_paths(ctx).iter().zip(master_paths(ctx)) {
+        let left_out = left_out(ctx, answers).and_then(Result::ok).unwrap_or_default();
+        for (from, fs) in sources(ctx).iter().zip(file_systems(ctx)) {
+            if left_out.iter().any(|path| is_below(&fs.mount_point, path)) {
+                continue;
+            }
             let read = on_client(ctx, argv::pack(from));
+            let to = fs.below(&ctx.spec.master_root());
             commands.push(Command::new(read).piped_to(argv::unpack(&to)));
+        }
+        for path in &left_out {
+            let is_mount_point = |fs: &BaselineFs| is_below(&fs.mount_point, path);
+            if !file_systems(ctx).iter().any(is_mount_point) {
+                let copied = format!("{}{path}", ctx.spec.master_root());
+                commands.push(Command::new(["rm", "-rf", &copied]));
+            }
         }
         let directory = marks::directory(ctx);
         commands.push(Command::new(["mkdir", "-p", &directory]));
@@ -144,3 +168,83 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     undo_run: None,
     judge_undo: None,
 };
+
+/// What is copied: the clone, or the running system itself.
+fn sources(ctx: &Context<'_>) -> Vec<String> {
+    if ctx.spec.mode == Mode::ClientToMksysb {
+        return file_systems(ctx).iter().map(|fs| fs.mount_point.clone()).collect();
+    }
+    client_paths(ctx)
+}
+
+/// The bar where what is to be copied is not mounted on the client.
+fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
+    if ctx.spec.mode != Mode::ClientToMksysb {
+        return lost_by_client(ctx, mounts);
+    }
+    let (there, wanted) = mounted(mounts, &sources(ctx));
+    if there == wanted {
+        return None;
+    }
+    let text =
+        format!("{there} of {wanted} file systems of rootvg are mounted on {}", ctx.spec.client);
+    let cause = Cause::new(FailureClass::Permanent, text);
+    Some(Sight::barred(cause.with_hint("mount them on the client")))
+}
+
+/// The exclude list, where this step is what leaves files out. A clone has none
+/// of them.
+fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
+    if ctx.spec.mode != Mode::ClientToMksysb {
+        return None;
+    }
+    ctx.facts.baseline.as_ref()?.exclude_location.as_deref()
+}
+
+/// The paths that the exclude list names, or its first line that is none.
+fn left_out(ctx: &Context<'_>, answers: &Answers) -> Option<Result<Vec<String>, String>> {
+    exclude_list(ctx)?;
+    let text = &answers.get(2, 0).filter(|output| output.ok())?.stdout;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Some(lines.map(|line| plain_path(line).ok_or_else(|| line.to_owned())).collect())
+}
+
+/// The path of a line such as `^./home/app/`. Other patterns are not for us.
+fn plain_path(line: &str) -> Option<String> {
+    let path = line.trim_start_matches('^');
+    let path = path.strip_prefix("./").or_else(|| path.strip_prefix('/'))?.trim_end_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+,@:".contains(c);
+    // A dot stands for any character in a pattern; within a name it is itself.
+    let part = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.chars().all(|c| plain(c) || c == '.')
+    };
+    path.split('/').all(part).then(|| format!("/{path}"))
+}
+
+fn not_a_path(line: &str) -> Sight {
+    let line = crate::base::sanitize_line(line, 80);
+    let text = format!("the exclude list has `{line}`, which is not a path such as ^./home/app/");
+    let cause = Cause::new(FailureClass::Permanent, text);
+    Sight::barred(cause.with_hint("from a client to a mksysb, patterns cannot be used"))
+}
+
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_are_taken_from_an_exclude_list() {
+        assert_eq!(plain_path("^./home/app/").as_deref(), Some("/home/app"));
+        assert_eq!(plain_path("/var/core.1").as_deref(), Some("/var/core.1"));
+        for line in ["core$", "^./", "/", "^./a/../b", "^./tmp/.*", "home", "^./a b"] {
+            assert_eq!(plain_path(line), None, "{line}");
+        }
+    }
+}

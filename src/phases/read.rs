@@ -81,12 +81,17 @@ impl<'a> Said<'a> {
         Ok(aix::names(&self.output(command)?.stdout))
     }
 
-    /// Who holds the lease, by `command`, an `ls -l` of it.
+    /// Who holds the client's lease, by `command`, an `ls -l` of it.
     pub(super) fn lease(self, command: usize) -> Read<Option<String>> {
+        self.link(command, argv::LEASE)
+    }
+
+    /// What the link `path` says, by `command`, an `ls -l` of it.
+    pub(super) fn link(self, command: usize, path: &str) -> Read<Option<String>> {
         if !self.is_there(command)? {
             return Ok(None);
         }
-        self.read(command, |text| aix::link_target(text, argv::LEASE)).map(Some)
+        self.read(command, |text| aix::link_target(text, path)).map(Some)
     }
 }
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
-use crate::aix::{self, LogicalVolume, MountRow, NimObject};
+use crate::aix::{self, ImageData, LogicalVolume, MountRow, NimObject};
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, DiskName, Facts, HostRole, NimName, Phase, Presence,
-    Repeat, StepName, UndoKind,
+    Baseline, BaselineDisk, BaselineFs, BaselineVolume, DiskName, Facts, HostRole, Mode, NimName,
+    Options, Phase, Presence, Repeat, StepName, UndoKind,
 };
 
+use super::master::image_data;
 use super::read::{Read, Said, look};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -25,7 +26,7 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 0,
-    applies: |_| true,
+    applies: |spec| spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
         Ok(baseline) => Sight {
@@ -40,8 +41,57 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
     judge_undo: None,
 };
 
+/// As [`RECORD_BASELINE`], where there is no client.
+pub(super) const RECORD_MKSYSB: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("record-mksysb"),
+    about: "record the mksysb as it is",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(5 * 60),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |spec| !spec.mode.has_client(),
+    looks: baseline_looks,
+    judge: |ctx, answers| match read_baseline(ctx, answers) {
+        Ok(baseline) => Sight {
+            presence: Presence::Present,
+            facts: Some(Facts { baseline: Some(baseline), level: None }),
+            barred: None,
+        },
+        Err(why) => Sight::of(Presence::Unknown(why)),
+    },
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The objects whose locations are recorded beside SPOT and lpp_source.
+fn located(options: &Options) -> [&Option<NimName>; 5] {
+    [
+        &options.pre_script,
+        &options.post_script,
+        &options.exclude_files,
+        &options.bosinst_data,
+        &options.mksysb,
+    ]
+}
+
 fn baseline_looks(ctx: &Context<'_>) -> Looks {
     let options = &ctx.spec.options;
+    let further = located(options).into_iter().flatten();
+    let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
+    let mut master: Vec<argv::Argv> = names.map(argv::lsnim).collect();
+    if ctx.spec.has_image_data() {
+        master.push(words(&["cat", &image_data(ctx.spec)]));
+    }
+    let master = look(HostRole::Master, master);
+    if !ctx.spec.mode.has_client() {
+        return vec![master];
+    }
     let mut client = vec![
         words(&["getconf", "BOOT_DEVICE"]),
         argv::show_bootlist(),
@@ -53,14 +103,80 @@ fn baseline_looks(ctx: &Context<'_>) -> Looks {
         words(&["who", "-b"]),
     ];
     client.extend(options.disks.iter().map(argv::disk_size));
-    let scripts = [&options.pre_script, &options.post_script].into_iter().flatten();
-    let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(scripts);
-    let master = names.map(argv::lsnim);
-    vec![look(HostRole::Client, client), look(HostRole::Master, master)]
+    vec![look(HostRole::Client, client), master]
 }
 
 fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
-    let (client, master) = (Said::by(answers, 0), Said::by(answers, 1));
+    let master = Said::by(answers, usize::from(ctx.spec.mode.has_client()));
+    let options = &ctx.spec.options;
+    let mut commands = 2..;
+    let mut further = located(options).into_iter().map(|name| match name {
+        None => Ok(None),
+        Some(name) => location(master, commands.next().unwrap_or_default(), name).map(Some),
+    });
+    let mut next = || further.next().unwrap_or(Ok(None));
+    let mut baseline = Baseline {
+        boot_disk: None,
+        boot_pvid: None,
+        bootlist: Vec::new(),
+        rootvg_id: String::new(),
+        targets: Vec::new(),
+        mounts: Vec::new(),
+        file_systems: Vec::new(),
+        exports: Vec::new(),
+        spot_location: location(master, 0, &ctx.spec.target.spot)?,
+        lpp_source_location: location(master, 1, &ctx.spec.target.lpp_source)?,
+        pre_script_location: next()?,
+        post_script_location: next()?,
+        exclude_location: next()?,
+        bosinst_location: next()?,
+        mksysb_location: next()?,
+        volumes: Vec::new(),
+        pp_size_mb: 0,
+        boot_time: String::new(),
+    };
+    if ctx.spec.mode.has_client() {
+        read_client(ctx, answers, &mut baseline)?;
+    }
+    if ctx.spec.has_image_data() {
+        let command = 2 + located(options).into_iter().flatten().count();
+        apply_image(ctx, &master.read(command, aix::image_data)?, &mut baseline);
+    }
+    Ok(baseline)
+}
+
+/// From a mksysb its image.data says what there is; otherwise it only says how
+/// large that is to be.
+fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
+    if !ctx.spec.mode.reads_mksysb() {
+        for fs in &mut baseline.file_systems {
+            let same = image.file_systems.iter().find(|other| other.mount_point == fs.mount_point);
+            fs.size_mb = same.map_or(fs.size_mb, |same| same.wanted_mb(image.shrink));
+        }
+        return;
+    }
+    let of_image = |fs: &aix::ImageFs| BaselineFs {
+        lv: fs.lv.clone(),
+        mount_point: fs.mount_point.clone(),
+        size_mb: fs.wanted_mb(image.shrink),
+    };
+    baseline.file_systems = image.file_systems.iter().map(of_image).collect();
+    if ctx.spec.mode.writes_mksysb() {
+        baseline.pp_size_mb = image.pp_size_mb;
+        let point = |lv: &str| image.file_systems.iter().find(|fs| fs.lv == lv);
+        let of_image = |lv: &aix::ImageVolume| BaselineVolume {
+            lv: lv.name.clone(),
+            kind: lv.kind.clone(),
+            size_mb: lv.lps.saturating_mul(image.pp_size_mb),
+            mount_point: point(&lv.name).map(|fs| fs.mount_point.clone()),
+        };
+        baseline.volumes = image.volumes.iter().map(of_image).collect();
+    }
+}
+
+/// What is told of a client.
+fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) -> Read<()> {
+    let client = Said::by(answers, 0);
     let options = &ctx.spec.options;
     let lspv = client.read(2, aix::lspv)?;
     let bootlist = client.read(1, aix::bootlist)?;
@@ -86,29 +202,32 @@ fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
         let size_mb = client.read(8 + index, disk_size)?;
         targets.push(BaselineDisk { name: disk.clone(), pvid: row.pvid.clone(), size_mb });
     }
-    let mut scripts = 2..;
-    let mut script = |name: &Option<NimName>| match name {
-        None => Ok(None),
-        Some(name) => location(master, scripts.next().unwrap_or_default(), name).map(Some),
-    };
     let ours: Vec<&str> = file_systems.iter().map(|fs| fs.mount_point.as_str()).collect();
     let foreign = mounts.iter().filter(|row| !ours.contains(&row.over.as_str()));
     let mounts = foreign.map(|row| row.over.clone()).collect();
-    Ok(Baseline {
-        boot_disk,
-        boot_pvid,
-        bootlist,
-        rootvg_id: vg.id,
-        targets,
-        mounts,
-        file_systems,
-        exports: client.read(5, aix::exports)?,
-        spot_location: location(master, 0, &ctx.spec.target.spot)?,
-        lpp_source_location: location(master, 1, &ctx.spec.target.lpp_source)?,
-        pre_script_location: script(&options.pre_script)?,
-        post_script_location: script(&options.post_script)?,
-        boot_time: client.read(7, aix::boot_time)?,
-    })
+    baseline.exports = client.read(5, aix::exports)?;
+    baseline.boot_time = client.read(7, aix::boot_time)?;
+    if ctx.spec.mode == Mode::ClientToMksysb {
+        let copied = |lv: &&LogicalVolume| {
+            !lv.is_file_system() || file_systems.iter().any(|fs| fs.lv == lv.name)
+        };
+        let volume = |lv: &LogicalVolume| BaselineVolume {
+            lv: lv.name.clone(),
+            kind: lv.kind.clone(),
+            size_mb: lv.lps.saturating_mul(vg.pp_size_mb),
+            mount_point: lv.mount_point.clone().filter(|_| lv.is_file_system()),
+        };
+        baseline.volumes = volumes.iter().filter(copied).map(volume).collect();
+        baseline.pp_size_mb = vg.pp_size_mb;
+    }
+    baseline.boot_disk = Some(boot_disk);
+    baseline.boot_pvid = Some(boot_pvid);
+    baseline.bootlist = bootlist;
+    baseline.rootvg_id = vg.id;
+    baseline.targets = targets;
+    baseline.mounts = mounts;
+    baseline.file_systems = file_systems;
+    Ok(())
 }
 
 /// The disk that the client runs from. `getconf` may print nothing after a

@@ -5,29 +5,37 @@ use std::time::Duration;
 use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
 use super::step::StepDef;
-use super::{boot_image, check, clone, end, export, filesets, finish, migrate, mount, record};
-use super::{scripts, unmount};
+use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
+use super::{mksysb, mount, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 30] = [
+static REGISTRY: [StepDef; 43] = [
     check::CHECK_CLIENT,
+    check::CHECK_MKSYSB,
     clone::TAKE_LEASE,
+    master::TAKE_MASTER_LEASE,
+    master::FETCH_IMAGE_DATA,
     record::RECORD_BASELINE,
+    record::RECORD_MKSYSB,
+    bring::BRING_FILES,
     clone::MOUNT_SPOT,
     clone::CLONE_ROOTVG,
+    clone::MAKE_ROOTVG,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
     mount::MOUNT_FILESYSTEMS,
     mount::FILL_CACHE,
+    mksysb::RESTORE_MKSYSB,
     scripts::RUN_PRE_SCRIPT,
     migrate::SAVE_CONFIG,
     migrate::EXPAND_FILESYSTEMS,
     migrate::RESTORE_BOS,
     migrate::MERGE_DEVICES,
     migrate::MERGE_CONFIG,
+    bring::PUT_BOSINST_DATA,
     filesets::INSTALL_FILESETS,
     filesets::INSTALL_RPMS,
     filesets::VERIFY_LEVEL,
@@ -39,8 +47,13 @@ static REGISTRY: [StepDef; 30] = [
     unmount::REMOVE_CACHE,
     finish::FINISH_CLONE,
     finish::SET_BOOTLIST,
+    mksysb::WRITE_IMAGE_DATA,
+    mksysb::ARCHIVE_MKSYSB,
+    mksysb::DEFINE_MKSYSB,
+    mksysb::DROP_CACHE,
     end::CLEAN_CLIENT,
     end::CLEAN_MASTER,
+    master::RELEASE_MASTER,
     end::REBOOT,
     end::VERIFY_BOOT,
 ];
@@ -86,7 +99,7 @@ pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
                 _ if !chosen(spec, phase) => "left out by the plan's phases (-P)",
                 Phase::PreScript => "no pre-migration script",
                 Phase::PostScript => "no post-migration script",
-                _ => "nothing to do",
+                _ => mksysb::idle(spec.mode, phase).unwrap_or("nothing to do"),
             };
             (phase, why.to_owned())
         })
@@ -105,6 +118,10 @@ pub(super) fn settle_of(def: &StepDef, spec: &MigrationSpec) -> Duration {
 /// How a step is repeated: the plan may say that its scripts can be.
 pub(super) fn repeat_of(def: &StepDef, spec: &MigrationSpec) -> Repeat {
     let is_script = [scripts::PRE, scripts::POST].contains(&def.name.as_str());
+    // To a mksysb, a fresh copy begins with a fresh cache.
+    if def.name.as_str() == export::MAKE && spec.mode.writes_mksysb() {
+        return Repeat::AfterUndo;
+    }
     if is_script && spec.options.scripts_repeatable {
         return Repeat::Safe;
     }
@@ -148,7 +165,7 @@ mod tests {
         }
         let gates: Vec<&str> =
             REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
-        assert_eq!(gates, ["check-client"]);
+        assert_eq!(gates, ["check-client", "check-mksysb"]);
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
     }
 

@@ -57,8 +57,8 @@ pub(crate) fn facts() -> Facts {
     };
     Facts {
         baseline: Some(Baseline {
-            boot_disk: "hdisk0".parse().unwrap(),
-            boot_pvid: "00f7a1b2c3d4e5f6".parse().unwrap(),
+            boot_disk: Some("hdisk0".parse().unwrap()),
+            boot_pvid: Some("00f7a1b2c3d4e5f6".parse().unwrap()),
             bootlist: vec!["hdisk0".parse().unwrap()],
             rootvg_id: "00f7a1b200004c0000000190aabbccdd".into(),
             targets: vec![BaselineDisk {
@@ -73,6 +73,11 @@ pub(crate) fn facts() -> Facts {
             lpp_source_location: "/export/nim/lpp_7300_02".into(),
             pre_script_location: None,
             post_script_location: None,
+            exclude_location: None,
+            bosinst_location: None,
+            mksysb_location: None,
+            volumes: Vec::new(),
+            pp_size_mb: 0,
             boot_time: "Mar 02 07:15".into(),
         }),
         level: None,

@@ -29,7 +29,7 @@ pub(super) const RETURN_CACHE: StepDef = StepDef {
     stall: Some(Duration::from_secs(2 * 3600)),
     settle: Duration::ZERO,
     weight: 10,
-    applies: |spec| chosen(spec, Phase::Unmount) && spec.caches(),
+    applies: |spec| chosen(spec, Phase::Unmount) && spec.caches() && spec.mode.changes_client(),
     looks: |ctx| {
         let marks = words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]);
         let client = [marks, words(&["mount"]), argv::df("-m", &client_paths(ctx))];
@@ -95,7 +95,7 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |spec| chosen(spec, Phase::Unmount),
+    applies: |spec| chosen(spec, Phase::Unmount) && spec.mode.changes_client(),
     looks: mount_looks,
     judge: |ctx, answers| {
         judged(Said::by(answers, 0).read(0, aix::mounts).map(|mounts| {
@@ -153,7 +153,7 @@ pub(super) const REMOVE_CACHE: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |spec| chosen(spec, Phase::Unexport) && spec.caches(),
+    applies: |spec| chosen(spec, Phase::Unexport) && spec.caches() && spec.mode.changes_client(),
     looks: |_| vec![look(HostRole::Master, [words(&["lsfs", "-c"])])],
     judge: |ctx, answers| {
         judged(cache_rows(ctx, Said::by(answers, 0)).map(|rows| {

@@ -13,7 +13,7 @@ pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
     match &view.state {
         State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
         State::RolledBack { .. } => match (spec.failed_copy, last) {
-            (CopyPolicy::Sleep, Some(_)) => {
+            (CopyPolicy::Sleep, Some(_)) if spec.mode.changes_client() => {
                 vec![format!("altinst_rootvg on {}, asleep, if it was made", disks(spec))]
             }
             _ => Vec::new(),
@@ -36,6 +36,9 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         State::Migrated { .. } if !whole(spec) => Some(format!(
             "run the phases that were left out: `nimadm -P` or a plan with other `phases` for {client}"
         )),
+        State::Migrated { .. } if !spec.mode.changes_client() => {
+            Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
+        }
         State::Migrated { .. } if spec.options.reboot => Some(format!(
             "use {client} at its new level; when nothing is missing, remove old_rootvg \
              (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
@@ -82,6 +85,15 @@ fn whole(spec: &MigrationSpec) -> bool {
     spec.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
 }
 
+/// The mksysb that is made, by file and NIM name.
+fn mksysb(spec: &MigrationSpec) -> String {
+    let file = spec.options.output.as_deref().unwrap_or_default();
+    match &spec.options.new_mksysb {
+        Some(name) => format!("the mksysb {name} ({file})"),
+        None => format!("the mksysb {file}"),
+    }
+}
+
 fn disks(spec: &MigrationSpec) -> String {
     let names: Vec<&str> = spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
     names.join(" ")
@@ -94,6 +106,9 @@ fn boot_disk(spec: &MigrationSpec) -> &str {
 
 fn migrated(spec: &MigrationSpec) -> Vec<String> {
     let (disks, level) = (disks(spec), &spec.target.level);
+    if !spec.mode.changes_client() {
+        return vec![format!("{} at {level}", mksysb(spec))];
+    }
     if spec.options.reboot {
         return vec![
             format!("{} runs {level} from {disks}", spec.client),
@@ -123,7 +138,12 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
     match step {
         "take-lease" => "the lease on the client".to_owned(),
         "mount-spot" => "the SPOT's mount at /ALT_MIG_SPOT".to_owned(),
-        "clone-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
+        "take-master-lease" => "the lease on the master".to_owned(),
+        "fetch-image-data" => format!("image.data in {} on the master", spec.work_directory()),
+        "bring-files" => "files in /var/adm/nimshift on the client".to_owned(),
+        "archive-mksysb" => mksysb(spec),
+        "define-mksysb" => "the NIM resource of the mksysb".to_owned(),
+        "clone-rootvg" | "make-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
         "export-filesystems" => "exports below /alt_inst".to_owned(),
         "make-cache" => "cache file systems on the master".to_owned(),
         "mount-filesystems" => format!("mounts below {} on the master", spec.master_root()),

@@ -1,8 +1,9 @@
-//! What a night's sleep rests on: every step of every phase, in both flavours,
+//! What a night's sleep rests on: every step of every phase, in all flavours,
 //! fails, is repeated, undone and cut off at every point. All of it iterates
 //! over the registry: a new step is taken in by itself.
 
 mod faulty;
+mod modes;
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
 mod world;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nimshift::domain::{Direction, Repeat, UndoKind};
 use nimshift::engine::Ended;
 use nimshift::journal::{Journal, RequestKind};
-use nimshift::lab::{BootsFrom, CopyExpected, Expectation, Stage};
+use nimshift::lab::{Expectation, Stage};
 use nimshift::phases::StepDef;
 
 use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
@@ -41,13 +42,7 @@ fn a_migration_ends_well_and_leaves_nothing() {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;
             assert_eq!(world.state(), "migrated", "{flavour:?}");
-            let wanted = Expectation {
-                client: CLIENT.to_owned(),
-                settled: true,
-                copy: CopyExpected::Running,
-                boots_from: BootsFrom::Disks(vec!["hdisk1".to_owned()]),
-            };
-            let violations = world.lab.check(&[wanted]).expect("a check");
+            let violations = world.lab.check(&[flavour.expected()]).expect("a check");
             assert!(violations.is_empty(), "{violations:#?}");
             world.assert_replays("a good end");
         });

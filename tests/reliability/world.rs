@@ -2,6 +2,7 @@
 //! over one journal.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,10 @@ use nimshift::journal::{
     Journal, JournalError, Loaded, NewBatch, NewMigration, NewRequest, OpenOptions, Reader,
     RequestKind, Requests, verify,
 };
-use nimshift::lab::{EstateFile, Lab, PlainClient, PlainMaster};
+use nimshift::lab::{
+    BootsFrom, CopyExpected, EstateFile, Expectation, FileResourceSpec, Lab, MksysbSpec,
+    PlainClient, PlainMaster,
+};
 use nimshift::machine::{Blueprint, Operator, State};
 use nimshift::phases::{EvidenceSink, StepDef, plan_steps, registry};
 use nimshift::transport::Transport;
@@ -30,6 +34,8 @@ use super::faulty::Dies;
 pub(crate) const CLIENT: &str = "lpar01";
 const MASTER: &str = "nim1";
 const TARGET: &str = "7300-02-01-2346";
+const UPDATED: &str = "7300-03-00-2446";
+const IMAGE_DATA: &str = include_str!("../../fixtures/image.data");
 /// 2026-03-02T20:00:00Z
 const EVENING_MS: u64 = 1_772_481_600_000;
 
@@ -38,44 +44,63 @@ const EVENING_MS: u64 = 1_772_481_600_000;
 pub(crate) enum Flavour {
     Plain,
     Cached,
+    Update,
+    /// With an exclude list, image.data, bosinst.data and mount options.
+    Shaped,
+    ClientToMksysb,
+    MksysbToMksysb,
+    MksysbToClient,
 }
 
-pub(crate) const FLAVOURS: [Flavour; 2] = [Flavour::Plain, Flavour::Cached];
+pub(crate) const FLAVOURS: [Flavour; 7] = [
+    Flavour::Plain,
+    Flavour::Cached,
+    Flavour::Update,
+    Flavour::Shaped,
+    Flavour::ClientToMksysb,
+    Flavour::MksysbToMksysb,
+    Flavour::MksysbToClient,
+];
 
 impl Flavour {
     /// With scripts and a reboot, so that every step of the registry is in one
     /// of the flavours.
     pub(crate) fn spec(self) -> MigrationSpec {
+        let mode = self.mode();
+        let given = |is: bool, text: &str| is.then(|| name(text));
+        let shaped = self == Flavour::Shaped;
+        let disks = if mode.changes_client() { vec!["hdisk1"] } else { Vec::new() };
         MigrationSpec {
             format: SPEC_FORMAT,
             client: name(CLIENT),
             master: MASTER.parse().expect("a host name"),
-            mode: Mode::Disk,
+            mode,
             target: Target {
                 spot: name("spot_7300_02"),
                 lpp_source: name("lpp_7300_02"),
-                level: TARGET.parse().expect("a level"),
+                level: self.target().parse().expect("a level"),
             },
             options: Options {
-                disks: vec!["hdisk1".parse().expect("a disk")],
-                cache_vg: (self == Flavour::Cached).then(|| "nimadmvg".parse().expect("a VG")),
+                disks: disks.iter().map(|disk| disk.parse().expect("a disk")).collect(),
+                cache_vg: (self == Flavour::Cached || mode != Mode::Disk)
+                    .then(|| "nimadmvg".parse().expect("a VG")),
                 pre_script: Some(name("before")),
                 post_script: Some(name("after")),
                 scripts_repeatable: false,
                 bundle: None,
-                exclude_files: None,
-                image_data: None,
-                bosinst_data: None,
-                mount_options: None,
+                exclude_files: given(shaped || mode == Mode::ClientToMksysb, "no_oper"),
+                image_data: given(shaped, "image"),
+                bosinst_data: given(shaped || mode == Mode::MksysbToMksysb, "bosinst"),
+                mount_options: shaped.then(|| "rsize=65536".to_owned()),
                 accept_licenses: true,
-                update: false,
+                update: self == Flavour::Update,
                 force: false,
                 bootlist: Bootlist::Set,
-                reboot: true,
+                reboot: mode.changes_client(),
                 phases: None,
-                mksysb: None,
-                output: None,
-                new_mksysb: None,
+                mksysb: given(mode.reads_mksysb(), "old_mksysb"),
+                output: mode.writes_mksysb().then(|| "/export/nim/mksysb/new".to_owned()),
+                new_mksysb: given(mode.writes_mksysb(), "new_mksysb"),
             },
             retry: RetryPolicy {
                 attempts: 4,
@@ -92,6 +117,40 @@ impl Flavour {
         }
     }
 
+    fn mode(self) -> Mode {
+        match self {
+            Flavour::ClientToMksysb => Mode::ClientToMksysb,
+            Flavour::MksysbToMksysb => Mode::MksysbToMksysb,
+            Flavour::MksysbToClient => Mode::MksysbToClient,
+            _ => Mode::Disk,
+        }
+    }
+
+    /// What is to be of the client in the end.
+    pub(crate) fn expected(self) -> Expectation {
+        if !self.mode().changes_client() {
+            return Expectation::untouched(CLIENT);
+        }
+        Expectation {
+            client: CLIENT.to_owned(),
+            settled: true,
+            copy: CopyExpected::Running,
+            boots_from: BootsFrom::Disks(vec!["hdisk1".to_owned()]),
+        }
+    }
+
+    fn target(self) -> &'static str {
+        if self == Flavour::Update { UPDATED } else { TARGET }
+    }
+
+    /// Its hosts.
+    pub(crate) fn estate(self) -> EstateFile {
+        match self {
+            Flavour::Update => estate(UPDATED, TARGET),
+            _ => estate(TARGET, "7200-05-03-2148"),
+        }
+    }
+
     /// The steps of the registry that this flavour has.
     pub(crate) fn steps(self) -> Vec<&'static StepDef> {
         let spec = self.spec();
@@ -103,22 +162,38 @@ fn name(text: &str) -> NimName {
     text.parse().expect("a NIM name")
 }
 
-fn estate() -> EstateFile {
+fn estate(target: &str, level: &str) -> EstateFile {
     let text = |text: &str| text.to_owned();
     let master = PlainMaster {
         name: text(MASTER),
-        level: text(TARGET),
+        level: text(target),
         spots: vec![text("spot_7300_02")],
         lpp_sources: vec![text("lpp_7300_02")],
         cache_vgs: vec![text("nimadmvg")],
         scripts: vec![text("before"), text("after")],
     };
-    let client = PlainClient {
-        name: text(CLIENT),
-        level: text("7200-05-03-2148"),
-        targets: vec![text("hdisk1")],
+    let client =
+        PlainClient { name: text(CLIENT), level: text(level), targets: vec![text("hdisk1")] };
+    let mut estate = EstateFile::from_clients(&master, &[client]);
+    let resource = |name: &str, kind: &str, content: &str| FileResourceSpec {
+        name: text(name),
+        kind: text(kind),
+        location: None,
+        content: text(content),
     };
-    EstateFile::from_clients(&master, &[client])
+    estate.file_resource = vec![
+        resource("no_oper", "exclude_files", "^./home/oper/\n"),
+        resource("image", "image_data", IMAGE_DATA),
+        resource("bosinst", "bosinst_data", "control_flow:\n    PROMPT = no\n"),
+    ];
+    estate.mksysb = vec![MksysbSpec {
+        name: text("old_mksysb"),
+        level: text(level),
+        host: text("lpar9"),
+        location: None,
+        data_mb: BTreeMap::new(),
+    }];
+    estate
 }
 
 /// Runs `test` under a clock that jumps to the next timer.
@@ -154,7 +229,11 @@ pub(crate) struct World {
 impl World {
     /// An estate, and a journal with one migration that has not begun.
     pub(crate) fn new(flavour: Flavour) -> World {
-        World::with(flavour.spec(), OpenOptions::new("test", 1, EVENING_MS))
+        World::of(&flavour.estate(), flavour.spec())
+    }
+
+    pub(crate) fn of(estate: &EstateFile, spec: MigrationSpec) -> World {
+        World::with(estate, spec, OpenOptions::new("test", 1, EVENING_MS))
     }
 
     /// As [`World::new`], with the journal on the SQLite VFS `vfs`.
@@ -163,12 +242,12 @@ impl World {
         options.vfs = Some(vfs.to_owned());
         // The lock knows files, and not what a VFS has.
         options.lock = false;
-        World::with(flavour.spec(), options)
+        World::with(&flavour.estate(), flavour.spec(), options)
     }
 
-    fn with(spec: MigrationSpec, options: OpenOptions) -> World {
+    fn with(estate: &EstateFile, spec: MigrationSpec, options: OpenOptions) -> World {
         let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
-        let lab = Lab::in_memory(&estate(), Arc::clone(&clock)).expect("an estate");
+        let lab = Lab::in_memory(estate, Arc::clone(&clock)).expect("an estate");
         let first_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
         let world = World { lab, clock, first_image, options, dir, is_ordered: Cell::new(false) };
@@ -291,6 +370,13 @@ impl World {
             matches!(entry.event.kind, nimshift::machine::EventKind::Failed { .. })
         });
         format!("{:#?}", told.take(2).collect::<Vec<_>>())
+    }
+
+    /// Why the latest failure was one, or nothing.
+    pub(crate) fn last_cause(&self) -> String {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        let state = reader.migrations(None).expect("migrations")[0].state.clone();
+        format!("{state:?}")
     }
 
     pub(crate) fn entries(&self) -> u64 {

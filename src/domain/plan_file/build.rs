@@ -177,7 +177,7 @@ impl Reader<'_, '_> {
             format: SPEC_FORMAT,
             client: name?,
             master: master?.clone(),
-            mode: synopsis.mode()?,
+            mode: synopsis.mode(),
             target: target?,
             options: Options {
                 accept_licenses: client.options.accept_licenses == Some(true)

@@ -175,13 +175,12 @@ pub(super) struct OptionKeys {
     /// list of numbers.
     #[schemars(extend("examples" = ["1-3,8"]))]
     pub(super) phases: Option<PhaseList>,
-    /// A mksysb resource to migrate from (nimadm `-T`). Not available yet.
+    /// A mksysb resource to migrate from (nimadm `-T`).
     pub(super) mksysb: Option<Raw<NimName>>,
     /// The file on the master that a migrated mksysb is written to (nimadm
-    /// `-O`). Not available yet.
+    /// `-O`).
     pub(super) output: Option<Raw<OutputPath>>,
-    /// The name of the mksysb resource that is made of it (nimadm `-N`). Not
-    /// available yet.
+    /// The name of the mksysb resource that is made of it (nimadm `-N`).
     pub(super) new_mksysb: Option<Raw<NimName>>,
 }
 
@@ -287,7 +286,8 @@ pub(super) struct MessageTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ClientTable {
-    /// The NIM name of the client (nimadm `-c`), which is its host name too.
+    /// The NIM name of the client (nimadm `-c`), which is its host name too. From
+    /// a mksysb to a mksysb there is none, and this is the migration's own name.
     #[schemars(required, extend("examples" = ["lpar01"]))]
     pub(super) name: Option<Raw<NimName>>,
     /// Its own SPOT instead of that of `[target]` (nimadm `-s`).

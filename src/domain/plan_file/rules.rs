@@ -20,11 +20,6 @@ pub(super) fn check(
 ) -> Synopsis {
     let given = given(reader, index, client);
     let synopsis = Synopsis::of(&given);
-    if synopsis.mode().is_none() {
-        let at = At::Option(Some(index), asker(synopsis).key());
-        let help = "only disk migration is: leave out `mksysb`, `output` and `new_mksysb`";
-        reader.wrong(at, format_args!(": {synopsis} is not available yet"), help);
-    }
     for breach in synopsis.breaches(&given) {
         say(reader, index, breach);
     }
@@ -86,7 +81,7 @@ fn say(reader: &mut Reader<'_, '_>, index: usize, breach: Breach) {
     match breach {
         // The licences have a message of their own.
         Breach::Missing(_, Flag::AcceptLicenses) => {}
-        Breach::Missing(synopsis, flag) if synopsis.mode() == Some(Mode::Disk) => {
+        Breach::Missing(synopsis, flag) if synopsis.mode() == Mode::Disk => {
             let what = format!(" has no `{}`", flag.key());
             let help = "add `disks = [\"hdisk1\"]` or the like: free disks of the client for the copy (-d)";
             reader.wrong(At::Client(index), what, help);

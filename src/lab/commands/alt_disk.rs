@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::build::{made_up_id, vg_id};
 use super::super::flags::{Flags, refuse, settle};
+use super::super::image_data::{self, Wanted};
 use super::super::shell::{Call, Reply};
 use super::super::software;
 use super::super::tree::{Node, is_within};
@@ -13,7 +14,7 @@ use super::boot::vary;
 use super::{mount_lv, usage};
 use crate::base::Millis;
 
-const COPY: &str = "altinst_rootvg";
+pub(super) const COPY: &str = "altinst_rootvg";
 
 /// What an `alt_disk_copy` is asked for.
 struct Copy {
@@ -121,13 +122,14 @@ fn log_record(world: &mut World, call: &Call) {
     let _ = world.put(&call.host, path, Node::file(text), call.now);
 }
 
-fn error(text: &str) -> Reply {
+pub(super) fn error(text: &str) -> Reply {
     Reply::fail(1, format!("alt_disk_copy: {text}"))
 }
 
-fn check_clone(world: &World, call: &Call, copy: &Copy) -> Result<(), Reply> {
+/// The disks must be free, and there must be no other copy.
+pub(super) fn check_disks(world: &World, call: &Call, disks: &[String]) -> Result<(), Reply> {
     let host = world.at(&call.host);
-    for disk in &copy.disks {
+    for disk in disks {
         if !host.disks.contains_key(disk) {
             return Err(error(&format!("0505-101 hdisk {disk} is not known to this system.")));
         }
@@ -140,13 +142,21 @@ fn check_clone(world: &World, call: &Call, copy: &Copy) -> Result<(), Reply> {
     if host.vgs.contains_key(COPY) {
         return Err(error(&format!("0505-107 {COPY} exists on another disk. Remove it first.")));
     }
+    if disks.is_empty() { Err(error("0505-100 there is no target disk.")) } else { Ok(()) }
+}
+
+fn check_clone(world: &World, call: &Call, copy: &Copy) -> Result<(), Reply> {
+    check_disks(world, call, &copy.disks)?;
+    let host = world.at(&call.host);
     for file in copy.exclude.iter().chain(&copy.image_data) {
         if world.text(&call.host, file, call.now).is_err() {
             return Err(error(&format!("0505-115 {file} does not exist.")));
         }
     }
     let source = host.vgs.get("rootvg").ok_or_else(|| error("there is no rootvg"))?;
-    let needed: u64 = sources(host).iter().map(|(_, lv)| lv.lps()).sum();
+    let wanted = wanted(world, call, copy)?;
+    let needed: u64 =
+        sources(host).iter().map(|(name, lv)| lps(wanted.as_ref(), name, lv, source.pp_mb)).sum();
     let room: u64 = copy
         .disks
         .iter()
@@ -160,6 +170,25 @@ fn check_clone(world: &World, call: &Call, copy: &Copy) -> Result<(), Reply> {
         )));
     }
     Ok(())
+}
+
+/// What the image.data of `-i` asks for.
+fn wanted(world: &World, call: &Call, copy: &Copy) -> Result<Option<Wanted>, Reply> {
+    let Some(file) = &copy.image_data else { return Ok(None) };
+    let text = world.text(&call.host, file, call.now).unwrap_or_default();
+    match image_data::read(&text) {
+        Some(wanted) => Ok(Some(wanted)),
+        None => Err(error(&format!("0505-116 {file} is not an image.data file."))),
+    }
+}
+
+/// The size of a volume's copy: the image.data's, but never less than it holds.
+fn lps(wanted: Option<&Wanted>, name: &str, lv: &Lv, pp_mb: u64) -> u64 {
+    let named = wanted.and_then(|wanted| {
+        let volume = wanted.volumes.iter().find(|volume| volume.name == name)?;
+        Some(wanted.lps(volume))
+    });
+    named.map_or(lv.lps(), |lps| lps.max(lv.used_mb().div_ceil(pp_mb)))
 }
 
 /// The volumes that are cloned: all that are no file system, and the file
@@ -182,17 +211,18 @@ fn sources(host: &Host) -> Vec<(String, Lv)> {
 }
 
 /// The name of a volume's copy; names end at 15 characters.
-fn alt_name(name: &str) -> String {
+pub(super) fn alt_name(name: &str) -> String {
     format!("alt_{name}").chars().take(15).collect()
 }
 
-fn alt_point(point: &str) -> String {
+pub(super) fn alt_point(point: &str) -> String {
     if point == "/" { "/alt_inst".to_owned() } else { format!("/alt_inst{point}") }
 }
 
 /// Makes the clone, or half of it, or what is missing of it.
 fn make_clone(world: &mut World, call: &Call, copy: &Copy, half: bool) -> Result<String, Reply> {
     let excluded = exclusions(world, call, copy);
+    let wanted = wanted(world, call, copy)?;
     let now = call.now;
     let mut out = String::from(
         "Calling mkszfile to create new /image.data file.\nChecking disk sizes.\nCreating cloned rootvg volume group and associated logical volumes.\n",
@@ -222,7 +252,7 @@ fn make_clone(world: &mut World, call: &Call, copy: &Copy, half: bool) -> Result
     for (name, lv) in all.iter().take(count) {
         let alt = alt_name(name);
         let _ = writeln!(out, "Creating logical volume {alt}.");
-        clone_volume(host, &alt, lv, &excluded, now)?;
+        clone_volume(host, &alt, lv, lps(wanted.as_ref(), name, lv, pp_mb), &excluded, now)?;
     }
     for (name, lv) in all.iter().take(count) {
         let Some(point) = &lv.mount_point else { continue };
@@ -247,6 +277,7 @@ fn clone_volume(
     host: &mut Host,
     alt: &str,
     source: &Lv,
+    lps: u64,
     excluded: &[String],
     now: Millis,
 ) -> Result<(), Reply> {
@@ -256,7 +287,7 @@ fn clone_volume(
         if let Some(vg) = host.vgs.get_mut(COPY) {
             vg.lvs.insert(alt.to_owned(), lv);
         }
-        if !host.extend(COPY, alt, source.lps()) {
+        if !host.extend(COPY, alt, lps) {
             return Err(super::file_systems::no_partitions());
         }
     }
@@ -283,7 +314,7 @@ fn clone_volume(
 }
 
 /// Mounts a cloned file system, if it is not mounted.
-fn mount_clone(world: &mut World, call: &Call, alt: &str, point: &str) {
+pub(super) fn mount_clone(world: &mut World, call: &Call, alt: &str, point: &str) {
     let host = world.at_mut(&call.host);
     if host.mounted_at(point).is_some() {
         return;

@@ -284,6 +284,27 @@ pub(crate) fn readlink(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
+pub(crate) fn mv(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "f", usage(call)).and_then(|flags| {
+        let [source, target] = flags.rest.as_slice() else {
+            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+        };
+        let (from, to) = (call.path(source), call.path(target));
+        let node = world.look(&call.host, &from, call.now).map_err(path_reply(call, source))?;
+        if node.kind == Kind::Dir {
+            return Err(Reply::fail(
+                1,
+                format!("mv: 0653-401 Cannot rename {source} to {target}."),
+            ));
+        }
+        world.put(&call.host, &to, node, call.now).map_err(path_reply(call, target))?;
+        if from != to {
+            world.remove(&call.host, &from, call.now).map_err(path_reply(call, source))?;
+        }
+        Ok(Reply::default())
+    }))
+}
+
 pub(crate) fn cp(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "hpRrf", usage(call)).and_then(|flags| {
         let [sources @ .., target] = flags.rest.as_slice() else {

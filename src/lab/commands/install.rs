@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::files::{self, DEVICE_ODM, MERGED};
 use super::super::flags::{Flags, refuse, settle};
+use super::super::mksysb::Archive;
 use super::super::shell::{Call, Reply};
 use super::super::software::{self, BOS_IMAGE, Fileset, LIST, RPM_LIST};
 use super::super::tree::Node;
@@ -70,7 +71,18 @@ fn bos_files(level: &str, root: &str) -> Vec<(String, Node)> {
     root_files.chain(usr_files).collect()
 }
 
+/// The file and the names of a `restore` of a mksysb.
+fn of_mksysb(world: &World, call: &Call) -> Option<(String, Vec<String>)> {
+    let flags = Flags::read(call, "xqvdTf:", usage(call)).ok()?;
+    let device = flags.get('f').filter(|_| flags.has('x'))?.to_owned();
+    let text = world.text(&call.host, &call.path(&device), call.now).ok()?;
+    Archive::is_one(&text).then_some((device, flags.rest))
+}
+
 pub(crate) fn begin_restore(world: &mut World, call: &Call) -> Result<(), Reply> {
+    if let Some((device, only)) = of_mksysb(world, call) {
+        return super::mksysb::restore(world, call, &device, &only, true).map(|_| ());
+    }
     let (level, root) = read_restore(world, call)?;
     let all = bos_files(&level, &root);
     let half = all.len() / 2;
@@ -81,6 +93,9 @@ pub(crate) fn begin_restore(world: &mut World, call: &Call) -> Result<(), Reply>
 }
 
 pub(crate) fn restore(world: &mut World, call: &Call) -> Reply {
+    if let Some((device, only)) = of_mksysb(world, call) {
+        return settle(super::mksysb::restore(world, call, &device, &only, false));
+    }
     settle(read_restore(world, call).and_then(|(level, root)| {
         for (path, node) in bos_files(&level, &root) {
             put(world, call, &path, node)?;
@@ -197,6 +212,12 @@ fn chosen(world: &World, call: &Call, install: &Install) -> Result<Vec<Fileset>,
         );
     }
     let all = software::from_text(&toc);
+    if names.iter().any(|name| name == UPDATE_ALL) {
+        names.retain(|name| name != UPDATE_ALL);
+        let installed = list_at(world, call, &install.root)?;
+        let known = |new: &&Fileset| installed.iter().any(|old| old.name == new.name);
+        names.extend(all.iter().filter(known).map(|fileset| fileset.name.clone()));
+    }
     if let Some(lost) =
         names.iter().find(|name| *name != "all" && all.iter().all(|f| f.name != **name))
     {
@@ -322,6 +343,27 @@ fn clean_up(world: &mut World, call: &Call, install: &Install) -> Result<Reply, 
     Ok(Reply::ok(format!("Cleaning up software for:\n\t{}\n", names.join("\n\t"))))
 }
 
+/// Every fileset that is installed, as far as the source has it.
+const UPDATE_ALL: &str = "update_all";
+
+/// The `installp` that a `geninstall … update_all` comes to.
+fn as_installp(call: &Call) -> Option<Call> {
+    let flags = Flags::read(call, "R:I:d:pEf:", usage(call)).ok()?;
+    if flags.rest != [UPDATE_ALL] {
+        return None;
+    }
+    let mut argv = vec!["installp".to_owned()];
+    let own = flags.get('I').unwrap_or("").trim_start_matches('-');
+    argv.push(format!("-{own}"));
+    for letter in ['R', 'd'] {
+        if let Some(value) = flags.get(letter) {
+            argv.extend([format!("-{letter}"), value.to_owned()]);
+        }
+    }
+    argv.push(UPDATE_ALL.to_owned());
+    Some(Call { argv, ..call.clone() })
+}
+
 /// What a `geninstall` is asked for: root, and where the RPMs are.
 fn read_geninstall(call: &Call) -> Result<(String, String, Vec<String>), Reply> {
     let flags = Flags::read(call, "R:I:d:pEf:", usage(call))?;
@@ -377,6 +419,9 @@ fn install_rpms(world: &mut World, call: &Call, count: usize) -> Result<Vec<Stri
 }
 
 pub(crate) fn geninstall_ms(world: &World, call: &Call) -> Millis {
+    if let Some(inner) = as_installp(call) {
+        return installp_ms(world, &inner);
+    }
     let count = read_geninstall(call)
         .and_then(|(_, device, _)| rpms(world, call, &device))
         .map_or(0, |rpms| rpms.len());
@@ -384,10 +429,16 @@ pub(crate) fn geninstall_ms(world: &World, call: &Call) -> Millis {
 }
 
 pub(crate) fn begin_geninstall(world: &mut World, call: &Call) -> Result<(), Reply> {
+    if let Some(inner) = as_installp(call) {
+        return begin_installp(world, &inner);
+    }
     install_rpms(world, call, 1).map(|_| ())
 }
 
 pub(crate) fn geninstall(world: &mut World, call: &Call) -> Reply {
+    if let Some(inner) = as_installp(call) {
+        return installp(world, &inner);
+    }
     settle(install_rpms(world, call, usize::MAX).map(|new| {
         let mut out = String::from("Validating RPM package selections ...\n");
         for rpm in new {

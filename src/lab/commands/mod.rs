@@ -8,6 +8,7 @@ mod file_systems;
 mod files;
 mod install;
 mod lvm;
+mod mksysb;
 mod mounts;
 mod nfs;
 mod nim;
@@ -126,6 +127,16 @@ pub(crate) static REGISTRY: &[Row] = &[
         row("tar", 2000, archive::tar, "tar {-c | -x} [-U] [-p] -f - [-C Directory] [File ...]"),
         archive::tar_ms,
     ),
+    row("mv", 200, files::mv, "mv [-f] Source Target"),
+    row("printf", 50, words::printf, "printf Format [Text ...]"),
+    row("find", 5000, mksysb::find, "find . [-print]"),
+    sized(
+        long(
+            row("backup", 60_000, mksysb::backup, "backup -i [-q] [-v] [-p] -f Device"),
+            mksysb::begin_backup,
+        ),
+        mksysb::backup_ms,
+    ),
     // Installation.
     long(
         row("restore", 600_000, install::restore, "restore -x [-q] [-v] -f Device [File ...]"),
@@ -182,6 +193,18 @@ pub(crate) static REGISTRY: &[Row] = &[
             alt_disk::begin,
         ),
         alt_disk::copy_ms,
+    ),
+    sized(
+        long(
+            row(
+                "alt_disk_mksysb",
+                60_000,
+                mksysb::alt_disk_mksysb,
+                "alt_disk_mksysb -P1 -i ImageData -d TargetDisks",
+            ),
+            mksysb::begin_make,
+        ),
+        mksysb::make_ms,
     ),
     row(
         "alt_rootvg_op",

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::super::fault::{FaultKind, strike};
 use super::super::flags::{Flags, refuse, settle};
+use super::super::mksysb::Archive;
 use super::super::shell::{Call, Reply};
 use super::super::software;
+use super::super::tree::Kind;
 use super::super::world::{NimObject, World};
 use super::usage;
 
@@ -96,6 +98,9 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
         let Some(operation) = flags.get('o') else {
             return Err(refuse(call, "An option is missing.", usage(call)));
         };
+        if operation == "define" {
+            return define(world, call, &flags, &name);
+        }
         let changes = !flags.has('F') && operation != "lslpp";
         let struck = changes && locked(world, &name, call);
         let object = world.at(&call.host).nim.get(&name).ok_or_else(|| unknown(call, &name))?;
@@ -115,10 +120,60 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
             "deallocate" | "allocate" | "check" => Ok(Reply::default()),
             "change" => Ok(change(world, call, &name, &pairs)),
             "showlog" => Ok(Reply::ok(format!("BEGIN:{}\nEND\n", super::system::long_date(call.now)))),
-            "define" | "remove" => Err(Reply::fail(1, format!("0042-001 nim: the lab does not carry out \"{operation}\""))),
+            "remove" => remove(world, call, &name),
             other => Err(Reply::fail(15, format!("0042-015 nim: \"{other}\" is not a valid operation"))),
         }
     }))
+}
+
+/// Only mksysb resources are defined and removed in the lab.
+fn define(world: &mut World, call: &Call, flags: &Flags, name: &str) -> Result<Reply, Reply> {
+    let find = |key: &str| {
+        flags.all('a').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key)
+    };
+    if flags.get('t') != Some("mksysb") {
+        return Err(Reply::fail(
+            1,
+            "0042-001 nim: the lab defines resources of type \"mksysb\" only",
+        ));
+    }
+    let (Some(("server", "master")), Some((_, location))) = (find("server"), find("location"))
+    else {
+        return Err(Reply::fail(25, "0042-025 nim: server and location are needed"));
+    };
+    if world.at(&call.host).nim.contains_key(name) {
+        return Err(Reply::fail(
+            81,
+            format!("0042-081 nim: a NIM object named \"{name}\" already exists"),
+        ));
+    }
+    let text = world.text(&call.host, location, call.now).ok();
+    let Some(archive) = text.and_then(|text| Archive::parse(&text)) else {
+        return Err(Reply::fail(
+            1,
+            format!("0042-001 nim: processing error: {location} is not a mksysb image"),
+        ));
+    };
+    let list = archive.nodes.iter().find_map(|(path, node)| match &node.kind {
+        Kind::File(text) if *path == format!("./usr/{}", software::LIST) => Some(text),
+        _ => None,
+    });
+    let level = list.and_then(|text| software::level(&software::from_text(text)));
+    let object = super::super::build::mksysb_object(&level.unwrap_or_default(), location);
+    world.at_mut(&call.host).nim.insert(name.to_owned(), object);
+    Ok(Reply::default())
+}
+
+fn remove(world: &mut World, call: &Call, name: &str) -> Result<Reply, Reply> {
+    let host = world.at_mut(&call.host);
+    if host.nim.get(name).is_none_or(|object| object.kind != "mksysb") {
+        return Err(Reply::fail(
+            1,
+            "0042-001 nim: the lab removes resources of type \"mksysb\" only",
+        ));
+    }
+    host.nim.remove(name);
+    Ok(Reply::default())
 }
 
 /// Sets attributes; an empty value removes one.

@@ -1,11 +1,27 @@
 //! Small commands that only speak.
 
+use super::super::flags::refuse;
 use super::super::shell::{Call, Reply};
 use super::super::tree::Kind;
 use super::super::world::World;
+use super::usage;
 
 pub(crate) fn echo(_: &mut World, call: &Call) -> Reply {
     Reply::ok(format!("{}\n", call.args().join(" ")))
+}
+
+/// Only `%s`, once for each text, and `\\n`.
+pub(crate) fn printf(_: &mut World, call: &Call) -> Reply {
+    let Some((format, texts)) =
+        call.args().split_first().filter(|(format, _)| !format.starts_with('-'))
+    else {
+        return refuse(call, "Wrong arguments.", usage(call));
+    };
+    let format = format.replace("\\n", "\n");
+    if !format.contains("%s") {
+        return Reply::ok(format);
+    }
+    Reply::ok(texts.iter().map(|text| format.replace("%s", text)).collect::<String>())
 }
 
 pub(crate) fn yes(_: &mut World, _: &Call) -> Reply {

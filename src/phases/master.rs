@@ -1,0 +1,194 @@
+//! Phases 1 and 12: what a migration keeps on the master beside the copy, in a
+//! directory of its own: its lease where no client holds one, and image.data.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, NimObject};
+use crate::domain::{
+    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName,
+    UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::read::{Read, Said, judged, look};
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// Whether the migration has a directory of its own on the master.
+fn has_directory(spec: &MigrationSpec) -> bool {
+    spec.mode.writes_mksysb() || spec.has_image_data()
+}
+
+/// Where image.data lies on the master while the migration goes on.
+pub(super) fn image_data(spec: &MigrationSpec) -> String {
+    format!("{}/image.data", spec.work_directory())
+}
+
+fn lease(spec: &MigrationSpec) -> String {
+    format!("{}/lease", spec.work_directory())
+}
+
+/// Where no client is changed, the lease is on the master.
+pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("take-master-lease"),
+    about: "take the lease on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(5 * 60),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| spec.mode.writes_mksysb(),
+    looks: |ctx| {
+        let lease = words(&["ls", "-l", &lease(ctx.spec)]);
+        let directory = words(&["ls", "-d", &ctx.spec.work_directory()]);
+        vec![look(HostRole::Master, [lease, directory])]
+    },
+    judge: |ctx, answers| {
+        judged(holder(ctx, answers).map(|holder| match holder {
+            None => Sight::of(Presence::Absent),
+            Some(holder) if holder == ctx.owner => Sight::of(Presence::Present),
+            Some(holder) => Sight::barred(
+                Cause::new(FailureClass::Permanent, format!("{holder} holds the lease"))
+                    .with_hint(format!(
+                        "wait for that migration; where none runs any more, remove {} on the master",
+                        lease(ctx.spec)
+                    )),
+            ),
+        }))
+    },
+    run: Some(|ctx, _| {
+        Script::new([
+            Command::new(["mkdir", "-p", &ctx.spec.work_directory()]),
+            Command::new(["ln", "-s", ctx.owner, &lease(ctx.spec)]),
+        ])
+    }),
+    undo_run: Some(|ctx, _| {
+        Script::new([
+            Command::new(["rm", "-f", &lease(ctx.spec)]),
+            Command::new(["rmdir", &ctx.spec.work_directory()]).tolerated(),
+        ])
+    }),
+    judge_undo: Some(|ctx, answers| {
+        judged((|| {
+            // Somebody else's lease is not ours to drop.
+            let ours = holder(ctx, answers)?.is_none_or(|holder| holder == ctx.owner);
+            let left = ours && Said::by(answers, 0).is_there(1)?;
+            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+        })())
+    }),
+};
+
+fn holder(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
+    Said::by(answers, 0).link(0, &lease(ctx.spec))
+}
+
+const FETCHED: &str = "image.data.done";
+
+/// Out of the mksysb, or the resource of `-i`.
+pub(super) const FETCH_IMAGE_DATA: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("fetch-image-data"),
+    about: "fetch the image.data that the copy is made by",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: MigrationSpec::has_image_data,
+    looks: |ctx| {
+        let list = words(&["ls", &ctx.spec.work_directory()]);
+        vec![look(HostRole::Master, [list].into_iter().chain(source(ctx).map(argv::lsnim)))]
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let names = said.names(0)?;
+            location(ctx, said)?;
+            let has = |wanted: &str| names.iter().any(|name| name == wanted);
+            Ok(Sight::of(match (has(FETCHED), has("image.data")) {
+                (true, true) => Presence::Present,
+                (false, false) => Presence::Absent,
+                _ => Presence::Partial,
+            }))
+        })())
+    },
+    run: Some(|ctx, answers| {
+        let directory = ctx.spec.work_directory();
+        let from = location(ctx, Said::by(answers, 0)).unwrap_or_else(|_| {
+            source(ctx).map(|name| format!("<location of {name}>")).unwrap_or_default()
+        });
+        let fetch = match ctx.spec.options.image_data {
+            Some(_) => Command::new(["cp", &from, &image_data(ctx.spec)]),
+            None => Command::new(["restore", "-xqf", &from, "./image.data"]).within(&directory),
+        };
+        Script::new([
+            Command::new(["mkdir", "-p", &directory]),
+            fetch,
+            Command::new(["touch", &format!("{directory}/{FETCHED}")]),
+        ])
+    }),
+    undo_run: Some(|ctx, _| {
+        let directory = ctx.spec.work_directory();
+        Script::new([
+            Command::new(["rm", "-f", &image_data(ctx.spec), &format!("{directory}/{FETCHED}")]),
+            Command::new(["rmdir", &directory]).tolerated(),
+        ])
+    }),
+    judge_undo: Some(|_, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let names = said.names(0)?;
+            // An empty directory is ours too; one that holds the lease stays.
+            let ours = names.is_empty() || names.iter().any(|name| name.starts_with("image.data"));
+            let left = ours && said.is_there(0)?;
+            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+        })())
+    }),
+};
+
+/// The NIM object that image.data comes from.
+fn source<'a>(ctx: &Context<'a>) -> Option<&'a NimName> {
+    let options = &ctx.spec.options;
+    options.image_data.as_ref().or(options.mksysb.as_ref())
+}
+
+fn location(ctx: &Context<'_>, said: Said<'_>) -> Read<String> {
+    let name = source(ctx).ok_or_else(|| "no image.data is asked for".to_owned())?;
+    let object: NimObject = said.read(1, |text| aix::nim_object(text, name.as_str()))?;
+    let location = object.get("location").filter(|path| path.starts_with('/'));
+    location.map(str::to_owned).ok_or_else(|| format!("the NIM object {name} has no location"))
+}
+
+/// Also where `-P` leaves phase 12 out: the lease must not outlive the run.
+pub(super) const RELEASE_MASTER: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("release-master"),
+    about: "remove the migration's own directory on the master, with its lease",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: has_directory,
+    looks: |ctx| vec![look(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])])],
+    judge: |_, answers| {
+        judged(
+            Said::by(answers, 0)
+                .is_there(0)
+                .map(|there| Sight::of(if there { Presence::Absent } else { Presence::Present })),
+        )
+    },
+    run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
+    undo_run: None,
+    judge_undo: None,
+};

@@ -1,0 +1,316 @@
+//! The steps that a migration from a mksysb, or to one, has of its own.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, VolumeLine};
+use crate::domain::{
+    Cause, FailureClass, HostRole, MigrationSpec, Mode, NimName, Phase, Presence, Repeat, StepName,
+    UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
+use super::export::{cache_looks, cache_rows, undo_make_cache};
+use super::marks;
+use super::master::image_data;
+use super::read::{Read, Said, judged, look};
+use super::registry::chosen;
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// From a mksysb: instead of copying a client's data into the cache.
+pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
+    phase: Phase::Mount,
+    name: StepName::new("restore-mksysb"),
+    about: "restore the mksysb into the cache",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(6 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 10,
+    applies: |spec| chosen(spec, Phase::Mount) && spec.mode.reads_mksysb(),
+    looks: marks::looks,
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), "restore-mksysb")),
+    run: Some(|ctx, _| {
+        let location = baseline(ctx).ok().and_then(|b| b.mksysb_location.as_deref());
+        let Some(location) = location else { return Script::default() };
+        let directory = marks::directory(ctx);
+        Script::new([
+            Command::new(["restore", "-xqf", location]).within(ctx.spec.master_root()),
+            // Marks of whoever made the mksysb are not ours.
+            Command::new(["rm", "-rf", &directory]),
+            Command::new(["mkdir", "-p", &directory]),
+            Command::new(["touch", &format!("{directory}/restore-mksysb.done")]),
+        ])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// To a mksysb: how a rootvg is made of it.
+pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
+    phase: Phase::Finish,
+    name: StepName::new(WRITE),
+    about: "write image.data into the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
+    looks: |ctx| {
+        let mut looks = marks::looks(ctx);
+        looks.push(look(HostRole::Master, [argv::df("-m", &master_paths(ctx))]));
+        looks
+    },
+    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), WRITE)),
+    run: Some(|ctx, answers| {
+        let to = format!("{}/image.data", ctx.spec.master_root());
+        let command = if ctx.spec.options.image_data.is_some() {
+            Command::new(["cp", &image_data(ctx.spec), &to])
+        } else {
+            let lines = image_lines(ctx, answers);
+            let print = words(&["printf", "%s\\n"]).into_iter().chain(lines);
+            Command::new(print).piped_to(["dd", &format!("of={to}")])
+        };
+        marks::between(ctx, WRITE, [command])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+const WRITE: &str = "write-image-data";
+
+/// The volumes of the baseline, with the sizes that the file systems have grown
+/// to in the cache.
+fn image_lines(ctx: &Context<'_>, answers: &Answers) -> Vec<String> {
+    let Ok(baseline) = baseline(ctx) else { return Vec::new() };
+    let usages = Said::by(answers, 1).read(0, aix::df).unwrap_or_default();
+    let root = ctx.spec.master_root();
+    let volumes: Vec<VolumeLine<'_>> = baseline
+        .volumes
+        .iter()
+        .map(|volume| {
+            let fs = baseline.file_systems.iter().find(|fs| fs.lv == volume.lv);
+            let usage = fs.and_then(|fs| {
+                let path = fs.below(&root);
+                usages.iter().find(|(over, _)| *over == path).map(|(_, usage)| *usage)
+            });
+            let size_mb = usage.map_or(volume.size_mb, |usage| usage.total);
+            let used = usage.map_or(size_mb, aix::FsUsage::used);
+            let mounted = volume.mount_point.as_deref().map(|point| (point, used));
+            VolumeLine { name: &volume.lv, kind: &volume.kind, size_mb, mounted }
+        })
+        .collect();
+    aix::image_data_lines(baseline.pp_size_mb, &volumes)
+}
+
+const BEGUN: &str = "archive-mksysb.begun";
+
+/// The output of the plan, or nothing.
+fn output<'a>(ctx: &Context<'a>) -> &'a str {
+    ctx.spec.options.output.as_deref().unwrap_or_default()
+}
+
+/// The archive while it is being written.
+fn part(ctx: &Context<'_>) -> String {
+    format!("{}.nimshift", output(ctx))
+}
+
+fn begun(ctx: &Context<'_>) -> String {
+    format!("{}/{BEGUN}", ctx.spec.work_directory())
+}
+
+/// `-O`. It gets its name when it is whole.
+pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
+    phase: Phase::Finish,
+    name: StepName::new("archive-mksysb"),
+    about: "write the copy to a mksysb file",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(6 * 3600),
+    stall: Some(Duration::from_secs(2 * 3600)),
+    settle: Duration::ZERO,
+    weight: 10,
+    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
+    looks: |ctx| {
+        let commands = [
+            words(&["ls", "-d", output(ctx)]),
+            words(&["ls", "-d", &part(ctx)]),
+            words(&["ls", &ctx.spec.work_directory()]),
+            words(&["mount"]),
+        ];
+        vec![look(HostRole::Master, commands)]
+    },
+    judge: |ctx, answers| judged(judge_archive(ctx, answers)),
+    run: Some(|ctx, _| {
+        let (root, part) = (ctx.spec.master_root(), part(ctx));
+        Script::new([
+            Command::new(["touch", &begun(ctx)]),
+            Command::new(["rm", "-rf", &marks::directory(ctx)]),
+            Command::new(["rm", "-f", &part]),
+            Command::new(["find", ".", "-print"]).piped_to(["backup", "-iqf", &part]).within(root),
+            Command::new(["mv", &part, output(ctx)]),
+        ])
+    }),
+    undo_run: Some(|ctx, _| {
+        Script::new([
+            Command::new(["rm", "-f", &part(ctx), output(ctx)]),
+            Command::new(["rm", "-f", &begun(ctx)]),
+        ])
+    }),
+    judge_undo: Some(|_, answers| {
+        judged(ours(answers).and_then(|ours| {
+            let said = Said::by(answers, 0);
+            let left = said.is_there(0)? || said.is_there(1)? || is_begun(answers)?;
+            Ok(Sight::of(if ours && left { Presence::Present } else { Presence::Absent }))
+        }))
+    }),
+};
+
+fn is_begun(answers: &Answers) -> Read<bool> {
+    Ok(Said::by(answers, 0).names(2)?.iter().any(|name| name == BEGUN))
+}
+
+/// Whether a file of that name is this migration's: it has begun the archive, or
+/// is past the end, where its directory is removed.
+fn ours(answers: &Answers) -> Read<bool> {
+    Ok(is_begun(answers)? || !Said::by(answers, 0).is_there(2)?)
+}
+
+fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let mounts = said.read(3, aix::mounts)?;
+    match (said.is_there(0)?, is_begun(answers)?) {
+        (true, true) => return Ok(Sight::of(Presence::Present)),
+        (true, false) => return Ok(Sight::barred(in_the_way(output(ctx)))),
+        (false, _) => {}
+    }
+    let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+    if there < wanted || wanted == 0 {
+        return Err(format!("{there} of {wanted} file systems of the cache are mounted"));
+    }
+    Ok(Sight::of(Presence::Absent))
+}
+
+/// A file that was there before.
+pub(super) fn in_the_way(path: &str) -> Cause {
+    let cause = Cause::new(FailureClass::Permanent, format!("{path} is on the master already"));
+    cause.with_hint("choose another `output` (-O), or remove the file")
+}
+
+/// `-N`.
+pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
+    phase: Phase::Finish,
+    name: StepName::new("define-mksysb"),
+    about: "define the mksysb in NIM",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| chosen(spec, Phase::Finish) && new_name(spec).is_some(),
+    looks: |ctx| vec![look(HostRole::Master, new_name(ctx.spec).map(argv::lsnim))],
+    judge: |ctx, answers| {
+        judged(defined(ctx, answers).map(|found| match found {
+            Defined::Nowhere => Sight::of(Presence::Absent),
+            Defined::Here => Sight::of(Presence::Present),
+            Defined::Elsewhere => {
+                let text = "the name of the new mksysb is another NIM object's";
+                let cause = Cause::new(FailureClass::Permanent, text);
+                Sight::barred(cause.with_hint("choose another `new_mksysb` (-N)"))
+            }
+        }))
+    },
+    run: Some(|ctx, _| {
+        let define = |name: &NimName| {
+            let location = format!("location={}", output(ctx));
+            let base = ["nim", "-o", "define", "-t", "mksysb", "-a", "server=master", "-a"];
+            let mut argv = words(&base);
+            argv.extend([location, name.to_string()]);
+            Command::new(argv)
+        };
+        Script::new(new_name(ctx.spec).map(define))
+    }),
+    undo_run: Some(|ctx, _| {
+        let remove = |name: &NimName| Command::new(["nim", "-o", "remove", name.as_str()]);
+        Script::new(new_name(ctx.spec).map(remove))
+    }),
+    judge_undo: Some(|ctx, answers| {
+        judged(defined(ctx, answers).map(|found| {
+            let here = matches!(found, Defined::Here);
+            Sight::of(if here { Presence::Present } else { Presence::Absent })
+        }))
+    }),
+};
+
+fn new_name(spec: &MigrationSpec) -> Option<&NimName> {
+    spec.options.new_mksysb.as_ref().filter(|_| spec.mode.writes_mksysb())
+}
+
+enum Defined {
+    Nowhere,
+    Here,
+    Elsewhere,
+}
+
+fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
+    let said = Said::by(answers, 0);
+    let name = new_name(ctx.spec).ok_or_else(|| "no name is asked for".to_owned())?;
+    if said.output(0)?.text().contains("0042-053") {
+        return Ok(Defined::Nowhere);
+    }
+    let object = said.read(0, |text| aix::nim_object(text, name.as_str()))?;
+    let ours = object.get("type") == Some("mksysb") && object.get("location") == Some(output(ctx));
+    Ok(if ours { Defined::Here } else { Defined::Elsewhere })
+}
+
+/// To a mksysb: the cache lives until the archive is made.
+pub(super) const DROP_CACHE: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("drop-cache"),
+    about: "unmount and remove the cache file systems",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| chosen(spec, Phase::End) && spec.mode.writes_mksysb(),
+    looks: cache_looks,
+    judge: |ctx, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let mounts = said.read(1, aix::mounts)?;
+            let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
+            let left = mounted || !cache_rows(ctx, said)?.is_empty() || said.is_there(2)?;
+            Ok(Sight::of(if left { Presence::Absent } else { Presence::Present }))
+        })())
+    },
+    run: Some(undo_make_cache),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Why a phase of such a migration has nothing to do.
+pub(super) fn idle(mode: Mode, phase: Phase) -> Option<&'static str> {
+    let reason = match phase {
+        Phase::BootImage => "a mksysb has no boot volume: the SPOT boots what it is restored to",
+        Phase::Unmount | Phase::Unexport => "the cache is kept until phase 11 has archived it",
+        _ => return None,
+    };
+    mode.writes_mksysb().then_some(reason)
+}
