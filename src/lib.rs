@@ -1,4 +1,6 @@
 //! nimshift: durable workflow engine for NIM alternate disk migration.
+//!
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod aix;
 pub mod base;

@@ -1,6 +1,6 @@
 //! Layer 5: what runs migrations.
 //!
-//! [`Core`] decides, without I/O: inputs in, commands out. [`run`] is the one
+//! [`Core`] decides, without I/O: inputs in, commands out. [`Engine::run`] is the one
 //! loop around it: it hands appends to the journal, and starts work, timers and
 //! answers only when the journal has said that the state which wants them is
 //! stored.
