@@ -38,8 +38,9 @@ fn package(line: &str, columns: usize) -> Option<Value> {
         let more = fields.remove(8);
         fields[7] = format!("{}:{more}", fields[7]);
     }
-    // Older releases have fewer fields, and say so in their heading.
-    if fields.len() < columns.min(15) {
+    // Older releases have fewer fields, and say so in their heading; the eight
+    // up to the description are in all of them.
+    if fields.len() < columns.clamp(8, 15) {
         return None;
     }
     let text = |at: usize| fields.get(at).map_or(Value::Null, |field| some(field));
