@@ -19,6 +19,25 @@ pub enum EstateKind {
     Lab,
 }
 
+/// What fills the phases with steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// nimshift's own commands.
+    #[default]
+    Native,
+    /// `nimadm -P`, one step a phase.
+    Nimadm,
+}
+
+impl Driver {
+    /// Whether it is the one that is not stored. Introduced in 0.2.0, when
+    /// there was a second one.
+    fn is_native(&self) -> bool {
+        *self == Driver::Native
+    }
+}
+
 /// nimadm's modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -182,6 +201,9 @@ pub struct MigrationSpec {
     pub master: HostName,
     /// nimadm's mode.
     pub mode: Mode,
+    /// What fills the phases with steps. Stored where it is not the native one.
+    #[serde(default, skip_serializing_if = "Driver::is_native")]
+    pub driver: Driver,
     /// Where it is to end.
     pub target: Target,
     /// nimadm's options.
@@ -230,8 +252,19 @@ impl MigrationSpec {
         format!("/var/adm/nimshift-{}", self.client)
     }
 
+    /// The master's directory of the copy: `/lpar7_alt`. nimadm is not told the
+    /// name of a migration that has no client, and goes by the mksysb's.
+    pub fn master_top(&self) -> String {
+        match &self.options.mksysb {
+            Some(mksysb) if self.driver == Driver::Nimadm && !self.mode.has_client() => {
+                format!("/{mksysb}_alt")
+            }
+            _ => format!("/{}_alt", self.client),
+        }
+    }
+
     /// Where the master works on the copy: `/lpar7_alt/alt_inst`.
     pub fn master_root(&self) -> String {
-        format!("/{}_alt/alt_inst", self.client)
+        format!("{}/alt_inst", self.master_top())
     }
 }

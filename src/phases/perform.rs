@@ -18,6 +18,7 @@ use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, Trans
 use super::evidence;
 use super::job::{Ended, Jobs};
 use super::ledger;
+use super::nimadm;
 use super::outcome;
 use super::registry::{find, repeat_of, settle_of};
 use super::step::{Answers, Context, HostNames, Sight, StepDef};
@@ -298,7 +299,9 @@ impl Attempt<'_> {
     }
 
     async fn wait(&mut self, id: &JobId) -> Went {
-        let ended = self.jobs.wait(self.host(), id, self.def.timeout, self.def.stall).await;
+        let signs = nimadm::signs_of_life(self.def, &self.order.spec);
+        let def = self.def;
+        let ended = self.jobs.wait(self.host(), id, def.timeout, def.stall, signs.as_ref()).await;
         let cause = match ended {
             Ended::Done(output) => return Went::Through(Some(output)),
             Ended::Lost => return Went::Through(None),

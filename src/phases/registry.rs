@@ -1,18 +1,18 @@
-//! All steps of the native driver, in the order in which they run.
+//! All steps of both drivers, in the order in which they run.
 
 use std::time::Duration;
 
-use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
+use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
 use super::step::StepDef;
 use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
-use super::{mksysb, mount, record, scripts, unmount};
+use super::{mksysb, mount, nimadm, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 43] = [
+static REGISTRY: [StepDef; 56] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     clone::TAKE_LEASE,
@@ -24,32 +24,45 @@ static REGISTRY: [StepDef; 43] = [
     clone::MOUNT_SPOT,
     clone::CLONE_ROOTVG,
     clone::MAKE_ROOTVG,
+    nimadm::MARK_PHASES,
+    nimadm::CLONE,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
+    nimadm::EXPORT,
     mount::MOUNT_FILESYSTEMS,
     mount::FILL_CACHE,
     mksysb::RESTORE_MKSYSB,
+    nimadm::MOUNT,
     scripts::RUN_PRE_SCRIPT,
+    nimadm::PRE_SCRIPT,
     migrate::SAVE_CONFIG,
     migrate::EXPAND_FILESYSTEMS,
     migrate::RESTORE_BOS,
     migrate::MERGE_DEVICES,
     migrate::MERGE_CONFIG,
     bring::PUT_BOSINST_DATA,
+    nimadm::MIGRATE_BASE,
     filesets::INSTALL_FILESETS,
     filesets::INSTALL_RPMS,
+    nimadm::MIGRATE_FILESETS,
     filesets::VERIFY_LEVEL,
     scripts::RUN_POST_SCRIPT,
+    nimadm::POST_SCRIPT,
     boot_image::MAKE_BOOT_IMAGE,
+    nimadm::BOOT_IMAGE,
     unmount::RETURN_CACHE,
     unmount::UNMOUNT_FILESYSTEMS,
+    nimadm::UNMOUNT,
     unmount::UNEXPORT_FILESYSTEMS,
     unmount::REMOVE_CACHE,
+    nimadm::UNEXPORT,
     finish::FINISH_CLONE,
+    nimadm::FINISH,
     finish::SET_BOOTLIST,
     mksysb::WRITE_IMAGE_DATA,
     mksysb::ARCHIVE_MKSYSB,
     mksysb::DEFINE_MKSYSB,
+    nimadm::END,
     mksysb::DROP_CACHE,
     end::CLEAN_CLIENT,
     end::CLEAN_MASTER,
@@ -66,6 +79,39 @@ pub fn registry() -> &'static [StepDef] {
 /// The step of that name.
 pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
     REGISTRY.iter().find(|def| def.phase == phase && def.name == *step)
+}
+
+/// Steps of the native driver that the nimadm driver has too.
+const SHARED: [&str; 14] = [
+    "check-client",
+    "check-mksysb",
+    "take-lease",
+    "take-master-lease",
+    "fetch-image-data",
+    "record-baseline",
+    "record-mksysb",
+    "verify-level",
+    "set-bootlist",
+    "clean-client",
+    "clean-master",
+    "release-master",
+    "reboot",
+    "verify-boot",
+];
+
+impl StepDef {
+    /// Whether it is part of a migration of this kind, by its driver.
+    pub fn is_part_of(&self, spec: &MigrationSpec) -> bool {
+        let by_driver = spec.driver == Driver::Native
+            || SHARED.contains(&self.name.as_str())
+            || self.is_of_nimadm();
+        by_driver && (self.applies)(spec)
+    }
+
+    /// Whether only the nimadm driver has it.
+    fn is_of_nimadm(&self) -> bool {
+        ["mark-phases", "nimadm-"].iter().any(|name| self.name.as_str().starts_with(name))
+    }
 }
 
 /// Whether `-P` lets a phase run. Check, lease and baseline are part of every
@@ -87,7 +133,7 @@ pub struct MigrationPlan {
 pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     let steps: Vec<StepSpec> = REGISTRY
         .iter()
-        .filter(|def| (def.applies)(spec))
+        .filter(|def| def.is_part_of(spec))
         .map(|def| StepSpec { repeat: repeat_of(def, spec), ..def.spec() })
         .collect();
     let is_idle = |phase: &Phase| !steps.iter().any(|step| step.phase == *phase);

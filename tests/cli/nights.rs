@@ -15,7 +15,7 @@ use nimshift::domain::Repeat;
 use nimshift::phases::registry;
 
 /// Seconds of the lab in a real one: a night of hours takes seconds.
-const SCALE: &str = "4000";
+pub(super) const SCALE: &str = "4000";
 /// At least.
 const NIGHTS: usize = 10;
 /// At least, of engines that ran.
@@ -27,16 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a night ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    clients: BTreeMap<String, Json>,
+pub(super) struct Outcome {
+    pub(super) clients: BTreeMap<String, Json>,
     digest: String,
 }
 
 /// Chance, from a seed that is printed: `NIMSHIFT_TEST_SEED` gives it back.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -51,7 +51,7 @@ fn sample() -> String {
 }
 
 /// Begins the night, or goes on with it.
-fn args(world: &World, plan: &str) -> Vec<String> {
+pub(super) fn args(world: &World, plan: &str) -> Vec<String> {
     let begun = world.run(&["status", "--json"]);
     let has_batch = begun.code == 0
         && serde_json::from_str::<Json>(&begun.stdout).unwrap()["migrations"]
@@ -63,14 +63,14 @@ fn args(world: &World, plan: &str) -> Vec<String> {
 }
 
 /// How a start of the engine ended.
-enum End {
+pub(super) enum End {
     Killed,
     Ended(i32, String),
 }
 
 /// Starts the engine, and kills it at `moment` after it has said `awaited`,
 /// unless it has ended before.
-fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
+pub(super) fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut child =
         world.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -112,7 +112,7 @@ fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End
     }
 }
 
-fn outcome(world: &World) -> Outcome {
+pub(super) fn outcome(world: &World) -> Outcome {
     for args in [&["lab", "check"][..], &["verify"]] {
         let ran = world.run(args);
         assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
@@ -129,12 +129,13 @@ fn outcome(world: &World) -> Outcome {
 
 /// How often each command of a step that is not to be repeated was started, by
 /// ticket. The scope of the state directory is left out.
-fn commands(world: &World) -> BTreeMap<(String, String), usize> {
+pub(super) fn commands(world: &World) -> BTreeMap<(String, String), usize> {
     let log = world.run(&["lab", "log", "--json"]).stdout;
     let mut counts = BTreeMap::new();
     for line in log.lines() {
         let entry: Json = serde_json::from_str(line).unwrap();
-        let Some((_, ticket)) = entry["job"].as_str().and_then(|job| job.split_once('.')) else {
+        let Some((scope, ticket)) = entry["job"].as_str().and_then(|job| job.split_once('.'))
+        else {
             continue;
         };
         let once = registry().iter().any(|def| {
@@ -142,7 +143,7 @@ fn commands(world: &World) -> BTreeMap<(String, String), usize> {
             def.repeat != Repeat::Safe && ticket.contains(&step)
         });
         if once && entry["stage"] == "started" {
-            let line = entry["line"].as_str().unwrap().to_owned();
+            let line = entry["line"].as_str().unwrap().replace(scope, "SCOPE");
             *counts.entry((ticket.to_owned(), line)).or_default() += 1;
         }
     }
@@ -152,7 +153,7 @@ fn commands(world: &World) -> BTreeMap<(String, String), usize> {
 /// Commands of such steps that were not started as often, and under the same
 /// tickets, as by a night without kills. (There are scripts that hold a command
 /// twice.) A kill costs no attempt: another process takes up the same ticket.
-fn unequal(world: &World, quiet: &BTreeMap<(String, String), usize>) -> Vec<String> {
+pub(super) fn unequal(world: &World, quiet: &BTreeMap<(String, String), usize>) -> Vec<String> {
     let found = commands(world);
     let all: BTreeSet<_> = found.keys().chain(quiet.keys()).collect();
     let count = |of: &BTreeMap<(String, String), usize>, key| of.get(key).copied().unwrap_or(0);
@@ -163,7 +164,7 @@ fn unequal(world: &World, quiet: &BTreeMap<(String, String), usize>) -> Vec<Stri
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a night takes here is measured")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -200,7 +201,7 @@ fn killed_night(world: &World, kills: &[(&str, u64)]) -> usize {
     }
 }
 
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let given = std::env::var("NIMSHIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("NIMSHIFT_TEST_SEED={seed}");

@@ -4,6 +4,7 @@
 
 mod faulty;
 mod modes;
+mod nimadm;
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
 mod world;
@@ -20,7 +21,7 @@ use nimshift::phases::StepDef;
 
 use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
 use power_vfs::{Disk, Loss, Vfs};
-use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, virtual_time};
+use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, virtual_time};
 
 fn forward(def: &StepDef) -> Mark {
     Mark { step: def.name.clone(), direction: Direction::Forward }
@@ -37,7 +38,7 @@ async fn good_end(flavour: Flavour) -> serde_json::Value {
 
 #[test]
 fn a_migration_ends_well_and_leaves_nothing() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         virtual_time(async || {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;
@@ -59,7 +60,7 @@ fn every_step_of_the_registry_is_in_a_flavour() {
 
 #[test]
 fn actions_succeed_idempotently() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         for def in flavour.steps() {
             virtual_time(async || {
@@ -109,7 +110,7 @@ fn assert_taken_back(world: &World, def: &StepDef, what: &str) {
 
 #[test]
 fn action_failure_can_unwind() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         for (def, form) in flavour.steps().iter().flat_map(|def| FORMS.map(|form| (def, form))) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, {form:?}", def.name);
@@ -121,7 +122,7 @@ fn action_failure_can_unwind() {
 
 #[test]
 fn action_failure_can_unwind_idempotently() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         for def in flavour.steps() {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, every undo made twice", def.name);
@@ -133,7 +134,7 @@ fn action_failure_can_unwind_idempotently() {
 
 #[test]
 fn undo_failure_is_stuck_and_resumable() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let steps = flavour.steps();
         let last = steps.last().expect("steps");
         for def in steps.iter().filter(|def| def.undo != UndoKind::Nothing) {
@@ -190,7 +191,7 @@ fn assert_nothing_ran_twice(world: &World, what: &str) {
 #[test]
 fn death_at_every_call_to_a_host() {
     let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let all = soak || matches!(flavour, Flavour::Plain | Flavour::Cached);
         let stride = if all { 1 } else { 9 };
         let good = virtual_time(async || good_end(flavour).await);
@@ -224,7 +225,7 @@ fn death_at_every_call_to_a_host() {
 #[test]
 fn crash_at_every_write() {
     let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         let (first, all) = virtual_time(async || {
             let disk = Vfs::new(&format!("{flavour:?}-count"), Disk::default());
@@ -275,7 +276,7 @@ async fn power_fails(
 /// that followed from it undone or under way.
 #[test]
 fn cut_at_every_entry() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let (good, entries) = virtual_time(async || {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;

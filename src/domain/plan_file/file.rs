@@ -15,7 +15,7 @@ use super::words::{DurationText, EstatePath, MountOptions, OutputPath, PhaseKey,
 use crate::base::limits;
 use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
-use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy};
+use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, Driver, EstateKind, FailurePolicy};
 
 /// What stands for a key that no one has set.
 pub(super) mod default {
@@ -114,6 +114,10 @@ pub(super) struct TargetTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct OptionKeys {
+    /// What carries the phases out: `native` are nimshift's own commands,
+    /// `nimadm` is `nimadm -P` for each phase, with nimshift around it.
+    #[schemars(extend("default" = "native"))]
+    pub(super) driver: Option<Driver>,
     /// The target disks (nimadm `-d`): free disks of the client that the copy
     /// of its rootvg goes to.
     #[schemars(
