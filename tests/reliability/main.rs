@@ -21,7 +21,7 @@ use nimshift::phases::StepDef;
 
 use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
 use power_vfs::{Disk, Loss, Vfs};
-use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, virtual_time};
+use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, is_soak, virtual_time};
 
 fn forward(def: &StepDef) -> Mark {
     Mark { step: def.name.clone(), direction: Direction::Forward }
@@ -62,7 +62,7 @@ fn every_step_of_the_registry_is_in_a_flavour() {
 fn actions_succeed_idempotently() {
     for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
-        for def in flavour.steps() {
+        for def in flavour.sample(flavour.steps()) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} made twice", def.name);
                 let world = World::new(flavour);
@@ -111,7 +111,9 @@ fn assert_taken_back(world: &World, def: &StepDef, what: &str) {
 #[test]
 fn action_failure_can_unwind() {
     for flavour in flavours() {
-        for (def, form) in flavour.steps().iter().flat_map(|def| FORMS.map(|form| (def, form))) {
+        let steps = flavour.steps();
+        let points = steps.iter().flat_map(|def| FORMS.map(|form| (*def, form)));
+        for (def, form) in flavour.sample(points) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, {form:?}", def.name);
                 assert_taken_back(&failed(flavour, def, form, false).await, def, &what);
@@ -123,7 +125,7 @@ fn action_failure_can_unwind() {
 #[test]
 fn action_failure_can_unwind_idempotently() {
     for flavour in flavours() {
-        for def in flavour.steps() {
+        for def in flavour.sample(flavour.steps()) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, every undo made twice", def.name);
                 assert_taken_back(&failed(flavour, def, Form::Reply, true).await, def, &what);
@@ -186,11 +188,12 @@ fn assert_nothing_ran_twice(world: &World, what: &str) {
 
 /// Dies at every boundary between engine and hosts, and goes on.
 ///
-/// The modes beside disk migration share most of its steps: of their boundaries
-/// every ninth is tried, of disk migration's all; `NIMSHIFT_SOAK=1` tries all.
+/// The modes beside disk migration, and those of nimadm, share most of its steps:
+/// of their boundaries every ninth is tried, of disk migration's all;
+/// `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn death_at_every_call_to_a_host() {
-    let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
+    let soak = is_soak();
     for flavour in flavours() {
         let all = soak || matches!(flavour, Flavour::Plain | Flavour::Cached);
         let stride = if all { 1 } else { 9 };
@@ -202,7 +205,7 @@ fn death_at_every_call_to_a_host() {
             counts.count.load(Ordering::SeqCst)
         });
         assert!(calls > 100, "a migration makes many calls: {calls}");
-        for dies_at in (1..=calls).step_by(stride) {
+        for dies_at in flavour.sample((1..=calls).step_by(stride)) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, dead at call {dies_at} of {calls}");
                 let world = World::new(flavour);
@@ -224,7 +227,7 @@ fn death_at_every_call_to_a_host() {
 /// Each operation meets one kind of loss, in turn; `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn crash_at_every_write() {
-    let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
+    let soak = is_soak();
     for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         let (first, all) = virtual_time(async || {
@@ -236,7 +239,7 @@ fn crash_at_every_write() {
             (first, all)
         });
         assert!(all - first > 60, "a migration makes many writes: {first} to {all}");
-        for point in first + 1..all {
+        for point in flavour.sample(first + 1..all) {
             let kinds = [Loss::All, Loss::None, Loss::Some(point), Loss::Torn(point)];
             let chosen = usize::try_from(point).expect("few writes") % kinds.len();
             let tried = if soak { &kinds[..] } else { &kinds[chosen..=chosen] };
@@ -282,7 +285,7 @@ fn cut_at_every_entry() {
             world.live(Arc::new(world.plain_performer())).await;
             (world.lab.image().expect("an image"), world.entries())
         });
-        for entry in 1..entries {
+        for entry in flavour.sample(1..entries) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, cut at entry {entry} of {entries}");
                 let world = World::new(flavour);
