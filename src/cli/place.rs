@@ -157,7 +157,8 @@ pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, Journ
     Ok(Story { view, entries })
 }
 
-fn told(entry: Entry) -> StoryEntry {
+/// An entry, as reports tell it.
+pub(super) fn told(entry: Entry) -> StoryEntry {
     StoryEntry {
         seq: entry.seq,
         at_ms: entry.event.at_ms,

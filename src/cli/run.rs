@@ -37,6 +37,11 @@ pub(super) struct PlanFile {
     pub(super) text: String,
 }
 
+/// Whether the environment accepts the software licences, as for nimadm.
+pub(super) fn licences_by_environment() -> bool {
+    std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes")
+}
+
 /// Reads a plan. Writes nothing.
 pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     let unread = |error| CliError::file(Exit::Usage, "read the plan", path, &error);
@@ -46,7 +51,7 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
         return Err(CliError::usage(text).help("put its clients in several plans"));
     }
     let bytes = std::fs::read(path).map_err(unread)?;
-    let accepted = std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes");
+    let accepted = licences_by_environment();
     let plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
@@ -200,8 +205,8 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// Journals the batch and its migrations, and gives them as an engine takes them.
-fn begin(
+/// Journals the batch and the migrations of `fresh`, and gives them as an engine takes them.
+pub(super) fn begin(
     journal: &Journal,
     file: &PlanFile,
     digest: &str,

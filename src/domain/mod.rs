@@ -4,6 +4,7 @@ mod attempt;
 mod facts;
 mod failure;
 mod name;
+mod nimadm_line;
 mod phase;
 mod plan;
 mod plan_file;
@@ -16,6 +17,7 @@ pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
+pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
 pub use phase::{Phase, PhaseError, parse_phases};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
@@ -24,5 +26,5 @@ pub use spec::{
     RetryPolicy, SPEC_FORMAT, Target,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
-pub use synopsis::{Breach, Flag, Synopsis};
+pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
 pub use ticket::{Direction, MigrationId, Ticket};
