@@ -2,6 +2,7 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod current;
 mod error;
 mod estate;
 mod evidence;
@@ -12,6 +13,7 @@ mod import;
 mod journal;
 mod lab;
 mod night;
+mod operation;
 mod order;
 mod out;
 mod pages;
@@ -96,6 +98,10 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?
         }
+        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
+        Command::Wake(args) => operation::wake(out, place, &args)?,
+        Command::Sleep(args) => operation::sleep(out, place, &args)?,
+        Command::Sync(args) => operation::sync(out, place, &args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,

@@ -64,6 +64,16 @@ impl Night<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
     /// tells what became of `clients`.
     pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
+        self.run_and_tell(open, || self.tell(clients))
+    }
+
+    /// Runs `open.loaded` until they are at rest or a signal stops the run, and
+    /// lets `tell` say what became of them.
+    pub(super) fn run_and_tell(
+        &self,
+        open: Open,
+        tell: impl FnOnce() -> Result<Exit, CliError>,
+    ) -> Result<Exit, CliError> {
         let Open { journal, acks, loaded } = open;
         let states: BTreeMap<MigrationId, State> =
             loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
@@ -106,7 +116,7 @@ impl Night<'_> {
             ));
         }
         journal.flush()?;
-        let exit = self.tell(clients)?;
+        let exit = tell()?;
         // The journal that is closed last is left as one file.
         drop(requests);
         journal.close()?;

@@ -2,6 +2,7 @@
 //! no state directory: views in, lines and documents out.
 
 mod history;
+mod operation;
 mod remains;
 mod status;
 mod summary;
@@ -10,7 +11,10 @@ mod time;
 mod verdict;
 mod view;
 
-pub use history::{Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken};
+pub use history::{
+    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken, spoken_as,
+};
+pub use operation::{did_nothing, operation_lines};
 pub use remains::{next_step, remains};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,
