@@ -1,4 +1,4 @@
-//! `ps -ef`.
+//! `ps -eo pid,args`.
 
 use super::unread::{Unread, lines};
 
@@ -6,75 +6,74 @@ use super::unread::{Unread, lines};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its id.
-    pub pid: u64,
-    /// The rest of its line: times, terminal, command line.
-    pub rest: String,
+    pub pid: u32,
+    /// Its command line, as far as `ps` shows it.
+    pub args: String,
 }
 
 impl Process {
-    /// Whether it runs `program`, with or without a directory.
+    /// Whether it runs `program`, with or without a directory, itself or by a shell.
     pub fn runs(&self, program: &str) -> bool {
-        self.rest.split_whitespace().any(|word| word.rsplit('/').next() == Some(program))
+        let words = self.args.split_whitespace();
+        words.take(2).any(|word| word.rsplit('/').next() == Some(program))
     }
 
     /// Whether `flag` stands on its command line with this value.
     pub fn has(&self, flag: &str, value: &str) -> bool {
-        let words: Vec<&str> = self.rest.split_whitespace().collect();
+        let words: Vec<&str> = self.args.split_whitespace().collect();
         let attached = format!("{flag}{value}");
         words.windows(2).any(|pair| pair == [flag, value]) || words.contains(&attached.as_str())
     }
 }
 
-/// Reads `ps -ef`. How many words a start time has depends on its age, so that
-/// only the first columns are told apart.
+/// Reads `ps -eo pid,args`. Lines of a command line that has several are left
+/// out; a list without its heading is an error.
 pub fn processes(text: &str) -> Result<Vec<Process>, Unread> {
-    let is_head = |line: &&str| {
+    let is_heading = |line: &&str| {
         let mut words = line.split_whitespace();
-        words.next() == Some("UID") && words.next() == Some("PID")
+        words.next() == Some("PID") && words.next().is_some()
     };
-    let mut rows = lines(text).skip_while(|line| !is_head(line));
+    let mut rows = lines(text).skip_while(|line| !is_heading(line));
     if rows.next().is_none() {
-        return Err(Unread::missing("ps -ef", "heading"));
+        return Err(Unread::missing("ps -eo pid,args", "heading `PID COMMAND`"));
     }
-    let row = |line: &str| {
-        let (_, after) = line.trim_start().split_once(char::is_whitespace)?;
-        let (pid, rest) = after.trim_start().split_once(char::is_whitespace)?;
-        Some(Process { pid: pid.parse().ok()?, rest: rest.trim().to_owned() })
-    };
-    let found: Vec<Process> = rows
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| row(line).ok_or_else(|| Unread::line("ps -ef", line)))
-        .collect::<Result<_, _>>()?;
-    if found.is_empty() {
-        return Err(Unread::missing("ps -ef", "process"));
-    }
-    Ok(found)
+    Ok(rows
+        .filter_map(|line| {
+            let (pid, args) = line.trim_start().split_once(char::is_whitespace)?;
+            Some(Process { pid: pid.parse().ok()?, args: args.trim().to_owned() })
+        })
+        .collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    const TEXT: &str = "\
-     UID     PID    PPID   C    STIME    TTY  TIME CMD
-    root       1       0   0   Mar 02      -  0:07 /etc/init
-    root 6029701       1   0 21:04:05  pts/0  0:00 /usr/bin/ksh /usr/sbin/nimadm -c lpar7 -P1
-    root 6029800       1   0 21:04:05      -  0:00 
-";
-
     #[test]
-    fn processes_are_told_by_id_and_words() {
-        let found = processes(TEXT).unwrap();
-        assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [1, 6_029_701, 6_029_800]);
-        assert!(found[1].runs("nimadm") && found[1].has("-c", "lpar7") && found[1].has("-P", "1"));
-        assert!(!found[1].has("-c", "lpar70") && !found[0].runs("nimadm"));
+    fn processes_are_read_by_their_ids() {
+        let text = "    PID COMMAND\n      1 /etc/init\n9371914 tar -cf - /lpar7_alt\nsecond\n";
+        let rows = processes(text).unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!((rows[1].pid, rows[1].args.as_str()), (9_371_914, "tar -cf - /lpar7_alt"));
+        assert_eq!(processes("    PID COMMAND\n").unwrap(), []);
+        assert!(processes("ps: 0551-200 no\n").is_err());
     }
 
     #[test]
-    fn what_is_no_list_is_an_error() {
-        assert!(processes("").is_err());
-        assert!(processes("     UID     PID    PPID\n").is_err());
-        assert!(processes("UID PID\nroot x 1\n").is_err());
-        assert!(processes("0403-006 Execute permission denied.\n").is_err());
+    fn programs_and_flags_are_told_by_words() {
+        let text = "PID COMMAND\n12 /usr/bin/ksh /usr/sbin/nimadm -c lpar7 -P1\n13 vi nimadm.log\n";
+        let rows = processes(text).unwrap();
+        assert!(rows[0].runs("nimadm") && rows[0].has("-c", "lpar7") && rows[0].has("-P", "1"));
+        assert!(!rows[0].has("-c", "lpar70") && !rows[1].runs("nimadm"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}") {
+            let _ = processes(&text);
+            let _ = processes(&format!("PID COMMAND\n{text}"));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{ClockRef, limits};
-use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
+use crate::domain::{EstateKind, HostName, MigrationSpec, NimName, Plan};
 use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
@@ -37,12 +37,30 @@ impl Estate {
         }
     }
 
+    /// The estate that the state directory is settled on, and the NIM master in
+    /// it: for commands that come without a plan.
+    pub(super) fn settled(place: &Place) -> Result<Settled, CliError> {
+        let lab = open_lab(place)?;
+        let name = lab.master()?;
+        let master = name
+            .parse()
+            .map_err(|error| CliError::internal("the lab's master has no name").because(&error))?;
+        Ok(Settled { estate: Estate::of_lab(lab), kind: EstateKind::Lab, master })
+    }
+
     /// The estate that earlier runs have talked to.
     pub(super) fn open(place: &Place, kind: EstateKind) -> Result<Estate, CliError> {
         match kind {
             EstateKind::Lab => open_lab(place).map(Estate::of_lab),
         }
     }
+}
+
+/// See [`Estate::settled`].
+pub(super) struct Settled {
+    pub(super) estate: Estate,
+    pub(super) kind: EstateKind,
+    pub(super) master: HostName,
 }
 
 impl From<LabError> for CliError {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::commands::processes::pid_of;
 use super::log::{LogEntry, Stage};
 use super::power;
 use super::process::{Process, Step};
@@ -118,7 +119,7 @@ fn begin_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut
     let Begun { due_ms, effect } = start_line(world, &line, &text);
     let process = match &effect {
         Effect::Stepwise { halved, status } => {
-            Some(Box::new(Process::new(world, &line.call, *halved, *status)))
+            Some(Box::new(Process::new(pid_of(id), *halved, *status)))
         }
         _ => None,
     };

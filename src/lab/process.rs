@@ -10,24 +10,17 @@ use super::commands::nimadm::{self, Next};
 use super::log::{LogEntry, Stage};
 use super::run::{self, Begun, Effect};
 use super::shell::{Call, Line, Reply};
-use super::world::{Host, Power, World};
+use super::world::{Power, World};
 use crate::base::Millis;
 use crate::transport::Command;
 
-/// The first process id that is given.
-const FIRST_PID: u64 = 6_029_700;
-
 /// The id of a process that comes and goes within a call.
-const PASSING_PID: u64 = 5_963_780;
+const PASSING_PID: u32 = 5_963_780;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Process {
-    /// Its id.
-    pub pid: u64,
-    /// Its command line, as `ps` shows it.
-    pub line: String,
     /// The status that it gives, whatever came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<i32>,
@@ -58,14 +51,9 @@ pub(crate) enum Step {
 }
 
 impl Process {
-    /// The process of `call`, which is about to begin.
-    pub(crate) fn new(world: &World, call: &Call, halved: bool, status: Option<i32>) -> Process {
-        let host = world.at(&call.host);
-        let taken = |pid: &u64| running(host).any(|(other, _)| other == *pid);
-        let first = FIRST_PID + call.now / 1000 % 900_000;
-        let pid = (first..first + 10_000).find(|pid| !taken(pid)).unwrap_or(first);
-        let state = nimadm::Run::new(pid, halved);
-        Process { pid, line: call.line(), status, state, running: None }
+    /// A process with this id that is about to begin.
+    pub(crate) fn new(pid: u32, halved: bool, status: Option<i32>) -> Process {
+        Process { status, state: nimadm::Run::new(pid, halved), running: None }
     }
 
     /// Bytes that it has said.
@@ -124,12 +112,6 @@ fn line(call: &Call, command: &Command) -> Line {
     Line { call, pipe_to: command.pipe_to.clone() }
 }
 
-/// The processes of a host's jobs, with their command lines.
-pub(crate) fn running(host: &Host) -> impl Iterator<Item = (u64, &str)> {
-    let running = host.jobs.values().filter(|job| job.stage == super::job::JobStage::Running);
-    running.filter_map(|job| job.process.as_ref()).map(|p| (p.pid, p.line.as_str()))
-}
-
 /// Runs the whole process at once.
 pub(crate) fn run_through(
     world: &mut World,
@@ -137,9 +119,7 @@ pub(crate) fn run_through(
     halved: bool,
     status: Option<i32>,
 ) -> Reply {
-    let mut process = Process::new(world, call, halved, status);
-    process.pid = PASSING_PID;
-    process.state.pid = PASSING_PID;
+    let mut process = Process::new(PASSING_PID, halved, status);
     loop {
         match process.go_on(world, call, None, &mut Vec::new()) {
             Step::Exits(reply) => return reply,

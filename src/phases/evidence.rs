@@ -56,7 +56,7 @@ fn looks(order: &Order) -> [(HostRole, Script); 2] {
         words(&["mount"]),
     ];
     if order.spec.driver == Driver::Nimadm {
-        master.push(words(&["ps", "-ef"]));
+        master.push(argv::processes());
         master.push(words(&["cat", &nimadm::log(&order.spec)]));
     }
     let client = [

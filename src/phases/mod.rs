@@ -26,6 +26,7 @@ mod migrate;
 mod mksysb;
 mod mount;
 mod nimadm;
+mod operations;
 mod outcome;
 mod perform;
 #[cfg(test)]

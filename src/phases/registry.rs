@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
+use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
 use super::{mksysb, mount, nimadm, record, scripts, unmount};
@@ -12,7 +13,7 @@ use super::{mksysb, mount, nimadm, record, scripts, unmount};
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 56] = [
+static REGISTRY: [StepDef; 69] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     clone::TAKE_LEASE,
@@ -69,6 +70,19 @@ static REGISTRY: [StepDef; 56] = [
     master::RELEASE_MASTER,
     end::REBOOT,
     end::VERIFY_BOOT,
+    cleanup_check::CHECK,
+    cleanup_check::MASTER_JOBS,
+    cleanup_check::CLIENT_JOBS,
+    cleanup_master::MOUNTS,
+    cleanup_master::CACHES,
+    cleanup_client::EXPORTS,
+    cleanup_client::MOUNTS,
+    cleanup_copy::BOOTLIST,
+    cleanup_copy::COPY,
+    cleanup_master::NIM,
+    cleanup_client::LEFT_ALONE,
+    cleanup_client::WORK,
+    cleanup_master::WORK,
 ];
 
 /// All steps, in the order in which they run.
@@ -100,17 +114,14 @@ const SHARED: [&str; 14] = [
 ];
 
 impl StepDef {
-    /// Whether it is part of a migration of this kind, by its driver.
-    pub fn is_part_of(&self, spec: &MigrationSpec) -> bool {
-        let by_driver = spec.driver == Driver::Native
-            || SHARED.contains(&self.name.as_str())
-            || self.is_of_nimadm();
-        by_driver && (self.applies)(spec)
-    }
-
-    /// Whether only the nimadm driver has it.
-    fn is_of_nimadm(&self) -> bool {
-        ["mark-phases", "nimadm-"].iter().any(|name| self.name.as_str().starts_with(name))
+    /// Whether `driver` has it.
+    pub(super) fn is_of(&self, driver: Driver) -> bool {
+        let name = self.name.as_str();
+        let of_nimadm = name == "mark-phases" || name.starts_with("nimadm-");
+        match driver {
+            Driver::Native => !of_nimadm,
+            Driver::Nimadm => of_nimadm || SHARED.contains(&name),
+        }
     }
 }
 
@@ -133,9 +144,12 @@ pub struct MigrationPlan {
 pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     let steps: Vec<StepSpec> = REGISTRY
         .iter()
-        .filter(|def| def.is_part_of(spec))
+        .filter(|def| def.is_in(spec))
         .map(|def| StepSpec { repeat: repeat_of(def, spec), ..def.spec() })
         .collect();
+    if !spec.task.is_migration() {
+        return MigrationPlan { steps, skipped: Vec::new() };
+    }
     let is_idle = |phase: &Phase| !steps.iter().any(|step| step.phase == *phase);
     let skipped = Phase::ALL
         .into_iter()
@@ -181,16 +195,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Bootlist, Direction, Presence, Ticket, UndoKind};
+    use crate::domain::{Bootlist, Direction, Presence, Task, Ticket, UndoKind};
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
     use crate::transport::{CommandOutput, Output};
+
+    fn task_of(def: &StepDef) -> &str {
+        let first = def.name.as_str().split('-').next().unwrap();
+        if Task::Migrate.has_step(def.name.as_str()) { "migrate" } else { first }
+    }
 
     #[test]
     fn names_are_unique_and_phases_in_order() {
         let names: BTreeSet<&str> = REGISTRY.iter().map(|def| def.name.as_str()).collect();
         assert_eq!(names.len(), REGISTRY.len());
-        assert!(REGISTRY.iter().map(|def| def.phase).is_sorted());
+        for task in ["migrate", "cleanup", "wake", "sleep", "sync"] {
+            let of_task = REGISTRY.iter().filter(|def| task_of(def) == task);
+            assert!(of_task.map(|def| def.phase).is_sorted(), "{task}");
+        }
         let phases: BTreeSet<Phase> = REGISTRY.iter().map(|def| def.phase).collect();
         assert_eq!(phases.len(), Phase::ALL.len());
     }
@@ -211,7 +233,7 @@ mod tests {
         }
         let gates: Vec<&str> =
             REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
-        assert_eq!(gates, ["check-client", "check-mksysb"]);
+        assert_eq!(gates, ["check-client", "check-mksysb", "cleanup-check"]);
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
     }
 

@@ -66,25 +66,6 @@ pub(crate) fn who(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
-/// Only what jobs run that is told of by name: the lab has no other processes.
-pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "ef", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
-        if !flags.has('e') || !flags.has('f') {
-            return Err(refuse(call, "An option is missing.", usage(call)));
-        }
-        let time = time_text(call.now);
-        let time = time.get(11..19).unwrap_or("00:00:00");
-        let mut out = String::from("     UID     PID    PPID   C    STIME    TTY  TIME CMD\n");
-        let _ = writeln!(out, "    root       1       0   0   Mar 02      -  0:07 /etc/init");
-        for process in super::super::process::running(world.at(&call.host)) {
-            let (pid, line) = process;
-            let _ = writeln!(out, "    root {pid:>7}       1   0 {time}      -  0:00 {line}");
-        }
-        Ok(Reply::ok(out))
-    }))
-}
-
 pub(crate) fn date(_: &mut World, call: &Call) -> Reply {
     Reply::ok(format!("{}\n", long_date(call.now)))
 }

@@ -104,7 +104,7 @@ pub(in super::super) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Op
 
 /// A process, for people.
 pub(super) fn shown(process: &crate::aix::Process) -> String {
-    sanitize_line(&process.rest, 120)
+    sanitize_line(&process.args, 120)
 }
 
 #[cfg(test)]

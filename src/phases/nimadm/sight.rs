@@ -28,7 +28,7 @@ const BOOTABLE: usize = 2;
 /// What is looked at whatever the phase.
 pub(super) fn base(ctx: &Context<'_>) -> Looks {
     let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
-    let mut master = vec![words(&["ls", &marks(ctx)]), words(&["ps", "-ef"]), argv::lsnim(name)];
+    let mut master = vec![words(&["ls", &marks(ctx)]), argv::processes(), argv::lsnim(name)];
     master.extend(ctx.spec.options.output.iter().map(|path| words(&["ls", "-d", path])));
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {

@@ -17,7 +17,7 @@ fn object<'a>(world: &'a mut World, args: &Args) -> Option<&'a mut NimObject> {
 }
 
 /// Takes the lock; false when somebody has it and no force is used.
-pub(super) fn take(world: &mut World, call: &Call, args: &Args, pid: u64) -> bool {
+pub(super) fn take(world: &mut World, call: &Call, args: &Args, pid: u32) -> bool {
     let Some(client) = args.client.clone() else { return true };
     let struck = strike(world, FaultKind::NimLocked, &client, &call.line()).is_some();
     let Some(object) = object(world, args) else { return true };

@@ -17,7 +17,7 @@ use crate::transport::Command;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     /// The process that it is.
-    pub pid: u64,
+    pub pid: u32,
     /// What it has said.
     pub out: String,
     /// Its errors.
@@ -87,7 +87,7 @@ pub(crate) enum Next {
 
 impl Run {
     /// A run that has not begun.
-    pub(crate) fn new(pid: u64, halved: bool) -> Run {
+    pub(crate) fn new(pid: u32, halved: bool) -> Run {
         Run {
             pid,
             out: String::new(),

@@ -378,7 +378,7 @@ fn a_job_takes_its_time_and_tells_how_far_it_is() {
     advance(&mut world, NOW + 600_000, &mut Vec::new());
     assert_eq!(world.at("nim1").jobs["j1"].stage, JobStage::Running);
     let pid = attribute(&world, "locked").expect("a lock");
-    let ps = must_at(&mut world, "ps -ef", NOW + 600_000);
+    let ps = must_at(&mut world, "ps -eo pid,args", NOW + 600_000);
     let process = ps.lines().find(|line| line.contains("nimadm")).expect("a process");
     assert!(process.contains(&pid) && process.contains("-c lpar1"), "{ps}");
     let info = "lsnim -Z -a Cstate -a info -a Cstate_result lpar1";
@@ -413,7 +413,7 @@ fn a_job_that_is_killed_leaves_its_lock_and_a_forced_clean_up_clears_all() {
     assert_eq!(job.stage, JobStage::Running);
     job.stage = JobStage::Lost;
     assert!(attribute(&world, "locked").is_some());
-    assert!(!must(&mut world, "ps -ef").contains("nimadm"));
+    assert!(!must(&mut world, "ps -eo pid,args").contains("nimadm"));
     assert_eq!(run(&mut world, "nimadm -C -c lpar1 -s spot").status, 1);
     must(&mut world, "nimadm -C -F -c lpar1 -s spot");
     assert_eq!(image(&world), untouched);
