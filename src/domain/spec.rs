@@ -32,8 +32,7 @@ pub enum Driver {
 }
 
 impl Driver {
-    /// Whether it is the one that is not stored. Introduced in 0.2.0, when
-    /// there was a second one.
+    /// Whether it is the one that is not stored. Introduced in 0.1.0.
     fn is_native(&self) -> bool {
         *self == Driver::Native
     }

@@ -117,6 +117,27 @@ mod tests {
     }
 
     #[test]
+    fn a_dry_run_shows_nimadm_and_what_takes_it_back() {
+        let mut spec = sample::spec();
+        spec.driver = Driver::Nimadm;
+        let steps = super::super::super::describe(&spec);
+        let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
+        let run = &of("nimadm-migrate-base").run;
+        assert!(run[2].starts_with("nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
+        assert!(run[1].ends_with("/05.begun") && run[3].ends_with("/05.done"), "{run:?}");
+        let c_rsh = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh lpar7";
+        assert_eq!(
+            of("nimadm-clone").undo[..3],
+            [
+                format!("{c_rsh} 'bootlist -m normal hdisk0'"),
+                "nimadm -C -c lpar7 -s spot_7300_02".to_owned(),
+                format!("{c_rsh} 'bootlist -m normal hdisk0'"),
+            ]
+        );
+        assert!(steps.iter().all(|text| text.step.as_str() != "clone-rootvg"));
+    }
+
+    #[test]
     fn every_mode_has_its_command_line() {
         let mut spec = sample::spec();
         spec.driver = Driver::Nimadm;

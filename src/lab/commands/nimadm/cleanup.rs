@@ -5,7 +5,7 @@ use super::super::super::tree::is_within;
 use super::super::super::world::World;
 use super::super::alt_disk::COPY;
 use super::args::{Args, Form};
-use super::phases::on_client;
+use super::at::on_client;
 use super::run::{Op, may};
 use crate::transport::Command;
 

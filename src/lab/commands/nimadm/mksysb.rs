@@ -10,7 +10,7 @@ use super::super::super::tree::Kind;
 use super::super::super::world::{Lv, LvKind, Vg};
 use super::super::alt_disk::COPY;
 use super::args::Form;
-use super::phases::At;
+use super::at::At;
 use super::run::{Op, must};
 use crate::transport::Command;
 

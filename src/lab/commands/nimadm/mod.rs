@@ -5,6 +5,7 @@
 //! leaves no marks, takes no lease, and cleans up after a failure by itself.
 
 mod args;
+mod at;
 mod cleanup;
 mod lock;
 mod log;

@@ -9,6 +9,7 @@ use super::super::super::shell::{Call, Reply};
 use super::super::super::tree::Node;
 use super::super::super::world::World;
 use super::args::Args;
+use super::at::At;
 use super::{cleanup, lock, log, phases, start};
 use crate::transport::Command;
 
@@ -177,7 +178,7 @@ fn take_reply(world: &mut World, call: &Call, args: &Args, run: &mut Run, reply:
 }
 
 fn begin_phase(world: &mut World, call: &Call, args: &Args, run: &mut Run, phase: u8) {
-    match phases::ops(&phases::At { world, call, args }, phase) {
+    match phases::ops(&At { world, call, args }, phase) {
         Ok(ops) => {
             if std::mem::take(&mut run.halved) {
                 let commands = ops.iter().filter(|op| matches!(op, Op::Command { .. })).count();

@@ -4,7 +4,7 @@ use super::super::super::shell::Call;
 use super::super::super::software;
 use super::super::super::world::World;
 use super::args::{Args, Form};
-use super::phases::{At, location, on_client};
+use super::at::{At, location, on_client};
 use super::run::{Op, Run, may, must};
 use super::{cleanup, lock, log, update};
 use crate::transport::Command;

@@ -5,7 +5,7 @@ use super::super::super::shell::Call;
 use super::super::super::software;
 use super::super::super::world::World;
 use super::args::Args;
-use super::phases::location;
+use super::at::location;
 use super::run::{Op, must};
 use super::start::{ALT_FILESET, alt_level, spot_list};
 use crate::transport::Command;
