@@ -7,6 +7,7 @@ mod name;
 mod phase;
 mod plan;
 mod plan_file;
+mod reach;
 mod spec;
 mod step;
 mod synopsis;
@@ -19,6 +20,7 @@ pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, V
 pub use phase::{Phase, PhaseError, parse_phases};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
+pub use reach::{Reach, RealHosts, Via};
 pub use spec::{
     BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy, MigrationSpec, Mode, Options,
     RetryPolicy, SPEC_FORMAT, Target,
