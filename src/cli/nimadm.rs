@@ -228,7 +228,8 @@ impl DropIn<'_> {
     fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
         let plan = self.plan(settled, &self.level(settled)?)?;
         check_hosts(&plan.plan, &open_lab(self.place)?.hosts()?)?;
-        let fresh: Vec<(u32, &MigrationSpec)> = (1..).zip(&plan.plan.migrations).collect();
+        let migrations = plan.plan.migrations.iter().map(std::borrow::Cow::Borrowed);
+        let fresh: Vec<_> = (1..).zip(migrations).collect();
         let now_ms = settled.estate.clock.now_ms();
         let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
         let Some(one) = loaded.first() else {
