@@ -92,6 +92,16 @@ pub(super) enum Command {
     Cancel(EngineOrderArgs),
     /// Give up, leaving the hosts as they are.
     Abandon(OrderArgs),
+    /// Make sure that nothing of a migration is left on a client and its master
+    /// (nimadm -C).
+    Cleanup(CleanupArgs),
+    /// Wake a client's copy, export it and mount it on the master (nimadm -W).
+    Wake(WakeArgs),
+    /// Unmount a woken copy and put it to sleep (nimadm -S).
+    Sleep(SleepArgs),
+    /// Bring bos.alt_disk_install to one level on the master and in a SPOT
+    /// (nimadm -M).
+    Sync(SyncArgs),
     /// Replay the whole journal and say what differs.
     Verify,
     /// Back up the journal, or export a client's history.
@@ -329,6 +339,79 @@ pub(super) struct EngineOrderArgs {
     pub(super) order: OrderArgs,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+}
+
+/// Where an operation takes master and SPOT from, and the rest.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct OperationArgs {
+    /// Take master, SPOT and options from this plan; without it, from the
+    /// client's latest migration in the journal.
+    #[arg(long, value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
+    /// The NIM master.
+    #[arg(long, value_name = "HOST")]
+    pub(super) master: Option<HostName>,
+    /// The SPOT (nimadm -s).
+    #[arg(short, long, value_name = "SPOT")]
+    pub(super) spot: Option<NimName>,
+    /// Take over the lease of another nimshift, unlock the client in NIM whoever
+    /// has locked it (nimadm -F).
+    #[arg(short = 'F', long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WakeArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    /// The disks of the copy that is woken (nimadm -d).
+    #[arg(short, long, value_name = "DISK,...", value_delimiter = ',')]
+    pub(super) disks: Vec<DiskName>,
+    /// NFS options of the master's mounts (nimadm -m).
+    #[arg(short, long, value_name = "OPTIONS")]
+    pub(super) mount_options: Option<String>,
+    /// A NIM script that runs in the woken copy (nimadm -z).
+    #[arg(short = 'z', long, value_name = "SCRIPT")]
+    pub(super) post_script: Option<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SleepArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// The lpp_source that a higher level is installed from (nimadm -l).
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) lpp_source: Option<NimName>,
+    /// A directory of the master with more images, beside the lpp_source
+    /// (nimadm -d).
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(super) device: Option<String>,
+    /// Only look at the levels (nimadm -P).
+    #[arg(short = 'P', long)]
+    pub(super) preview: bool,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod current;
 mod error;
 mod estate;
 mod evidence;
@@ -14,6 +15,7 @@ mod lab;
 mod night;
 mod nimadm;
 mod nimadm_log;
+mod operation;
 mod order;
 mod out;
 mod pages;
@@ -106,6 +108,10 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?
         }
+        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
+        Command::Wake(args) => operation::wake(out, place, &args)?,
+        Command::Sleep(args) => operation::sleep(out, place, &args)?,
+        Command::Sync(args) => operation::sync(out, place, &args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,

@@ -64,13 +64,23 @@ impl Night<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
     /// tells what became of `clients`.
     pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
+        self.run_and_tell(open, || self.tell(clients))
+    }
+
+    /// Runs `open.loaded` until they are at rest or a signal stops the run, and
+    /// lets `tell` say what became of them.
+    pub(super) fn run_and_tell(
+        &self,
+        open: Open,
+        tell: impl FnOnce() -> Result<Exit, CliError>,
+    ) -> Result<Exit, CliError> {
         let states: BTreeMap<MigrationId, State> =
             open.loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
         let mut progress = Progress::new(self.args.no_progress, states);
         let mut finished = None;
         let driven = self.drive(open, &mut progress, |progress| {
             progress.finish();
-            finished = Some(self.tell(clients)?);
+            finished = Some(tell()?);
             Ok(())
         });
         progress.finish();

@@ -16,21 +16,23 @@ use std::path::Path;
 use crate::aix::{argv, nim_object};
 use crate::base::{limits, sanitize_line};
 use crate::domain::{
-    BatchName, Form, Level, LineErrors, MigrationSpec, NimName, NimadmLine, Telling, UPDATES_SINCE,
-    parse_plan,
+    BatchName, Form, Level, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task,
+    Telling, UPDATES_SINCE, parse_plan,
 };
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
-use crate::report::{LogDetail, Verdict, spoken};
+use crate::report::{LogDetail, Verdict, spoken_as};
 use crate::transport::{Command, CommandOutput, HostId, Script};
 
-use super::args::{EngineArgs, NimadmArgs};
+use super::args::{EngineArgs, NimadmArgs, OperationArgs};
+use super::current::is_cleaned;
 use super::error::CliError;
 use super::estate::{Estate, Settled, check_hosts, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
 use super::nimadm_log::{LogDir, LogFollower, Subject};
+use super::operation::{self, Operation, Prepared};
 use super::order::pause;
 use super::out::Out;
 use super::place::Place;
@@ -107,9 +109,15 @@ pub(super) fn nimadm(
     if line.unexplained {
         Out::note("nimadm: -A has no effect: nothing public tells what it means");
     }
+    let drop_in = DropIn { out, place, args, line: &line };
     match line.form {
-        Form::Migrate(_) => DropIn { out, place, args, line: &line }.migrate(),
-        form => Err(CliError::usage(format!("{form} is not part of this version"))),
+        Form::Migrate(_) => drop_in.migrate(),
+        Form::Cleanup => drop_in.operate(Task::Cleanup),
+        Form::Wake => drop_in.operate(Task::Wake),
+        Form::Sleep => drop_in.operate(Task::Sleep),
+        Form::Sync => {
+            drop_in.operate(Task::Sync { device: line.device.clone(), preview: line.preview })
+        }
     }
 }
 
@@ -139,26 +147,66 @@ impl DropIn<'_> {
             return Ok(Exit::Ok);
         }
         let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
-        let mut open = self.open()?;
+        let mut open = self.wait(|| Open::new(self.place))?;
         let name = self.name()?.to_string();
-        let before = latest_of(std::mem::take(&mut open.loaded), &[name]).pop();
+        let loaded = std::mem::take(&mut open.loaded);
+        let cleaned = is_cleaned(&loaded, &name);
+        let before = latest_of(loaded, &[name]).pop();
         match before {
-            Some(before) if !came_to_nothing(before.machine.state()) => {
-                self.go_on(&settled, &logs, open, before)
-            }
+            Some(before) if !is_over(&before, cleaned) => self.go_on(&settled, &logs, open, before),
             _ => self.begin(&settled, &logs, open),
         }
+    }
+
+    /// An operation beside the migration.
+    fn operate(&self, task: Task) -> Result<Exit, CliError> {
+        if self.args.show_plan {
+            return Err(CliError::usage(format!("{} has no plan", self.line.form))
+                .help("`--show-plan` is for lines that migrate"));
+        }
+        // There must be hosts, before anything is journaled.
+        drop(Estate::settled(self.place)?);
+        let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
+        let line = self.line;
+        let args = OperationArgs {
+            spot: Some(line.spot.clone()),
+            force: line.options.force,
+            engine: EngineArgs { on_stop: self.args.on_stop, no_progress: true },
+            ..OperationArgs::default()
+        };
+        let adapt = |spec: &mut MigrationSpec| match line.form {
+            Form::Wake => operation::adapt_wake(
+                spec,
+                &line.options.disks,
+                line.options.mount_options.as_ref(),
+                line.options.post_script.as_ref(),
+            ),
+            Form::Sync => operation::adapt_sync(spec, line.lpp_source.as_ref()),
+            _ => {}
+        };
+        let (out, place) = (self.out, self.place);
+        let operation = Operation { out, place, task, args: &args, adapt: &adapt };
+        // Where there is no client, an operation goes by the name of the SPOT.
+        let name = line.client.clone().unwrap_or_else(|| line.spot.clone());
+        let Prepared { open, estate, limits, ids } =
+            self.wait(|| operation.prepare(std::slice::from_ref(&name)))?;
+        let Some(one) = open.loaded.iter().find(|one| ids.contains(&one.id)) else {
+            return Err(CliError::internal("an operation that is not there"));
+        };
+        let follower = self.follower(&logs, one, false)?;
+        let night = Night { out, place, estate: &estate, limits, args: &args.engine };
+        self.run(&night, follower, open, &ids)
     }
 
     fn name(&self) -> Result<&NimName, CliError> {
         self.line.name().ok_or_else(|| CliError::internal("a migration without a name"))
     }
 
-    /// The journal, once no other engine holds it.
-    fn open(&self) -> Result<Open, CliError> {
+    /// What `open` gives, once no other engine holds the journal.
+    fn wait<T>(&self, open: impl Fn() -> Result<T, CliError>) -> Result<T, CliError> {
         let mut is_told = false;
         loop {
-            match Open::new(self.place) {
+            match open() {
                 Err(error) if error.exit() == Exit::Held && !self.args.no_wait => {
                     if !is_told {
                         Out::note(&format!("nimadm: waiting: {}", error.message()));
@@ -181,7 +229,7 @@ impl DropIn<'_> {
         before: Loaded,
     ) -> Result<Exit, CliError> {
         let state = before.machine.state().clone();
-        let (client, spoken) = (before.client.clone(), spoken(&state));
+        let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
         // The level is what the SPOT had when it was begun.
         let asked = self.plan(settled, &before.spec.target.level)?;
         let asked = asked.plan.migrations.into_iter().next();
@@ -202,7 +250,7 @@ impl DropIn<'_> {
         let file = follower.path().display().to_string();
         if state.is_terminal() {
             open.journal.close()?;
-            self.out.line(&format!("nimshift: {client} is {spoken} already; its log: {file}"));
+            self.out.line(&format!("nimshift: {client}: {spoken} already; its log: {file}"));
             self.out.line(&format!(
                 "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
             ));
@@ -222,7 +270,8 @@ impl DropIn<'_> {
             )));
         }
         self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
-        self.run(settled, follower, Open { loaded: vec![before], ..open })
+        let ids = [before.id];
+        self.engine(settled, follower, Open { loaded: vec![before], ..open }, &ids)
     }
 
     fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
@@ -235,7 +284,8 @@ impl DropIn<'_> {
             return Err(CliError::internal("a migration that is not there"));
         };
         let follower = self.follower(logs, one, false)?;
-        self.run(settled, follower, Open { loaded, ..open })
+        let ids = [one.id];
+        self.engine(settled, follower, Open { loaded, ..open }, &ids)
     }
 
     fn follower(
@@ -259,11 +309,13 @@ impl DropIn<'_> {
         LogFollower::new(self.out, self.place, logs, subject, quiet)
     }
 
-    fn run(
+    /// Runs a migration.
+    fn engine(
         &self,
         settled: &Settled,
-        mut follower: LogFollower<'_>,
+        follower: LogFollower<'_>,
         open: Open,
+        ids: &[MigrationId],
     ) -> Result<Exit, CliError> {
         let engine = EngineArgs { on_stop: self.args.on_stop, no_progress: true };
         let night = Night {
@@ -273,7 +325,17 @@ impl DropIn<'_> {
             limits: EngineLimits::of_migrations(1),
             args: &engine,
         };
-        let ids: Vec<_> = open.loaded.iter().map(|one| one.id).collect();
+        self.run(&night, follower, open, ids)
+    }
+
+    /// Runs `night` to its end, and gives what `ids` have come to.
+    fn run(
+        &self,
+        night: &Night<'_>,
+        mut follower: LogFollower<'_>,
+        open: Open,
+        ids: &[MigrationId],
+    ) -> Result<Exit, CliError> {
         let ended = night.drive(open, &mut follower, |_| Ok(()))?;
         let rows = self.place.reader()?.migrations(None)?;
         let states = rows.iter().filter(|row| ids.contains(&row.id)).map(|row| &row.state);
@@ -362,9 +424,13 @@ fn ask(settled: &Settled, argv: &[String]) -> Result<CommandOutput, CliError> {
     output.get(0).cloned().ok_or_else(|| CliError::internal(format!("{host} gave no answer")))
 }
 
-/// Whether a migration has ended with nothing done.
-fn came_to_nothing(state: &State) -> bool {
-    state.is_terminal() && !matches!(state, State::Migrated { .. })
+/// Whether nothing of what came before stands against a new migration: it has
+/// ended with nothing done, or what it did was `cleaned` up, or it was no
+/// migration.
+fn is_over(before: &Loaded, cleaned: bool) -> bool {
+    let state = before.machine.state();
+    let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
+    state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
 }
 
 /// Whether a line asks for what a migration was asked for. A lock that a failed
@@ -372,5 +438,6 @@ fn came_to_nothing(state: &State) -> bool {
 fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
     let mut asked = asked.clone();
     asked.options.force = begun.options.force;
+    asked.part.clone_from(&begun.part);
     asked == *begun
 }

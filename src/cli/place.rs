@@ -135,20 +135,10 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
     })
 }
 
-/// The latest migration of each client, in the order in which clients were
-/// first asked for.
+/// What counts for each client, in the order in which clients were first asked
+/// for.
 pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
-    let mut latest: Vec<MigrationView> = Vec::new();
-    let mut at: BTreeMap<String, usize> = BTreeMap::new();
-    for view in views {
-        if let Some(index) = at.get(&view.client) {
-            latest[*index] = view;
-        } else {
-            at.insert(view.client.clone(), latest.len());
-            latest.push(view);
-        }
-    }
-    latest
+    super::current::current(views)
 }
 
 /// All that happened to a migration.

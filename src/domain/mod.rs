@@ -11,6 +11,7 @@ mod plan_file;
 mod spec;
 mod step;
 mod synopsis;
+mod task;
 mod ticket;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
@@ -18,7 +19,7 @@ pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
 pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
-pub use phase::{Phase, PhaseError, parse_phases};
+pub use phase::{Phase, PhaseError, parse_phases, phases_text};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
 pub use spec::{
@@ -27,4 +28,5 @@ pub use spec::{
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
 pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
+pub use task::{Part, Task};
 pub use ticket::{Direction, MigrationId, Ticket};

@@ -3,6 +3,7 @@
 
 mod alt_mig;
 mod history;
+mod operation;
 mod remains;
 mod status;
 mod summary;
@@ -12,7 +13,10 @@ mod verdict;
 mod view;
 
 pub use alt_mig::{AltMigLog, LogDetail};
-pub use history::{Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken};
+pub use history::{
+    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken, spoken_as,
+};
+pub use operation::{did_nothing, operation_lines};
 pub use remains::{next_step, remains};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,
