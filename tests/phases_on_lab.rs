@@ -141,6 +141,7 @@ impl Night {
             facts: self.facts.clone(),
             scope: "test".into(),
             undo_of,
+            issued: false,
             interrupt: None,
         }
     }

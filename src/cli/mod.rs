@@ -23,6 +23,7 @@ mod parse;
 mod place;
 mod plan;
 mod progress;
+mod real;
 mod requests;
 mod run;
 mod status;

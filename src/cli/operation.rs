@@ -138,7 +138,7 @@ impl Operation<'_> {
         let (settings, estate) = settings(&batches, plan.as_ref())?;
         let known = Known { settings, estate, plan, latest: current(loaded) };
         let (specs, mut going) = self.specs(&clients, known.latest.iter(), known.plan.as_ref())?;
-        let estate = Estate::open(self.place, known.settings.kind)?;
+        let estate = Estate::open(self.place, &known.settings)?;
         self.check_hosts(&specs)?;
         let created_ms = estate.clock.now_ms();
         let mut loaded = known.latest;
@@ -321,12 +321,11 @@ fn settings(
 ) -> Result<(BatchSettings, serde_json::Value), CliError> {
     let settings = match (plan, batches.last()) {
         (Some(plan), _) => BatchSettings::of(plan),
-        (None, Some(batch)) => {
-            return Ok((BatchSettings::read(batch)?, batch.estate.clone()));
-        }
+        (None, Some(_)) => BatchSettings::of_all(batches)?.expect("there is a batch"),
         (None, None) => BatchSettings {
             kind: crate::domain::EstateKind::Lab,
             limits: Limits { migrations: 10, phases: std::collections::BTreeMap::new() },
+            real: None,
         },
     };
     let value = serde_json::to_value(&settings).expect("settings have text for keys");

@@ -174,11 +174,10 @@ impl Order<'_> {
     /// clients where it makes work.
     fn by_ourselves(&self, mut open: Open, chosen: &[MigrationView]) -> Result<Exit, CliError> {
         let batches = self.place.reader()?.batches()?;
-        let settings = match batches.last() {
-            Some(batch) => BatchSettings::read(batch)?,
-            None => return Err(CliError::usage("no plan has run here")),
+        let Some(settings) = BatchSettings::of_all(&batches)? else {
+            return Err(CliError::usage("no plan has run here"));
         };
-        let estate = Estate::open(self.place, settings.kind)?;
+        let estate = Estate::open(self.place, &settings)?;
         let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
         let mut loaded = latest_of(std::mem::take(&mut open.loaded), &clients);
         let mut refused = false;

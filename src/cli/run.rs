@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
+use crate::domain::{EstateKind, Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
 use crate::machine::{Blueprint, Machine, State};
@@ -53,8 +53,13 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     }
     let bytes = std::fs::read(path).map_err(unread)?;
     let accepted = licences_by_environment();
-    let plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
+    let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
+    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
+        // `resume` is called from anywhere.
+        let file = path.parent().unwrap_or(Path::new("")).join(&*config);
+        *config = std::path::absolute(file).map_err(unread)?.display().to_string();
+    }
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
@@ -62,7 +67,9 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
     let file = read_plan(&args.plan)?;
     // All that can be wrong is looked at before anything is made.
-    let lab = if Lab::exists(&place.lab()) {
+    let lab = if file.plan.estate.kind != EstateKind::Lab {
+        None
+    } else if Lab::exists(&place.lab()) {
         check_hosts(&file.plan, &open_lab(place)?.hosts()?)?;
         None
     } else {
@@ -110,13 +117,12 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
         let state = one.machine.state();
         !state.is_terminal() && !state.waits_for_operator()
     });
-    let Some(latest) = batches.last() else {
+    let Some(settings) = BatchSettings::of_all(&batches)? else {
         open.journal.close()?;
         return Err(CliError::usage("nothing to resume: no plan has been begun here")
             .help("`nimshift run PLAN` begins"));
     };
-    let settings = BatchSettings::read(latest)?;
-    let estate = Estate::open(place, settings.kind)?;
+    let estate = Estate::open(place, &settings)?;
     if !unfinished {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");

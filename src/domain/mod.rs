@@ -8,6 +8,7 @@ mod nimadm_line;
 mod phase;
 mod plan;
 mod plan_file;
+mod reach;
 mod spec;
 mod step;
 mod synopsis;
@@ -22,6 +23,7 @@ pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
 pub use phase::{Phase, PhaseError, parse_phases, phases_text};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
+pub use reach::{Reach, RealHosts, Via};
 pub use spec::{
     BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy, MigrationSpec, Mode, Options,
     RetryPolicy, SPEC_FORMAT, Target,

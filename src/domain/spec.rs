@@ -18,6 +18,10 @@ pub const SPEC_FORMAT: u32 = 1;
 pub enum EstateKind {
     /// The emulated estate that nimshift ships.
     Lab,
+    /// Real hosts, reached from this machine by ssh.
+    Ssh,
+    /// Real hosts; this machine is the NIM master.
+    Local,
 }
 
 /// nimadm's modes.

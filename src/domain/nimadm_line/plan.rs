@@ -21,6 +21,8 @@ impl NimadmLine {
     ) -> String {
         let kind = match estate {
             EstateKind::Lab => "lab",
+            EstateKind::Ssh => "ssh",
+            EstateKind::Local => "local",
         };
         let mut text = format!(
             "# nimadm {}\n\n[batch]\nname = \"{batch}\"\n\n[estate]\nkind = \"{kind}\"\n\n\

@@ -9,6 +9,7 @@ mod build;
 mod error;
 mod file;
 mod merge;
+mod reach;
 mod reader;
 mod rules;
 mod schema;
