@@ -13,30 +13,26 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::aix::{argv, nim_object};
-use crate::base::{limits, sanitize_line};
 use crate::domain::{
-    BatchName, Form, Level, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task,
-    Telling, UPDATES_SINCE, parse_plan,
+    Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
 };
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
 use crate::report::{LogDetail, Verdict, spoken_as};
-use crate::transport::{Command, CommandOutput, HostId, Script};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
 use super::current::is_cleaned;
 use super::error::CliError;
-use super::estate::{Estate, Settled, check_hosts, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
+use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{self, Operation, Prepared};
 use super::order::pause;
 use super::out::Out;
 use super::place::Place;
-use super::run::{PlanFile, begin, latest_of, licences_by_environment};
+use super::run::{begin, latest_of, licences_by_environment};
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.
@@ -140,9 +136,9 @@ struct DropIn<'a> {
 
 impl DropIn<'_> {
     fn migrate(&self) -> Result<Exit, CliError> {
-        let settled = Estate::settled(self.place)?;
+        let settled = Settled::of(self.place, self.line)?;
         if self.args.show_plan {
-            let plan = self.plan(&settled, &self.level(&settled)?)?;
+            let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
             self.out.write(plan.text.as_bytes());
             return Ok(Exit::Ok);
         }
@@ -165,7 +161,7 @@ impl DropIn<'_> {
                 .help("`--show-plan` is for lines that migrate"));
         }
         // There must be hosts, before anything is journaled.
-        drop(Estate::settled(self.place)?);
+        Settled::check(self.place)?;
         let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
         let line = self.line;
         let args = OperationArgs {
@@ -231,7 +227,7 @@ impl DropIn<'_> {
         let state = before.machine.state().clone();
         let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
         // The level is what the SPOT had when it was begun.
-        let asked = self.plan(settled, &before.spec.target.level)?;
+        let asked = settled.plan(self.line, &before.spec.target.level)?;
         let asked = asked.plan.migrations.into_iter().next();
         if !asked.is_some_and(|asked| is_same(&asked, &before.spec)) {
             if state.is_terminal() {
@@ -275,8 +271,7 @@ impl DropIn<'_> {
     }
 
     fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
-        let plan = self.plan(settled, &self.level(settled)?)?;
-        check_hosts(&plan.plan, &open_lab(self.place)?.hosts()?)?;
+        let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
         let fresh: Vec<(u32, &MigrationSpec)> = (1..).zip(&plan.plan.migrations).collect();
         let now_ms = settled.estate.clock.now_ms();
         let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
@@ -346,82 +341,6 @@ impl DropIn<'_> {
         }
         Ok(exit)
     }
-
-    /// The plan that the line stands for.
-    fn plan(&self, settled: &Settled, level: &Level) -> Result<PlanFile, CliError> {
-        let name = self.name()?;
-        if name.as_str().eq_ignore_ascii_case(settled.master.as_str()) {
-            return Err(CliError::usage(format!("{name} is the NIM master itself"))
-                .help("a master cannot migrate itself: name another client with -c"));
-        }
-        let updates = UPDATES_SINCE.parse().is_ok_and(|since| level.reaches(&since));
-        if self.line.options.update && !updates {
-            return Err(CliError::usage(format!(
-                "-U updates within a release from {UPDATES_SINCE} on, and {} is at {level}",
-                self.line.spot
-            ))
-            .help("leave -U out, or name a later SPOT and lpp_source"));
-        }
-        let batch: BatchName = "nimadm".parse().expect("a name of a batch");
-        let text = self.line.plan_text(&batch, settled.kind, &settled.master, level);
-        let plan = parse_plan("nimadm", &text, licences_by_environment()).map_err(|errors| {
-            CliError::usage(format!("nimadm: the line cannot lead to {level}\n{errors}"))
-        })?;
-        Ok(PlanFile { plan, text })
-    }
-
-    /// The level that the line leads to: the SPOT's.
-    fn level(&self, settled: &Settled) -> Result<Level, CliError> {
-        if let Some(level) = &self.args.level {
-            return Ok(level.clone());
-        }
-        let (spot, master) = (&self.line.spot, &settled.master);
-        let output = ask(settled, &argv::lsnim(spot))?;
-        let text = output.text();
-        if text.contains("0042-053") {
-            return Err(CliError::usage(format!("{spot} is not defined in NIM on {master}"))
-                .help("`lsnim -t spot` on the master lists the SPOTs"));
-        }
-        let object = nim_object(&output.stdout, spot.as_str()).map_err(|error| {
-            let said = sanitize_line(&text, limits::CAUSE_BYTES_MAX);
-            CliError::usage(format!("{master} does not tell of {spot}: {said}")).because(&error)
-        })?;
-        if object.get("type") != Some("spot") {
-            let kind = object.get("type").unwrap_or("of no type");
-            return Err(CliError::usage(format!("{spot} is no SPOT in NIM but {kind}"))
-                .help("-s names the SPOT of the target level, -l its lpp_source"));
-        }
-        let part = |key| object.get(key).and_then(|value| value.parse::<u32>().ok());
-        let parts = || {
-            let (version, release, modification) =
-                (part("version")?, part("release")?, part("mod")?);
-            format!("{version}{release}00-{modification:02}").parse().ok()
-        };
-        let told = object.get("oslevel_r").and_then(|level| level.parse().ok());
-        told.or_else(parts).ok_or_else(|| {
-            CliError::usage(format!("NIM does not tell the level of the SPOT {spot}")).help(
-                "`nim -Fo check` it, or give the level: `nimshift nimadm --level 7300-02 …`, or \
-                 NIMSHIFT_NIMADM_LEVEL in the environment",
-            )
-        })
-    }
-}
-
-/// What one command says on the master.
-fn ask(settled: &Settled, argv: &[String]) -> Result<CommandOutput, CliError> {
-    let script = Script::new([Command::new(argv.iter().cloned())]);
-    let host = HostId::new(settled.master.as_str());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
-    let asked = settled.estate.transport.exec(&host, &script, limits::PROBE_TIMEOUT);
-    let output = runtime.block_on(asked).map_err(|error| {
-        CliError::internal(format!("cannot ask the master {host}"))
-            .because(&error)
-            .help("nothing was begun: run the line again when it answers")
-    })?;
-    output.get(0).cloned().ok_or_else(|| CliError::internal(format!("{host} gave no answer")))
 }
 
 /// Whether nothing of what came before stands against a new migration: it has

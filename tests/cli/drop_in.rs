@@ -296,6 +296,32 @@ fn a_cleanup_by_nimadms_line_leaves_nothing_and_lets_the_line_begin_anew() {
     }
 }
 
+#[test]
+fn what_is_the_same_for_all_lines_stands_in_the_state_directory() {
+    let world = lab();
+    let settings = |text: &str| fs::write(world.state().join("nimadm.toml"), text).unwrap();
+    let line = "-c lpar01 -s spot_7300_02 -l lpp_7300_02 -d hdisk1 -Y";
+    // Real hosts are not asked where the level is given and the plan is shown.
+    settings("[estate]\nkind = \"ssh\"\nuser = \"root\"\n[master]\nname = \"nim9\"");
+    let shown = told(&world, line, &["--show-plan", "--level", "7300-02"]);
+    settings("[estate]\nkind = \"lab\"\n[master]\nnam = \"nim1\"\n");
+    let wrong = told(&world, line, &[]);
+    insta::assert_snapshot!("nimadm_settings", format!("{shown}\n{wrong}"));
+    // A failure that keeps everything, for a person.
+    let common = "[estate]\nkind = \"lab\"\n[master]\nname = \"nim1\"\n";
+    settings(&format!("{common}[failure]\npolicy = \"hold\"\n"));
+    let fault = ["lab", "fault", "message-with-success", "--command=-P3", "--times", "0"];
+    assert_eq!(world.run(&fault).code, 0);
+    assert_eq!(run(&world, line).code, 4);
+    let again = run(&world, line);
+    assert_eq!(again.code, 4);
+    assert!(again.stderr.contains("a person has to decide"), "{}", again.stderr);
+    assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
+    assert_eq!(world.run(&["retry", "lpar01"]).code, 0);
+    assert!(run(&world, line).stdout.contains("lpar01: migrated already"));
+    assert_eq!(phases(&world, "lpar01").len(), 12, "the log is whole, whoever ran the rest");
+}
+
 /// Runs `line`, and kills the program as soon as it says `awaited`. Whether it
 /// was killed, and did not end before.
 fn killed_at(world: &World, line: &str, awaited: &str) -> bool {
