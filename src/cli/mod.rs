@@ -14,6 +14,7 @@ mod journal;
 mod lab;
 mod night;
 mod nimadm;
+mod nimadm_hosts;
 mod nimadm_log;
 mod operation;
 mod order;

@@ -58,12 +58,20 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     let accepted = licences_by_environment();
     let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
-    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
-        // `resume` is called from anywhere.
-        let file = path.parent().unwrap_or(Path::new("")).join(&*config);
-        *config = std::path::absolute(file).map_err(unread)?.display().to_string();
-    }
+    absolute_config(&mut plan, path.parent().unwrap_or(Path::new("")))?;
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// Names the ssh configuration, which is relative to `folder`, from the root on:
+/// `resume` is called from anywhere.
+pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliError> {
+    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
+        let file = folder.join(&*config);
+        let unread =
+            |error| CliError::file(Exit::Usage, "find the ssh configuration", &file, &error);
+        *config = std::path::absolute(&file).map_err(unread)?.display().to_string();
+    }
+    Ok(())
 }
 
 /// `nimshift run PLAN`.
