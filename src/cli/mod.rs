@@ -2,9 +2,11 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod doctor;
 mod error;
 mod estate;
 mod evidence;
+mod examine;
 mod exit;
 mod explain;
 mod history;
@@ -92,6 +94,7 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
