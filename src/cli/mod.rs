@@ -2,6 +2,7 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod current;
 mod doctor;
 mod error;
 mod estate;
@@ -14,6 +15,9 @@ mod import;
 mod journal;
 mod lab;
 mod night;
+mod nimadm;
+mod nimadm_log;
+mod operation;
 mod order;
 mod out;
 mod pages;
@@ -48,7 +52,14 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let (ours, theirs) = match nimadm::split(std::env::args_os().collect()) {
+        Ok(split) => split,
+        Err(error) => {
+            error.say(&Out::new(args::ColorChoice::Auto));
+            return error.exit().into();
+        }
+    };
+    let cli = match Cli::try_parse_from(ours) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout, errors to stderr; a reader that is gone is
@@ -60,7 +71,7 @@ pub fn main() -> ExitCode {
     };
     let out = Out::new(cli.global.color);
     trace(cli.global.verbose);
-    match dispatch(&out, cli) {
+    match dispatch(&out, cli, &theirs) {
         Ok(Ending::Ours(exit)) => exit.into(),
         Ok(Ending::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
         Err(error) => {
@@ -83,7 +94,7 @@ fn trace(verbose: u8) {
         .init();
 }
 
-fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
+fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
     let order =
         |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
@@ -96,10 +107,15 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
         Command::Plan(args) => plan::plan(out, &args)?,
         Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
+        Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?
         }
+        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
+        Command::Wake(args) => operation::wake(out, place, &args)?,
+        Command::Sleep(args) => operation::sleep(out, place, &args)?,
+        Command::Sync(args) => operation::sync(out, place, &args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,

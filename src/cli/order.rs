@@ -281,7 +281,7 @@ fn filtered(views: &[MigrationView], keep: impl Fn(&State) -> bool) -> Vec<Migra
 
 /// Between two looks for an answer.
 #[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
-fn pause() {
+pub(super) fn pause() {
     std::thread::sleep(limits::REQUEST_POLL);
 }
 

@@ -153,20 +153,10 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
     })
 }
 
-/// The latest migration of each client, in the order in which clients were
-/// first asked for.
+/// What counts for each client, in the order in which clients were first asked
+/// for.
 pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
-    let mut latest: Vec<MigrationView> = Vec::new();
-    let mut at: BTreeMap<String, usize> = BTreeMap::new();
-    for view in views {
-        if let Some(index) = at.get(&view.client) {
-            latest[*index] = view;
-        } else {
-            at.insert(view.client.clone(), latest.len());
-            latest.push(view);
-        }
-    }
-    latest
+    super::current::current(views)
 }
 
 /// All that happened to a migration.
@@ -175,7 +165,8 @@ pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, Journ
     Ok(Story { view, entries })
 }
 
-fn told(entry: Entry) -> StoryEntry {
+/// An entry, as reports tell it.
+pub(super) fn told(entry: Entry) -> StoryEntry {
     StoryEntry {
         seq: entry.seq,
         at_ms: entry.event.at_ms,

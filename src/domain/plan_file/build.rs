@@ -22,6 +22,7 @@ use crate::domain::spec::{
     BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Options, RetryPolicy,
     SPEC_FORMAT, Target,
 };
+use crate::domain::task::Task;
 
 impl Reader<'_, '_> {
     /// The plan, if nothing that it needs is missing or wrong.
@@ -185,6 +186,8 @@ impl Reader<'_, '_> {
             reboot_timeout_ms: timeout??,
             wave: client.wave.unwrap_or(default::WAVE),
             messages: Vec::new(),
+            task: Task::Migrate,
+            part: None,
         })
     }
 

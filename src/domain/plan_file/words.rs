@@ -35,7 +35,7 @@ impl<T: JsonSchema> JsonSchema for Raw<T> {
 }
 
 /// A text with a form, and the form in words: the way out of an error.
-pub(super) trait Word: FromStr {
+pub(in crate::domain) trait Word: FromStr {
     const FORM: &'static str;
 }
 
@@ -89,7 +89,7 @@ impl Word for DurationText {
 /// Why a text does not have its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {kind}: {why}")]
-pub(super) struct WordError {
+pub(in crate::domain) struct WordError {
     kind: &'static str,
     text: String,
     why: &'static str,
@@ -100,7 +100,7 @@ macro_rules! text_type {
         $(#[$doc])*
         #[derive(Debug, JsonSchema)]
         #[schemars(extend("pattern" = $pattern))]
-        pub(super) struct $name(pub(super) String);
+        pub(in crate::domain) struct $name(pub(in crate::domain) String);
 
         impl FromStr for $name {
             type Err = WordError;
