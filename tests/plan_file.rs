@@ -503,7 +503,8 @@ fn real_hosts_are_reached_as_the_plan_says() {
     let local = REAL
         .replace("kind = \"ssh\"", "kind = \"local\"")
         .replace("jump = \"master\"", "")
-        .replace("reach = { address = \"10.1.1.5\", port = 2222 }", "");
+        .replace("reach = { address = \"10.1.1.5\", port = 2222 }", "")
+        .replace("reach = { jump = \"ops@gate\", user = \"migrate\", sudo = true }", "");
     let real = parse_plan("first.toml", &local, false).unwrap().estate.real.unwrap();
     assert_eq!(format!("{:?}", real.hosts["nim1"].via), "Here");
     assert_eq!(format!("{:?}", real.hosts["lpar01"].via), "Master");

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::aix::argv;
 use crate::base::{Millis, duration_text, sanitize_line};
 use crate::transport::{Command, CommandOutput, JobState, Output, Script, TransportError};
 
@@ -38,7 +39,7 @@ pub(super) struct Finding {
 }
 
 /// All checks, in the order in which they are shown.
-const CHECKS: [&str; 13] = [
+const CHECKS: [&str; 14] = [
     "login",
     "user",
     "system",
@@ -46,6 +47,7 @@ const CHECKS: [&str; 13] = [
     "clock",
     "room",
     "job",
+    "lease",
     "master-name",
     "client-name",
     "nim",
@@ -75,6 +77,15 @@ fn sh(text: &str, words: &[&str]) -> Command {
 const RESOLVE: &str =
     r#"host "$1" && host "$(host "$1" | awk 'NR == 1 { sub(",", "", $3); print $3 }')""#;
 
+/// Who holds the lease, and which of the holder's jobs have not ended.
+const LEASE: &str = r#"
+    [ -h "$1" ] || exit 0
+    holder=$(ls -l "$1" | sed 's/.* -> //')
+    echo "$holder"
+    for job in "$2/$holder".*; do
+      if [ -f "$job/claim" ] && [ ! -f "$job/done" ]; then echo "${job##*/}"; fi
+    done"#;
+
 impl Questions {
     /// Of a host itself; of a client, also what it sees of its master.
     pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
@@ -94,6 +105,7 @@ impl Questions {
         if let Some(master) = master {
             commands.push(sh(RESOLVE, &[master]));
             commands.push(Command::new(["showmount", "-e", master]).tolerated());
+            commands.push(sh(LEASE, &[argv::LEASE, job_dir]));
         }
         Script::new(commands)
     }
@@ -196,7 +208,10 @@ pub(super) fn self_findings(
             "is this the host that is meant?",
         ),
     });
-    let missing: Vec<&str> = said(2).lines().collect();
+    let missing: Vec<&str> = match output.get(2) {
+        Some(missing) => missing.stdout.lines().collect(),
+        None => vec!["it was not asked"],
+    };
     findings.push(match (missing.is_empty(), said(5).is_empty()) {
         (false, _) => Finding::bad(
             "commands",
@@ -216,6 +231,7 @@ pub(super) fn self_findings(
     if let Some(master) = master {
         findings.push(name_of("master-name", master, host, output.get(6)));
         findings.push(exports("nfs-to-master", master, output.get(7)));
+        findings.push(lease(output.get(8)));
     }
     findings
 }
@@ -273,6 +289,33 @@ fn name_of(check: &'static str, name: &str, on: &str, output: Option<&CommandOut
     Finding::other(check, Verdict::Warning, &text, &help)
 }
 
+/// A lease is shown with the jobs of its holder that may run.
+fn lease(output: Option<&CommandOutput>) -> Finding {
+    let Some(said) = output.filter(|output| output.ok()) else {
+        let text = format!("it cannot be told who holds it: {}", words(output));
+        return Finding::other("lease", Verdict::Warning, &text, "look at it by hand");
+    };
+    let mut lines = said.stdout.lines();
+    let Some(holder) = lines.next() else { return Finding::good("lease", "nobody holds it") };
+    let jobs: Vec<&str> = lines.collect();
+    let (text, help) = if jobs.is_empty() {
+        (
+            format!("{holder} holds it, and no job of it is unfinished"),
+            format!(
+                "`nimshift resume` where that migration was begun; where nobody will, remove {} there",
+                argv::LEASE
+            ),
+        )
+    } else {
+        (
+            format!("{holder} holds it, with unfinished jobs: {}", jobs.join(" ")),
+            "`nimshift resume` where that migration was begun; no other may begin before its jobs have ended"
+                .to_owned(),
+        )
+    };
+    Finding::other("lease", Verdict::Warning, &text, &help)
+}
+
 fn exports(check: &'static str, host: &str, output: Option<&CommandOutput>) -> Finding {
     match output {
         Some(said) if said.ok() || said.text().contains("no exported") => {
@@ -319,5 +362,106 @@ fn room(output: Option<&CommandOutput>) -> Finding {
         }
         Some(free) => Finding::bad("room", &format!("{free} KiB where jobs are kept"), help),
         None => Finding::bad("room", &format!("`df -kP`: {}", words(output)), help),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(status: i32, stdout: &str) -> CommandOutput {
+        CommandOutput { status, stdout: stdout.to_owned(), stderr: String::new() }
+    }
+
+    /// A client where all is well, on 2026-11-25 at 12:00.
+    fn well() -> Output {
+        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
+                  /dev/hd9var 524288 100000 424288 20% /var\n";
+        let names = "nim1 is 10.1.1.5\nnim1.site.example is 10.1.1.5,  Aliases:   nim1\n";
+        Output {
+            commands: vec![
+                said(0, "0\n"),
+                said(0, "AIX\n7200-05-06-2320\n"),
+                said(0, ""),
+                said(0, "2026-11-25T12:00:00Z\n"),
+                said(0, df),
+                said(0, "/usr/sbin/fuser\n"),
+                said(0, names),
+                said(0, "export list for nim1:\n"),
+                said(0, ""),
+            ],
+        }
+    }
+
+    const NOON: Millis = 1_795_608_000_000;
+
+    fn verdicts(output: &Output) -> Vec<(&'static str, Verdict)> {
+        let findings = self_findings("lpar01", Some("nim1"), output, NOON);
+        findings
+            .into_iter()
+            .filter(|finding| finding.verdict != Verdict::Good)
+            .map(|finding| {
+                assert!(finding.help.is_some(), "{finding:?}");
+                (finding.check, finding.verdict)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_client_that_is_well_has_nothing_to_be_done() {
+        assert_eq!(verdicts(&well()), []);
+    }
+
+    #[test]
+    fn each_fault_is_found_and_has_a_way_out() {
+        use Verdict::{Bad, Warning};
+        let cases = [
+            (0, said(0, "207\n"), ("user", Bad)),
+            (1, said(0, "Linux\n"), ("system", Bad)),
+            (1, said(0, "AIX\n"), ("system", Bad)),
+            (2, said(0, "cksum\n"), ("commands", Bad)),
+            (3, said(0, "2026-11-25T12:05:00Z\n"), ("clock", Warning)),
+            (3, said(127, ""), ("clock", Warning)),
+            (4, said(1, ""), ("room", Bad)),
+            (4, said(0, "h\n/dev/hd9var 524288 524287 1 100% /var\n"), ("room", Bad)),
+            (5, said(1, ""), ("commands", Warning)),
+            (6, said(1, ""), ("master-name", Bad)),
+            (6, said(0, "nim1 is 10.1.1.5\nother is 10.1.1.5\n"), ("master-name", Warning)),
+            (7, said(1, ""), ("nfs-to-master", Bad)),
+            (8, said(0, "s9.m1\n"), ("lease", Warning)),
+        ];
+        for (index, answer, wanted) in cases {
+            let mut output = well();
+            output.commands[index] = answer;
+            assert_eq!(verdicts(&output), [wanted]);
+        }
+    }
+
+    #[test]
+    fn a_host_that_says_nothing_is_not_well() {
+        let found = self_findings("lpar01", Some("nim1"), &Output::default(), NOON);
+        let good: Vec<&str> = found
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::Good)
+            .map(|finding| finding.check)
+            .collect();
+        assert_eq!(good, ["login"]);
+        let found = peer_findings("lpar01", "nim1", &Output::default());
+        assert!(found.iter().all(|finding| finding.verdict == Verdict::Bad), "{found:?}");
+    }
+
+    #[test]
+    fn the_master_knows_its_clients() {
+        let told = |hostname: CommandOutput, lsnim: CommandOutput| {
+            let names = said(0, "lpar01 is 10.1.1.21\nlpar01 is 10.1.1.21\n");
+            let exports = said(1, "showmount: no exported file systems for lpar01\n");
+            let output = Output { commands: vec![names, lsnim, hostname, exports] };
+            peer_findings("lpar01", "nim1", &output).iter().map(|f| f.verdict).collect::<Vec<_>>()
+        };
+        use Verdict::{Bad, Good};
+        let (host, lsnim) = (said(0, "lpar01\n"), said(0, "lpar01:\n   type = standalone\n"));
+        assert_eq!(told(host.clone(), lsnim.clone()), [Good; 4]);
+        assert_eq!(told(said(1, ""), lsnim), [Good, Good, Bad, Good]);
+        assert_eq!(told(host, said(1, "")), [Good, Bad, Good, Good]);
     }
 }
