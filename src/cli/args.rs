@@ -76,6 +76,9 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Ask the real hosts of a plan whether a night could begin, and say what to do
+    /// where it could not. Changes nothing but a job that it removes.
+    Doctor(DoctorArgs),
     /// Make the client part of a plan from what a site has already.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -256,6 +259,19 @@ pub(super) struct PlanArgs {
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
     /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client and the master; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
     /// As a versioned document.
