@@ -11,6 +11,7 @@ mod history;
 mod import;
 mod journal;
 mod lab;
+mod lab_ssh;
 mod night;
 mod order;
 mod out;
@@ -45,6 +46,9 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    if let Some(code) = lab_ssh::as_aix() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
