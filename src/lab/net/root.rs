@@ -122,7 +122,7 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     etc(
         "passwd",
         &format!(
-            "root:x:{user}:{group}::/root:/usr/bin/ksh\nsshd:x:102:65534::/run/sshd:/bin/false\n"
+            "root:x:{user}:{group}::/:/usr/bin/ksh\nsshd:x:102:65534::/run/sshd:/bin/false\n"
         ),
     )?;
     etc("group", &format!("system:x:{group}:\nnogroup:x:65534:\n"))?;

@@ -59,7 +59,7 @@ fn start(layout: &Layout, host: &str, socket: UnixStream) -> Result<Child, NetEr
         .arg(layout.lab())
         .arg(host)
         .arg("--")
-        .arg(root::sshd()?)
+        .arg(root::seen(&root::sshd()?))
         .args(["-i", "-e", "-f", "/etc/ssh/sshd_config"])
         .env_clear()
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)))
