@@ -8,6 +8,8 @@ use crate::domain::{
     BatchName, DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases,
 };
 
+use super::lab_ssh::SshWay;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all migrated, or nothing to do
@@ -508,13 +510,40 @@ pub(super) enum LabCommand {
     /// Make the estate: from a plan, or from an estate file.
     Up {
         /// The plan whose estate to make.
-        #[arg(long, value_name = "PLAN", required_unless_present = "estate")]
+        #[arg(long, value_name = "PLAN", required_unless_present_any = ["estate", "ssh"])]
         plan: Option<PathBuf>,
         /// The estate file to make it from.
         #[arg(long, value_name = "FILE", conflicts_with = "plan")]
         estate: Option<PathBuf>,
         #[command(flatten)]
         scale: ScaleArgs,
+        /// Make the hosts reachable by ssh, as real processes; those of the lab
+        /// that is there, where neither a plan nor an estate file is named.
+        #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
+              default_missing_value = "net")]
+        ssh: Option<SshWay>,
+    },
+    /// End the hosts that `lab up --ssh` made, and remove their namespaces,
+    /// processes and files. The estate stays.
+    Down,
+    /// Serve a connection to a host on stdin and stdout.
+    #[command(hide = true)]
+    Serve {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Run a command of this machine within the root of a host.
+    #[command(hide = true)]
+    Enter {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,

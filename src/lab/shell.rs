@@ -47,7 +47,7 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// The first half, of what was cut off.
-    fn first_half(self) -> Stream {
+    pub(crate) fn first_half(self) -> Stream {
         match self {
             Stream::Text(text) => {
                 let end = (0..=text.len() / 2).rev().find(|end| text.is_char_boundary(*end));
@@ -256,6 +256,18 @@ pub(crate) fn run_one(world: &mut World, call: &Call) -> Reply {
         Found::Script(text) => script(world, call, &text),
         Found::Nothing(reply) => reply,
     }
+}
+
+/// The command behind those that only run another one.
+pub(crate) fn innermost(world: &World, call: &Call) -> Call {
+    let mut call = call.clone();
+    while let Found::Row(Row { wrap: Some(wrap), .. }) = find(world, &call) {
+        match wrap(world, &call) {
+            Ok(inner) => call = inner,
+            Err(_) => break,
+        }
+    }
+    call
 }
 
 enum Found {
