@@ -11,6 +11,7 @@ mod import;
 mod lab;
 mod messages;
 mod nights;
+mod operations;
 mod overnight;
 mod plan;
 mod reports;
