@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{BatchName, DiskName, HostName, Level, NimName};
+use crate::domain::{
+    BatchName, DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -157,10 +159,29 @@ pub(super) struct RunArgs {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
+    /// Run these phases only (nimadm -P): numbers separated by commas or blanks,
+    /// and ranges: `1-3`, `4,5,6`. What comes before them must stand on the hosts.
+    #[arg(short = 'P', long, value_name = "LIST")]
+    pub(super) phases: Option<PhasesArg>,
+    /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
     #[command(flatten)]
     pub(super) scale: ScaleArgs,
+}
+
+/// Phases, as `-P` takes them.
+#[derive(Debug, Clone)]
+pub(super) struct PhasesArg(pub(super) Vec<Phase>);
+
+impl std::str::FromStr for PhasesArg {
+    type Err = PhaseError;
+
+    fn from_str(text: &str) -> Result<PhasesArg, PhaseError> {
+        parse_phases(text).map(PhasesArg)
+    }
 }
 
 /// How fast the lab's time goes.

@@ -27,6 +27,7 @@ mod mksysb;
 mod mount;
 mod operations;
 mod outcome;
+mod parts;
 mod perform;
 #[cfg(test)]
 mod perform_tests;

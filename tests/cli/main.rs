@@ -12,6 +12,7 @@ mod import;
 mod lab;
 mod messages;
 mod nights;
+mod operations;
 mod overnight;
 mod plan;
 mod reports;
