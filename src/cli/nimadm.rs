@@ -10,6 +10,7 @@
 //! | what this line asks for, migrated | it is said so, and nothing is done |
 //! | anything else that is under way | the line is refused |
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -32,7 +33,7 @@ use super::operation::{self, Operation, Prepared};
 use super::order::pause;
 use super::out::Out;
 use super::place::Place;
-use super::run::{begin, latest_of, licences_by_environment};
+use super::run::{begin, latest_of, licences_by_environment, rest_of};
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.
@@ -150,7 +151,7 @@ impl DropIn<'_> {
         let before = latest_of(loaded, &[name]).pop();
         match before {
             Some(before) if !is_over(&before, cleaned) => self.go_on(&settled, &logs, open, before),
-            _ => self.begin(&settled, &logs, open),
+            _ => self.begin(&settled, &logs, open, None),
         }
     }
 
@@ -231,7 +232,7 @@ impl DropIn<'_> {
         let asked = asked.plan.migrations.into_iter().next();
         if !asked.is_some_and(|asked| is_same(&asked, &before.spec)) {
             if state.is_terminal() {
-                return self.begin(settled, logs, open);
+                return self.begin(settled, logs, open, Some(&before));
             }
             open.journal.close()?;
             return Err(CliError::usage(format!(
@@ -270,10 +271,24 @@ impl DropIn<'_> {
         self.engine(settled, follower, Open { loaded: vec![before], ..open }, &ids)
     }
 
-    fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
+    /// Begins what the line asks for, or the rest of it after the part that
+    /// `before` has done.
+    fn begin(
+        &self,
+        settled: &Settled,
+        logs: &LogDir,
+        open: Open,
+        before: Option<&Loaded>,
+    ) -> Result<Exit, CliError> {
         let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
-        let migrations = plan.plan.migrations.iter().map(std::borrow::Cow::Borrowed);
-        let fresh: Vec<_> = (1..).zip(migrations).collect();
+        let part = before.filter(|before| !before.spec.is_whole());
+        let asked = (1..).zip(&plan.plan.migrations);
+        let fresh: Vec<(u32, Cow<'_, MigrationSpec>)> = asked
+            .map(|(number, spec)| match part {
+                Some(part) => (number, Cow::Owned(rest_of(spec, part))),
+                None => (number, Cow::Borrowed(spec)),
+            })
+            .collect();
         let now_ms = settled.estate.clock.now_ms();
         let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
         let Some(one) = loaded.first() else {
@@ -359,5 +374,9 @@ fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
     let mut asked = asked.clone();
     asked.options.force = begun.options.force;
     asked.part.clone_from(&begun.part);
+    // Of a whole migration only the rest was begun.
+    if begun.part.is_some() && asked.options.phases.is_none() && begun.phases_left().is_empty() {
+        asked.options.phases.clone_from(&begun.options.phases);
+    }
     asked == *begun
 }

@@ -252,7 +252,7 @@ impl<'a> Sorted<'a> {
 
 /// What is asked for, after the parts that have been done: the phases that are
 /// named, or all that are left.
-fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
+pub(super) fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
     let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
     let mut rest = spec.clone();
     rest.part = Some(Part { first, facts: before.facts.clone() });
@@ -260,7 +260,8 @@ fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
     rest
 }
 
-/// Journals the batch and the migrations of `fresh`, and gives them as an engine takes them.
+/// Journals the batch and the migrations of `fresh`, and gives them as an engine
+/// takes them.
 pub(super) fn begin(
     journal: &Journal,
     file: &PlanFile,

@@ -1,9 +1,10 @@
 //! What an operation has come to: per client, item by item.
 
 use crate::base::{Millis, duration_text};
-use crate::domain::{AttemptRecord, Way};
+use crate::domain::{AttemptRecord, Direction, Way};
 
 use super::history::spoken_as;
+use super::remains::next_step;
 use super::status::cause_text;
 use super::view::Story;
 
@@ -23,10 +24,8 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
         }
         if let Some(cause) = view.state.cause() {
             lines.push(format!("  why: {}", cause_text(cause)));
-            if let Some(hint) = &cause.hint {
-                lines.push(format!("  next: {hint}"));
-            }
         }
+        lines.extend(next_step(view).map(|next| format!("  next: {next}")));
     }
     lines
 }
@@ -43,7 +42,9 @@ fn last_records(story: &Story) -> impl Iterator<Item = (&str, &AttemptRecord)> {
         let name = step.step.as_str();
         records
             .clone()
-            .find(|(ticket, _)| ticket.step.as_str() == name)
+            .find(|(ticket, _)| {
+                ticket.step.as_str() == name && ticket.direction == Direction::Forward
+            })
             .map(|(_, record)| (name, record))
     })
 }

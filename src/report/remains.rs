@@ -110,7 +110,13 @@ fn operation_next(view: &MigrationView) -> Option<String> {
         State::Migrated { .. } | State::Pending => None,
         state if state.is_terminal() => {
             let hint = state.cause().and_then(|cause| cause.hint.clone());
+            let newer = *task == Task::Wake && matches!(state, State::RolledBack { .. });
             Some(hint.unwrap_or_else(|| {
+                if newer {
+                    return "AIX wakes no copy that is newer than what runs: boot the new system \
+                            first"
+                        .to_owned();
+                }
                 format!("remove the cause; then `nimshift {}` again", task.name())
             }))
         }

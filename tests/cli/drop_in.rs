@@ -297,6 +297,54 @@ fn a_cleanup_by_nimadms_line_leaves_nothing_and_lets_the_line_begin_anew() {
 }
 
 #[test]
+fn phases_one_by_one_come_to_the_whole() {
+    let line = "-c lpar01 -s spot_7300_02 -l lpp_7300_02 -d hdisk1 -Y";
+    let whole = lab();
+    assert_eq!(run(&whole, line).code, 0);
+    let world = lab();
+    for chosen in ["-P1", "-P 2,3", "-P \"4 5\"", "-P 6-8"] {
+        let ran = run(&world, &format!("{line} {chosen}"));
+        assert_eq!(ran.code, 0, "{chosen}: {}{}", ran.stdout, ran.stderr);
+    }
+    // The line without -P does the rest.
+    let ran = run(&world, line);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(phases(&world, "lpar01"), [9, 10, 11, 12]);
+    assert!(run(&world, line).stdout.contains("lpar01: migrated already"));
+    let digest = |world: &World| world.run(&["lab", "digest"]).stdout;
+    assert_eq!(digest(&world), digest(&whole));
+    // What cannot work is refused.
+    let world = lab();
+    let ran = run(&world, &format!("{line} -P 3"));
+    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn the_operations_beside_the_migration() {
+    let world = lab();
+    let line = "-c lpar01 -s spot_7300_02 -l lpp_7300_02 -d hdisk1 -Y -r";
+    assert_eq!(run(&world, line).code, 0);
+    let migrated = world.run(&["lab", "digest"]).stdout;
+    let wake = run(&world, "-W -c lpar01 -s spot_7300_02 -d hdisk0");
+    assert_eq!(wake.code, 0, "{}{}", wake.stdout, wake.stderr);
+    assert!(wake.stdout.contains("nimshift: lpar01  wake: done"), "{}", wake.stdout);
+    assert_ne!(world.run(&["lab", "digest"]).stdout, migrated, "it is awake");
+    let sleep = run(&world, "-S -c lpar01 -s spot_7300_02");
+    assert_eq!(sleep.code, 0, "{}{}", sleep.stdout, sleep.stderr);
+    assert!(sleep.stdout.contains("nimshift: lpar01  sleep: done"), "{}", sleep.stdout);
+    assert_eq!(world.run(&["lab", "check"]).code, 0);
+    for preview in ["-M -P -s spot_7300_02 -l lpp_7300_02", "-M -s spot_7300_02 -l lpp_7300_02"] {
+        let sync = run(&world, preview);
+        assert_eq!(sync.code, 0, "{}{}", sync.stdout, sync.stderr);
+    }
+    let logs = ["lpar01", "spot_7300_02"].map(|name| {
+        fs::read_to_string(world.state().join(format!("alt_mig/{name}_alt_mig.log"))).unwrap()
+    });
+    assert!(logs[0].ends_with(&sleep.stdout) && logs[0].contains(&wake.stdout));
+    assert!(logs[1].contains("NIMADM PARAMETERS: -M -P -s spot_7300_02"), "{}", logs[1]);
+}
+
+#[test]
 fn what_is_the_same_for_all_lines_stands_in_the_state_directory() {
     let world = lab();
     let settings = |text: &str| fs::write(world.state().join("nimadm.toml"), text).unwrap();

@@ -14,6 +14,7 @@ mod lease;
 mod messages;
 mod nights;
 mod nimadm;
+mod operations;
 mod overnight;
 mod plan;
 mod reports;

@@ -1,0 +1,157 @@
+//! `cleanup`, `wake`, `sleep`, `sync` and single phases, by the real program.
+
+use super::overnight::{sound, states};
+use super::world::{World, plan};
+
+const SCALE: [&str; 2] = ["--time-scale", "1000000"];
+
+fn world() -> World {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar1"]));
+    let ran = world.run(&["lab", "up", "--plan", "plan.toml", SCALE[0], SCALE[1]]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    world
+}
+
+/// Runs the program, and gives what it said when it ended with `code`.
+fn ran(world: &World, code: i32, args: &[&str]) -> String {
+    let ran = world.run(args);
+    assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    format!("{}{}", ran.stdout, ran.stderr)
+}
+
+fn by_hand(world: &World, host: &str, line: &str) {
+    let mut args = vec!["lab", "exec", host, "--"];
+    args.extend(line.split_whitespace());
+    ran(world, 0, &args);
+}
+
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn cleanup_tells_item_by_item_what_was_done_and_what_was_clean() {
+    let world = world();
+    let before = ran(&world, 0, &["lab", "digest"]);
+    by_hand(&world, "lpar1", "alt_disk_copy -d hdisk1");
+    by_hand(&world, "lpar1", "mkdir -p /ALT_MIG_SPOT");
+    ran(&world, 1, &["lab", "check"]);
+    let said = ran(&world, 0, &["cleanup", "lpar1", "-s", "spot"]);
+    says(
+        &said,
+        &[
+            "cleanup: done",
+            "jobs on the master: clean",
+            "altinst_rootvg: alt_rootvg_op -X altinst_rootvg",
+            "bootlist: bootlist -m normal hdisk0",
+            "rmdir /ALT_MIG_SPOT",
+        ],
+    );
+    sound(&world);
+    assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
+    let again = ran(&world, 0, &["cleanup", "lpar1"]);
+    says(&again, &["altinst_rootvg: clean", "mounts on the client: clean"]);
+    // A finished cleanup is no migration: the plan begins.
+    says(&ran(&world, 0, &["run", "plan.toml"]), &["1 client", "1 migrated"]);
+    says(&ran(&world, 0, &["run", "plan.toml"]), &["migrated already"]);
+    ran(&world, 0, &["cleanup", "lpar1"]);
+    sound(&world);
+    says(&ran(&world, 0, &["status"]), &["cleanup: done"]);
+    says(&ran(&world, 0, &["history", "lpar1"]), &["cleanup-copy"]);
+    // What it has removed is made again.
+    says(&ran(&world, 0, &["run", "plan.toml"]), &["1 migrated"]);
+    sound(&world);
+}
+
+#[test]
+fn alien_files_are_told_and_a_foreign_lease_is_left_unless_forced() {
+    let world = world();
+    by_hand(&world, "lpar1", "mkdir -p /alt_inst");
+    by_hand(&world, "lpar1", "touch /alt_inst/todo");
+    let said = ran(&world, 0, &["cleanup", "lpar1", "--plan", "plan.toml"]);
+    says(&said, &["left alone: /alt_inst/todo"]);
+    by_hand(&world, "lpar1", "mkdir -p /var/adm/nimshift");
+    by_hand(&world, "lpar1", "ln -s other.m1 /var/adm/nimshift/lease");
+    let said = ran(&world, 3, &["cleanup", "lpar1"]);
+    says(&said, &["other.m1 holds the lease", "--force", "rollback"]);
+    ran(&world, 0, &["cleanup", "lpar1", "--force"]);
+    sound(&world);
+}
+
+#[test]
+fn operations_are_refused_for_what_is_in_flight_and_for_the_unknown() {
+    let world = world();
+    let text = plan(&["lpar1"]) + "[failure]\npolicy = \"hold\"\n";
+    world.write("hold.toml", &text);
+    by_hand(&world, "lpar1", "mkdir -p /var/adm/nimshift");
+    by_hand(&world, "lpar1", "ln -s other.m1 /var/adm/nimshift/lease");
+    ran(&world, 4, &["run", "hold.toml"]);
+    let said = ran(&world, 2, &["cleanup", "lpar1"]);
+    says(&said, &["lpar1 is in flight", "nimshift rollback"]);
+    says(&ran(&world, 2, &["wake", "lpar1"]), &["in flight"]);
+    says(&ran(&world, 2, &["run", "plan.toml", "-P", "1-3"]), &["another plan"]);
+    says(&ran(&world, 2, &["cleanup", "lpar9", "-s", "spot"]), &["no host lpar9"]);
+    says(&ran(&world, 2, &["sync", "-s", "spot"]), &["lpp_source"]);
+}
+
+#[test]
+fn wake_and_sleep_go_together() {
+    let world = world();
+    says(&ran(&world, 3, &["wake", "lpar1", "-s", "spot"]), &["neither altinst_rootvg nor"]);
+    by_hand(&world, "lpar1", "alt_disk_copy -B -d hdisk1");
+    says(
+        &ran(&world, 0, &["wake", "lpar1", "-d", "hdisk1"]),
+        &["wake: done", "nimshift sleep lpar1"],
+    );
+    let mounts = ran(&world, 0, &["lab", "exec", "nim1", "--", "mount"]);
+    says(&mounts, &["/lpar1_alt/alt_inst/usr"]);
+    says(&ran(&world, 0, &["sleep", "lpar1"]), &["sleep: done"]);
+    sound(&world);
+    ran(&world, 0, &["cleanup", "lpar1"]);
+    sound(&world);
+}
+
+#[test]
+fn sync_looks_and_levels() {
+    let world = world();
+    says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]), &["sync: done"]);
+    says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp"]), &["master: clean", "spot: clean"]);
+    says(&ran(&world, 3, &["sync", "-s", "lpp", "-l", "lpp"]), &["not of type spot"]);
+}
+
+#[test]
+fn phases_are_run_one_by_one_as_far_as_the_hosts_stand() {
+    let world = world();
+    let said = ran(&world, 3, &["run", "plan.toml", "-P", "3"]);
+    says(&said, &["phase 3 cannot be run", "no awake copy", "is not exported"]);
+    sound(&world);
+    let said = ran(&world, 0, &["run", "plan.toml", "-P", "1-3", "--client", "lpar1"]);
+    says(&said, &["phases 1-3 done", "-P 4-12"]);
+    says(&ran(&world, 0, &["status"]), &["phases 1-3 done"]);
+    says(&ran(&world, 3, &["run", "plan.toml", "-P", "8"]), &["not at the target level"]);
+    says(&ran(&world, 3, &["run", "plan.toml", "-P", "11"]), &["has no boot image"]);
+    says(&ran(&world, 3, &["run", "plan.toml", "-P", "12"]), &["no sleeping copy"]);
+    says(&ran(&world, 3, &["run", "plan.toml", "-P", "4,6"]), &["phase 5 is left out"]);
+    says(&ran(&world, 2, &["run", "plan.toml", "-P", "8-4"]), &["backwards"]);
+    says(&ran(&world, 0, &["run", "plan.toml", "-P", "4 5,6-8"]), &["phases 4-8 done"]);
+    // The rest, whatever it is.
+    says(&ran(&world, 0, &["run", "plan.toml"]), &["goes on with phases 9-12", "1 migrated"]);
+    sound(&world);
+    assert_eq!(states(&world), [("lpar1".to_owned(), "migrated".to_owned())]);
+    says(&ran(&world, 0, &["run", "plan.toml"]), &["migrated already"]);
+}
+
+#[test]
+fn a_part_is_taken_back_with_those_before_it() {
+    let world = world();
+    let before = ran(&world, 0, &["lab", "digest"]);
+    ran(&world, 0, &["run", "plan.toml", "-P", "1-3"]);
+    ran(&world, 0, &["run", "plan.toml", "-P", "4-6"]);
+    ran(&world, 3, &["rollback", "lpar1"]);
+    sound(&world);
+    assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
+}
