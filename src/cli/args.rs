@@ -76,9 +76,15 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Ask the real hosts of a plan whether a night could begin, and say what to do
+    /// where it could not. Changes nothing but a job that it removes.
+    Doctor(DoctorArgs),
     /// Make the client part of a plan from what a site has already.
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Run a command line of nimadm, as it is: everything after `nimadm` (or
+    /// after the options below) is nimadm's own.
+    Nimadm(NimadmArgs),
     /// Take everything back, whatever was done.
     Rollback(RollbackArgs),
     /// Stand still once the step in flight has ended.
@@ -195,6 +201,32 @@ pub(super) struct ScaleArgs {
     pub(super) time_scale: Option<u32>,
 }
 
+/// Options of nimshift before a command line of nimadm; see `split` in
+/// `nimadm.rs`.
+#[derive(Debug, Args)]
+#[command(after_help = super::nimadm::forms_text(), override_usage = "\
+nimshift nimadm [--log-dir DIR] [--level LEVEL] [--no-wait] [--show-plan] NIMADM'S FLAGS
+       a link named `nimadm` takes nimadm's flags alone")]
+pub(super) struct NimadmArgs {
+    /// Where CLIENT_alt_mig.log is written; `alt_mig` in the state directory
+    /// without it. nimadm's own place is /var/adm/ras/alt_mig.
+    #[arg(long, value_name = "DIR", env = "NIMSHIFT_ALT_MIG_DIR")]
+    pub(super) log_dir: Option<PathBuf>,
+    /// The target level, where the SPOT does not tell enough: it shows no
+    /// service pack.
+    #[arg(long, value_name = "LEVEL", env = "NIMSHIFT_NIMADM_LEVEL")]
+    pub(super) level: Option<Level>,
+    /// Do not wait for another engine that holds the state directory.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// Print the plan file that asks for the same, and run nothing.
+    #[arg(long)]
+    pub(super) show_plan: bool,
+    /// What SIGINT and SIGTERM do to steps that run; see `nimshift run --help`.
+    #[arg(long, value_name = "HOW", default_value = "leave")]
+    pub(super) on_stop: OnStopChoice,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// As a versioned document (docs/status-json.md).
@@ -227,6 +259,19 @@ pub(super) struct PlanArgs {
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
     /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client and the master; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
     /// As a versioned document.

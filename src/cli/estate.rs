@@ -11,7 +11,8 @@ use crate::transport::Transport;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::place::Place;
+use super::place::{BatchSettings, Place};
+use super::real;
 
 /// Hosts, and the clock that they live by.
 pub(super) struct Estate {
@@ -24,6 +25,11 @@ impl Estate {
         Estate { clock: lab.clock(), transport: Arc::new(lab) }
     }
 
+    /// The lab of a state directory.
+    pub(super) fn lab(place: &Place) -> Result<Estate, CliError> {
+        open_lab(place).map(Estate::of_lab)
+    }
+
     /// The estate of a plan: opened, or made first.
     pub(super) fn of_plan(
         place: &Place,
@@ -34,13 +40,15 @@ impl Estate {
         match (plan.estate.kind, lab) {
             (EstateKind::Lab, Some(file)) => create_lab(place, &file, scale).map(Estate::of_lab),
             (EstateKind::Lab, None) => open_lab(place).map(Estate::of_lab),
+            (EstateKind::Ssh | EstateKind::Local, _) => real::estate(plan.estate.real.as_ref()),
         }
     }
 
     /// The estate that earlier runs have talked to.
-    pub(super) fn open(place: &Place, kind: EstateKind) -> Result<Estate, CliError> {
-        match kind {
+    pub(super) fn open(place: &Place, settings: &BatchSettings) -> Result<Estate, CliError> {
+        match settings.kind {
             EstateKind::Lab => open_lab(place).map(Estate::of_lab),
+            EstateKind::Ssh | EstateKind::Local => real::estate(settings.real.as_ref()),
         }
     }
 }

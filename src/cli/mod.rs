@@ -3,9 +3,11 @@
 
 mod args;
 mod current;
+mod doctor;
 mod error;
 mod estate;
 mod evidence;
+mod examine;
 mod exit;
 mod explain;
 mod history;
@@ -13,6 +15,9 @@ mod import;
 mod journal;
 mod lab;
 mod night;
+mod nimadm;
+mod nimadm_hosts;
+mod nimadm_log;
 mod operation;
 mod order;
 mod out;
@@ -21,6 +26,7 @@ mod parse;
 mod place;
 mod plan;
 mod progress;
+mod real;
 mod requests;
 mod run;
 mod status;
@@ -47,7 +53,14 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let (ours, theirs) = match nimadm::split(std::env::args_os().collect()) {
+        Ok(split) => split,
+        Err(error) => {
+            error.say(&Out::new(args::ColorChoice::Auto));
+            return error.exit().into();
+        }
+    };
+    let cli = match Cli::try_parse_from(ours) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout, errors to stderr; a reader that is gone is
@@ -59,7 +72,7 @@ pub fn main() -> ExitCode {
     };
     let out = Out::new(cli.global.color);
     trace(cli.global.verbose);
-    match dispatch(&out, cli) {
+    match dispatch(&out, cli, &theirs) {
         Ok(Ending::Ours(exit)) => exit.into(),
         Ok(Ending::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
         Err(error) => {
@@ -82,7 +95,7 @@ fn trace(verbose: u8) {
         .init();
 }
 
-fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
+fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
     let order =
         |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
@@ -93,7 +106,9 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
+        Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?

@@ -17,7 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{Facts, MigrationSpec, Part, Plan, PlanErrors, parse_plan_bytes, phases_text};
+use crate::domain::{
+    EstateKind, Facts, MigrationSpec, Part, Plan, PlanErrors, parse_plan_bytes, phases_text,
+};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
 use crate::machine::{Blueprint, Machine, State};
@@ -39,6 +41,11 @@ pub(super) struct PlanFile {
     pub(super) text: String,
 }
 
+/// Whether the environment accepts the software licences, as for nimadm.
+pub(super) fn licences_by_environment() -> bool {
+    std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes")
+}
+
 /// Reads a plan. Writes nothing.
 pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     let unread = |error| CliError::file(Exit::Usage, "read the plan", path, &error);
@@ -48,10 +55,23 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
         return Err(CliError::usage(text).help("put its clients in several plans"));
     }
     let bytes = std::fs::read(path).map_err(unread)?;
-    let accepted = std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes");
-    let plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
+    let accepted = licences_by_environment();
+    let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
+    absolute_config(&mut plan, path.parent().unwrap_or(Path::new("")))?;
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// Names the ssh configuration, which is relative to `folder`, from the root on:
+/// `resume` is called from anywhere.
+pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliError> {
+    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
+        let file = folder.join(&*config);
+        let unread =
+            |error| CliError::file(Exit::Usage, "find the ssh configuration", &file, &error);
+        *config = std::path::absolute(&file).map_err(unread)?.display().to_string();
+    }
+    Ok(())
 }
 
 /// `nimshift run PLAN`.
@@ -59,7 +79,9 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     let mut file = read_plan(&args.plan)?;
     restrict(&mut file.plan, args)?;
     // All that can be wrong is looked at before anything is made.
-    let lab = if Lab::exists(&place.lab()) {
+    let lab = if file.plan.estate.kind != EstateKind::Lab {
+        None
+    } else if Lab::exists(&place.lab()) {
         check_hosts(&file.plan, &open_lab(place)?.hosts()?)?;
         None
     } else {
@@ -126,13 +148,12 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
         let state = one.machine.state();
         !state.is_terminal() && !state.waits_for_operator()
     });
-    let Some(latest) = batches.last() else {
+    let Some(settings) = BatchSettings::of_all(&batches)? else {
         open.journal.close()?;
         return Err(CliError::usage("nothing to resume: no plan has been begun here")
             .help("`nimshift run PLAN` begins"));
     };
-    let settings = BatchSettings::read(latest)?;
-    let estate = Estate::open(place, settings.kind)?;
+    let estate = Estate::open(place, &settings)?;
     if !unfinished {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
@@ -239,8 +260,8 @@ fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
     rest
 }
 
-/// Journals the batch and its migrations, and gives them as an engine takes them.
-fn begin(
+/// Journals the batch and the migrations of `fresh`, and gives them as an engine takes them.
+pub(super) fn begin(
     journal: &Journal,
     file: &PlanFile,
     digest: &str,

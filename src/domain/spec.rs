@@ -18,6 +18,28 @@ pub const SPEC_FORMAT: u32 = 1;
 pub enum EstateKind {
     /// The emulated estate that nimshift ships.
     Lab,
+    /// Real hosts, reached from this machine by ssh.
+    Ssh,
+    /// Real hosts; this machine is the NIM master.
+    Local,
+}
+
+/// What fills the phases with steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// nimshift's own commands.
+    #[default]
+    Native,
+    /// `nimadm -P`, one step a phase.
+    Nimadm,
+}
+
+impl Driver {
+    /// Whether it is the one that is not stored. Introduced in 0.1.0.
+    fn is_native(&self) -> bool {
+        *self == Driver::Native
+    }
 }
 
 /// nimadm's modes.
@@ -185,6 +207,9 @@ pub struct MigrationSpec {
     pub master: HostName,
     /// nimadm's mode.
     pub mode: Mode,
+    /// What fills the phases with steps. Stored where it is not the native one.
+    #[serde(default, skip_serializing_if = "Driver::is_native")]
+    pub driver: Driver,
     /// Where it is to end.
     pub target: Target,
     /// nimadm's options.
@@ -241,9 +266,9 @@ impl MigrationSpec {
         let mut spec = self.clone();
         spec.part = None;
         let last = self.options.phases.as_ref().and_then(|phases| phases.iter().max());
-        spec.options.phases = last.filter(|last| **last != Phase::End).map(|last| {
-            Phase::ALL.into_iter().filter(|phase| phase <= last).collect()
-        });
+        spec.options.phases = last
+            .filter(|last| **last != Phase::End)
+            .map(|last| Phase::ALL.into_iter().filter(|phase| phase <= last).collect());
         spec
     }
 
@@ -269,8 +294,19 @@ impl MigrationSpec {
         format!("/var/adm/nimshift-{}", self.client)
     }
 
+    /// The master's directory of the copy: `/lpar7_alt`. nimadm is not told the
+    /// name of a migration that has no client, and goes by the mksysb's.
+    pub fn master_top(&self) -> String {
+        match &self.options.mksysb {
+            Some(mksysb) if self.driver == Driver::Nimadm && !self.mode.has_client() => {
+                format!("/{mksysb}_alt")
+            }
+            _ => format!("/{}_alt", self.client),
+        }
+    }
+
     /// Where the master works on the copy: `/lpar7_alt/alt_inst`.
     pub fn master_root(&self) -> String {
-        format!("/{}_alt/alt_inst", self.client)
+        format!("{}/alt_inst", self.master_top())
     }
 }

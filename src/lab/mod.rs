@@ -25,6 +25,7 @@ mod log;
 mod mksysb;
 mod place;
 mod power;
+mod process;
 mod run;
 mod shell;
 mod show;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, CopyPhase, words};
 use crate::aix::{self, MountRow};
 use crate::domain::{
-    Cause, CopyPolicy, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
+    Cause, CopyPolicy, Driver, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName,
+    UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -256,7 +257,7 @@ fn clone_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Client, commands)]
 }
 
-fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
+pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
     let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
     Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
 }
@@ -285,7 +286,8 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let mounts = said.read(2, aix::mounts)?;
     let usage = said.read(3, aix::df)?;
     let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
-    if excludes(ctx.spec) && !is_marked(ctx, said)? {
+    // By nimadm, the mark is on the master.
+    if excludes(ctx.spec) && ctx.spec.driver == Driver::Native && !is_marked(ctx, said)? {
         return Ok(false);
     }
     Ok(copy::file_systems(ctx).iter().all(|fs| {

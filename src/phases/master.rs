@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, NimObject};
 use crate::domain::{
-    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Cause, Driver, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat,
+    StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -16,7 +16,7 @@ use super::step::{Answers, Context, Sight, StepDef};
 
 /// Whether the migration has a directory of its own on the master.
 fn has_directory(spec: &MigrationSpec) -> bool {
-    spec.mode.writes_mksysb() || spec.has_image_data()
+    spec.mode.writes_mksysb() || spec.has_image_data() || spec.driver == Driver::Nimadm
 }
 
 /// Where image.data lies on the master while the migration goes on.

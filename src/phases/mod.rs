@@ -25,6 +25,7 @@ mod master;
 mod migrate;
 mod mksysb;
 mod mount;
+mod nimadm;
 mod operations;
 mod outcome;
 mod parts;

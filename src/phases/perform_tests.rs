@@ -10,8 +10,8 @@ use super::sample;
 use super::{EvidenceSink, Order, find, perform};
 use crate::base::{ClockRef, TokioClock};
 use crate::domain::{
-    Answer, Direction, FailureClass, MigrationId, Outcome, Phase, Presence, StepName, Ticket,
-    Trace, Way,
+    Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, StepName,
+    Ticket, Trace, Way,
 };
 use crate::transport::{
     Command, CommandOutput, HostId, JobId, JobState, Output, Script, Transport, TransportError,
@@ -49,8 +49,16 @@ struct World {
     fail_ms: u64,
     starts_lose_reply: u32,
     talks: bool,
+    /// How large nimadm's log is, and by how much it grows with each look.
+    log_bytes: u64,
+    log_grows: u64,
     stubborn: bool,
     stale: bool,
+    /// It was booted since it last began a job, and knows of none.
+    rebooted: bool,
+    /// It is to be booted when a start loses its reply, with all traces of jobs.
+    loses_traces: bool,
+    barred: bool,
 }
 
 struct Host {
@@ -67,6 +75,10 @@ impl World {
         let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         match argv.as_slice() {
             ["chroot", ..] if self.stale => said(1, "", "chroot: Stale NFS file handle\n"),
+            ["ls", "-l", path] if path.ends_with("_alt_mig.log") => {
+                self.log_bytes += self.log_grows;
+                said(0, &format!("-rw-r--r-- 1 root system {} {path}\n", self.log_bytes), "")
+            }
             ["ls", "-l", path] => match &self.lease {
                 Some(owner) => said(
                     0,
@@ -121,6 +133,7 @@ impl Host {
         let world = self.world.lock().unwrap();
         let now = self.clock.now_ms();
         match world.jobs.get(id.as_str()) {
+            None if world.rebooted => JobState::Rebooted,
             None => JobState::Absent,
             Some(job) if job.lost => JobState::Lost,
             Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
@@ -166,6 +179,10 @@ impl Transport for Host {
             }
             if world.starts_lose_reply > 0 {
                 world.starts_lose_reply -= 1;
+                if world.loses_traces {
+                    world.rebooted = true;
+                    world.jobs.clear();
+                }
                 return Err(TransportError::Lost { host: host.clone(), why: "reset".into() });
             }
             drop(world);
@@ -183,6 +200,10 @@ impl Transport for Host {
         Box::pin(async move {
             {
                 let mut world = self.world.lock().unwrap();
+                if world.barred {
+                    let (host, why) = (HostId::new("lpar01"), "Permission denied".into());
+                    return Err(TransportError::Login { host, why });
+                }
                 if world.polls_fail > 0 {
                     world.polls_fail -= 1;
                     return Err(Host::unreachable(host));
@@ -256,6 +277,7 @@ fn order(ticket: Ticket) -> Order {
         facts: sample::facts(),
         scope: "s1".into(),
         undo_of: None,
+        issued: false,
         interrupt: None,
     }
 }
@@ -318,6 +340,50 @@ async fn a_bar_stands_before_the_run() {
     assert_eq!(class, FailureClass::Permanent);
     assert_eq!(text, "s9.m1 holds the client's lease");
     assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
+    // The journal says that the attempt was taken up; its effect is not there.
+    let boot = || World { rebooted: true, ..World::default() };
+    let absent = host(boot());
+    let answer = run(&absent, &Order { issued: true, ..lease(1) }).await;
+    let (class, trace, text) = failure(&answer);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert!(text.contains("was lost"), "{text}");
+    assert!(absent.world.lock().unwrap().started.is_empty());
+    // Its effect is there.
+    let present = host(World { lease: Some("s1.m7".into()), ..boot() });
+    let answer = run(&present, &Order { issued: true, ..lease(1) }).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    assert!(present.world.lock().unwrap().started.is_empty());
+    // An undo looks as well, and begins nothing.
+    let left = host(World { lease: Some("s1.m7".into()), ..boot() });
+    let answer = run(&left, &Order { issued: true, ..drop_lease(1) }).await;
+    assert_eq!(failure(&answer).0, FailureClass::Transient);
+    assert!(left.world.lock().unwrap().started.is_empty());
+    // A fresh attempt has nothing that could have been lost.
+    let fresh = host(boot());
+    assert_eq!(run(&fresh, &lease(2)).await.outcome, Outcome::Done);
+    assert_eq!(fresh.world.lock().unwrap().started.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_reply_and_traces_a_boot_took_is_not_repeated() {
+    let host =
+        host(World { starts_lose_reply: 1, loses_traces: true, idle: true, ..World::default() });
+    let (class, _, text) = failure(&run(&host, &lease(1)).await);
+    assert_eq!(class, FailureClass::Transient);
+    assert!(text.contains("was lost"), "{text}");
+    assert_eq!(host.world.lock().unwrap().started.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_a_person_can_help_is_kept_for_one() {
+    let host = host(World { barred: true, ..World::default() });
+    let (class, trace, text) = failure(&run(&host, &lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Clean));
+    assert_eq!(text, "no login on lpar01: Permission denied");
 }
 
 #[tokio::test(start_paused = true)]
@@ -421,6 +487,22 @@ async fn a_job_that_says_nothing_is_ended_and_one_that_talks_is_not() {
             assert_eq!((class, killed), (FailureClass::Transient, 1), "{text}");
             assert_eq!(text, "the job said nothing for 2h00m");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nimadm_that_says_nothing_lives_as_long_as_its_log_grows() {
+    for log_grows in [0, 80] {
+        let mut order = order(ticket(Phase::Clone, "nimadm-clone", Direction::Forward, 1));
+        Arc::make_mut(&mut order.spec).driver = Driver::Nimadm;
+        let mut world = World { log_grows, ..World::default() };
+        let id = order.job(&order.ticket).to_string();
+        world.jobs.insert(id, job(1_000_000 + 5 * 3_600_000));
+        let host = host(world);
+        let (_, _, text) = failure(&run(&host, &order).await);
+        let killed = host.world.lock().unwrap().killed.len();
+        assert_eq!(killed, usize::from(log_grows == 0), "{text}");
+        assert_eq!(text == "the job said nothing for 2h00m", log_grows == 0, "{text}");
     }
 }
 

@@ -1,20 +1,20 @@
-//! All steps of the native driver, in the order in which they run.
+//! All steps of both drivers, in the order in which they run.
 
 use std::time::Duration;
 
-use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
+use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
-use super::{mksysb, mount, parts, record, scripts, unmount};
+use super::{mksysb, mount, nimadm, parts, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 71] = [
+static REGISTRY: [StepDef; 84] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     parts::CHECK_PHASES,
@@ -27,32 +27,45 @@ static REGISTRY: [StepDef; 71] = [
     clone::MOUNT_SPOT,
     clone::CLONE_ROOTVG,
     clone::MAKE_ROOTVG,
+    nimadm::MARK_PHASES,
+    nimadm::CLONE,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
+    nimadm::EXPORT,
     mount::MOUNT_FILESYSTEMS,
     mount::FILL_CACHE,
     mksysb::RESTORE_MKSYSB,
+    nimadm::MOUNT,
     scripts::RUN_PRE_SCRIPT,
+    nimadm::PRE_SCRIPT,
     migrate::SAVE_CONFIG,
     migrate::EXPAND_FILESYSTEMS,
     migrate::RESTORE_BOS,
     migrate::MERGE_DEVICES,
     migrate::MERGE_CONFIG,
     bring::PUT_BOSINST_DATA,
+    nimadm::MIGRATE_BASE,
     filesets::INSTALL_FILESETS,
     filesets::INSTALL_RPMS,
+    nimadm::MIGRATE_FILESETS,
     filesets::VERIFY_LEVEL,
     scripts::RUN_POST_SCRIPT,
+    nimadm::POST_SCRIPT,
     boot_image::MAKE_BOOT_IMAGE,
+    nimadm::BOOT_IMAGE,
     unmount::RETURN_CACHE,
     unmount::UNMOUNT_FILESYSTEMS,
+    nimadm::UNMOUNT,
     unmount::UNEXPORT_FILESYSTEMS,
     unmount::REMOVE_CACHE,
+    nimadm::UNEXPORT,
     finish::FINISH_CLONE,
+    nimadm::FINISH,
     finish::SET_BOOTLIST,
     mksysb::WRITE_IMAGE_DATA,
     mksysb::ARCHIVE_MKSYSB,
     mksysb::DEFINE_MKSYSB,
+    nimadm::END,
     mksysb::DROP_CACHE,
     end::CLEAN_CLIENT,
     end::CLEAN_MASTER,
@@ -96,6 +109,37 @@ pub fn registry() -> &'static [StepDef] {
 /// The step of that name.
 pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
     REGISTRY.iter().find(|def| def.phase == phase && def.name == *step)
+}
+
+/// Steps of the native driver that the nimadm driver has too.
+const SHARED: [&str; 15] = [
+    "check-client",
+    "check-mksysb",
+    "check-phases",
+    "take-lease",
+    "take-master-lease",
+    "fetch-image-data",
+    "record-baseline",
+    "record-mksysb",
+    "verify-level",
+    "set-bootlist",
+    "clean-client",
+    "clean-master",
+    "release-master",
+    "reboot",
+    "verify-boot",
+];
+
+impl StepDef {
+    /// Whether `driver` has it.
+    pub(super) fn is_of(&self, driver: Driver) -> bool {
+        let name = self.name.as_str();
+        let of_nimadm = name == "mark-phases" || name.starts_with("nimadm-");
+        match driver {
+            Driver::Native => !of_nimadm,
+            Driver::Nimadm => of_nimadm || SHARED.contains(&name),
+        }
+    }
 }
 
 /// Whether a run comes as far as a phase. With `-P`, steps of phases before

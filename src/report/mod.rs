@@ -1,6 +1,7 @@
 //! Layer 6: read models and how they are shown. Knows no terminal, no clock and
 //! no state directory: views in, lines and documents out.
 
+mod alt_mig;
 mod history;
 mod operation;
 mod remains;
@@ -11,6 +12,7 @@ mod time;
 mod verdict;
 mod view;
 
+pub use alt_mig::{AltMigLog, LogDetail};
 pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken, spoken_as,
 };

@@ -186,10 +186,21 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "archive-mksysb" => mksysb(spec),
         "define-mksysb" => "the NIM resource of the mksysb".to_owned(),
         "clone-rootvg" | "make-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
-        "export-filesystems" => "exports below /alt_inst".to_owned(),
+        "nimadm-export" if spec.caches() => "cache file systems on the master, if made".to_owned(),
+        "export-filesystems" | "nimadm-export" => "exports below /alt_inst".to_owned(),
         "make-cache" => "cache file systems on the master".to_owned(),
-        "mount-filesystems" => format!("mounts below {} on the master", spec.master_root()),
-        "finish-clone" | "set-bootlist" => format!("perhaps the bootlist at {}", boot_disk(spec)),
+        "mount-filesystems" | "nimadm-mount" => {
+            format!("mounts below {} on the master", spec.master_root())
+        }
+        "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
+        "nimadm-clone" if spec.mode.changes_client() => {
+            format!("altinst_rootvg on {}, and the SPOT's mount there", disks(spec))
+        }
+        "nimadm-clone" => "what nimadm keeps in NIM".to_owned(),
+        "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
+        "finish-clone" | "nimadm-finish" | "set-bootlist" => {
+            format!("perhaps the bootlist at {}", boot_disk(spec))
+        }
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),
     }

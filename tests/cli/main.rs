@@ -5,12 +5,15 @@
 
 mod damage;
 mod disks;
+mod drop_in;
 mod errors;
 mod help;
 mod import;
 mod lab;
+mod lease;
 mod messages;
 mod nights;
+mod nimadm;
 mod operations;
 mod overnight;
 mod plan;

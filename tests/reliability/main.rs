@@ -5,6 +5,7 @@
 mod faulty;
 mod messes;
 mod modes;
+mod nimadm;
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
 mod world;
@@ -21,7 +22,7 @@ use nimshift::phases::StepDef;
 
 use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
 use power_vfs::{Disk, Loss, Vfs};
-use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, virtual_time};
+use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, is_soak, virtual_time};
 
 fn forward(def: &StepDef) -> Mark {
     Mark { step: def.name.clone(), direction: Direction::Forward }
@@ -38,7 +39,7 @@ async fn good_end(flavour: Flavour) -> serde_json::Value {
 
 #[test]
 fn a_migration_ends_well_and_leaves_nothing() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         virtual_time(async || {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;
@@ -60,9 +61,9 @@ fn every_step_of_the_registry_is_in_a_flavour() {
 
 #[test]
 fn actions_succeed_idempotently() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
-        for def in flavour.steps() {
+        for def in flavour.sample(flavour.steps()) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} made twice", def.name);
                 let world = World::new(flavour);
@@ -150,9 +151,11 @@ async fn assert_mended(
 
 #[test]
 fn action_failure_can_unwind() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
-        for (def, form) in flavour.steps().iter().flat_map(|def| FORMS.map(|form| (def, form))) {
+        let steps = flavour.steps();
+        let points = steps.iter().flat_map(|def| FORMS.map(|form| (*def, form)));
+        for (def, form) in flavour.sample(points) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, {form:?}", def.name);
                 let world = failed(flavour, def, form, false).await;
@@ -164,9 +167,9 @@ fn action_failure_can_unwind() {
 
 #[test]
 fn action_failure_can_unwind_idempotently() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
-        for def in flavour.steps() {
+        for def in flavour.sample(flavour.steps()) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, {} fails, every undo made twice", def.name);
                 let world = failed(flavour, def, Form::Reply, true).await;
@@ -178,7 +181,7 @@ fn action_failure_can_unwind_idempotently() {
 
 #[test]
 fn undo_failure_is_stuck_and_resumable() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let steps = flavour.steps();
         let last = steps.last().expect("steps");
         for def in steps.iter().filter(|def| def.undo != UndoKind::Nothing) {
@@ -230,13 +233,13 @@ fn assert_nothing_ran_twice(world: &World, what: &str) {
 
 /// Dies at every boundary between engine and hosts, and goes on.
 ///
-/// The modes beside disk migration share most of its steps: of their boundaries
-/// every ninth is tried, of disk migration's all; `NIMSHIFT_SOAK=1` tries all.
+/// The modes beside disk migration, and those of nimadm, share most of its steps:
+/// of their boundaries every ninth is tried, of disk migration's all;
+/// `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn death_at_every_call_to_a_host() {
-    let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
-    for flavour in FLAVOURS {
-        let all = soak || flavour.is_tried_whole();
+    for flavour in flavours() {
+        let all = is_soak() || flavour.is_tried_whole();
         let stride = if all { 1 } else { 9 };
         let good = virtual_time(async || good_end(flavour).await);
         let calls = virtual_time(async || {
@@ -246,7 +249,7 @@ fn death_at_every_call_to_a_host() {
             counts.count.load(Ordering::SeqCst)
         });
         assert!(calls > 10, "a migration makes many calls: {calls}");
-        for dies_at in (1..=calls).step_by(stride) {
+        for dies_at in flavour.sample((1..=calls).step_by(stride)) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, dead at call {dies_at} of {calls}");
                 let world = World::new(flavour);
@@ -268,8 +271,8 @@ fn death_at_every_call_to_a_host() {
 /// Each operation meets one kind of loss, in turn; `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn crash_at_every_write() {
-    let soak = std::env::var_os("NIMSHIFT_SOAK").is_some();
-    for flavour in FLAVOURS {
+    let soak = is_soak();
+    for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         let (first, all) = virtual_time(async || {
             let disk = Vfs::new(&format!("{flavour:?}-count"), Disk::default());
@@ -280,7 +283,7 @@ fn crash_at_every_write() {
             (first, all)
         });
         assert!(all - first > 10, "a migration makes many writes: {first} to {all}");
-        for point in first + 1..all {
+        for point in flavour.sample(first + 1..all) {
             let kinds = [Loss::All, Loss::None, Loss::Some(point), Loss::Torn(point)];
             let chosen = usize::try_from(point).expect("few writes") % kinds.len();
             let tried = if soak { &kinds[..] } else { &kinds[chosen..=chosen] };
@@ -320,13 +323,13 @@ async fn power_fails(
 /// that followed from it undone or under way.
 #[test]
 fn cut_at_every_entry() {
-    for flavour in FLAVOURS {
+    for flavour in flavours() {
         let (good, entries) = virtual_time(async || {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;
             (world.lab.image().expect("an image"), world.entries())
         });
-        for entry in 1..entries {
+        for entry in flavour.sample(1..entries) {
             virtual_time(async || {
                 let what = format!("{flavour:?}, cut at entry {entry} of {entries}");
                 let world = World::new(flavour);

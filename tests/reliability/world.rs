@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Mode, NimName, Options, Phase,
-    RetryPolicy, SPEC_FORMAT, Target, Task,
+    BootFailure, Bootlist, CopyPolicy, Driver, FailurePolicy, MigrationSpec, Mode, NimName,
+    Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -50,6 +50,15 @@ pub(crate) enum Flavour {
     ClientToMksysb,
     MksysbToMksysb,
     MksysbToClient,
+    /// By nimadm, which cleans up when a phase fails.
+    NimadmPlain,
+    /// By nimadm, which leaves all as it is then.
+    NimadmCached,
+    NimadmUpdate,
+    NimadmShaped,
+    NimadmClientToMksysb,
+    NimadmMksysbToMksysb,
+    NimadmMksysbToClient,
     /// Phases 4 to 12, after others have done those before.
     Part,
     Cleanup,
@@ -58,14 +67,27 @@ pub(crate) enum Flavour {
     Sync,
 }
 
-pub(crate) const FLAVOURS: [Flavour; 12] = [
-    Flavour::Plain,
-    Flavour::Cached,
-    Flavour::Update,
-    Flavour::Shaped,
-    Flavour::ClientToMksysb,
-    Flavour::MksysbToMksysb,
-    Flavour::MksysbToClient,
+use Flavour::{
+    Cached, ClientToMksysb, MksysbToClient, MksysbToMksysb, NimadmCached, NimadmClientToMksysb,
+    NimadmMksysbToClient, NimadmMksysbToMksysb, NimadmPlain, NimadmShaped, NimadmUpdate, Plain,
+    Shaped, Update,
+};
+
+pub(crate) const FLAVOURS: [Flavour; 19] = [
+    Plain,
+    Cached,
+    Update,
+    Shaped,
+    ClientToMksysb,
+    MksysbToMksysb,
+    MksysbToClient,
+    NimadmPlain,
+    NimadmCached,
+    NimadmUpdate,
+    NimadmShaped,
+    NimadmClientToMksysb,
+    NimadmMksysbToMksysb,
+    NimadmMksysbToClient,
     Flavour::Part,
     Flavour::Cleanup,
     Flavour::Wake,
@@ -73,19 +95,44 @@ pub(crate) const FLAVOURS: [Flavour; 12] = [
     Flavour::Sync,
 ];
 
+/// All flavours; or those whose name begins as `NIMSHIFT_FLAVOURS` says, while one
+/// works on them.
+pub(crate) fn flavours() -> impl Iterator<Item = Flavour> {
+    let wanted = std::env::var("NIMSHIFT_FLAVOURS").unwrap_or_default();
+    FLAVOURS.into_iter().filter(move |flavour| format!("{flavour:?}").starts_with(&wanted))
+}
+
+/// Whether every point of every flavour is tried.
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("NIMSHIFT_SOAK").is_some()
+}
+
 impl Flavour {
+    /// Of so many points one is tried. The steps of nimadm are the same in all
+    /// modes, and so are their probes and undos but for a few: beside its disk
+    /// migrations every fourth is tried, in each mode another.
+    pub(crate) fn sample<T>(self, points: impl IntoIterator<Item = T>) -> Vec<T> {
+        let sampled = self.driver() == Driver::Nimadm
+            && !matches!(self, NimadmPlain | NimadmCached)
+            && !is_soak();
+        let first = FLAVOURS.iter().position(|flavour| *flavour == self).unwrap_or(0);
+        let stride = if sampled { 4 } else { 1 };
+        points.into_iter().skip(first % stride).step_by(stride).collect()
+    }
+
     /// With scripts and a reboot, so that every step of the registry is in one
     /// of the flavours.
     pub(crate) fn spec(self) -> MigrationSpec {
         let mode = self.mode();
         let given = |is: bool, text: &str| is.then(|| name(text));
-        let shaped = self == Flavour::Shaped;
+        let shaped = matches!(self, Shaped | NimadmShaped);
         let disks = if mode.changes_client() { vec!["hdisk1"] } else { Vec::new() };
         MigrationSpec {
             format: SPEC_FORMAT,
             client: name(CLIENT),
             master: MASTER.parse().expect("a host name"),
             mode,
+            driver: self.driver(),
             target: Target {
                 spot: name("spot_7300_02"),
                 lpp_source: name("lpp_7300_02"),
@@ -93,7 +140,7 @@ impl Flavour {
             },
             options: Options {
                 disks: disks.iter().map(|disk| disk.parse().expect("a disk")).collect(),
-                cache_vg: (self == Flavour::Cached || mode != Mode::Disk)
+                cache_vg: (matches!(self, Cached | NimadmCached) || mode != Mode::Disk)
                     .then(|| "nimadmvg".parse().expect("a VG")),
                 pre_script: Some(name("before")),
                 post_script: Some(name("after")),
@@ -104,7 +151,7 @@ impl Flavour {
                 bosinst_data: given(shaped || mode == Mode::MksysbToMksysb, "bosinst"),
                 mount_options: shaped.then(|| "rsize=65536".to_owned()),
                 accept_licenses: true,
-                update: self == Flavour::Update,
+                update: self.updates(),
                 force: false,
                 bootlist: Bootlist::Set,
                 reboot: mode.changes_client(),
@@ -138,11 +185,23 @@ impl Flavour {
 
     fn mode(self) -> Mode {
         match self {
-            Flavour::ClientToMksysb => Mode::ClientToMksysb,
-            Flavour::MksysbToMksysb | Flavour::Sync => Mode::MksysbToMksysb,
-            Flavour::MksysbToClient => Mode::MksysbToClient,
+            ClientToMksysb | NimadmClientToMksysb => Mode::ClientToMksysb,
+            MksysbToMksysb | NimadmMksysbToMksysb | Flavour::Sync => Mode::MksysbToMksysb,
+            MksysbToClient | NimadmMksysbToClient => Mode::MksysbToClient,
             _ => Mode::Disk,
         }
+    }
+
+    fn driver(self) -> Driver {
+        match self {
+            NimadmPlain | NimadmCached | NimadmUpdate | NimadmShaped | NimadmClientToMksysb
+            | NimadmMksysbToMksysb | NimadmMksysbToClient => Driver::Nimadm,
+            _ => Driver::Native,
+        }
+    }
+
+    fn updates(self) -> bool {
+        matches!(self, Update | NimadmUpdate)
     }
 
     /// What is to be of the client in the end.
@@ -211,21 +270,19 @@ impl Flavour {
     }
 
     fn target(self) -> &'static str {
-        if self == Flavour::Update { UPDATED } else { TARGET }
+        if self.updates() { UPDATED } else { TARGET }
     }
 
     /// Its hosts.
     pub(crate) fn estate(self) -> EstateFile {
-        match self {
-            Flavour::Sync => {
-                let mut estate = estate(TARGET, "7200-05-03-2148");
-                // Newer than what master and SPOT have.
-                "7300-02-02-2420".clone_into(&mut estate.lpp_source[0].level);
-                estate
-            }
-            Flavour::Update => estate(UPDATED, TARGET),
-            _ => estate(TARGET, "7200-05-03-2148"),
+        let level = if self.updates() { TARGET } else { "7200-05-03-2148" };
+        let mut estate = estate(self.target(), level);
+        estate.master.nimadm_keeps = matches!(self, NimadmCached | NimadmMksysbToClient);
+        if self == Flavour::Sync {
+            // Newer than what master and SPOT have.
+            "7300-02-02-2420".clone_into(&mut estate.lpp_source[0].level);
         }
+        estate
     }
 
     /// The steps of the registry that this flavour has.
@@ -475,6 +532,13 @@ impl World {
             matches!(entry.event.kind, nimshift::machine::EventKind::Failed { .. })
         });
         format!("{:#?}", told.take(2).collect::<Vec<_>>())
+    }
+
+    /// All that the journal keeps of the migration.
+    pub(crate) fn journal_text(&self) -> String {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        let id = reader.migrations(None).expect("migrations")[0].id;
+        format!("{:?}", reader.history(id).expect("a history"))
     }
 
     /// Why the latest failure was one, or nothing.

@@ -17,7 +17,7 @@ use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::domain::failure::MessageRule;
 use crate::domain::name::{HostName, Level, NimName};
 use crate::domain::phase::{Phase, parse_phases};
-use crate::domain::plan::{Estate, Limits, Plan};
+use crate::domain::plan::{Limits, Plan};
 use crate::domain::spec::{
     BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Options, RetryPolicy,
     SPEC_FORMAT, Target,
@@ -35,12 +35,13 @@ impl Reader<'_, '_> {
             file.master.as_ref().and_then(|master| master.name.as_ref()),
             At::Key("master", "name"),
         );
-        let estate = self.estate(file);
+        let estate = self.estate(file, master.as_ref());
         let limits = self.limits(file.limits.as_ref());
         let messages = self.messages(file.message.as_deref().unwrap_or_default());
         self.shared(file);
         let clients = file.client.as_deref().unwrap_or_default();
         self.names(clients, master.as_ref());
+        rules::work_apart(&mut self, clients);
         let migrations: Vec<Option<MigrationSpec>> = clients
             .iter()
             .enumerate()
@@ -54,12 +55,6 @@ impl Reader<'_, '_> {
         // Stable: within a wave the order of the file stays.
         migrations.sort_by_key(|migration| migration.wave);
         Some(Plan { name: name?, estate: estate?, master: master?, limits: limits?, migrations })
-    }
-
-    fn estate(&mut self, file: &PlanFile) -> Option<Estate> {
-        let estate = file.estate.as_ref()?;
-        let path = self.maybe(estate.file.as_ref(), At::Key("estate", "file"))?;
-        Some(Estate { kind: estate.kind?, file: path.map(|path| path.0) })
     }
 
     fn limits(&mut self, table: Option<&LimitsTable>) -> Option<Limits> {
@@ -179,6 +174,7 @@ impl Reader<'_, '_> {
             client: name?,
             master: master?.clone(),
             mode: synopsis.mode(),
+            driver: client.options.driver.unwrap_or_default(),
             target: target?,
             options: Options {
                 accept_licenses: client.options.accept_licenses == Some(true)

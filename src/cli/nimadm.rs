@@ -1,0 +1,363 @@
+//! `nimshift nimadm …`, and the program under the name `nimadm`: a command line
+//! of nimadm, through the journal, in the foreground.
+//!
+//! What is done is decided by the latest migration of the client:
+//!
+//! | its latest migration | what happens |
+//! | --- | --- |
+//! | none, or one that came to nothing | a new one is begun |
+//! | what this line asks for, under way | it goes on |
+//! | what this line asks for, migrated | it is said so, and nothing is done |
+//! | anything else that is under way | the line is refused |
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::domain::{
+    Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
+};
+use crate::engine::EngineLimits;
+use crate::journal::Loaded;
+use crate::machine::State;
+use crate::report::{LogDetail, Verdict, spoken_as};
+
+use super::args::{EngineArgs, NimadmArgs, OperationArgs};
+use super::current::is_cleaned;
+use super::error::CliError;
+use super::exit::Exit;
+use super::night::{Night, Open};
+use super::nimadm_hosts::Settled;
+use super::nimadm_log::{LogDir, LogFollower, Subject};
+use super::operation::{self, Operation, Prepared};
+use super::order::pause;
+use super::out::Out;
+use super::place::Place;
+use super::run::{begin, latest_of, licences_by_environment};
+
+/// Options that stand before a command, or before nimadm's flags, and have a
+/// value.
+const VALUED: [&str; 5] = ["--state-dir", "--color", "--log-dir", "--level", "--on-stop"];
+
+/// Parts the arguments of this process: those for clap, and nimadm's own, which
+/// clap would take for its own flags.
+pub(super) fn split(args: Vec<OsString>) -> Result<(Vec<OsString>, Vec<String>), CliError> {
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == "nimadm") {
+        let theirs = args.get(1..).unwrap_or_default().to_vec();
+        let mut ours = vec![OsString::from("nimshift"), OsString::from("nimadm")];
+        if theirs.first().is_some_and(|word| word == "--help") && theirs.len() == 1 {
+            ours.extend(theirs);
+            return Ok((ours, Vec::new()));
+        }
+        return Ok((ours, texts(theirs)?));
+    }
+    let options = |from: usize| {
+        let mut at = from;
+        while let Some(word) = args.get(at).and_then(|word| word.to_str()) {
+            let is_long = word.starts_with("--") && word.len() > 2;
+            // Before the command clap's short flags can stand too.
+            let is_short = from == 1 && word.starts_with('-');
+            if !(is_long || is_short) {
+                break;
+            }
+            at += 1 + usize::from(VALUED.contains(&word));
+        }
+        at
+    };
+    let command = options(1);
+    if args.get(command).is_none_or(|word| word != "nimadm") {
+        return Ok((args, Vec::new()));
+    }
+    let theirs = options(command + 1).min(args.len());
+    let mut ours = args;
+    let theirs = ours.split_off(theirs);
+    Ok((ours, texts(theirs)?))
+}
+
+fn texts(words: Vec<OsString>) -> Result<Vec<String>, CliError> {
+    let text = |word: OsString| {
+        word.into_string().map_err(|word| {
+            CliError::usage(format!("`{}` is not UTF-8", word.display()))
+                .help("no name of AIX or NIM has such characters")
+        })
+    };
+    words.into_iter().map(text).collect()
+}
+
+/// All forms, for the help.
+pub(super) fn forms_text() -> String {
+    let forms: Vec<&str> = Form::ALL.iter().map(|form| form.synopsis()).collect();
+    format!(
+        "nimadm's forms:\n  {}\n\nExit code 0 when all is done, above 0 otherwise; see `nimshift --help`.",
+        forms.join("\n  ")
+    )
+}
+
+/// `nimshift nimadm …`.
+pub(super) fn nimadm(
+    out: &Out,
+    place: &Place,
+    args: &NimadmArgs,
+    words: &[String],
+) -> Result<Exit, CliError> {
+    let line =
+        NimadmLine::parse(words, licences_by_environment()).map_err(|errors| refused(&errors))?;
+    if line.unexplained {
+        Out::note("nimadm: -A has no effect: nothing public tells what it means");
+    }
+    let drop_in = DropIn { out, place, args, line: &line };
+    match line.form {
+        Form::Migrate(_) => drop_in.migrate(),
+        Form::Cleanup => drop_in.operate(Task::Cleanup),
+        Form::Wake => drop_in.operate(Task::Wake),
+        Form::Sleep => drop_in.operate(Task::Sleep),
+        Form::Sync => {
+            drop_in.operate(Task::Sync { device: line.device.clone(), preview: line.preview })
+        }
+    }
+}
+
+/// All that is wrong, and the forms that it may have been meant to have.
+fn refused(errors: &LineErrors) -> CliError {
+    let told = CliError::usage(format!("nimadm: the command line is not right\n{errors}"));
+    match errors.form {
+        Some(form) => told.usage_line(form.synopsis()),
+        None => Form::ALL.iter().fold(told, |told, form| told.usage_line(form.synopsis())),
+    }
+}
+
+/// A line that migrates.
+struct DropIn<'a> {
+    out: &'a Out,
+    place: &'a Place,
+    args: &'a NimadmArgs,
+    line: &'a NimadmLine,
+}
+
+impl DropIn<'_> {
+    fn migrate(&self) -> Result<Exit, CliError> {
+        let settled = Settled::of(self.place, self.line)?;
+        if self.args.show_plan {
+            let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
+            self.out.write(plan.text.as_bytes());
+            return Ok(Exit::Ok);
+        }
+        let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
+        let mut open = self.wait(|| Open::new(self.place))?;
+        let name = self.name()?.to_string();
+        let loaded = std::mem::take(&mut open.loaded);
+        let cleaned = is_cleaned(&loaded, &name);
+        let before = latest_of(loaded, &[name]).pop();
+        match before {
+            Some(before) if !is_over(&before, cleaned) => self.go_on(&settled, &logs, open, before),
+            _ => self.begin(&settled, &logs, open),
+        }
+    }
+
+    /// An operation beside the migration.
+    fn operate(&self, task: Task) -> Result<Exit, CliError> {
+        if self.args.show_plan {
+            return Err(CliError::usage(format!("{} has no plan", self.line.form))
+                .help("`--show-plan` is for lines that migrate"));
+        }
+        // There must be hosts, before anything is journaled.
+        Settled::check(self.place)?;
+        let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
+        let line = self.line;
+        let args = OperationArgs {
+            spot: Some(line.spot.clone()),
+            force: line.options.force,
+            engine: EngineArgs { on_stop: self.args.on_stop, no_progress: true },
+            ..OperationArgs::default()
+        };
+        let adapt = |spec: &mut MigrationSpec| match line.form {
+            Form::Wake => operation::adapt_wake(
+                spec,
+                &line.options.disks,
+                line.options.mount_options.as_ref(),
+                line.options.post_script.as_ref(),
+            ),
+            Form::Sync => operation::adapt_sync(spec, line.lpp_source.as_ref()),
+            _ => {}
+        };
+        let (out, place) = (self.out, self.place);
+        let operation = Operation { out, place, task, args: &args, adapt: &adapt };
+        // Where there is no client, an operation goes by the name of the SPOT.
+        let name = line.client.clone().unwrap_or_else(|| line.spot.clone());
+        let Prepared { open, estate, limits, ids } =
+            self.wait(|| operation.prepare(std::slice::from_ref(&name)))?;
+        let Some(one) = open.loaded.iter().find(|one| ids.contains(&one.id)) else {
+            return Err(CliError::internal("an operation that is not there"));
+        };
+        let follower = self.follower(&logs, one, false)?;
+        let night = Night { out, place, estate: &estate, limits, args: &args.engine };
+        self.run(&night, follower, open, &ids)
+    }
+
+    fn name(&self) -> Result<&NimName, CliError> {
+        self.line.name().ok_or_else(|| CliError::internal("a migration without a name"))
+    }
+
+    /// What `open` gives, once no other engine holds the journal.
+    fn wait<T>(&self, open: impl Fn() -> Result<T, CliError>) -> Result<T, CliError> {
+        let mut is_told = false;
+        loop {
+            match open() {
+                Err(error) if error.exit() == Exit::Held && !self.args.no_wait => {
+                    if !is_told {
+                        Out::note(&format!("nimadm: waiting: {}", error.message()));
+                        is_told = true;
+                    }
+                    pause();
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Takes up a migration that is there already, if it is the one that the
+    /// line asks for.
+    fn go_on(
+        &self,
+        settled: &Settled,
+        logs: &LogDir,
+        open: Open,
+        before: Loaded,
+    ) -> Result<Exit, CliError> {
+        let state = before.machine.state().clone();
+        let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
+        // The level is what the SPOT had when it was begun.
+        let asked = settled.plan(self.line, &before.spec.target.level)?;
+        let asked = asked.plan.migrations.into_iter().next();
+        if !asked.is_some_and(|asked| is_same(&asked, &before.spec)) {
+            if state.is_terminal() {
+                return self.begin(settled, logs, open);
+            }
+            open.journal.close()?;
+            return Err(CliError::usage(format!(
+                "{client} is {spoken} in a migration that another command line or plan has begun"
+            ))
+            .help(format!(
+                "`nimshift history {client}` tells which; `nimshift resume` finishes it, \
+                 `nimshift cancel {client}` takes it back"
+            )));
+        }
+        let follower = self.follower(logs, &before, true)?;
+        let file = follower.path().display().to_string();
+        if state.is_terminal() {
+            open.journal.close()?;
+            self.out.line(&format!("nimshift: {client}: {spoken} already; its log: {file}"));
+            self.out.line(&format!(
+                "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
+            ));
+            return Ok(Exit::Ok);
+        }
+        if state.waits_for_operator() {
+            open.journal.close()?;
+            let exit = Exit::from(Verdict::of(&state));
+            return Err(CliError::new(
+                exit,
+                format!("{client} is {spoken}: a person has to decide"),
+            )
+            .help(format!("`nimshift history {client}` tells why; its log: {file}"))
+            .help(format!(
+                "`nimshift retry {client}`, `nimshift rollback {client}`, or \
+                     `nimshift release {client}` if it is held"
+            )));
+        }
+        self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
+        let ids = [before.id];
+        self.engine(settled, follower, Open { loaded: vec![before], ..open }, &ids)
+    }
+
+    fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
+        let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
+        let migrations = plan.plan.migrations.iter().map(std::borrow::Cow::Borrowed);
+        let fresh: Vec<_> = (1..).zip(migrations).collect();
+        let now_ms = settled.estate.clock.now_ms();
+        let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
+        let Some(one) = loaded.first() else {
+            return Err(CliError::internal("a migration that is not there"));
+        };
+        let follower = self.follower(logs, one, false)?;
+        let ids = [one.id];
+        self.engine(settled, follower, Open { loaded, ..open }, &ids)
+    }
+
+    fn follower(
+        &self,
+        logs: &LogDir,
+        one: &Loaded,
+        quiet: bool,
+    ) -> Result<LogFollower<'_>, CliError> {
+        let detail = match self.line.telling {
+            Telling::Debug => LogDetail::Probes,
+            Telling::Verbose => LogDetail::Commands,
+            Telling::Plain => LogDetail::Output,
+        };
+        let subject = Subject {
+            id: one.id,
+            skipped: one.skipped_phases.clone(),
+            created_ms: one.created_ms,
+            parameters: self.line.text(),
+            detail,
+        };
+        LogFollower::new(self.out, self.place, logs, subject, quiet)
+    }
+
+    /// Runs a migration.
+    fn engine(
+        &self,
+        settled: &Settled,
+        follower: LogFollower<'_>,
+        open: Open,
+        ids: &[MigrationId],
+    ) -> Result<Exit, CliError> {
+        let engine = EngineArgs { on_stop: self.args.on_stop, no_progress: true };
+        let night = Night {
+            out: self.out,
+            place: self.place,
+            estate: &settled.estate,
+            limits: EngineLimits::of_migrations(1),
+            args: &engine,
+        };
+        self.run(&night, follower, open, ids)
+    }
+
+    /// Runs `night` to its end, and gives what `ids` have come to.
+    fn run(
+        &self,
+        night: &Night<'_>,
+        mut follower: LogFollower<'_>,
+        open: Open,
+        ids: &[MigrationId],
+    ) -> Result<Exit, CliError> {
+        let ended = night.drive(open, &mut follower, |_| Ok(()))?;
+        let rows = self.place.reader()?.migrations(None)?;
+        let states = rows.iter().filter(|row| ids.contains(&row.id)).map(|row| &row.state);
+        let exit = Exit::from(Verdict::of_all(states));
+        if ended.is_none() || exit == Exit::WorkLeft {
+            self.out.line("nimshift: stopped with work left; the same line goes on");
+            return Ok(Exit::WorkLeft);
+        }
+        Ok(exit)
+    }
+}
+
+/// Whether nothing of what came before stands against a new migration: it has
+/// ended with nothing done, or what it did was `cleaned` up, or it was no
+/// migration.
+fn is_over(before: &Loaded, cleaned: bool) -> bool {
+    let state = before.machine.state();
+    let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
+    state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
+}
+
+/// Whether a line asks for what a migration was asked for. A lock that a failed
+/// run has left may have to be forced in the meantime.
+fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
+    let mut asked = asked.clone();
+    asked.options.force = begun.options.force;
+    asked.part.clone_from(&begun.part);
+    asked == *begun
+}
