@@ -199,7 +199,12 @@ impl Order<'_> {
                     operator: place::operator(),
                     estate: batch.estate.clone(),
                 };
-                let specs = std::iter::once((one.number, std::sync::Arc::clone(&one.spec)));
+                let spec = match state {
+                    // With the part went all parts before it.
+                    State::RolledBack { .. } => std::sync::Arc::new(one.spec.from_the_start()),
+                    _ => std::sync::Arc::clone(&one.spec),
+                };
+                let specs = std::iter::once((one.number, spec));
                 let mut fresh = create(&open.journal, &again, specs)?;
                 *one = fresh.remove(0);
                 Out::note(&format!(

@@ -259,6 +259,19 @@ impl MigrationSpec {
         self.options.phases.as_ref().is_none_or(|phases| phases.contains(&Phase::End))
     }
 
+    /// The same for hosts on which nothing stands: all phases up to the last that
+    /// is asked for.
+    #[must_use]
+    pub fn from_the_start(&self) -> MigrationSpec {
+        let mut spec = self.clone();
+        spec.part = None;
+        let last = self.options.phases.as_ref().and_then(|phases| phases.iter().max());
+        spec.options.phases = last
+            .filter(|last| **last != Phase::End)
+            .map(|last| Phase::ALL.into_iter().filter(|phase| phase <= last).collect());
+        spec
+    }
+
     /// The phases after those that are asked for.
     pub fn phases_left(&self) -> Vec<Phase> {
         let last = self.options.phases.as_ref().map_or(Some(&Phase::End), |all| all.iter().max());

@@ -75,6 +75,9 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         State::RolledBack { cause } if cause.class == FailureClass::NeedsOperator => {
             Some(format!("`nimshift retry {client}` begins it anew"))
         }
+        State::Refused { .. } if spec.options.phases.is_some() => {
+            Some(format!("{}`nimshift run PLAN -P …` again", fix()))
+        }
         State::RolledBack { .. } | State::Refused { .. } => {
             Some(format!("{}`nimshift retry {client}`", fix()))
         }
