@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{BatchName, DiskName, HostName, Level, NimName};
+use crate::domain::{
+    BatchName, DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -74,6 +76,9 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Ask the real hosts of a plan whether a night could begin, and say what to do
+    /// where it could not. Changes nothing but a job that it removes.
+    Doctor(DoctorArgs),
     /// Make the client part of a plan from what a site has already.
     #[command(subcommand)]
     Import(ImportCommand),
@@ -157,10 +162,29 @@ pub(super) struct RunArgs {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
+    /// Run these phases only (nimadm -P): numbers separated by commas or blanks,
+    /// and ranges: `1-3`, `4,5,6`. What comes before them must stand on the hosts.
+    #[arg(short = 'P', long, value_name = "LIST")]
+    pub(super) phases: Option<PhasesArg>,
+    /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
     #[command(flatten)]
     pub(super) scale: ScaleArgs,
+}
+
+/// Phases, as `-P` takes them.
+#[derive(Debug, Clone)]
+pub(super) struct PhasesArg(pub(super) Vec<Phase>);
+
+impl std::str::FromStr for PhasesArg {
+    type Err = PhaseError;
+
+    fn from_str(text: &str) -> Result<PhasesArg, PhaseError> {
+        parse_phases(text).map(PhasesArg)
+    }
 }
 
 /// How fast the lab's time goes.
@@ -235,6 +259,19 @@ pub(super) struct PlanArgs {
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
     /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client and the master; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
     /// As a versioned document.

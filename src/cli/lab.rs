@@ -253,7 +253,7 @@ fn expectation(story: &Story) -> Expectation {
     let options = &view.spec.options;
     let target =
         || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
-    let whole = options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len());
+    let whole = view.spec.is_whole();
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
         State::Migrated { .. } if !view.spec.mode.changes_client() => {
@@ -270,6 +270,13 @@ fn expectation(story: &Story) -> Expectation {
                 && cloned(story) =>
         {
             (true, CopyExpected::Asleep, BootsFrom::Baseline)
+        }
+        State::RolledBack { .. } if view.spec.failed_copy == CopyPolicy::Wake => {
+            (false, CopyExpected::None, BootsFrom::Baseline)
+        }
+        // A part that was refused leaves what parts before it have made.
+        State::Refused { .. } if view.spec.options.phases.is_some() => {
+            (false, CopyExpected::None, BootsFrom::Baseline)
         }
         State::RolledBack { .. } | State::Refused { .. } | State::Skipped { .. } => {
             (true, CopyExpected::None, BootsFrom::Baseline)

@@ -3,9 +3,11 @@
 
 mod args;
 mod current;
+mod doctor;
 mod error;
 mod estate;
 mod evidence;
+mod examine;
 mod exit;
 mod explain;
 mod history;
@@ -14,6 +16,7 @@ mod journal;
 mod lab;
 mod night;
 mod nimadm;
+mod nimadm_hosts;
 mod nimadm_log;
 mod operation;
 mod order;
@@ -103,6 +106,7 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
         Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {

@@ -180,6 +180,8 @@ pub enum CopyPolicy {
     Remove,
     /// It is put to sleep, and stays as altinst_rootvg.
     Sleep,
+    /// It stays awake on the client, to be looked at: no boot before it sleeps.
+    Wake,
 }
 
 /// What follows when the client has booted the copy and is not well.
@@ -252,9 +254,15 @@ impl MigrationSpec {
         self.task.has_step(name)
     }
 
-    /// Whether all phases are asked for, so that nothing is left for later.
+    /// Whether the last phase is asked for, so that nothing is left for later.
     pub fn is_whole(&self) -> bool {
-        self.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+        self.options.phases.as_ref().is_none_or(|phases| phases.contains(&Phase::End))
+    }
+
+    /// The phases after those that are asked for.
+    pub fn phases_left(&self) -> Vec<Phase> {
+        let last = self.options.phases.as_ref().map_or(Some(&Phase::End), |all| all.iter().max());
+        Phase::ALL.into_iter().filter(|phase| Some(phase) > last).collect()
     }
 
     /// Whether local disk caching is used.

@@ -166,7 +166,7 @@ fn location(ctx: &Context<'_>, said: Said<'_>) -> Read<String> {
     location.map(str::to_owned).ok_or_else(|| format!("the NIM object {name} has no location"))
 }
 
-/// Also where `-P` leaves phase 12 out: the lease must not outlive the run.
+/// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
 pub(super) const RELEASE_MASTER: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("release-master"),
@@ -179,7 +179,7 @@ pub(super) const RELEASE_MASTER: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: has_directory,
+    applies: |spec| super::registry::chosen(spec, Phase::End) && has_directory(spec),
     looks: |ctx| vec![look(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])])],
     judge: |_, answers| {
         judged(

@@ -28,6 +28,7 @@ mod mount;
 mod nimadm;
 mod operations;
 mod outcome;
+mod parts;
 mod perform;
 #[cfg(test)]
 mod perform_tests;

@@ -20,6 +20,7 @@ use super::job::{Ended, Jobs};
 use super::ledger;
 use super::nimadm;
 use super::outcome;
+use super::parts::is_assumed;
 use super::registry::{find, repeat_of, settle_of};
 use super::step::{Answers, Context, HostNames, Sight, StepDef};
 
@@ -47,9 +48,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// The holder of the lease: the same for all attempts of the migration.
+    /// The holder of the lease: the same for all attempts of the migration, and
+    /// for all its parts.
     pub fn owner(&self) -> String {
-        format!("{}.{}", self.scope, self.migration)
+        let first = self.spec.part.as_ref().map_or(self.migration, |part| part.first);
+        format!("{}.{first}", self.scope)
     }
 
     /// The job of `ticket`.
@@ -98,6 +101,10 @@ pub async fn perform(
         facts: None,
     };
     let outcome = match (order.ticket.direction, def.run) {
+        _ if is_assumed(def, &order.spec, &order.ticket) => {
+            attempt.way = Way::Assumed;
+            Outcome::Done
+        }
         (Direction::Undo, _) => attempt.undo().await,
         (Direction::Forward, None) => attempt.look().await,
         (Direction::Forward, Some(run)) => attempt.forward(run).await,

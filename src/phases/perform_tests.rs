@@ -54,6 +54,11 @@ struct World {
     log_grows: u64,
     stubborn: bool,
     stale: bool,
+    /// It was booted since it last began a job, and knows of none.
+    rebooted: bool,
+    /// It is to be booted when a start loses its reply, with all traces of jobs.
+    loses_traces: bool,
+    barred: bool,
 }
 
 struct Host {
@@ -128,6 +133,7 @@ impl Host {
         let world = self.world.lock().unwrap();
         let now = self.clock.now_ms();
         match world.jobs.get(id.as_str()) {
+            None if world.rebooted => JobState::Rebooted,
             None => JobState::Absent,
             Some(job) if job.lost => JobState::Lost,
             Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
@@ -173,6 +179,10 @@ impl Transport for Host {
             }
             if world.starts_lose_reply > 0 {
                 world.starts_lose_reply -= 1;
+                if world.loses_traces {
+                    world.rebooted = true;
+                    world.jobs.clear();
+                }
                 return Err(TransportError::Lost { host: host.clone(), why: "reset".into() });
             }
             drop(world);
@@ -190,6 +200,10 @@ impl Transport for Host {
         Box::pin(async move {
             {
                 let mut world = self.world.lock().unwrap();
+                if world.barred {
+                    let (host, why) = (HostId::new("lpar01"), "Permission denied".into());
+                    return Err(TransportError::Login { host, why });
+                }
                 if world.polls_fail > 0 {
                     world.polls_fail -= 1;
                     return Err(Host::unreachable(host));
@@ -326,6 +340,50 @@ async fn a_bar_stands_before_the_run() {
     assert_eq!(class, FailureClass::Permanent);
     assert_eq!(text, "s9.m1 holds the client's lease");
     assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
+    // The journal says that the attempt was taken up; its effect is not there.
+    let boot = || World { rebooted: true, ..World::default() };
+    let absent = host(boot());
+    let answer = run(&absent, &Order { issued: true, ..lease(1) }).await;
+    let (class, trace, text) = failure(&answer);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert!(text.contains("was lost"), "{text}");
+    assert!(absent.world.lock().unwrap().started.is_empty());
+    // Its effect is there.
+    let present = host(World { lease: Some("s1.m7".into()), ..boot() });
+    let answer = run(&present, &Order { issued: true, ..lease(1) }).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    assert!(present.world.lock().unwrap().started.is_empty());
+    // An undo looks as well, and begins nothing.
+    let left = host(World { lease: Some("s1.m7".into()), ..boot() });
+    let answer = run(&left, &Order { issued: true, ..drop_lease(1) }).await;
+    assert_eq!(failure(&answer).0, FailureClass::Transient);
+    assert!(left.world.lock().unwrap().started.is_empty());
+    // A fresh attempt has nothing that could have been lost.
+    let fresh = host(boot());
+    assert_eq!(run(&fresh, &lease(2)).await.outcome, Outcome::Done);
+    assert_eq!(fresh.world.lock().unwrap().started.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_reply_and_traces_a_boot_took_is_not_repeated() {
+    let host =
+        host(World { starts_lose_reply: 1, loses_traces: true, idle: true, ..World::default() });
+    let (class, _, text) = failure(&run(&host, &lease(1)).await);
+    assert_eq!(class, FailureClass::Transient);
+    assert!(text.contains("was lost"), "{text}");
+    assert_eq!(host.world.lock().unwrap().started.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_a_person_can_help_is_kept_for_one() {
+    let host = host(World { barred: true, ..World::default() });
+    let (class, trace, text) = failure(&run(&host, &lease(1)).await);
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Clean));
+    assert_eq!(text, "no login on lpar01: Permission denied");
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,5 +84,6 @@ pub(crate) fn facts() -> Facts {
             boot_time: "Mar 02 07:15".into(),
         }),
         level: None,
+        asleep: None,
     }
 }

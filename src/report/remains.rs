@@ -1,7 +1,9 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
 //! from its state, its steps and its options.
 
-use crate::domain::{Bootlist, CopyPolicy, FailureClass, MigrationSpec, Phase, UndoKind};
+use crate::domain::{
+    Bootlist, CopyPolicy, FailureClass, MigrationSpec, Task, UndoKind, phases_text,
+};
 use crate::machine::{Place, State};
 
 use super::view::MigrationView;
@@ -16,9 +18,16 @@ pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
             (CopyPolicy::Sleep, Some(_)) if spec.mode.changes_client() => {
                 vec![format!("altinst_rootvg on {}, asleep, if it was made", disks(spec))]
             }
+            (CopyPolicy::Wake, Some(_)) if spec.mode.changes_client() => {
+                vec![format!(
+                    "altinst_rootvg on {}, awake at /alt_inst, if it was made",
+                    disks(spec)
+                )]
+            }
             _ => Vec::new(),
         },
-        State::Migrated { .. } if whole(spec) => migrated(spec),
+        _ if !spec.task.is_migration() => Vec::new(),
+        State::Migrated { .. } if spec.is_whole() => migrated(spec),
         _ => made_so_far(view, last),
     }
 }
@@ -33,9 +42,20 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     };
     match &view.state {
         State::Skipped { .. } => None,
-        State::Migrated { .. } if !whole(spec) => Some(format!(
-            "run the phases that were left out: `nimadm -P` or a plan with other `phases` for {client}"
+        _ if !spec.task.is_migration() => operation_next(view),
+        State::Migrated { .. } if !spec.is_whole() => Some(format!(
+            "`nimshift run PLAN -P {}` goes on, or `nimshift run PLAN`; `nimshift rollback {client}` \
+             takes everything back",
+            phases_text(&spec.phases_left())
         )),
+        State::RolledBack { .. }
+            if spec.failed_copy == CopyPolicy::Wake && spec.mode.changes_client() =>
+        {
+            Some(format!(
+                "look at the copy; `nimshift sleep {client}` before any boot, `nimshift cleanup {client}` \
+             removes it; then `nimshift retry {client}`"
+            ))
+        }
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
@@ -80,9 +100,22 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     }
 }
 
-/// Whether all phases were asked for.
-fn whole(spec: &MigrationSpec) -> bool {
-    spec.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+/// What follows an operation.
+fn operation_next(view: &MigrationView) -> Option<String> {
+    let (client, task) = (&view.client, &view.spec.task);
+    match &view.state {
+        State::Migrated { .. } if *task == Task::Wake => {
+            Some(format!("work on the copy; `nimshift sleep {client}` before {client} is rebooted"))
+        }
+        State::Migrated { .. } | State::Pending => None,
+        state if state.is_terminal() => {
+            let hint = state.cause().and_then(|cause| cause.hint.clone());
+            Some(hint.unwrap_or_else(|| {
+                format!("remove the cause; then `nimshift {}` again", task.name())
+            }))
+        }
+        _ => Some("`nimshift resume` goes on".to_owned()),
+    }
 }
 
 /// The mksysb that is made, by file and NIM name.

@@ -64,8 +64,9 @@ const ALWAYS: &[&str] = &[
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     "NumberOfPasswordPrompts=0",
-    // By its words a failure is told from another.
-    "LogLevel=INFO",
+    // By its words a failure is told from another; from this level on it says
+    // whether it was let in.
+    "LogLevel=VERBOSE",
 ];
 
 /// What the connection to a target is told besides.
@@ -243,13 +244,22 @@ const WORDS: &[(&str, Before)] = &[
     ("banner exchange", Before::Unreachable),
 ];
 
+/// What `ssh` says when it was let in, and at its end.
+const LET_IN: &str = "Authenticated to ";
+const NOISE: [&str; 4] = [LET_IN, "Transferred: ", "Bytes per second: ", "Control socket connect"];
+
+/// What it says of a connection of its own, not of a shared one.
+const CLOSED: [&str; 3] = ["connection closed by", "connection reset by", "closed by remote host"];
+
 /// Why the program of a call did not begin, or was not heard to.
 ///
 /// `ssh` says 255 of everything. Without one of the words that can only come
-/// before a session, the request may have arrived.
+/// before a session, and if it was let in, the request may have arrived.
 pub(super) fn diagnose(host: &HostId, status: Option<i32>, said: &str) -> TransportError {
     let host = host.clone();
-    let last = super::shell::last_line(said);
+    let lines = || said.lines().filter(|line| !NOISE.iter().any(|noise| line.starts_with(noise)));
+    let last = lines().rev().find(|line| !line.trim().is_empty());
+    let last = last.map(|line| sanitize_line(line, 200));
     match status {
         Some(126 | 127) => {
             let why = last.unwrap_or_else(|| "the shell was not found".to_owned());
@@ -265,10 +275,14 @@ pub(super) fn diagnose(host: &HostId, status: Option<i32>, said: &str) -> Transp
     // A command may have gone to the shared connection before `ssh` tried one of
     // its own.
     let is_ambiguous = said.contains("read from master failed");
-    let lines = || said.lines().filter(|line| !line.starts_with("Control socket connect"));
     let found = WORDS.iter().find_map(|(words, kind)| {
         let line = lines().find(|line| line.to_lowercase().contains(words))?;
         Some((*kind, sanitize_line(line, 200)))
+    });
+    let found = found.or_else(|| {
+        let is_closed = |line: &&str| CLOSED.iter().any(|c| line.to_lowercase().contains(c));
+        let line = lines().find(is_closed).filter(|_| !said.contains(LET_IN))?;
+        Some((Before::Unreachable, sanitize_line(line, 200)))
     });
     match found {
         Some((kind, why)) if !is_ambiguous && status == Some(255) => match kind {

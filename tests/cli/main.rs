@@ -10,6 +10,7 @@ mod errors;
 mod help;
 mod import;
 mod lab;
+mod lease;
 mod messages;
 mod nights;
 mod nimadm;

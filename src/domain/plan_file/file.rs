@@ -328,8 +328,9 @@ pub(super) struct FailureTable {
     /// as it is, for an operator.
     #[schemars(extend("default" = "rollback"))]
     pub(super) policy: Option<FailurePolicy>,
-    /// What becomes of the copy in a rollback: `remove`, or `sleep`, which keeps
-    /// it as altinst_rootvg.
+    /// What becomes of the copy in a rollback: `remove`; `sleep`, which keeps it as
+    /// altinst_rootvg; or `wake`, which leaves it awake and mounted at /alt_inst on
+    /// the client, so that it can be looked at (`nimshift sleep` before any boot).
     #[schemars(extend("default" = "remove"))]
     pub(super) copy: Option<CopyPolicy>,
     /// What follows when the client has booted the copy and is not well: `hold`

@@ -14,6 +14,7 @@ mod mksysb;
 mod mounts;
 mod nfs;
 mod nim;
+mod nim_software;
 pub(super) mod nimadm;
 pub(super) mod processes;
 mod remote;
@@ -173,7 +174,7 @@ pub(crate) static REGISTRY: &[Row] = &[
                 "installp",
                 15_000,
                 install::installp,
-                "installp {-C | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]",
+                "installp {-C | -L -d Device | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]",
             ),
             install::begin_installp,
         ),

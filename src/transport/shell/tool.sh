@@ -272,19 +272,23 @@ nm_run() {
   sync
 }
 
-# Sets nm_tree: all descendants of PID but shells of the runner, which wait for
-# what they began.
+# Sets nm_tree: all descendants of PID, and all of nm_holders, but shells of the
+# runner, which wait for what they began. Parents first: one whose children are
+# gone might end as if all were well.
 nm_read_tree() {
-  nm_tree=$(ps -A -o pid= -o ppid= -o args= 2>/dev/null | awk -v root="$1" -v job="$nm_j/job" '
-    { parent[$1] = $2; if (index($0, job)) shell[$1] = 1 }
-    END {
-      for (p in parent) {
-        if (p in shell) continue
-        q = parent[p]
-        for (n = 0; n < 64 && q != root && q > 1; n++) q = parent[q]
-        if (q == root) print p
-      }
-    }')
+  nm_tree=$(ps -A -o pid= -o ppid= -o args= 2>/dev/null |
+    awk -v root="$1" -v held="$nm_holders" -v job="$nm_j/job" '
+      { parent[$1] = $2; if (index($0, job)) shell[$1] = 1 }
+      END {
+        n = split(held, pids, " ")
+        for (i = 1; i <= n; i++) found[pids[i]] = 99
+        for (p in parent) {
+          q = parent[p]
+          for (n = 0; n < 64 && q != root && q > 1; n++) q = parent[q]
+          if (q == root) found[p] = n
+        }
+        for (p in found) if (!(p in shell)) print found[p], p
+      }' | sort -n | awk '{ print $2 }')
   # shellcheck disable=SC2086,SC2116 # onto one line
   nm_tree=$(echo $nm_tree)
 }
@@ -296,13 +300,12 @@ nm_kill() {
   if [ "$nm_st" = running ]; then
     nm_signal=KILL
     ln "$nm_j/claim" "$nm_j/stop" 2>/dev/null && nm_signal=TERM
-    nm_tree=
-    if nm_runs "$nm_pid"; then
-      nm_read_tree "$nm_pid"
-      [ "$nm_signal" = KILL ] && nm_tree="$nm_pid $nm_tree"
-    fi
+    # A number that is another process by now is nobody's parent here.
+    nm_runs "$nm_pid" || nm_pid=none
     nm_read_holders
-    for nm_f in $nm_tree $nm_holders; do
+    nm_read_tree "$nm_pid"
+    [ "$nm_signal" = TERM ] || nm_tree="${nm_pid#none} $nm_holders $nm_tree"
+    for nm_f in $nm_tree; do
       kill -"$nm_signal" "$nm_f" 2>/dev/null
     done
     for nm_f in 1 2; do
