@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nimshift::domain::{Direction, Phase, Repeat, UndoKind};
+use nimshift::domain::{Direction, Driver, Phase, Repeat, UndoKind};
 use nimshift::engine::Ended;
 use nimshift::journal::{Journal, RequestKind};
 use nimshift::lab::{Expectation, Stage};
@@ -151,7 +151,16 @@ async fn assert_mended(
 
 #[test]
 fn action_failure_can_unwind() {
-    for flavour in flavours() {
+    failures_unwind(Driver::Native);
+}
+
+#[test]
+fn action_failure_can_unwind_by_nimadm() {
+    failures_unwind(Driver::Nimadm);
+}
+
+fn failures_unwind(driver: Driver) {
+    for flavour in flavours().filter(|flavour| flavour.driver() == driver) {
         let good = virtual_time(async || good_end(flavour).await);
         let steps = flavour.steps();
         let points = steps.iter().flat_map(|def| FORMS.map(|form| (*def, form)));
@@ -238,7 +247,16 @@ fn assert_nothing_ran_twice(world: &World, what: &str) {
 /// `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn death_at_every_call_to_a_host() {
-    for flavour in flavours() {
+    deaths(Driver::Native);
+}
+
+#[test]
+fn death_at_every_call_to_a_host_by_nimadm() {
+    deaths(Driver::Nimadm);
+}
+
+fn deaths(driver: Driver) {
+    for flavour in flavours().filter(|flavour| flavour.driver() == driver) {
         let all = is_soak() || flavour.is_tried_whole();
         let stride = if all { 1 } else { 9 };
         let good = virtual_time(async || good_end(flavour).await);
@@ -271,8 +289,17 @@ fn death_at_every_call_to_a_host() {
 /// Each operation meets one kind of loss, in turn; `NIMSHIFT_SOAK=1` tries all.
 #[test]
 fn crash_at_every_write() {
+    crashes(Driver::Native);
+}
+
+#[test]
+fn crash_at_every_write_by_nimadm() {
+    crashes(Driver::Nimadm);
+}
+
+fn crashes(driver: Driver) {
     let soak = is_soak();
-    for flavour in flavours() {
+    for flavour in flavours().filter(|flavour| flavour.driver() == driver) {
         let good = virtual_time(async || good_end(flavour).await);
         let (first, all) = virtual_time(async || {
             let disk = Vfs::new(&format!("{flavour:?}-count"), Disk::default());
@@ -323,7 +350,16 @@ async fn power_fails(
 /// that followed from it undone or under way.
 #[test]
 fn cut_at_every_entry() {
-    for flavour in flavours() {
+    cuts(Driver::Native);
+}
+
+#[test]
+fn cut_at_every_entry_by_nimadm() {
+    cuts(Driver::Nimadm);
+}
+
+fn cuts(driver: Driver) {
+    for flavour in flavours().filter(|flavour| flavour.driver() == driver) {
         let (good, entries) = virtual_time(async || {
             let world = World::new(flavour);
             world.live(Arc::new(world.plain_performer())).await;

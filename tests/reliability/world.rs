@@ -109,12 +109,10 @@ pub(crate) fn is_soak() -> bool {
 
 impl Flavour {
     /// Of so many points one is tried. The steps of nimadm are the same in all
-    /// modes, and so are their probes and undos but for a few: beside its disk
-    /// migrations every fourth is tried, in each mode another.
+    /// modes, and so are their probes and undos but for a few: beside a
+    /// plain disk migration every fourth is tried, in each mode another.
     pub(crate) fn sample<T>(self, points: impl IntoIterator<Item = T>) -> Vec<T> {
-        let sampled = self.driver() == Driver::Nimadm
-            && !matches!(self, NimadmPlain | NimadmCached)
-            && !is_soak();
+        let sampled = self.driver() == Driver::Nimadm && self != NimadmPlain && !is_soak();
         let first = FLAVOURS.iter().position(|flavour| *flavour == self).unwrap_or(0);
         let stride = if sampled { 4 } else { 1 };
         points.into_iter().skip(first % stride).step_by(stride).collect()
@@ -192,7 +190,8 @@ impl Flavour {
         }
     }
 
-    fn driver(self) -> Driver {
+    /// What carries it out.
+    pub(crate) fn driver(self) -> Driver {
         match self {
             NimadmPlain | NimadmCached | NimadmUpdate | NimadmShaped | NimadmClientToMksysb
             | NimadmMksysbToMksysb | NimadmMksysbToClient => Driver::Nimadm,
