@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    Answer, BootFailure, Bootlist, CopyPolicy, Direction, Facts, FailureClass, FailurePolicy,
-    MigrationId, MigrationSpec, Mode, Options, Outcome, Repeat, RetryPolicy, SPEC_FORMAT, StepSpec,
-    Target, Ticket, Trace, UndoKind, Way,
+    Answer, BootFailure, Bootlist, CopyPolicy, Direction, Driver, Facts, FailureClass,
+    FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Outcome, Repeat, RetryPolicy,
+    SPEC_FORMAT, StepSpec, Target, Ticket, Trace, UndoKind, Way,
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
@@ -44,6 +44,7 @@ fn spec() -> MigrationSpec {
         client: "lpar7".parse().unwrap(),
         master: "nim1".parse().unwrap(),
         mode: Mode::Disk,
+        driver: Driver::Native,
         target: Target {
             spot: "spot73".parse().unwrap(),
             lpp_source: "lpp73".parse().unwrap(),

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use nimshift::base::{Clock as _, ClockRef, SystemClock};
 use nimshift::domain::{
-    Answer, AttemptRecord, BootFailure, Bootlist, CopyPolicy, Facts, FailurePolicy, MigrationSpec,
-    Mode, NimName, Options, Outcome, Phase, Presence, Repeat, RetryPolicy, SPEC_FORMAT, StepName,
-    StepSpec, Target, UndoKind, Way,
+    Answer, AttemptRecord, BootFailure, Bootlist, CopyPolicy, Driver, Facts, FailurePolicy,
+    MigrationSpec, Mode, NimName, Options, Outcome, Phase, Presence, Repeat, RetryPolicy,
+    SPEC_FORMAT, StepName, StepSpec, Target, UndoKind, Way,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, Order, Performer, PerformerFuture, SlotView,
@@ -75,6 +75,7 @@ fn spec(client: &str) -> MigrationSpec {
         client: name(client),
         master: "nim1".parse().expect("a host name"),
         mode: Mode::Disk,
+        driver: Driver::Native,
         target: Target {
             spot: name("spot_7300_02"),
             lpp_source: name("lpp_7300_02"),

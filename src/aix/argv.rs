@@ -65,6 +65,27 @@ pub fn spot_lslpp(spot: &NimName, fileset: &str) -> Argv {
     words(&["nim", "-o", "lslpp", "-a", "lslpp_flags=-Lqc", "-a", &filesets, spot.as_str()])
 }
 
+/// The filesets that `sync` levels.
+pub const ALT_FILESETS: [&str; 2] = [ALT_FILESET, "bos.alt_disk_install.boot_images"];
+
+/// `installp -L -d DIRECTORY`: what there is to install.
+pub fn installable(directory: &str) -> Argv {
+    words(&["installp", "-L", "-d", directory])
+}
+
+/// Installs [`ALT_FILESETS`] from `directory`.
+pub fn install_alt(directory: &str) -> Argv {
+    with(&["installp", "-acgNXY", "-d", directory], ALT_FILESETS.map(str::to_owned))
+}
+
+/// The same in a SPOT, from an lpp_source or a directory.
+pub fn customize_spot(spot: &NimName, source: &str) -> Argv {
+    let filesets = format!("filesets={}", ALT_FILESETS.join(" "));
+    let source = format!("lpp_source={source}");
+    let flags = "installp_flags=-acgNXY";
+    words(&["nim", "-o", "cust", "-a", &source, "-a", &filesets, "-a", flags, spot.as_str()])
+}
+
 /// `lsvg VG`.
 pub fn lsvg(vg: &str) -> Argv {
     words(&["lsvg", vg])

@@ -11,6 +11,21 @@ pub struct Process {
     pub args: String,
 }
 
+impl Process {
+    /// Whether it runs `program`, with or without a directory, itself or by a shell.
+    pub fn runs(&self, program: &str) -> bool {
+        let words = self.args.split_whitespace();
+        words.take(2).any(|word| word.rsplit('/').next() == Some(program))
+    }
+
+    /// Whether `flag` stands on its command line with this value.
+    pub fn has(&self, flag: &str, value: &str) -> bool {
+        let words: Vec<&str> = self.args.split_whitespace().collect();
+        let attached = format!("{flag}{value}");
+        words.windows(2).any(|pair| pair == [flag, value]) || words.contains(&attached.as_str())
+    }
+}
+
 /// Reads `ps -eo pid,args`. Lines of a command line that has several are left
 /// out; a list without its heading is an error.
 pub fn processes(text: &str) -> Result<Vec<Process>, Unread> {
@@ -44,6 +59,14 @@ mod tests {
         assert_eq!((rows[1].pid, rows[1].args.as_str()), (9_371_914, "tar -cf - /lpar7_alt"));
         assert_eq!(processes("    PID COMMAND\n").unwrap(), []);
         assert!(processes("ps: 0551-200 no\n").is_err());
+    }
+
+    #[test]
+    fn programs_and_flags_are_told_by_words() {
+        let text = "PID COMMAND\n12 /usr/bin/ksh /usr/sbin/nimadm -c lpar7 -P1\n13 vi nimadm.log\n";
+        let rows = processes(text).unwrap();
+        assert!(rows[0].runs("nimadm") && rows[0].has("-c", "lpar7") && rows[0].has("-P", "1"));
+        assert!(!rows[0].has("-c", "lpar70") && !rows[1].runs("nimadm"));
     }
 
     proptest! {

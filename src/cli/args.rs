@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{BatchName, DiskName, HostName, Level, NimName};
+use crate::domain::{
+    BatchName, DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases,
+};
+
+use super::lab_ssh::SshWay;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -160,10 +164,29 @@ pub(super) struct RunArgs {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
+    /// Run these phases only (nimadm -P): numbers separated by commas or blanks,
+    /// and ranges: `1-3`, `4,5,6`. What comes before them must stand on the hosts.
+    #[arg(short = 'P', long, value_name = "LIST")]
+    pub(super) phases: Option<PhasesArg>,
+    /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
     #[command(flatten)]
     pub(super) scale: ScaleArgs,
+}
+
+/// Phases, as `-P` takes them.
+#[derive(Debug, Clone)]
+pub(super) struct PhasesArg(pub(super) Vec<Phase>);
+
+impl std::str::FromStr for PhasesArg {
+    type Err = PhaseError;
+
+    fn from_str(text: &str) -> Result<PhasesArg, PhaseError> {
+        parse_phases(text).map(PhasesArg)
+    }
 }
 
 /// How fast the lab's time goes.
@@ -487,13 +510,40 @@ pub(super) enum LabCommand {
     /// Make the estate: from a plan, or from an estate file.
     Up {
         /// The plan whose estate to make.
-        #[arg(long, value_name = "PLAN", required_unless_present = "estate")]
+        #[arg(long, value_name = "PLAN", required_unless_present_any = ["estate", "ssh"])]
         plan: Option<PathBuf>,
         /// The estate file to make it from.
         #[arg(long, value_name = "FILE", conflicts_with = "plan")]
         estate: Option<PathBuf>,
         #[command(flatten)]
         scale: ScaleArgs,
+        /// Make the hosts reachable by ssh, as real processes; those of the lab
+        /// that is there, where neither a plan nor an estate file is named.
+        #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
+              default_missing_value = "net")]
+        ssh: Option<SshWay>,
+    },
+    /// End the hosts that `lab up --ssh` made, and remove their namespaces,
+    /// processes and files. The estate stays.
+    Down,
+    /// Serve a connection to a host on stdin and stdout.
+    #[command(hide = true)]
+    Serve {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Run a command of this machine within the root of a host.
+    #[command(hide = true)]
+    Enter {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,

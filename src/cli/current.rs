@@ -1,8 +1,9 @@
 //! Which of a client's migrations and operations counts: what is under way,
 //! else its latest migration, else its latest operation. An operation that has
-//! ended never stands for a migration.
+//! ended never stands for a migration, nor does a later part of one that was
+//! refused: it has changed nothing.
 
-use crate::domain::Task;
+use crate::domain::{MigrationSpec, Task};
 use crate::journal::Loaded;
 use crate::machine::State;
 use crate::report::MigrationView;
@@ -11,7 +12,19 @@ use crate::report::MigrationView;
 pub(super) trait Row {
     fn client(&self) -> &str;
     fn state(&self) -> &State;
-    fn task(&self) -> &Task;
+    fn spec(&self) -> &MigrationSpec;
+
+    fn task(&self) -> &Task {
+        &self.spec().task
+    }
+
+    /// Whether it has ended and says nothing of the client's migration.
+    fn is_aside(&self) -> bool {
+        match self.state() {
+            State::Refused { .. } if self.spec().part.is_some() => true,
+            state => !self.task().is_migration() && state.is_terminal(),
+        }
+    }
 }
 
 impl Row for MigrationView {
@@ -21,8 +34,8 @@ impl Row for MigrationView {
     fn state(&self) -> &State {
         &self.state
     }
-    fn task(&self) -> &Task {
-        &self.spec.task
+    fn spec(&self) -> &MigrationSpec {
+        &self.spec
     }
 }
 
@@ -33,8 +46,8 @@ impl Row for Loaded {
     fn state(&self) -> &State {
         self.machine.state()
     }
-    fn task(&self) -> &Task {
-        &self.spec.task
+    fn spec(&self) -> &MigrationSpec {
+        &self.spec
     }
 }
 
@@ -45,8 +58,8 @@ impl<T: Row> Row for &T {
     fn state(&self) -> &State {
         (*self).state()
     }
-    fn task(&self) -> &Task {
-        (*self).task()
+    fn spec(&self) -> &MigrationSpec {
+        (*self).spec()
     }
 }
 
@@ -69,14 +82,14 @@ pub(super) fn current<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 fn takes_over<T: Row>(old: &T, new: &T) -> bool {
-    let ended_operation = !old.task().is_migration() && old.state().is_terminal();
-    new.task().is_migration() || !new.state().is_terminal() || ended_operation
+    !new.is_aside() || old.is_aside()
 }
 
 /// The operations that have ended since what counts for the client.
 pub(super) fn later<'a, T: Row>(rows: &'a [T], client: &str) -> Vec<&'a T> {
     let of_client: Vec<&T> = rows.iter().filter(|row| row.client() == client).collect();
-    let last = of_client.iter().rposition(|row| row.task().is_migration());
+    let is_migration = |row: &&T| row.task().is_migration() && !row.is_aside();
+    let last = of_client.iter().rposition(is_migration);
     let since = last.map_or(0, |last| last + 1);
     of_client[since..].iter().copied().filter(|row| !row.task().is_migration()).collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{ClockRef, limits};
-use crate::domain::{EstateKind, HostName, MigrationSpec, NimName, Plan};
+use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
 use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
@@ -44,17 +44,6 @@ impl Estate {
         }
     }
 
-    /// The estate that the state directory is settled on, and the NIM master in
-    /// it: for commands that come without a plan.
-    pub(super) fn settled(place: &Place) -> Result<Settled, CliError> {
-        let lab = open_lab(place)?;
-        let name = lab.master()?;
-        let master = name
-            .parse()
-            .map_err(|error| CliError::internal("the lab's master has no name").because(&error))?;
-        Ok(Settled { estate: Estate::of_lab(lab), kind: EstateKind::Lab, master })
-    }
-
     /// The estate that earlier runs have talked to.
     pub(super) fn open(place: &Place, settings: &BatchSettings) -> Result<Estate, CliError> {
         match settings.kind {
@@ -62,13 +51,6 @@ impl Estate {
             EstateKind::Ssh | EstateKind::Local => real::estate(settings.real.as_ref()),
         }
     }
-}
-
-/// See [`Estate::settled`].
-pub(super) struct Settled {
-    pub(super) estate: Estate,
-    pub(super) kind: EstateKind,
-    pub(super) master: HostName,
 }
 
 impl From<LabError> for CliError {

@@ -13,8 +13,9 @@ use super::status::now_ms;
 pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let views = place::views(&reader)?;
-    let latest = place::latest(views.clone());
-    let mut view = place::find(&latest, &args.client)?;
+    // The latest of all, an operation too.
+    let newest: Vec<_> = views.iter().rev().cloned().collect();
+    let mut view = place::find(&newest, &args.client)?;
     if let Some(number) = args.number {
         let of_number = views.iter().find(|one| one.client == view.client && one.number == number);
         view = of_number.ok_or_else(|| {

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::base::{nearest, redact};
 use crate::domain::{Bootlist, CopyPolicy, Direction, Phase, Task};
 use crate::journal::{JournalError, Reader};
+use crate::lab::net;
 use crate::lab::{
     BootsFrom, CopyExpected, Expectation, FaultKind, FaultSpec, HostShow, LogEntry, Stage,
 };
@@ -18,6 +19,7 @@ use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::Exit;
 use super::out::Out;
+use super::lab_ssh;
 use super::place::{self, Place};
 use super::run::read_plan;
 
@@ -37,9 +39,23 @@ impl From<Exit> for Ending {
 /// `nimshift lab …`.
 pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {
     match command {
-        LabCommand::Up { plan, estate, scale } => {
-            up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale).map(Ending::from)
+        LabCommand::Up { plan, estate, scale, ssh } => {
+            if plan.is_some() || estate.is_some() {
+                up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale)?;
+            }
+            if let Some(way) = ssh {
+                let config = net::up(&open_lab(place)?, &place.lab(), (*way).into())?;
+                out.line(&format!("reached by `ssh -F {} HOST`", config.display()));
+            }
+            Ok(Exit::Ok.into())
         }
+        LabCommand::Down => {
+            drop(open_lab(place)?);
+            net::down(&place.lab())?;
+            Ok(Exit::Ok.into())
+        }
+        LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
+        LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Fault(args) => fault(out, place, args).map(Ending::from),
@@ -253,7 +269,7 @@ fn expectation(story: &Story) -> Expectation {
     let options = &view.spec.options;
     let target =
         || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
-    let whole = options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len());
+    let whole = view.spec.is_whole();
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
         State::Migrated { .. } if !view.spec.mode.changes_client() => {
@@ -270,6 +286,13 @@ fn expectation(story: &Story) -> Expectation {
                 && cloned(story) =>
         {
             (true, CopyExpected::Asleep, BootsFrom::Baseline)
+        }
+        State::RolledBack { .. } if view.spec.failed_copy == CopyPolicy::Wake => {
+            (false, CopyExpected::None, BootsFrom::Baseline)
+        }
+        // A part that was refused leaves what parts before it have made.
+        State::Refused { .. } if view.spec.options.phases.is_some() => {
+            (false, CopyExpected::None, BootsFrom::Baseline)
         }
         State::RolledBack { .. } | State::Refused { .. } | State::Skipped { .. } => {
             (true, CopyExpected::None, BootsFrom::Baseline)
@@ -297,6 +320,7 @@ fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
         return Err(CliError::usage("the lab is kept").help("`--yes` removes it without asking"));
     }
     let dir = place.lab();
+    net::down(&dir)?;
     std::fs::remove_dir_all(&dir)
         .map_err(|error| CliError::file(Exit::Internal, "remove the lab", &dir, &error))?;
     out.line(&format!("{} is removed; the journal is kept", dir.display()));

@@ -14,8 +14,10 @@ mod history;
 mod import;
 mod journal;
 mod lab;
+mod lab_ssh;
 mod night;
 mod nimadm;
+mod nimadm_hosts;
 mod nimadm_log;
 mod operation;
 mod order;
@@ -52,6 +54,9 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    if let Some(code) = lab_ssh::as_aix() {
+        return code;
+    }
     let (ours, theirs) = match nimadm::split(std::env::args_os().collect()) {
         Ok(split) => split,
         Err(error) => {

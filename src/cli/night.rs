@@ -64,7 +64,10 @@ impl Night<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
     /// tells what became of `clients`.
     pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
-        self.run_and_tell(open, || self.tell(clients))
+        let ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
+        self.run_and_tell(open, || {
+            tell(self.out, self.place, clients, &ids, self.estate.clock.now_ms())
+        })
     }
 
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
@@ -167,24 +170,25 @@ impl Night<'_> {
             }
         }
     }
-
-    /// The summary of `clients`, and the exit that it comes to.
-    pub(super) fn tell(&self, clients: &[String]) -> Result<Exit, CliError> {
-        tell(self.out, self.place, clients, self.estate.clock.now_ms())
-    }
 }
 
-/// The summary of the latest migrations of `clients`, and the exit that it comes
-/// to.
+/// The summary of `clients`, and the exit that it comes to: of those of `ids`,
+/// which this run was about, and else of what counts for the client.
 pub(super) fn tell(
     out: &Out,
     place: &Place,
     clients: &[String],
+    ids: &[MigrationId],
     now_ms: u64,
 ) -> Result<Exit, CliError> {
     let reader = place.reader()?;
-    let mut views = place::latest(place::views(&reader)?);
+    let all = place::views(&reader)?;
+    let mut views = place::latest(all.clone());
     views.retain(|view| clients.contains(&view.client));
+    for view in &mut views {
+        let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
+        *view = of_run.unwrap_or(view).clone();
+    }
     let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
     let stories =
         views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;

@@ -13,28 +13,26 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::aix::{argv, nim_object};
-use crate::base::{limits, sanitize_line};
 use crate::domain::{
-    BatchName, Form, Level, LineErrors, MigrationSpec, NimName, NimadmLine, Telling, UPDATES_SINCE,
-    parse_plan,
+    Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
 };
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
-use crate::report::{LogDetail, Verdict, spoken};
-use crate::transport::{Command, CommandOutput, HostId, Script};
+use crate::report::{LogDetail, Verdict, spoken_as};
 
-use super::args::{EngineArgs, NimadmArgs};
+use super::args::{EngineArgs, NimadmArgs, OperationArgs};
+use super::current::is_cleaned;
 use super::error::CliError;
-use super::estate::{Estate, Settled, check_hosts, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
+use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
+use super::operation::{self, Operation, Prepared};
 use super::order::pause;
 use super::out::Out;
 use super::place::Place;
-use super::run::{PlanFile, begin, latest_of, licences_by_environment};
+use super::run::{begin, latest_of, licences_by_environment};
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.
@@ -107,9 +105,15 @@ pub(super) fn nimadm(
     if line.unexplained {
         Out::note("nimadm: -A has no effect: nothing public tells what it means");
     }
+    let drop_in = DropIn { out, place, args, line: &line };
     match line.form {
-        Form::Migrate(_) => DropIn { out, place, args, line: &line }.migrate(),
-        form => Err(CliError::usage(format!("{form} is not part of this version"))),
+        Form::Migrate(_) => drop_in.migrate(),
+        Form::Cleanup => drop_in.operate(Task::Cleanup),
+        Form::Wake => drop_in.operate(Task::Wake),
+        Form::Sleep => drop_in.operate(Task::Sleep),
+        Form::Sync => {
+            drop_in.operate(Task::Sync { device: line.device.clone(), preview: line.preview })
+        }
     }
 }
 
@@ -132,33 +136,73 @@ struct DropIn<'a> {
 
 impl DropIn<'_> {
     fn migrate(&self) -> Result<Exit, CliError> {
-        let settled = Estate::settled(self.place)?;
+        let settled = Settled::of(self.place, self.line)?;
         if self.args.show_plan {
-            let plan = self.plan(&settled, &self.level(&settled)?)?;
+            let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
             self.out.write(plan.text.as_bytes());
             return Ok(Exit::Ok);
         }
         let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
-        let mut open = self.open()?;
+        let mut open = self.wait(|| Open::new(self.place))?;
         let name = self.name()?.to_string();
-        let before = latest_of(std::mem::take(&mut open.loaded), &[name]).pop();
+        let loaded = std::mem::take(&mut open.loaded);
+        let cleaned = is_cleaned(&loaded, &name);
+        let before = latest_of(loaded, &[name]).pop();
         match before {
-            Some(before) if !came_to_nothing(before.machine.state()) => {
-                self.go_on(&settled, &logs, open, before)
-            }
+            Some(before) if !is_over(&before, cleaned) => self.go_on(&settled, &logs, open, before),
             _ => self.begin(&settled, &logs, open),
         }
+    }
+
+    /// An operation beside the migration.
+    fn operate(&self, task: Task) -> Result<Exit, CliError> {
+        if self.args.show_plan {
+            return Err(CliError::usage(format!("{} has no plan", self.line.form))
+                .help("`--show-plan` is for lines that migrate"));
+        }
+        // There must be hosts, before anything is journaled.
+        Settled::check(self.place)?;
+        let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
+        let line = self.line;
+        let args = OperationArgs {
+            spot: Some(line.spot.clone()),
+            force: line.options.force,
+            engine: EngineArgs { on_stop: self.args.on_stop, no_progress: true },
+            ..OperationArgs::default()
+        };
+        let adapt = |spec: &mut MigrationSpec| match line.form {
+            Form::Wake => operation::adapt_wake(
+                spec,
+                &line.options.disks,
+                line.options.mount_options.as_ref(),
+                line.options.post_script.as_ref(),
+            ),
+            Form::Sync => operation::adapt_sync(spec, line.lpp_source.as_ref()),
+            _ => {}
+        };
+        let (out, place) = (self.out, self.place);
+        let operation = Operation { out, place, task, args: &args, adapt: &adapt };
+        // Where there is no client, an operation goes by the name of the SPOT.
+        let name = line.client.clone().unwrap_or_else(|| line.spot.clone());
+        let Prepared { open, estate, limits, ids } =
+            self.wait(|| operation.prepare(std::slice::from_ref(&name)))?;
+        let Some(one) = open.loaded.iter().find(|one| ids.contains(&one.id)) else {
+            return Err(CliError::internal("an operation that is not there"));
+        };
+        let follower = self.follower(&logs, one, false)?;
+        let night = Night { out, place, estate: &estate, limits, args: &args.engine };
+        self.run(&night, follower, open, &ids)
     }
 
     fn name(&self) -> Result<&NimName, CliError> {
         self.line.name().ok_or_else(|| CliError::internal("a migration without a name"))
     }
 
-    /// The journal, once no other engine holds it.
-    fn open(&self) -> Result<Open, CliError> {
+    /// What `open` gives, once no other engine holds the journal.
+    fn wait<T>(&self, open: impl Fn() -> Result<T, CliError>) -> Result<T, CliError> {
         let mut is_told = false;
         loop {
-            match Open::new(self.place) {
+            match open() {
                 Err(error) if error.exit() == Exit::Held && !self.args.no_wait => {
                     if !is_told {
                         Out::note(&format!("nimadm: waiting: {}", error.message()));
@@ -181,9 +225,9 @@ impl DropIn<'_> {
         before: Loaded,
     ) -> Result<Exit, CliError> {
         let state = before.machine.state().clone();
-        let (client, spoken) = (before.client.clone(), spoken(&state));
+        let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
         // The level is what the SPOT had when it was begun.
-        let asked = self.plan(settled, &before.spec.target.level)?;
+        let asked = settled.plan(self.line, &before.spec.target.level)?;
         let asked = asked.plan.migrations.into_iter().next();
         if !asked.is_some_and(|asked| is_same(&asked, &before.spec)) {
             if state.is_terminal() {
@@ -202,7 +246,7 @@ impl DropIn<'_> {
         let file = follower.path().display().to_string();
         if state.is_terminal() {
             open.journal.close()?;
-            self.out.line(&format!("nimshift: {client} is {spoken} already; its log: {file}"));
+            self.out.line(&format!("nimshift: {client}: {spoken} already; its log: {file}"));
             self.out.line(&format!(
                 "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
             ));
@@ -222,20 +266,22 @@ impl DropIn<'_> {
             )));
         }
         self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
-        self.run(settled, follower, Open { loaded: vec![before], ..open })
+        let ids = [before.id];
+        self.engine(settled, follower, Open { loaded: vec![before], ..open }, &ids)
     }
 
     fn begin(&self, settled: &Settled, logs: &LogDir, open: Open) -> Result<Exit, CliError> {
-        let plan = self.plan(settled, &self.level(settled)?)?;
-        check_hosts(&plan.plan, &open_lab(self.place)?.hosts()?)?;
-        let fresh: Vec<(u32, &MigrationSpec)> = (1..).zip(&plan.plan.migrations).collect();
+        let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
+        let migrations = plan.plan.migrations.iter().map(std::borrow::Cow::Borrowed);
+        let fresh: Vec<_> = (1..).zip(migrations).collect();
         let now_ms = settled.estate.clock.now_ms();
         let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
         let Some(one) = loaded.first() else {
             return Err(CliError::internal("a migration that is not there"));
         };
         let follower = self.follower(logs, one, false)?;
-        self.run(settled, follower, Open { loaded, ..open })
+        let ids = [one.id];
+        self.engine(settled, follower, Open { loaded, ..open }, &ids)
     }
 
     fn follower(
@@ -259,11 +305,13 @@ impl DropIn<'_> {
         LogFollower::new(self.out, self.place, logs, subject, quiet)
     }
 
-    fn run(
+    /// Runs a migration.
+    fn engine(
         &self,
         settled: &Settled,
-        mut follower: LogFollower<'_>,
+        follower: LogFollower<'_>,
         open: Open,
+        ids: &[MigrationId],
     ) -> Result<Exit, CliError> {
         let engine = EngineArgs { on_stop: self.args.on_stop, no_progress: true };
         let night = Night {
@@ -273,7 +321,17 @@ impl DropIn<'_> {
             limits: EngineLimits::of_migrations(1),
             args: &engine,
         };
-        let ids: Vec<_> = open.loaded.iter().map(|one| one.id).collect();
+        self.run(&night, follower, open, ids)
+    }
+
+    /// Runs `night` to its end, and gives what `ids` have come to.
+    fn run(
+        &self,
+        night: &Night<'_>,
+        mut follower: LogFollower<'_>,
+        open: Open,
+        ids: &[MigrationId],
+    ) -> Result<Exit, CliError> {
         let ended = night.drive(open, &mut follower, |_| Ok(()))?;
         let rows = self.place.reader()?.migrations(None)?;
         let states = rows.iter().filter(|row| ids.contains(&row.id)).map(|row| &row.state);
@@ -284,87 +342,15 @@ impl DropIn<'_> {
         }
         Ok(exit)
     }
-
-    /// The plan that the line stands for.
-    fn plan(&self, settled: &Settled, level: &Level) -> Result<PlanFile, CliError> {
-        let name = self.name()?;
-        if name.as_str().eq_ignore_ascii_case(settled.master.as_str()) {
-            return Err(CliError::usage(format!("{name} is the NIM master itself"))
-                .help("a master cannot migrate itself: name another client with -c"));
-        }
-        let updates = UPDATES_SINCE.parse().is_ok_and(|since| level.reaches(&since));
-        if self.line.options.update && !updates {
-            return Err(CliError::usage(format!(
-                "-U updates within a release from {UPDATES_SINCE} on, and {} is at {level}",
-                self.line.spot
-            ))
-            .help("leave -U out, or name a later SPOT and lpp_source"));
-        }
-        let batch: BatchName = "nimadm".parse().expect("a name of a batch");
-        let text = self.line.plan_text(&batch, settled.kind, &settled.master, level);
-        let plan = parse_plan("nimadm", &text, licences_by_environment()).map_err(|errors| {
-            CliError::usage(format!("nimadm: the line cannot lead to {level}\n{errors}"))
-        })?;
-        Ok(PlanFile { plan, text })
-    }
-
-    /// The level that the line leads to: the SPOT's.
-    fn level(&self, settled: &Settled) -> Result<Level, CliError> {
-        if let Some(level) = &self.args.level {
-            return Ok(level.clone());
-        }
-        let (spot, master) = (&self.line.spot, &settled.master);
-        let output = ask(settled, &argv::lsnim(spot))?;
-        let text = output.text();
-        if text.contains("0042-053") {
-            return Err(CliError::usage(format!("{spot} is not defined in NIM on {master}"))
-                .help("`lsnim -t spot` on the master lists the SPOTs"));
-        }
-        let object = nim_object(&output.stdout, spot.as_str()).map_err(|error| {
-            let said = sanitize_line(&text, limits::CAUSE_BYTES_MAX);
-            CliError::usage(format!("{master} does not tell of {spot}: {said}")).because(&error)
-        })?;
-        if object.get("type") != Some("spot") {
-            let kind = object.get("type").unwrap_or("of no type");
-            return Err(CliError::usage(format!("{spot} is no SPOT in NIM but {kind}"))
-                .help("-s names the SPOT of the target level, -l its lpp_source"));
-        }
-        let part = |key| object.get(key).and_then(|value| value.parse::<u32>().ok());
-        let parts = || {
-            let (version, release, modification) =
-                (part("version")?, part("release")?, part("mod")?);
-            format!("{version}{release}00-{modification:02}").parse().ok()
-        };
-        let told = object.get("oslevel_r").and_then(|level| level.parse().ok());
-        told.or_else(parts).ok_or_else(|| {
-            CliError::usage(format!("NIM does not tell the level of the SPOT {spot}")).help(
-                "`nim -Fo check` it, or give the level: `nimshift nimadm --level 7300-02 …`, or \
-                 NIMSHIFT_NIMADM_LEVEL in the environment",
-            )
-        })
-    }
 }
 
-/// What one command says on the master.
-fn ask(settled: &Settled, argv: &[String]) -> Result<CommandOutput, CliError> {
-    let script = Script::new([Command::new(argv.iter().cloned())]);
-    let host = HostId::new(settled.master.as_str());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
-    let asked = settled.estate.transport.exec(&host, &script, limits::PROBE_TIMEOUT);
-    let output = runtime.block_on(asked).map_err(|error| {
-        CliError::internal(format!("cannot ask the master {host}"))
-            .because(&error)
-            .help("nothing was begun: run the line again when it answers")
-    })?;
-    output.get(0).cloned().ok_or_else(|| CliError::internal(format!("{host} gave no answer")))
-}
-
-/// Whether a migration has ended with nothing done.
-fn came_to_nothing(state: &State) -> bool {
-    state.is_terminal() && !matches!(state, State::Migrated { .. })
+/// Whether nothing of what came before stands against a new migration: it has
+/// ended with nothing done, or what it did was `cleaned` up, or it was no
+/// migration.
+fn is_over(before: &Loaded, cleaned: bool) -> bool {
+    let state = before.machine.state();
+    let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
+    state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
 }
 
 /// Whether a line asks for what a migration was asked for. A lock that a failed
@@ -372,5 +358,6 @@ fn came_to_nothing(state: &State) -> bool {
 fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
     let mut asked = asked.clone();
     asked.options.force = begun.options.force;
+    asked.part.clone_from(&begun.part);
     asked == *begun
 }

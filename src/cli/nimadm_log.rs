@@ -81,7 +81,11 @@ impl<'a> LogFollower<'a> {
             return Err(CliError::internal(format!("the journal has no migration {id}")));
         };
         let path = dir.file(&view.client);
-        let file = File::create(&path).map_err(|error| {
+        // A migration has a log of its own; what is done beside it is added.
+        let adds = !view.spec.task.is_migration();
+        let mut options = File::options();
+        options.create(true).write(true).append(adds).truncate(!adds);
+        let file = options.open(&path).map_err(|error| {
             CliError::file(Exit::Usage, "write the log", &path, &error)
                 .help("`--log-dir DIR` or NIMSHIFT_ALT_MIG_DIR names another directory")
         })?;

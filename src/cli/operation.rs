@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    BootFailure, Bootlist, CopyPolicy, FailurePolicy, HostName, Limits, MigrationId, MigrationSpec,
-    Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
+    BootFailure, Bootlist, CopyPolicy, DiskName, FailurePolicy, HostName, Limits, MigrationId,
+    MigrationSpec, Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
+use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Loaded, NewBatch};
 use crate::report::{Verdict, operation_lines, spoken};
 
@@ -41,12 +42,7 @@ pub(super) fn cleanup(out: &Out, place: &Place, args: &CleanupArgs) -> Result<Ex
 /// `nimshift wake CLIENT…`.
 pub(super) fn wake(out: &Out, place: &Place, args: &WakeArgs) -> Result<Exit, CliError> {
     let adapt = |spec: &mut MigrationSpec| {
-        if !args.disks.is_empty() {
-            spec.options.disks.clone_from(&args.disks);
-        }
-        spec.options.mount_options.clone_from(&args.mount_options);
-        spec.options.post_script.clone_from(&args.post_script);
-        spec.options.cache_vg = None;
+        adapt_wake(spec, &args.disks, args.mount_options.as_ref(), args.post_script.as_ref());
     };
     let task = Task::Wake;
     Operation { out, place, task, args: &args.operation, adapt: &adapt }.run(&args.clients)
@@ -61,14 +57,7 @@ pub(super) fn sleep(out: &Out, place: &Place, args: &SleepArgs) -> Result<Exit, 
 
 /// `nimshift sync`.
 pub(super) fn sync(out: &Out, place: &Place, args: &SyncArgs) -> Result<Exit, CliError> {
-    let adapt = |spec: &mut MigrationSpec| {
-        if let Some(lpp_source) = &args.lpp_source {
-            spec.target.lpp_source.clone_from(lpp_source);
-        }
-        // There is no client: its name is only the operation's.
-        spec.mode = Mode::MksysbToMksysb;
-        spec.client.clone_from(&spec.target.spot);
-    };
+    let adapt = |spec: &mut MigrationSpec| adapt_sync(spec, args.lpp_source.as_ref());
     let task = Task::Sync { device: args.device.clone(), preview: args.preview };
     let operation = Operation { out, place, task, args: &args.operation, adapt: &adapt };
     let given = args.operation.spot.iter().cloned().collect::<Vec<_>>();
@@ -80,6 +69,31 @@ pub(super) fn sync(out: &Out, place: &Place, args: &SyncArgs) -> Result<Exit, Cl
     operation.run(&clients)
 }
 
+/// What a wake is asked for by its flags.
+pub(super) fn adapt_wake(
+    spec: &mut MigrationSpec,
+    disks: &[DiskName],
+    mount_options: Option<&String>,
+    post_script: Option<&NimName>,
+) {
+    if !disks.is_empty() {
+        disks.clone_into(&mut spec.options.disks);
+    }
+    spec.options.mount_options = mount_options.cloned();
+    spec.options.post_script = post_script.cloned();
+    spec.options.cache_vg = None;
+}
+
+/// The same for the synchronizing of software.
+pub(super) fn adapt_sync(spec: &mut MigrationSpec, lpp_source: Option<&NimName>) {
+    if let Some(lpp_source) = lpp_source {
+        spec.target.lpp_source.clone_from(lpp_source);
+    }
+    // There is no client: its name is only the operation's.
+    spec.mode = Mode::MksysbToMksysb;
+    spec.client.clone_from(&spec.target.spot);
+}
+
 /// What an operation knows of its hosts.
 struct Known {
     settings: BatchSettings,
@@ -88,9 +102,26 @@ struct Known {
     latest: Vec<Loaded>,
 }
 
+/// An operation that is journaled, and not yet carried out.
+pub(super) struct Prepared {
+    pub(super) open: Open,
+    pub(super) estate: Estate,
+    pub(super) limits: EngineLimits,
+    /// What is carried out.
+    pub(super) ids: Vec<MigrationId>,
+}
+
 impl Operation<'_> {
     /// Carries the operation out on `clients`, and reports it.
     pub(super) fn run(&self, clients: &[NimName]) -> Result<Exit, CliError> {
+        let Prepared { open, estate, limits, ids } = self.prepare(clients)?;
+        let (out, place) = (self.out, self.place);
+        let night = Night { out, place, estate: &estate, limits, args: &self.args.engine };
+        night.run_and_tell(open, || self.tell(&ids, estate.clock.now_ms()))
+    }
+
+    /// Journals the operation on `clients`, or takes up what is under way.
+    pub(super) fn prepare(&self, clients: &[NimName]) -> Result<Prepared, CliError> {
         let mut clients = clients.to_vec();
         clients.sort();
         clients.dedup();
@@ -128,14 +159,7 @@ impl Operation<'_> {
         }
         open.loaded = loaded;
         let limits = known.settings.engine_limits();
-        let night = Night {
-            out: self.out,
-            place: self.place,
-            estate: &estate,
-            limits,
-            args: &self.args.engine,
-        };
-        night.run_and_tell(open, || self.tell(&going, estate.clock.now_ms()))
+        Ok(Prepared { open, estate, limits, ids: going })
     }
 
     fn plan(&self) -> Result<Option<Plan>, CliError> {
@@ -317,6 +341,7 @@ fn bare(client: &NimName, master: &HostName, spot: Option<&NimName>) -> Migratio
         client: client.clone(),
         master: master.clone(),
         mode: Mode::Disk,
+        driver: crate::domain::Driver::Native,
         target: Target { lpp_source: spot.clone(), spot, level: "5300".parse().expect("a level") },
         options: Options {
             disks: Vec::new(),

@@ -11,19 +11,22 @@
 //! | of another plan, migrated or skipped to the same target | left alone, as done |
 //! | of another plan, ended otherwise | a new one is begun |
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{EstateKind, Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
+use crate::domain::{
+    EstateKind, Facts, MigrationSpec, Part, Plan, PlanErrors, parse_plan_bytes, phases_text,
+};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
 use crate::machine::{Blueprint, Machine, State};
 use crate::phases::plan_steps;
-use crate::report::spoken;
+use crate::report::spoken_as;
 
-use super::args::{EngineArgs, RunArgs};
+use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::current::{current, is_cleaned};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
@@ -55,17 +58,26 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     let accepted = licences_by_environment();
     let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
-    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
-        // `resume` is called from anywhere.
-        let file = path.parent().unwrap_or(Path::new("")).join(&*config);
-        *config = std::path::absolute(file).map_err(unread)?.display().to_string();
-    }
+    absolute_config(&mut plan, path.parent().unwrap_or(Path::new("")))?;
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// Names the ssh configuration, which is relative to `folder`, from the root on:
+/// `resume` is called from anywhere.
+pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliError> {
+    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
+        let file = folder.join(&*config);
+        let unread =
+            |error| CliError::file(Exit::Usage, "find the ssh configuration", &file, &error);
+        *config = std::path::absolute(&file).map_err(unread)?.display().to_string();
+    }
+    Ok(())
 }
 
 /// `nimshift run PLAN`.
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
-    let file = read_plan(&args.plan)?;
+    let mut file = read_plan(&args.plan)?;
+    restrict(&mut file.plan, args)?;
     // All that can be wrong is looked at before anything is made.
     let lab = if file.plan.estate.kind != EstateKind::Lab {
         None
@@ -99,10 +111,29 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     }) {
         open.journal.close()?;
         Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
-        return tell(out, place, &clients, created_ms);
+        return tell(out, place, &clients, &[], created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
     Night { out, place, estate: &estate, limits, args: &args.engine }.run(open, &clients)
+}
+
+/// Keeps the clients and phases that were asked for.
+fn restrict(plan: &mut Plan, args: &RunArgs) -> Result<(), CliError> {
+    for client in &args.client {
+        if !plan.migrations.iter().any(|spec| spec.client == *client) {
+            return Err(CliError::usage(format!("the plan has no client `{client}`"))
+                .help("`nimshift plan PLAN` shows its clients"));
+        }
+    }
+    if !args.client.is_empty() {
+        plan.migrations.retain(|spec| args.client.contains(&spec.client));
+    }
+    if let Some(PhasesArg(phases)) = &args.phases {
+        for spec in &mut plan.migrations {
+            spec.options.phases = Some(phases.clone());
+        }
+    }
+    Ok(())
 }
 
 /// `nimshift resume`.
@@ -126,7 +157,7 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     if !unfinished {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
-        return tell(out, place, &clients, estate.clock.now_ms());
+        return tell(out, place, &clients, &[], estate.clock.now_ms());
     }
     open.loaded = all;
     let limits = settings.engine_limits();
@@ -144,7 +175,7 @@ pub(super) fn latest_of(mut loaded: Vec<Loaded>, clients: &[String]) -> Vec<Load
 
 /// The clients of a plan, by what is to be done with them.
 struct Sorted<'a> {
-    fresh: Vec<(u32, &'a MigrationSpec)>,
+    fresh: Vec<(u32, Cow<'a, MigrationSpec>)>,
     said: Vec<String>,
 }
 
@@ -161,7 +192,7 @@ impl<'a> Sorted<'a> {
             current(loaded).into_iter().map(|one| (one.client.as_str(), one)).collect();
         for (number, spec) in (1..).zip(&plan.migrations) {
             let Some(before) = latest.get(spec.client.as_str()) else {
-                sorted.fresh.push((number, spec));
+                sorted.fresh.push((number, Cow::Borrowed(spec)));
                 continue;
             };
             let state = before.machine.state();
@@ -172,11 +203,22 @@ impl<'a> Sorted<'a> {
             let ended_operation = !before.spec.task.is_migration() && state.is_terminal();
             let cleaned = spec.mode.changes_client() && is_cleaned(loaded, &before.client);
             if ended_operation || (cleaned && state.is_terminal()) {
-                sorted.fresh.push((number, spec));
+                sorted.fresh.push((number, Cow::Borrowed(spec)));
                 continue;
             }
+            let part = reached && !before.spec.is_whole();
+            let spoken = |state: &State| spoken_as(state, &before.spec);
             match (same_plan, state.is_terminal()) {
                 (true, true) => sorted.say(spec, &format!("{} already", spoken(state))),
+                (false, true) if part && matches!(state, State::Migrated { .. }) => {
+                    let rest = rest_of(spec, before);
+                    let phases = rest.options.phases.as_deref().unwrap_or_default();
+                    sorted.say(
+                        spec,
+                        &format!("{}, goes on with phases {}", spoken(state), phases_text(phases)),
+                    );
+                    sorted.fresh.push((number, Cow::Owned(rest)));
+                }
                 (true, false) => sorted.say(spec, &format!("goes on ({})", spoken(state))),
                 (false, false) => refused.push(format!(
                     "{} is {} in batch `{name}`, which is another plan",
@@ -186,7 +228,7 @@ impl<'a> Sorted<'a> {
                 (false, true) if reached && before.spec.target == spec.target => {
                     sorted.say(spec, &format!("{} already, by batch `{name}`", spoken(state)));
                 }
-                (false, true) => sorted.fresh.push((number, spec)),
+                (false, true) => sorted.fresh.push((number, Cow::Borrowed(spec))),
             }
         }
         if refused.is_empty() {
@@ -208,12 +250,22 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// What is asked for, after the parts that have been done: the phases that are
+/// named, or all that are left.
+fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
+    let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
+    let mut rest = spec.clone();
+    rest.part = Some(Part { first, facts: before.facts.clone() });
+    rest.options.phases.get_or_insert_with(|| before.spec.phases_left());
+    rest
+}
+
 /// Journals the batch and the migrations of `fresh`, and gives them as an engine takes them.
 pub(super) fn begin(
     journal: &Journal,
     file: &PlanFile,
     digest: &str,
-    fresh: &[(u32, &MigrationSpec)],
+    fresh: &[(u32, Cow<'_, MigrationSpec>)],
     created_ms: Millis,
 ) -> Result<Vec<Loaded>, CliError> {
     if fresh.is_empty() {
@@ -228,7 +280,7 @@ pub(super) fn begin(
         operator: place::operator(),
         estate: serde_json::to_value(settings).expect("settings have text for keys"),
     };
-    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new((*spec).clone())));
+    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new(spec.clone().into_owned())));
     create(journal, &batch, specs)
 }
 

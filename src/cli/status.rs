@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::report::{BatchStatus, MigrationView, Status, status_lines};
 
 use super::args::StatusArgs;
+use super::current::later;
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
@@ -21,7 +22,15 @@ struct Seen {
 
 impl Seen {
     fn look(place: &Place, reader: &Reader) -> Result<Seen, CliError> {
-        let views = place::latest(place::views(reader)?);
+        let all = place::views(reader)?;
+        let mut views = Vec::new();
+        for view in place::latest(all.clone()) {
+            // What has been done to the client since.
+            let since = later(&all, &view.client).last().copied().cloned();
+            let id = view.id;
+            views.push(view);
+            views.extend(since.filter(|operation| operation.id != id));
+        }
         let batch = reader.batches()?.last().map(place::batch_status);
         Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place)? })
     }

@@ -49,6 +49,10 @@ pub enum Way {
     Taken,
     /// The step only looks.
     Looked,
+    /// The step is of a phase that was not asked for, before those that were: a
+    /// part of the migration before has done it, or somebody else. Introduced
+    /// in 0.1.0.
+    Assumed,
 }
 
 /// One command of an attempt, as it is kept.

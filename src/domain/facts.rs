@@ -17,17 +17,23 @@ pub struct Facts {
     /// The client's level as it was found by the check, or after the boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
+    /// Before a copy is woken: the name of its volume group, if it sleeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asleep: Option<String>,
 }
 
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level } = other;
+        let Facts { baseline, level, asleep } = other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
         if level.is_some() {
             self.level = level;
+        }
+        if asleep.is_some() {
+            self.asleep = asleep;
         }
     }
 }

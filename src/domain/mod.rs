@@ -25,8 +25,8 @@ pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
 pub use reach::{Reach, RealHosts, Via};
 pub use spec::{
-    BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy, MigrationSpec, Mode, Options,
-    RetryPolicy, SPEC_FORMAT, Target,
+    BootFailure, Bootlist, CopyPolicy, Driver, EstateKind, FailurePolicy, MigrationSpec, Mode,
+    Options, RetryPolicy, SPEC_FORMAT, Target,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
 pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};

@@ -24,6 +24,24 @@ pub enum EstateKind {
     Local,
 }
 
+/// What fills the phases with steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// nimshift's own commands.
+    #[default]
+    Native,
+    /// `nimadm -P`, one step a phase.
+    Nimadm,
+}
+
+impl Driver {
+    /// Whether it is the one that is not stored. Introduced in 0.1.0.
+    fn is_native(&self) -> bool {
+        *self == Driver::Native
+    }
+}
+
 /// nimadm's modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -162,6 +180,8 @@ pub enum CopyPolicy {
     Remove,
     /// It is put to sleep, and stays as altinst_rootvg.
     Sleep,
+    /// It stays awake on the client, to be looked at: no boot before it sleeps.
+    Wake,
 }
 
 /// What follows when the client has booted the copy and is not well.
@@ -187,6 +207,9 @@ pub struct MigrationSpec {
     pub master: HostName,
     /// nimadm's mode.
     pub mode: Mode,
+    /// What fills the phases with steps. Stored where it is not the native one.
+    #[serde(default, skip_serializing_if = "Driver::is_native")]
+    pub driver: Driver,
     /// Where it is to end.
     pub target: Target,
     /// nimadm's options.
@@ -231,9 +254,15 @@ impl MigrationSpec {
         self.task.has_step(name)
     }
 
-    /// Whether all phases are asked for, so that nothing is left for later.
+    /// Whether the last phase is asked for, so that nothing is left for later.
     pub fn is_whole(&self) -> bool {
-        self.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+        self.options.phases.as_ref().is_none_or(|phases| phases.contains(&Phase::End))
+    }
+
+    /// The phases after those that are asked for.
+    pub fn phases_left(&self) -> Vec<Phase> {
+        let last = self.options.phases.as_ref().map_or(Some(&Phase::End), |all| all.iter().max());
+        Phase::ALL.into_iter().filter(|phase| Some(phase) > last).collect()
     }
 
     /// Whether local disk caching is used.
@@ -252,8 +281,19 @@ impl MigrationSpec {
         format!("/var/adm/nimshift-{}", self.client)
     }
 
+    /// The master's directory of the copy: `/lpar7_alt`. nimadm is not told the
+    /// name of a migration that has no client, and goes by the mksysb's.
+    pub fn master_top(&self) -> String {
+        match &self.options.mksysb {
+            Some(mksysb) if self.driver == Driver::Nimadm && !self.mode.has_client() => {
+                format!("/{mksysb}_alt")
+            }
+            _ => format!("/{}_alt", self.client),
+        }
+    }
+
     /// Where the master works on the copy: `/lpar7_alt/alt_inst`.
     pub fn master_root(&self) -> String {
-        format!("/{}_alt/alt_inst", self.client)
+        format!("{}/alt_inst", self.master_top())
     }
 }

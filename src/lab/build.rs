@@ -81,6 +81,7 @@ fn blank_host(name: &str, disks: BTreeMap<String, Disk>, now: Millis) -> Host {
         nim: BTreeMap::new(),
         jobs: BTreeMap::new(),
         multibos_leftovers: false,
+        nimadm_keeps: false,
         initial: Initial::default(),
     }
 }
@@ -207,6 +208,7 @@ fn finish(host: &mut Host, level: &str) {
 fn make_master(estate: &EstateFile, now: Millis) -> Result<Host, EstateError> {
     let spec = &estate.master;
     let mut host = blank_host(&spec.name, master_disks(spec), now);
+    host.nimadm_keeps = spec.nimadm_keeps;
     host.vgs.insert("rootvg".to_owned(), blank_vg(&host, vec!["hdisk0".to_owned()]));
     for (index, vg) in spec.cache_vg.iter().enumerate() {
         let group = blank_vg(&host, vec![format!("hdisk{}", index + 1)]);

@@ -174,7 +174,13 @@ fn client_rests(host: &Host, found: &mut Vec<Violation>) {
             let point = lv.mount_point.as_deref().unwrap_or("");
             for path in lv.tree.iter().flat_map(|tree| tree.nodes.keys()) {
                 let whole = format!("{}/{path}", point.trim_end_matches('/'));
-                let left = ["/var/adm/nimshift", "/ALT_MIG_SPOT", "/alt_inst"];
+                let left = [
+                    "/var/adm/nimshift",
+                    "/ALT_MIG_SPOT",
+                    "/ALT_MIG_EXCLUDE",
+                    "/ALT_MIG_IMAGE",
+                    "/alt_inst",
+                ];
                 let temporary = whole.starts_with("/tmp/nimshift-");
                 let tree = lv.tree.as_deref();
                 let alien = whole != "/var/adm/nimshift"

@@ -68,6 +68,10 @@ pub struct MasterSpec {
     /// Volume groups for local disk caching.
     #[serde(default)]
     pub cache_vg: Vec<CacheVgSpec>,
+    /// Whether `nimadm` leaves all as it is when a run of single phases (`-P`)
+    /// fails. A run of all phases always cleans up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nimadm_keeps: bool,
 }
 
 /// A volume group for local disk caching.
@@ -292,6 +296,7 @@ impl EstateFile {
             master: MasterSpec {
                 name: master.name.clone(),
                 level: master.level.clone(),
+                nimadm_keeps: false,
                 cache_vg: master
                     .cache_vgs
                     .iter()

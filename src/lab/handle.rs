@@ -205,7 +205,7 @@ impl Lab {
     }
 
     /// Does something with the world as it is now, and stores what it changes.
-    fn with<R>(
+    pub(super) fn with<R>(
         &self,
         act: impl FnOnce(&mut World, Millis, &mut Vec<LogEntry>) -> R,
     ) -> Result<R, LabError> {

@@ -47,7 +47,10 @@ fn host_image(host: &Host) -> Value {
         .iter()
         .map(|(name, object)| {
             let settled = |key: &str| {
-                !matches!(key, "Cstate" | "prev_state" | "Cstate_result" | "info" | "alloc_count")
+                !matches!(
+                    key,
+                    "Cstate" | "prev_state" | "Cstate_result" | "info" | "err_info" | "alloc_count"
+                )
             };
             let attributes: Map<String, Value> = object
                 .attributes

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::commands::processes::pid_of;
 use super::log::{LogEntry, Stage};
 use super::power;
+use super::process::{Process, Step};
 use super::run::{Begun, Effect, start_line};
 use super::shell::{Call, Line};
 use super::world::{Power, World};
@@ -44,12 +46,17 @@ pub(crate) struct Job {
     pub effect: Effect,
     /// When the job began.
     pub started_ms: Millis,
+    /// How far the running command is, where it runs others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Box<Process>>,
 }
 
 impl Job {
     /// Bytes of output so far.
     pub(crate) fn bytes(&self) -> u64 {
-        self.outputs.iter().map(|o| (o.stdout.len() + o.stderr.len()) as u64).sum()
+        let ended: u64 =
+            self.outputs.iter().map(|o| (o.stdout.len() + o.stderr.len()) as u64).sum();
+        ended + self.process.as_ref().map_or(0, |process| process.bytes())
     }
 
     /// All outputs.
@@ -94,6 +101,7 @@ pub(crate) fn start(
         due_ms: Some(now),
         effect: Effect::default(),
         started_ms: now,
+        process: None,
     };
     world.at_mut(host).jobs.insert(id.to_owned(), Arc::new(job));
     begin_command(world, host, id, now, log);
@@ -109,10 +117,17 @@ fn begin_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut
     let text = job.script.commands[job.index].shell_text();
     log.push(LogEntry::new(now, host, Some(id), &text, Stage::Started, None));
     let Begun { due_ms, effect } = start_line(world, &line, &text);
+    let process = match &effect {
+        Effect::Stepwise { halved, status } => {
+            Some(Box::new(Process::new(pid_of(id), *halved, *status)))
+        }
+        _ => None,
+    };
     with(world, host, id, |job| {
         job.since_ms = now;
         job.due_ms = due_ms;
         job.effect = effect;
+        job.process = process;
     });
 }
 
@@ -158,7 +173,25 @@ fn end_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut V
     let Some(job) = world.at(host).jobs.get(id).cloned() else { return };
     let Some(line) = line(host, &job.script, job.index, now) else { return };
     let command = &job.script.commands[job.index];
-    let reply = super::run::end_line(world, line, &job.effect);
+    let reply = match &job.process {
+        None => super::run::end_line(world, line, &job.effect),
+        Some(process) => {
+            let mut process = process.clone();
+            let step = process.go_on(world, &line.call, Some(id), log);
+            let due_ms = match &step {
+                Step::Waits(due_ms) => *due_ms,
+                Step::Gone | Step::Exits(_) => None,
+            };
+            with(world, host, id, |job| {
+                job.process = Some(process);
+                job.due_ms = due_ms;
+            });
+            match step {
+                Step::Exits(reply) => reply,
+                Step::Waits(_) | Step::Gone => return,
+            }
+        }
+    };
     let text = command.shell_text();
     log.push(LogEntry::new(now, host, Some(id), &text, Stage::Ended, Some(reply.status)));
     // A reboot has made it lost, and there is nobody left to take the output.
@@ -168,6 +201,7 @@ fn end_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut V
     let go_on = reply.status == 0 || command.tolerate;
     with(world, host, id, |job| {
         job.outputs.push(super::run::bounded(reply));
+        job.process = None;
         job.index += 1;
         if !go_on {
             job.stage = JobStage::Done;

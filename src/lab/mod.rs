@@ -23,8 +23,12 @@ mod image_data;
 mod job;
 mod log;
 mod mksysb;
+#[cfg(target_os = "linux")]
+pub mod net;
 mod place;
 mod power;
+mod process;
+mod program;
 mod run;
 mod shell;
 mod show;
@@ -41,5 +45,6 @@ pub use estate::{
 pub use fault::{Fault, FaultKind, FaultSpec};
 pub use handle::{Lab, LabError};
 pub use log::{LogEntry, Stage};
+pub use program::{Ended, Program, Streams};
 pub use show::{HostShow, VgShow};
 pub use store::StoreError;

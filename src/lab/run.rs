@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{FaultKind, strike};
 use super::power;
+use super::process;
 use super::shell::{Line, Reply, Span, begin, run, span};
 use super::world::World;
 use crate::base::limits::OUTPUT_BYTES_MAX;
@@ -37,6 +38,14 @@ pub(crate) enum Effect {
     },
     /// The host is rebooted instead.
     Reboot,
+    /// It runs other commands, one after the other.
+    Stepwise {
+        /// Whether it is killed in the midst of them.
+        halved: bool,
+        /// The status that it gives, whatever they gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<i32>,
+    },
 }
 
 /// A command that has begun.
@@ -53,7 +62,7 @@ pub(crate) fn start_line(world: &mut World, line: &Line, text: &str) -> Begun {
     let host = line.call.host.clone();
     let now = line.call.now;
     let hit = |world: &mut World, kind| strike(world, kind, &host, text).is_some();
-    let Span { mut ms, staged } = span(world, line);
+    let Span { mut ms, staged, stepwise } = span(world, line);
     if hit(world, FaultKind::Slow) {
         ms *= 10;
     }
@@ -71,7 +80,8 @@ pub(crate) fn start_line(world: &mut World, line: &Line, text: &str) -> Begun {
     if staged && let Err(reply) = begin(world, line) {
         return failed(now + 2000.min(ms), reply);
     }
-    if hit(world, FaultKind::Partial) {
+    let halved = hit(world, FaultKind::Partial);
+    if halved && !stepwise {
         return failed(now + ms / 2, Reply::fail(1, "ksh: killed"));
     }
     if hit(world, FaultKind::DiskFull) {
@@ -82,6 +92,10 @@ pub(crate) fn start_line(world: &mut World, line: &Line, text: &str) -> Begun {
     }
     if hit(world, FaultKind::Reboot) {
         return Begun { due_ms: Some(now + ms / 2), effect: Effect::Reboot };
+    }
+    if stepwise {
+        let status = hit(world, FaultKind::ExitStatus).then_some(1);
+        return Begun { due_ms: Some(now + ms), effect: Effect::Stepwise { halved, status } };
     }
     let effect = if hit(world, FaultKind::ExitStatus) {
         Effect::Status { begun: staged, status: 1 }
@@ -150,6 +164,9 @@ pub(crate) fn end_line(world: &mut World, mut line: Line, effect: &Effect) -> Re
         }
         Effect::Failed { status, out, err } => {
             Reply { status: *status, out: out.clone(), err: err.clone(), archive: None }
+        }
+        Effect::Stepwise { halved, status } => {
+            process::run_through(world, &line.call, *halved, *status)
         }
         Effect::Reboot => {
             power::reboot(world, &line.call.host, line.call.now);

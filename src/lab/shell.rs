@@ -47,7 +47,7 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// The first half, of what was cut off.
-    fn first_half(self) -> Stream {
+    pub(crate) fn first_half(self) -> Stream {
         match self {
             Stream::Text(text) => {
                 let end = (0..=text.len() / 2).rev().find(|end| text.is_char_boundary(*end));
@@ -125,6 +125,8 @@ pub(crate) struct Span {
     pub ms: Millis,
     /// Whether [`begin`] does something.
     pub staged: bool,
+    /// Whether it runs other commands, one after the other.
+    pub stepwise: bool,
 }
 
 /// A command line of a script: a call, perhaps with a second one that reads its
@@ -151,7 +153,11 @@ pub(crate) fn span(world: &World, line: &Line) -> Span {
         None => first,
         Some(second) => {
             let second = span_of(world, &second);
-            Span { ms: first.ms.max(second.ms), staged: first.staged || second.staged }
+            Span {
+                ms: first.ms.max(second.ms),
+                staged: first.staged || second.staged,
+                stepwise: false,
+            }
         }
     }
 }
@@ -166,14 +172,19 @@ fn span_of(world: &World, call: &Call) -> Span {
                     extra += row.base_ms;
                     call = inner;
                 }
-                Some(Err(_)) => return Span { ms: row.base_ms, staged: false },
+                Some(Err(_)) => return Span { ms: row.base_ms, staged: false, stepwise: false },
                 None => {
                     let more = row.more_ms.map_or(0, |more| more(world, &call));
-                    return Span { ms: extra + row.base_ms + more, staged: row.begin.is_some() };
+                    return Span {
+                        ms: extra + row.base_ms + more,
+                        staged: row.begin.is_some(),
+                        // Through a cover it runs at once.
+                        stepwise: row.stepwise && extra == 0,
+                    };
                 }
             },
-            Found::Script(_) => return Span { ms: extra + 20_000, staged: false },
-            Found::Nothing(_) => return Span { ms: extra + 100, staged: false },
+            Found::Script(_) => return Span { ms: extra + 20_000, staged: false, stepwise: false },
+            Found::Nothing(_) => return Span { ms: extra + 100, staged: false, stepwise: false },
         }
     }
 }
@@ -245,6 +256,18 @@ pub(crate) fn run_one(world: &mut World, call: &Call) -> Reply {
         Found::Script(text) => script(world, call, &text),
         Found::Nothing(reply) => reply,
     }
+}
+
+/// The command behind those that only run another one.
+pub(crate) fn innermost(world: &World, call: &Call) -> Call {
+    let mut call = call.clone();
+    while let Found::Row(Row { wrap: Some(wrap), .. }) = find(world, &call) {
+        match wrap(world, &call) {
+            Ok(inner) => call = inner,
+            Err(_) => break,
+        }
+    }
+    call
 }
 
 enum Found {

@@ -95,6 +95,9 @@ pub(crate) struct Host {
     pub jobs: BTreeMap<String, Arc<Job>>,
     /// Remains of multibos that no list shows.
     pub multibos_leftovers: bool,
+    /// Of the master: whether a `nimadm -P` that fails leaves all as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nimadm_keeps: bool,
     /// How the host looked in the beginning: what [`super::Lab::check`] holds
     /// it against.
     pub initial: Initial,

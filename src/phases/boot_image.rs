@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::aix::argv::{self, words};
 use crate::aix::{self, Bootable};
-use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{Driver, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{boot_target, lost_by_client, on_client};
@@ -36,7 +36,7 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
         let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);
         let mut looks = vec![look(HostRole::Client, client)];
-        if ctx.spec.options.update {
+        if is_marked(ctx) {
             looks.extend(marks::looks(ctx));
         }
         looks
@@ -62,6 +62,12 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     judge_undo: None,
 };
 
+/// Whether a mark in the copy tells that the image was made: in an update, where
+/// nothing else does. nimadm leaves none there.
+fn is_marked(ctx: &Context<'_>) -> bool {
+    ctx.spec.options.update && ctx.spec.driver == Driver::Native
+}
+
 fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     // Without the copy, `/dev/alt_hd5` would become a plain file.
@@ -82,7 +88,7 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     };
     // After an update the image of before has the same version and release: only
     // the mark tells that a new one was made.
-    let made = !ctx.spec.options.update
+    let made = !is_marked(ctx)
         || marks::judge(ctx, Said::by(answers, 1), NAME)?.presence == Presence::Present;
     Ok(Sight::of(if bootable && current && made { Presence::Present } else { Presence::Absent }))
 }

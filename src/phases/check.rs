@@ -16,7 +16,7 @@ use super::copy::{ALT_VG, OLD_VG, foreign};
 use super::mksysb::in_the_way;
 use super::read::{Read, Said, look};
 use super::record::disk_size;
-use super::registry::chosen;
+use super::registry::asked;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
 /// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
@@ -189,7 +189,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     if mode.has_client() && !mode.reads_mksysb() {
         room = check_rootvg(ctx, client, &mut findings);
     }
-    if mode.changes_client() && chosen(ctx.spec, Phase::Clone) {
+    if mode.changes_client() && asked(ctx.spec, Phase::Clone) {
         check_disks(ctx, client, room.as_ref(), &mut findings);
     }
     let level = level.filter(|_| !mode.reads_mksysb());
@@ -198,7 +198,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
         Some(cause) => Sight::barred(cause),
         None => Sight {
             presence: Presence::Present,
-            facts: Some(Facts { baseline: None, level }),
+            facts: Some(Facts { level, ..Facts::default() }),
             barred: None,
         },
     }
@@ -227,7 +227,7 @@ fn source_level(
 }
 
 fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
-    if !ctx.spec.mode.writes_mksysb() {
+    if !ctx.spec.mode.writes_mksysb() || !asked(ctx.spec, Phase::Finish) {
         return;
     }
     let options = &ctx.spec.options;
@@ -513,7 +513,7 @@ fn check_cache(ctx: &Context<'_>, master: Said<'_>, room: Option<&Room>, finding
     let Some(cache) = findings.read(&what, master.read(command, aix::volume_group)) else {
         return;
     };
-    let Some(room) = room else { return };
+    let Some(room) = room.filter(|_| asked(ctx.spec, Phase::Export)) else { return };
     let mounted = room.volumes.iter().filter(|lv| lv.mount_point.is_some() && lv.is_file_system());
     let lps: u64 = mounted.map(|lv| lv.lps).sum();
     let wanted = lps.saturating_mul(room.vg.pp_size_mb).saturating_add(SPARE_MB);

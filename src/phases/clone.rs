@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, CopyPhase, words};
 use crate::aix::{self, MountRow};
 use crate::domain::{
-    Cause, CopyPolicy, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
+    Cause, CopyPolicy, Driver, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName,
+    UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -87,11 +88,7 @@ pub(super) const MOUNT_SPOT: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |spec| {
-        let phases = spec.options.phases.as_ref();
-        spec.mode.changes_client()
-            && phases.is_none_or(|p| p.contains(&Phase::Clone) || p.contains(&Phase::Finish))
-    },
+    applies: |spec| spec.mode.changes_client(),
     looks: |_| {
         let mount_point = words(&["ls", "-d", argv::SPOT_MOUNT]);
         vec![look(HostRole::Client, [words(&["mount"]), mount_point])]
@@ -254,10 +251,13 @@ fn clone_looks(ctx: &Context<'_>) -> Looks {
     if excludes(ctx.spec) {
         commands.push(words(&["ls", argv::LEASE_DIR]));
     }
+    if ctx.spec.failed_copy == CopyPolicy::Wake {
+        commands.push(words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]));
+    }
     vec![look(HostRole::Client, commands)]
 }
 
-fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
+pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
     let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
     Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
 }
@@ -269,7 +269,9 @@ fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     Ok(Sight::of(match state {
         CopyState::Free => Presence::Absent,
-        CopyState::Asleep(_) if ctx.spec.failed_copy == CopyPolicy::Sleep => Presence::Absent,
+        CopyState::Asleep(_) if ctx.spec.failed_copy != CopyPolicy::Remove => Presence::Absent,
+        // One that a rollback has left awake is not taken for a fresh one.
+        CopyState::Awake if is_given_up(ctx, answers)? => Presence::Absent,
         CopyState::Awake if is_whole(ctx, answers)? => Presence::Present,
         _ => Presence::Partial,
     }))
@@ -284,7 +286,8 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let mounts = said.read(2, aix::mounts)?;
     let usage = said.read(3, aix::df)?;
     let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
-    if excludes(ctx.spec) && !is_marked(ctx, said)? {
+    // By nimadm, the mark is on the master.
+    if excludes(ctx.spec) && ctx.spec.driver == Driver::Native && !is_marked(ctx, said)? {
         return Ok(false);
     }
     Ok(copy::file_systems(ctx).iter().all(|fs| {
@@ -318,12 +321,24 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let quiet = match &state {
         // Another volume group on the disk is not ours, so ours is gone.
         CopyState::Free | CopyState::Foreign(_) => true,
-        CopyState::Asleep(_) => ctx.spec.failed_copy == CopyPolicy::Sleep,
+        CopyState::Asleep(_) => ctx.spec.failed_copy != CopyPolicy::Remove,
+        CopyState::Awake => is_given_up(ctx, answers)?,
         _ => false,
     };
     let marked = is_marked(ctx, Said::by(answers, 0))?;
     let gone = quiet && bootlist == baseline.bootlist && !marked;
     Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+}
+
+/// The mark in a copy that a rollback has left awake.
+const GIVEN_UP: &str = "given-up";
+
+fn is_given_up(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    if ctx.spec.failed_copy != CopyPolicy::Wake {
+        return Ok(false);
+    }
+    let command = if excludes(ctx.spec) { 6 } else { 5 };
+    Ok(Said::by(answers, 0).names(command)?.iter().any(|name| name == GIVEN_UP))
 }
 
 /// Removes the mark of a whole clone, where there may be one.
@@ -341,7 +356,15 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let state = target_state(ctx, answers);
     match (ctx.spec.failed_copy, &state) {
         (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
-        | (CopyPolicy::Sleep, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        (CopyPolicy::Wake, Ok(CopyState::Awake) | Err(_)) => {
+            let directory = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
+            vec![
+                bootlist(),
+                Command::new(["mkdir", "-p", &directory]),
+                Command::new(["touch", &format!("{directory}/{GIVEN_UP}")]),
+            ]
+        }
         (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
             let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
             vec![
@@ -352,9 +375,8 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
             ]
         }
         // Half a copy cannot be put to sleep.
-        (CopyPolicy::Remove, _) | (CopyPolicy::Sleep, Ok(CopyState::Part(_))) => {
-            remove(ctx, answers)
-        }
+        (CopyPolicy::Remove, _)
+        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Part(_))) => remove(ctx, answers),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn master_paths(ctx: &Context<'_>) -> Vec<String> {
 
 /// The directory above the master's root of the copy: `/lpar7_alt`.
 pub(super) fn master_top(ctx: &Context<'_>) -> String {
-    format!("/{}_alt", ctx.spec.client)
+    ctx.spec.master_top()
 }
 
 /// The mounts at `top` or below it, children first.

@@ -9,6 +9,7 @@ use crate::domain::{
 };
 use crate::transport::Script;
 
+use super::parts::is_assumed;
 use super::perform::hosts;
 use super::registry::registry;
 use super::step::{Answers, Context, Looks, StepDef};
@@ -52,9 +53,19 @@ pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {
     let facts = assumed(spec);
     registry()
         .iter()
-        .filter(|def| def.is_in(spec))
+        .filter(|def| def.is_in(spec) && !is_assumed(def, spec, &first_ticket(def)))
         .map(|def| describe_step(def, spec, &facts))
         .collect()
+}
+
+fn first_ticket(def: &StepDef) -> Ticket {
+    Ticket {
+        phase: def.phase,
+        step: def.name.clone(),
+        direction: Direction::Forward,
+        round: 0,
+        attempt: 1,
+    }
 }
 
 fn describe_step(def: &StepDef, spec: &MigrationSpec, facts: &Facts) -> StepText {
@@ -146,6 +157,7 @@ fn assumed(spec: &MigrationSpec) -> Facts {
             boot_time: String::new(),
         }),
         level: None,
+        asleep: None,
     }
 }
 

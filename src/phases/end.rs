@@ -6,20 +6,21 @@ use std::time::Duration;
 use crate::aix;
 use crate::aix::argv::{self, words};
 use crate::domain::{
-    Bootlist, Cause, Facts, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
+    Bootlist, Cause, Direction, Facts, FailureClass, HostRole, Phase, Presence, Repeat, StepName,
+    UndoKind,
 };
 use crate::transport::{Command, Script};
 
 use super::bring::{brings, remove_brought};
 use super::clone::{spot_rows, unmount_spot};
-use super::copy::{self, CopyState, OLD_VG, boot_target, master_top, mounts_below};
+use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, mounts_below};
 use super::export::remove_top;
 use super::mount::{mount_looks, unmount_all};
 use super::read::{Read, Said, judged, look};
 use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
 use super::step::{Answers, Context, Sight, StepDef};
 
-/// Also where `-P` leaves phase 12 out: the lease must not outlive the run.
+/// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come.
 pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("clean-client"),
@@ -32,7 +33,7 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| chosen(spec, Phase::End) && spec.mode.changes_client(),
     looks: |_| {
         let spot = words(&["ls", "-d", argv::SPOT_MOUNT]);
         let lease = words(&["ls", "-l", argv::LEASE]);
@@ -125,10 +126,15 @@ pub(super) const REBOOT: StepDef = StepDef {
         vec![look(HostRole::Client, commands)]
     },
     judge: |ctx, answers| {
-        judged(
-            runs_from_copy(ctx, answers)
-                .map(|copy| Sight::of(if copy { Presence::Present } else { Presence::Absent })),
-        )
+        judged(runs_from_copy(ctx, answers).and_then(|copy| {
+            // A copy must sleep before any boot: a boot leaves it half mounted.
+            let boots = copy == (ctx.ticket.direction == Direction::Undo);
+            let lspv = Said::by(answers, 0).read(1, aix::lspv)?;
+            if boots && lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active()) {
+                return Ok(awake(ctx));
+            }
+            Ok(Sight::of(if copy { Presence::Present } else { Presence::Absent }))
+        }))
     },
     run: Some(|_, _| Script::new([Command::new(["shutdown", "-Fr"])])),
     undo_run: Some(|ctx, _| {
@@ -137,6 +143,13 @@ pub(super) const REBOOT: StepDef = StepDef {
     }),
     judge_undo: None,
 };
+
+fn awake(ctx: &Context<'_>) -> Sight {
+    let client = &ctx.spec.client;
+    let text = format!("{ALT_VG} is awake on {client}: it is not rebooted before that sleeps");
+    let hint = format!("`nimshift sleep {client}`, then `nimshift retry {client}`");
+    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+}
 
 /// Whether rootvg is on the target disks.
 fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
@@ -194,7 +207,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
-        let facts = Some(Facts { baseline: None, level: Some(level) });
+        let facts = Some(Facts { level: Some(level), ..Facts::default() });
         return Ok(Sight { presence: Presence::Present, facts, barred: None });
     };
     let hint = "look at the client before anything else is done";

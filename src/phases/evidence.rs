@@ -4,10 +4,11 @@
 use crate::aix::argv::{self, words};
 use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
 use crate::base::{redact, sanitize};
-use crate::domain::{Cause, Direction, FailureClass, HostRole};
+use crate::domain::{Cause, Direction, Driver, FailureClass, HostRole};
 use crate::transport::{Script, Transport};
 
 use super::copy::ALT_VG;
+use super::nimadm;
 use super::perform::{EvidenceSink, Order};
 use super::read::look;
 use super::step::{HostNames, StepDef};
@@ -49,8 +50,15 @@ pub(super) async fn take(
 }
 
 fn looks(order: &Order) -> [(HostRole, Script); 2] {
-    let master =
-        [words(&["alog", "-o", "-t", "nim"]), argv::lsnim(&order.spec.client), words(&["mount"])];
+    let mut master = vec![
+        words(&["alog", "-o", "-t", "nim"]),
+        argv::lsnim(&order.spec.client),
+        words(&["mount"]),
+    ];
+    if order.spec.driver == Driver::Nimadm {
+        master.push(argv::processes());
+        master.push(words(&["cat", &nimadm::log(&order.spec)]));
+    }
     let client = [
         words(&["lspv"]),
         argv::lsvg_l(ALT_VG),

@@ -30,25 +30,28 @@ pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     weight: 1,
     applies: |spec| chosen(spec, Phase::Export) && !spec.caches(),
     looks: export_looks,
-    judge: |ctx, answers| {
-        judged((|| {
-            let there = exported(ctx, answers)?;
-            if let Some(bar) = lost_by_client(ctx, &Said::by(answers, 0).read(1, aix::mounts)?) {
-                return Ok(bar);
-            }
-            let all = there.len() == file_systems(ctx).len();
-            Ok(all_or_any(all, !there.is_empty()))
-        })())
-    },
-    run: Some(|ctx, answers| {
-        let there = exported(ctx, answers).unwrap_or_default();
-        let missing = client_paths(ctx).into_iter().filter(|path| !there.contains(path));
-        let master = ctx.spec.master.as_str();
-        Script::new(missing.map(|path| Command::new(argv::export(&path, master))))
-    }),
+    judge: |ctx, answers| judged(judge_exported(ctx, answers)),
+    run: Some(export_missing),
     undo_run: Some(unexport_all),
     judge_undo: Some(judge_unexported),
 };
+
+pub(super) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let there = exported(ctx, answers)?;
+    if let Some(bar) = lost_by_client(ctx, &Said::by(answers, 0).read(1, aix::mounts)?) {
+        return Ok(bar);
+    }
+    let all = there.len() == file_systems(ctx).len();
+    Ok(all_or_any(all, !there.is_empty()))
+}
+
+/// Exports what is not exported.
+pub(super) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let there = exported(ctx, answers).unwrap_or_default();
+    let missing = client_paths(ctx).into_iter().filter(|path| !there.contains(path));
+    let master = ctx.spec.master.as_str();
+    Script::new(missing.map(|path| Command::new(argv::export(&path, master))))
+}
 
 /// What the master's exports of the copy are looked for by, here and in phase 10.
 pub(super) fn export_looks(_: &Context<'_>) -> Looks {
@@ -69,7 +72,7 @@ pub(super) fn unexport_all(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// Absent when none of the copy's file systems is exported.
-fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
     judged(exported(ctx, answers).map(|there| {
         Sight::of(if there.is_empty() { Presence::Absent } else { Presence::Present })
     }))

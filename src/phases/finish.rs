@@ -91,7 +91,7 @@ fn is_marked(answers: &Answers) -> Read<bool> {
     Ok(names.iter().any(|name| argv::FINISHED.ends_with(&format!("/{name}"))))
 }
 
-fn no_boot_image(ctx: &Context<'_>) -> Sight {
+pub(super) fn no_boot_image(ctx: &Context<'_>) -> Sight {
     let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
     let cause = Cause::new(FailureClass::Permanent, format!("{disk} has no boot image"));
     Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))

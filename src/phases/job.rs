@@ -158,22 +158,34 @@ impl Jobs<'_> {
     }
 
     /// Waits for the job. A host that does not answer is waited for as well:
-    /// the job goes on without us.
+    /// the job goes on without us. Where it says nothing, `signs` are asked for
+    /// before it counts as stalled: what they give must have changed.
     pub(super) async fn wait(
         &self,
         host: &HostId,
         id: &JobId,
         timeout: Duration,
         stall: Option<Duration>,
+        signs: Option<&Script>,
     ) -> Ended {
         let begun = self.clock.now_ms();
         let end = begun.saturating_add(millis(timeout));
         let mut said_ms = begun;
         let mut seen = 0;
         let mut patience = self.patience(timeout);
+        let mut seen_signs = self.signs(host, signs.filter(|_| stall.is_some())).await;
         loop {
-            let now = self.clock.now_ms();
-            let stalled = stall.map(|stall| said_ms.saturating_add(millis(stall)));
+            let mut now = self.clock.now_ms();
+            let mut stalled = stall.map(|stall| said_ms.saturating_add(millis(stall)));
+            if now < end && stalled.is_some_and(|stalled| now >= stalled) {
+                let new_signs = self.signs(host, signs).await;
+                now = self.clock.now_ms();
+                if new_signs.is_some() && new_signs != seen_signs {
+                    said_ms = now;
+                    stalled = stall.map(|stall| said_ms.saturating_add(millis(stall)));
+                    seen_signs = new_signs;
+                }
+            }
             if now >= end || stalled.is_some_and(|stalled| now >= stalled) {
                 let why = if now >= end {
                     format!("the job did not end within {}", duration_text(millis(timeout)))
@@ -224,6 +236,11 @@ impl Jobs<'_> {
                 return Ended::Interrupted { has_ended };
             }
         }
+    }
+
+    /// What shows that a job goes on that says nothing.
+    async fn signs(&self, host: &HostId, signs: Option<&Script>) -> Option<Output> {
+        self.ask(host, signs?).await.ok()
     }
 
     /// Ends the job. Returns whether it has ended.

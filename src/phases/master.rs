@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, NimObject};
 use crate::domain::{
-    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Cause, Driver, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat,
+    StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -16,7 +16,7 @@ use super::step::{Answers, Context, Sight, StepDef};
 
 /// Whether the migration has a directory of its own on the master.
 fn has_directory(spec: &MigrationSpec) -> bool {
-    spec.mode.writes_mksysb() || spec.has_image_data()
+    spec.mode.writes_mksysb() || spec.has_image_data() || spec.driver == Driver::Nimadm
 }
 
 /// Where image.data lies on the master while the migration goes on.
@@ -166,7 +166,7 @@ fn location(ctx: &Context<'_>, said: Said<'_>) -> Read<String> {
     location.map(str::to_owned).ok_or_else(|| format!("the NIM object {name} has no location"))
 }
 
-/// Also where `-P` leaves phase 12 out: the lease must not outlive the run.
+/// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
 pub(super) const RELEASE_MASTER: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("release-master"),
@@ -179,7 +179,7 @@ pub(super) const RELEASE_MASTER: StepDef = StepDef {
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
-    applies: has_directory,
+    applies: |spec| super::registry::chosen(spec, Phase::End) && has_directory(spec),
     looks: |ctx| vec![look(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])])],
     judge: |_, answers| {
         judged(

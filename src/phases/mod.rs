@@ -25,8 +25,10 @@ mod master;
 mod migrate;
 mod mksysb;
 mod mount;
+mod nimadm;
 mod operations;
 mod outcome;
+mod parts;
 mod perform;
 #[cfg(test)]
 mod perform_tests;

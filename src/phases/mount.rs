@@ -36,34 +36,43 @@ pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Mount) && !spec.caches(),
     looks: mount_looks,
     judge: |ctx, answers| judged(judge_mounts(ctx, answers)),
-    run: Some(|ctx, answers| {
-        let mounts = Said::by(answers, 0).read(0, aix::mounts).unwrap_or_default();
-        let options = ctx.spec.options.mount_options.as_deref();
-        let client = ctx.spec.client.as_str();
-        let mut commands = Vec::new();
-        for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {
-            if mounts.iter().any(|row| row.over == over) {
-                continue;
-            }
-            commands.push(Command::new(["mkdir", "-p", &over]));
-            commands.push(Command::new(argv::mount_nfs(options, client, from, &over)));
-        }
-        Script::new(commands)
-    }),
-    undo_run: Some(|ctx, answers| {
-        let mut commands = unmount_all(ctx, answers);
-        commands.extend(remove_top(ctx));
-        Script::new(commands)
-    }),
-    judge_undo: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
-        judged(said.read(0, aix::mounts).and_then(|mounts| {
-            let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-            let left = mounted || said.is_there(1)?;
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
-        }))
-    }),
+    run: Some(mount_missing),
+    undo_run: Some(unmount_and_remove),
+    judge_undo: Some(judge_unmounted),
 };
+
+/// Mounts what is not mounted, parents first.
+pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let mounts = Said::by(answers, 0).read(0, aix::mounts).unwrap_or_default();
+    let options = ctx.spec.options.mount_options.as_deref();
+    let client = ctx.spec.client.as_str();
+    let mut commands = Vec::new();
+    for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {
+        if mounts.iter().any(|row| row.over == over) {
+            continue;
+        }
+        commands.push(Command::new(["mkdir", "-p", &over]));
+        commands.push(Command::new(argv::mount_nfs(options, client, from, &over)));
+    }
+    Script::new(commands)
+}
+
+/// Unmounts everything, and removes the directories.
+pub(super) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let mut commands = unmount_all(ctx, answers);
+    commands.extend(remove_top(ctx));
+    Script::new(commands)
+}
+
+/// Absent when nothing is mounted any more, and the directories are gone.
+pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    let said = Said::by(answers, 0);
+    judged(said.read(0, aix::mounts).and_then(|mounts| {
+        let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
+        let left = mounted || said.is_there(1)?;
+        Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+    }))
+}
 
 /// What the master's mounts of the copy are looked for by, here and later.
 pub(super) fn mount_looks(ctx: &Context<'_>) -> Looks {
@@ -71,7 +80,7 @@ pub(super) fn mount_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Master, [words(&["mount"]), top])]
 }
 
-fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(super) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let mounts = Said::by(answers, 0).read(0, aix::mounts)?;
     let (mut there, mut wanted) = (0, 0);
     for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {

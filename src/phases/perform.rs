@@ -18,7 +18,9 @@ use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, Trans
 use super::evidence;
 use super::job::{Ended, Jobs};
 use super::ledger;
+use super::nimadm;
 use super::outcome;
+use super::parts::is_assumed;
 use super::registry::{find, repeat_of, settle_of};
 use super::step::{Answers, Context, HostNames, Sight, StepDef};
 
@@ -46,9 +48,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// The holder of the lease: the same for all attempts of the migration.
+    /// The holder of the lease: the same for all attempts of the migration, and
+    /// for all its parts.
     pub fn owner(&self) -> String {
-        format!("{}.{}", self.scope, self.migration)
+        let first = self.spec.part.as_ref().map_or(self.migration, |part| part.first);
+        format!("{}.{first}", self.scope)
     }
 
     /// The job of `ticket`.
@@ -97,6 +101,10 @@ pub async fn perform(
         facts: None,
     };
     let outcome = match (order.ticket.direction, def.run) {
+        _ if is_assumed(def, &order.spec, &order.ticket) => {
+            attempt.way = Way::Assumed;
+            Outcome::Done
+        }
         (Direction::Undo, _) => attempt.undo().await,
         (Direction::Forward, None) => attempt.look().await,
         (Direction::Forward, Some(run)) => attempt.forward(run).await,
@@ -305,7 +313,9 @@ impl Attempt<'_> {
     }
 
     async fn wait(&mut self, id: &JobId) -> Went {
-        let ended = self.jobs.wait(self.host(), id, self.def.timeout, self.def.stall).await;
+        let signs = nimadm::signs_of_life(self.def, &self.order.spec);
+        let def = self.def;
+        let ended = self.jobs.wait(self.host(), id, def.timeout, def.stall, signs.as_ref()).await;
         let cause = match ended {
             Ended::Done(output) => return Went::Through(Some(output)),
             Ended::Lost => return Went::Through(None),

@@ -10,8 +10,8 @@ use super::sample;
 use super::{EvidenceSink, Order, find, perform};
 use crate::base::{ClockRef, TokioClock};
 use crate::domain::{
-    Answer, Direction, FailureClass, MigrationId, Outcome, Phase, Presence, StepName, Ticket,
-    Trace, Way,
+    Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, StepName,
+    Ticket, Trace, Way,
 };
 use crate::transport::{
     Command, CommandOutput, HostId, JobId, JobState, Output, Script, Transport, TransportError,
@@ -49,6 +49,9 @@ struct World {
     fail_ms: u64,
     starts_lose_reply: u32,
     talks: bool,
+    /// How large nimadm's log is, and by how much it grows with each look.
+    log_bytes: u64,
+    log_grows: u64,
     stubborn: bool,
     stale: bool,
     /// It was booted since it last began a job, and knows of none.
@@ -72,6 +75,10 @@ impl World {
         let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
         match argv.as_slice() {
             ["chroot", ..] if self.stale => said(1, "", "chroot: Stale NFS file handle\n"),
+            ["ls", "-l", path] if path.ends_with("_alt_mig.log") => {
+                self.log_bytes += self.log_grows;
+                said(0, &format!("-rw-r--r-- 1 root system {} {path}\n", self.log_bytes), "")
+            }
             ["ls", "-l", path] => match &self.lease {
                 Some(owner) => said(
                     0,
@@ -480,6 +487,22 @@ async fn a_job_that_says_nothing_is_ended_and_one_that_talks_is_not() {
             assert_eq!((class, killed), (FailureClass::Transient, 1), "{text}");
             assert_eq!(text, "the job said nothing for 2h00m");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nimadm_that_says_nothing_lives_as_long_as_its_log_grows() {
+    for log_grows in [0, 80] {
+        let mut order = order(ticket(Phase::Clone, "nimadm-clone", Direction::Forward, 1));
+        Arc::make_mut(&mut order.spec).driver = Driver::Nimadm;
+        let mut world = World { log_grows, ..World::default() };
+        let id = order.job(&order.ticket).to_string();
+        world.jobs.insert(id, job(1_000_000 + 5 * 3_600_000));
+        let host = host(world);
+        let (_, _, text) = failure(&run(&host, &order).await);
+        let killed = host.world.lock().unwrap().killed.len();
+        assert_eq!(killed, usize::from(log_grows == 0), "{text}");
+        assert_eq!(text == "the job said nothing for 2h00m", log_grows == 0, "{text}");
     }
 }
 

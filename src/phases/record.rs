@@ -31,7 +31,7 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
     judge: |ctx, answers| match read_baseline(ctx, answers) {
         Ok(baseline) => Sight {
             presence: Presence::Present,
-            facts: Some(Facts { baseline: Some(baseline), level: None }),
+            facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
             barred: None,
         },
         Err(why) => Sight::of(Presence::Unknown(why)),
@@ -59,7 +59,7 @@ pub(super) const RECORD_MKSYSB: StepDef = StepDef {
     judge: |ctx, answers| match read_baseline(ctx, answers) {
         Ok(baseline) => Sight {
             presence: Presence::Present,
-            facts: Some(Facts { baseline: Some(baseline), level: None }),
+            facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
             barred: None,
         },
         Err(why) => Sight::of(Presence::Unknown(why)),
@@ -80,7 +80,7 @@ fn located(options: &Options) -> [&Option<NimName>; 5] {
     ]
 }
 
-fn baseline_looks(ctx: &Context<'_>) -> Looks {
+pub(super) fn baseline_looks(ctx: &Context<'_>) -> Looks {
     let options = &ctx.spec.options;
     let further = located(options).into_iter().flatten();
     let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
@@ -106,7 +106,7 @@ fn baseline_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Client, client), master]
 }
 
-fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
+pub(super) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
     let master = Said::by(answers, usize::from(ctx.spec.mode.has_client()));
     let options = &ctx.spec.options;
     let mut commands = 2..;
@@ -135,6 +135,9 @@ fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
         pp_size_mb: 0,
         boot_time: String::new(),
     };
+    if let Some(before) = ctx.spec.part.as_ref().and_then(|part| part.facts.baseline.as_ref()) {
+        return Ok(carried(baseline, before));
+    }
     if ctx.spec.mode.has_client() {
         read_client(ctx, answers, &mut baseline)?;
     }
@@ -143,6 +146,21 @@ fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
         apply_image(ctx, &master.read(command, aix::image_data)?, &mut baseline);
     }
     Ok(baseline)
+}
+
+/// A later part of a migration: what there was before the first change is what
+/// the first part has found; only what lies on the master is looked at anew.
+fn carried(now: Baseline, before: &Baseline) -> Baseline {
+    Baseline {
+        spot_location: now.spot_location,
+        lpp_source_location: now.lpp_source_location,
+        pre_script_location: now.pre_script_location,
+        post_script_location: now.post_script_location,
+        exclude_location: now.exclude_location,
+        bosinst_location: now.bosinst_location,
+        mksysb_location: now.mksysb_location,
+        ..before.clone()
+    }
 }
 
 /// From a mksysb its image.data says what there is; otherwise it only says how

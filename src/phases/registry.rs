@@ -1,21 +1,23 @@
-//! All steps of the native driver, in the order in which they run.
+//! All steps of both drivers, in the order in which they run.
 
 use std::time::Duration;
 
-use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
+use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
+use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
-use super::{mksysb, mount, record, scripts, unmount};
+use super::{mksysb, mount, nimadm, parts, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 56] = [
+static REGISTRY: [StepDef; 84] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
+    parts::CHECK_PHASES,
     clone::TAKE_LEASE,
     master::TAKE_MASTER_LEASE,
     master::FETCH_IMAGE_DATA,
@@ -25,32 +27,45 @@ static REGISTRY: [StepDef; 56] = [
     clone::MOUNT_SPOT,
     clone::CLONE_ROOTVG,
     clone::MAKE_ROOTVG,
+    nimadm::MARK_PHASES,
+    nimadm::CLONE,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
+    nimadm::EXPORT,
     mount::MOUNT_FILESYSTEMS,
     mount::FILL_CACHE,
     mksysb::RESTORE_MKSYSB,
+    nimadm::MOUNT,
     scripts::RUN_PRE_SCRIPT,
+    nimadm::PRE_SCRIPT,
     migrate::SAVE_CONFIG,
     migrate::EXPAND_FILESYSTEMS,
     migrate::RESTORE_BOS,
     migrate::MERGE_DEVICES,
     migrate::MERGE_CONFIG,
     bring::PUT_BOSINST_DATA,
+    nimadm::MIGRATE_BASE,
     filesets::INSTALL_FILESETS,
     filesets::INSTALL_RPMS,
+    nimadm::MIGRATE_FILESETS,
     filesets::VERIFY_LEVEL,
     scripts::RUN_POST_SCRIPT,
+    nimadm::POST_SCRIPT,
     boot_image::MAKE_BOOT_IMAGE,
+    nimadm::BOOT_IMAGE,
     unmount::RETURN_CACHE,
     unmount::UNMOUNT_FILESYSTEMS,
+    nimadm::UNMOUNT,
     unmount::UNEXPORT_FILESYSTEMS,
     unmount::REMOVE_CACHE,
+    nimadm::UNEXPORT,
     finish::FINISH_CLONE,
+    nimadm::FINISH,
     finish::SET_BOOTLIST,
     mksysb::WRITE_IMAGE_DATA,
     mksysb::ARCHIVE_MKSYSB,
     mksysb::DEFINE_MKSYSB,
+    nimadm::END,
     mksysb::DROP_CACHE,
     end::CLEAN_CLIENT,
     end::CLEAN_MASTER,
@@ -70,6 +85,20 @@ static REGISTRY: [StepDef; 56] = [
     cleanup_client::LEFT_ALONE,
     cleanup_client::WORK,
     cleanup_master::WORK,
+    wake::CHECK,
+    wake::COPY,
+    wake::RECORD,
+    wake::EXPORTS,
+    wake::MOUNTS,
+    wake::POST_SCRIPT,
+    sleep::CHECK,
+    sleep::MOUNTS,
+    sleep::EXPORTS,
+    sleep::COPY,
+    sync::CHECK,
+    sync::MASTER,
+    sync::SPOT,
+    sync::COMPARE,
 ];
 
 /// All steps, in the order in which they run.
@@ -82,9 +111,47 @@ pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
     REGISTRY.iter().find(|def| def.phase == phase && def.name == *step)
 }
 
-/// Whether `-P` lets a phase run. Check, lease and baseline are part of every
-/// run, and so is the cleaning of the client.
+/// Steps of the native driver that the nimadm driver has too.
+const SHARED: [&str; 15] = [
+    "check-client",
+    "check-mksysb",
+    "check-phases",
+    "take-lease",
+    "take-master-lease",
+    "fetch-image-data",
+    "record-baseline",
+    "record-mksysb",
+    "verify-level",
+    "set-bootlist",
+    "clean-client",
+    "clean-master",
+    "release-master",
+    "reboot",
+    "verify-boot",
+];
+
+impl StepDef {
+    /// Whether `driver` has it.
+    pub(super) fn is_of(&self, driver: Driver) -> bool {
+        let name = self.name.as_str();
+        let of_nimadm = name == "mark-phases" || name.starts_with("nimadm-");
+        match driver {
+            Driver::Native => !of_nimadm,
+            Driver::Nimadm => of_nimadm || SHARED.contains(&name),
+        }
+    }
+}
+
+/// Whether a run comes as far as a phase. With `-P`, steps of phases before
+/// those that are asked for are part of it, so that they are taken back with the
+/// rest; see [`parts::is_assumed`].
 pub(super) fn chosen(spec: &MigrationSpec, phase: Phase) -> bool {
+    spec.options.phases.as_ref().is_none_or(|phases| phases.iter().max() >= Some(&phase))
+}
+
+/// Whether a phase is asked for. Check, lease, baseline and SPOT are part of
+/// every run.
+pub(super) fn asked(spec: &MigrationSpec, phase: Phase) -> bool {
     spec.options.phases.as_ref().is_none_or(|phases| phases.contains(&phase))
 }
 
@@ -107,13 +174,14 @@ pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     if !spec.task.is_migration() {
         return MigrationPlan { steps, skipped: Vec::new() };
     }
-    let is_idle = |phase: &Phase| !steps.iter().any(|step| step.phase == *phase);
+    let is_idle =
+        |phase: &Phase| !asked(spec, *phase) || !steps.iter().any(|step| step.phase == *phase);
     let skipped = Phase::ALL
         .into_iter()
         .filter(is_idle)
         .map(|phase| {
             let why = match phase {
-                _ if !chosen(spec, phase) => "left out by the plan's phases (-P)",
+                _ if !asked(spec, phase) => "left out by the plan's phases (-P)",
                 Phase::PreScript => "no pre-migration script",
                 Phase::PostScript => "no post-migration script",
                 _ => mksysb::idle(spec.mode, phase).unwrap_or("nothing to do"),
@@ -190,7 +258,18 @@ mod tests {
         }
         let gates: Vec<&str> =
             REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
-        assert_eq!(gates, ["check-client", "check-mksysb", "cleanup-check"]);
+        assert_eq!(
+            gates,
+            [
+                "check-client",
+                "check-mksysb",
+                "check-phases",
+                "cleanup-check",
+                "wake-check",
+                "sleep-check",
+                "sync-check"
+            ]
+        );
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
     }
 
@@ -333,14 +412,41 @@ mod tests {
     }
 
     #[test]
-    fn a_restricted_run_prepares_and_cleans_the_client_all_the_same() {
+    fn a_restricted_run_prepares_looks_and_leaves_what_was_done_before() {
         let mut spec = sample::spec();
         spec.options.phases = Some(vec![Phase::BootImage]);
+        let runs = |def: &&StepDef| {
+            let ticket = Ticket {
+                phase: def.phase,
+                step: def.name.clone(),
+                direction: Direction::Forward,
+                round: 0,
+                attempt: 1,
+            };
+            !parts::is_assumed(def, &spec, &ticket)
+        };
+        let of_spec = || REGISTRY.iter().filter(|def| def.is_in(&spec));
+        let run: Vec<&str> = of_spec().filter(runs).map(|def| def.name.as_str()).collect();
         assert_eq!(
-            names(&spec),
-            ["check-client", "take-lease", "record-baseline", "make-boot-image", "clean-client"]
+            run,
+            [
+                "check-client",
+                "check-phases",
+                "take-lease",
+                "record-baseline",
+                "mount-spot",
+                "make-boot-image",
+            ]
+        );
+        assert_eq!(of_spec().last().unwrap().name.as_str(), "make-boot-image");
+        let undone = of_spec().filter(|def| def.undo != UndoKind::Nothing);
+        let undone: Vec<&str> = undone.map(|def| def.name.as_str()).collect();
+        assert_eq!(
+            undone,
+            ["take-lease", "mount-spot", "clone-rootvg", "export-filesystems", "mount-filesystems"]
         );
         let skipped = plan_steps(&spec).skipped;
+        assert_eq!(skipped.len(), 11);
         assert!(skipped.iter().all(|(_, why)| why == "left out by the plan's phases (-P)"));
     }
 }

@@ -1,8 +1,8 @@
 //! A migration and what is known of its hosts, for the tests of this layer.
 
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, BootFailure, Bootlist, CopyPolicy, Facts, FailurePolicy,
-    MigrationSpec, Mode, Options, RetryPolicy, SPEC_FORMAT, Target, Task,
+    Baseline, BaselineDisk, BaselineFs, BootFailure, Bootlist, CopyPolicy, Driver, Facts,
+    FailurePolicy, MigrationSpec, Mode, Options, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 
 /// `lpar7` to 7300-02, plain, without reboot.
@@ -12,6 +12,7 @@ pub(crate) fn spec() -> MigrationSpec {
         client: "lpar7".parse().unwrap(),
         master: "nim1".parse().unwrap(),
         mode: Mode::Disk,
+        driver: Driver::Native,
         target: Target {
             spot: "spot_7300_02".parse().unwrap(),
             lpp_source: "lpp_7300_02".parse().unwrap(),
@@ -83,5 +84,6 @@ pub(crate) fn facts() -> Facts {
             boot_time: "Mar 02 07:15".into(),
         }),
         level: None,
+        asleep: None,
     }
 }

@@ -69,7 +69,7 @@ pub(super) const RUN_POST_SCRIPT: StepDef = StepDef {
     judge_undo: None,
 };
 
-fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
+pub(super) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
     let Some(location) = location else { return Script::default() };
     let root = ctx.spec.master_root();
     let there = format!("{root}{IN_COPY}");

@@ -112,7 +112,9 @@ pub struct StepDef {
 impl StepDef {
     /// Whether it is a step of what `spec` asks for.
     pub fn is_in(&self, spec: &MigrationSpec) -> bool {
-        spec.has_step(self.name.as_str()) && (self.applies)(spec)
+        // An operation beside a migration is nimshift's own, whatever the driver.
+        let by_driver = !spec.task.is_migration() || self.is_of(spec.driver);
+        spec.has_step(self.name.as_str()) && by_driver && (self.applies)(spec)
     }
 
     /// The step as the machine and the journal know it.

@@ -8,11 +8,12 @@
 
 use crate::base::{Millis, time_text};
 use crate::domain::{
-    AttemptRecord, Cause, CommandRecord, Direction, HostRole, Phase, StepSpec, Ticket,
+    AttemptRecord, Cause, CommandRecord, Direction, HostRole, Phase, StepSpec, Task, Ticket, Way,
 };
 use crate::machine::{EventKind, Place, State, Then};
 
-use super::history::spoken;
+use super::history::spoken_as;
+use super::operation::operation_lines;
 use super::remains::{next_step, remains};
 use super::status::cause_text;
 use super::time::clock_text;
@@ -82,7 +83,9 @@ impl AltMigLog {
             }
             State::Migrated { .. } => {
                 // What comes after the last step has nothing to do.
-                self.idle_before(None, &mut lines);
+                if self.story.view.spec.task.is_migration() {
+                    self.idle_before(None, &mut lines);
+                }
                 self.ending(&mut lines);
             }
             state if state.is_terminal() || state.waits_for_operator() => self.ending(&mut lines),
@@ -102,6 +105,12 @@ impl AltMigLog {
     /// A step begins.
     fn forward(&mut self, at: Place, lines: &mut Vec<String>) {
         let Some(step) = self.step(at) else { return };
+        if !self.story.view.spec.task.is_migration() {
+            if self.detail >= LogDetail::Commands {
+                lines.push(format!("nimshift: {} begins", step_text(&step, at)));
+            }
+            return;
+        }
         if step.gate {
             return;
         }
@@ -163,14 +172,15 @@ impl AltMigLog {
         entry: &StoryEntry,
         lines: &mut Vec<String>,
     ) {
-        if ticket.direction == Direction::Undo {
+        let cleans = self.story.view.spec.task == Task::Cleanup;
+        if ticket.direction == Direction::Undo || (cleans && record.way == Way::Ran) {
             let at_master = record.host == self.story.view.spec.master.as_str();
             let role = if at_master { HostRole::Master } else { HostRole::Client };
             if self.cleaning != Some(role) {
                 self.cleaning = Some(role);
                 lines.push(self.cleaning_up(role));
             }
-            if self.detail >= LogDetail::Commands {
+            if self.detail >= LogDetail::Commands && ticket.direction == Direction::Undo {
                 lines.push(format!("nimshift: {} is taken back", ticket.step));
             }
         }
@@ -237,10 +247,15 @@ impl AltMigLog {
 
     fn ending(&self, lines: &mut Vec<String>) {
         let view = &self.story.view;
+        if !view.spec.task.is_migration() {
+            let told = operation_lines(std::slice::from_ref(&self.story), view.since_ms);
+            lines.extend(told.into_iter().map(|line| format!("nimshift: {}", line.trim_start())));
+            return;
+        }
         let client = &view.client;
         lines.push(format!(
             "nimshift: {client} {} at {}",
-            spoken(&view.state),
+            spoken_as(&view.state, &view.spec),
             clock_text(view.since_ms)
         ));
         if let Some(cause) = view.state.cause() {

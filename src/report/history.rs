@@ -283,6 +283,7 @@ fn way_text(record: &AttemptRecord, direction: Direction) -> &'static str {
     match (record.way, direction) {
         (Way::Ran, _) => "",
         (Way::Looked, _) => " (looked only)",
+        (Way::Assumed, _) => " (was done before)",
         (Way::Found, Direction::Forward) => " (it was there already)",
         (Way::Found, Direction::Undo) => " (nothing was there)",
         (Way::Attached, _) => " (its job was running already, and was waited for)",

@@ -33,7 +33,7 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
 
 /// Whether an operation that has ended found nothing to do.
 pub fn did_nothing(story: &Story) -> bool {
-    last_records(story).all(|(_, record)| record.way != Way::Ran)
+    last_records(story).all(|(_, record)| matches!(record.way, Way::Found | Way::Looked))
 }
 
 /// Each step with the record of its last attempt.

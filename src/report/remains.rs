@@ -1,7 +1,9 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
 //! from its state, its steps and its options.
 
-use crate::domain::{Bootlist, CopyPolicy, FailureClass, MigrationSpec, Phase, UndoKind};
+use crate::domain::{
+    Bootlist, CopyPolicy, FailureClass, MigrationSpec, Task, UndoKind, phases_text,
+};
 use crate::machine::{Place, State};
 
 use super::view::MigrationView;
@@ -16,9 +18,16 @@ pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
             (CopyPolicy::Sleep, Some(_)) if spec.mode.changes_client() => {
                 vec![format!("altinst_rootvg on {}, asleep, if it was made", disks(spec))]
             }
+            (CopyPolicy::Wake, Some(_)) if spec.mode.changes_client() => {
+                vec![format!(
+                    "altinst_rootvg on {}, awake at /alt_inst, if it was made",
+                    disks(spec)
+                )]
+            }
             _ => Vec::new(),
         },
-        State::Migrated { .. } if whole(spec) => migrated(spec),
+        _ if !spec.task.is_migration() => Vec::new(),
+        State::Migrated { .. } if spec.is_whole() => migrated(spec),
         _ => made_so_far(view, last),
     }
 }
@@ -33,9 +42,20 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     };
     match &view.state {
         State::Skipped { .. } => None,
-        State::Migrated { .. } if !whole(spec) => Some(format!(
-            "run the phases that were left out: `nimadm -P` or a plan with other `phases` for {client}"
+        _ if !spec.task.is_migration() => operation_next(view),
+        State::Migrated { .. } if !spec.is_whole() => Some(format!(
+            "`nimshift run PLAN -P {}` goes on, or `nimshift run PLAN`; `nimshift rollback {client}` \
+             takes everything back",
+            phases_text(&spec.phases_left())
         )),
+        State::RolledBack { .. }
+            if spec.failed_copy == CopyPolicy::Wake && spec.mode.changes_client() =>
+        {
+            Some(format!(
+                "look at the copy; `nimshift sleep {client}` before any boot, `nimshift cleanup {client}` \
+             removes it; then `nimshift retry {client}`"
+            ))
+        }
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
@@ -80,9 +100,22 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     }
 }
 
-/// Whether all phases were asked for.
-fn whole(spec: &MigrationSpec) -> bool {
-    spec.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+/// What follows an operation.
+fn operation_next(view: &MigrationView) -> Option<String> {
+    let (client, task) = (&view.client, &view.spec.task);
+    match &view.state {
+        State::Migrated { .. } if *task == Task::Wake => {
+            Some(format!("work on the copy; `nimshift sleep {client}` before {client} is rebooted"))
+        }
+        State::Migrated { .. } | State::Pending => None,
+        state if state.is_terminal() => {
+            let hint = state.cause().and_then(|cause| cause.hint.clone());
+            Some(hint.unwrap_or_else(|| {
+                format!("remove the cause; then `nimshift {}` again", task.name())
+            }))
+        }
+        _ => Some("`nimshift resume` goes on".to_owned()),
+    }
 }
 
 /// The mksysb that is made, by file and NIM name.
@@ -144,10 +177,21 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "archive-mksysb" => mksysb(spec),
         "define-mksysb" => "the NIM resource of the mksysb".to_owned(),
         "clone-rootvg" | "make-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
-        "export-filesystems" => "exports below /alt_inst".to_owned(),
+        "nimadm-export" if spec.caches() => "cache file systems on the master, if made".to_owned(),
+        "export-filesystems" | "nimadm-export" => "exports below /alt_inst".to_owned(),
         "make-cache" => "cache file systems on the master".to_owned(),
-        "mount-filesystems" => format!("mounts below {} on the master", spec.master_root()),
-        "finish-clone" | "set-bootlist" => format!("perhaps the bootlist at {}", boot_disk(spec)),
+        "mount-filesystems" | "nimadm-mount" => {
+            format!("mounts below {} on the master", spec.master_root())
+        }
+        "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
+        "nimadm-clone" if spec.mode.changes_client() => {
+            format!("altinst_rootvg on {}, and the SPOT's mount there", disks(spec))
+        }
+        "nimadm-clone" => "what nimadm keeps in NIM".to_owned(),
+        "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
+        "finish-clone" | "nimadm-finish" | "set-bootlist" => {
+            format!("perhaps the bootlist at {}", boot_disk(spec))
+        }
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),
     }

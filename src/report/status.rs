@@ -4,9 +4,10 @@
 use serde::Serialize;
 
 use crate::base::{Millis, duration_text, time_text};
-use crate::domain::{Cause, Direction, FailureClass, MigrationId, Phase};
+use crate::domain::{Cause, Direction, FailureClass, MigrationId, Phase, phases_text};
 use crate::machine::{Place, State};
 
+use super::history::spoken_as;
 use super::table::Table;
 use super::time::clock_text;
 use super::verdict::{counts, counts_text};
@@ -66,6 +67,12 @@ pub struct MigrationStatus {
     pub client: String,
     /// How many migrations of the client there have been, this one included.
     pub number: u32,
+    /// For an operation: `cleanup`, `wake`, `sleep` or `sync`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<&'static str>,
+    /// For a part of a migration: its phases, as `-P` takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<String>,
     /// The state's name.
     pub state: &'static str,
     /// For a held migration: the state that it goes on as.
@@ -101,6 +108,8 @@ impl From<&MigrationView> for MigrationStatus {
             batch: view.batch.clone(),
             client: view.client.clone(),
             number: view.number,
+            operation: (!view.spec.task.is_migration()).then(|| view.spec.task.name()),
+            phases: view.spec.options.phases.as_deref().map(phases_text),
             state: view.state.name(),
             held_state: match &view.state {
                 State::Held { resume } => Some(resume.name()),
@@ -156,7 +165,8 @@ impl Status {
         engine: Option<String>,
         now_ms: Millis,
     ) -> Status {
-        let counts = counts(views.iter().map(|view| &view.state));
+        let migrations = views.iter().filter(|view| view.spec.task.is_migration());
+        let counts = counts(migrations.map(|view| &view.state));
         Status {
             version: STATUS_VERSION,
             now_ms,
@@ -189,7 +199,8 @@ pub fn status_lines(
         table.push(row(view, now_ms));
     }
     lines.extend(table.lines(width));
-    lines.push(counts_text(views.iter().map(|view| &view.state)));
+    let migrations = views.iter().filter(|view| view.spec.task.is_migration());
+    lines.push(counts_text(migrations.map(|view| &view.state)));
     lines
 }
 
@@ -208,6 +219,10 @@ fn row(view: &MigrationView, now_ms: Millis) -> Vec<String> {
     };
     let state = match &view.state {
         State::Held { resume } => format!("held ({})", resume.name()),
+        state if !view.spec.task.is_migration() => {
+            format!("{}: {}", view.spec.task.name(), spoken_as(state, &view.spec))
+        }
+        State::Migrated { .. } if !view.spec.is_whole() => spoken_as(&view.state, &view.spec),
         state => state.name().to_owned(),
     };
     let since = duration_text(now_ms.saturating_sub(view.since_ms) / 1000 * 1000);

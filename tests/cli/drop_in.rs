@@ -182,7 +182,8 @@ fn lines_that_cannot_be_run_here() {
     assert!(ACCEPTED.len() + REFUSED.len() + BARRED.len() >= 60);
 }
 
-/// Times of the estate differ from run to run.
+/// Times of the estate differ from run to run, and with them what evidence
+/// holds.
 fn without_times(text: &str) -> String {
     let line = |line: &str| {
         if let Some(rest) = line.strip_prefix("MASTER DATE:") {
@@ -190,6 +191,9 @@ fn without_times(text: &str) -> String {
                 rest.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
             assert!(shape.ends_with("00:00:00 UTC 0000"), "{shape}");
             return "MASTER DATE: [DATE]".to_owned();
+        }
+        if line.starts_with("nimshift: evidence: ") {
+            return "nimshift: evidence: [DIGEST]".to_owned();
         }
         match line.rsplit_once(" at ") {
             Some((before, time)) if time.len() == 8 && time.as_bytes()[2] == b':' => {
@@ -257,10 +261,65 @@ fn every_form_that_migrates_runs_to_the_end() {
         let digest = world.run(&["lab", "digest"]).stdout;
         let again = run(&world, line);
         assert_eq!(again.code, 0, "{}", again.stderr);
-        assert!(again.stdout.contains(&format!("{name} is migrated already")), "{}", again.stdout);
+        assert!(again.stdout.contains(&format!("{name}: migrated already")), "{}", again.stdout);
         assert_eq!(world.run(&["lab", "digest"]).stdout, digest, "{line}");
         assert_eq!(phases(&world, name).len(), 12, "the log is there as it was");
     }
+}
+
+#[test]
+fn a_cleanup_by_nimadms_line_leaves_nothing_and_lets_the_line_begin_anew() {
+    for cleanup in ["-C -c lpar01 -s spot_7300_02", "-C lpar01 -s spot_7300_02 -F"] {
+        let world = lab();
+        let digest = world.run(&["lab", "digest"]).stdout;
+        let line = "-c lpar01 -s spot_7300_02 -l lpp_7300_02 -d hdisk1 -Y -P 1,2,3";
+        assert_eq!(run(&world, line).code, 0);
+        assert_eq!(phases(&world, "lpar01"), [1, 2, 3]);
+        assert!(run(&world, line).stdout.contains("lpar01: phases 1-3 done already"));
+        let ran = run(&world, cleanup);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        for told in [
+            "Cleaning up alt_disk_migration on the NIM master.",
+            "Cleaning up alt_disk_migration on client lpar01.",
+            "nimshift: altinst_rootvg: alt_rootvg_op -X altinst_rootvg",
+        ] {
+            assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
+        }
+        assert_eq!(world.run(&["lab", "digest"]).stdout, digest);
+        let log = fs::read_to_string(world.state().join("alt_mig/lpar01_alt_mig.log")).unwrap();
+        assert!(log.ends_with(&ran.stdout), "it is added to the log");
+        let again = run(&world, cleanup);
+        assert_eq!(again.code, 0, "{}", again.stderr);
+        assert!(!again.stdout.contains("Cleaning up"), "{}", again.stdout);
+        assert_eq!(run(&world, line).code, 0);
+        assert_ne!(world.run(&["lab", "digest"]).stdout, digest, "the line has begun anew");
+    }
+}
+
+#[test]
+fn what_is_the_same_for_all_lines_stands_in_the_state_directory() {
+    let world = lab();
+    let settings = |text: &str| fs::write(world.state().join("nimadm.toml"), text).unwrap();
+    let line = "-c lpar01 -s spot_7300_02 -l lpp_7300_02 -d hdisk1 -Y";
+    // Real hosts are not asked where the level is given and the plan is shown.
+    settings("[estate]\nkind = \"ssh\"\nuser = \"root\"\n[master]\nname = \"nim9\"");
+    let shown = told(&world, line, &["--show-plan", "--level", "7300-02"]);
+    settings("[estate]\nkind = \"lab\"\n[master]\nnam = \"nim1\"\n");
+    let wrong = told(&world, line, &[]);
+    insta::assert_snapshot!("nimadm_settings", format!("{shown}\n{wrong}"));
+    // A failure that keeps everything, for a person.
+    let common = "[estate]\nkind = \"lab\"\n[master]\nname = \"nim1\"\n";
+    settings(&format!("{common}[failure]\npolicy = \"hold\"\n"));
+    let fault = ["lab", "fault", "message-with-success", "--command=-P3", "--times", "0"];
+    assert_eq!(world.run(&fault).code, 0);
+    assert_eq!(run(&world, line).code, 4);
+    let again = run(&world, line);
+    assert_eq!(again.code, 4);
+    assert!(again.stderr.contains("a person has to decide"), "{}", again.stderr);
+    assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
+    assert_eq!(world.run(&["retry", "lpar01"]).code, 0);
+    assert!(run(&world, line).stdout.contains("lpar01: migrated already"));
+    assert_eq!(phases(&world, "lpar01").len(), 12, "the log is whole, whoever ran the rest");
 }
 
 /// Runs `line`, and kills the program as soon as it says `awaited`. Whether it
@@ -294,7 +353,7 @@ fn a_killed_line_goes_on_when_it_is_run_again() {
         assert!(hit >= 2, "{line}: only {hit} kills");
         let last = run(&world, line);
         assert_eq!(last.code, 0, "{line}: {}{}", last.stdout, last.stderr);
-        let told = ["goes on (", "is migrated already"];
+        let told = ["goes on (", ": migrated already"];
         assert!(told.iter().any(|told| last.stdout.contains(told)), "{}", last.stdout);
         for args in [&["lab", "check"][..], &["verify"]] {
             let ran = world.run(args);

@@ -13,6 +13,7 @@ mod lab;
 mod lease;
 mod messages;
 mod nights;
+mod nimadm;
 mod overnight;
 mod plan;
 mod reports;

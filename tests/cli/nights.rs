@@ -158,7 +158,8 @@ fn commands(world: &World) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines() {
         let entry: Json = serde_json::from_str(line).unwrap();
-        let Some((_, ticket)) = entry["job"].as_str().and_then(|job| job.split_once('.')) else {
+        let Some((scope, ticket)) = entry["job"].as_str().and_then(|job| job.split_once('.'))
+        else {
             continue;
         };
         let once = registry().iter().any(|def| {
@@ -166,7 +167,7 @@ fn commands(world: &World) -> BTreeMap<(String, String), usize> {
             def.repeat != Repeat::Safe && ticket.contains(&step)
         });
         if once && entry["stage"] == "started" {
-            let line = entry["line"].as_str().unwrap().to_owned();
+            let line = entry["line"].as_str().unwrap().replace(scope, "SCOPE");
             *counts.entry((ticket.to_owned(), line)).or_default() += 1;
         }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::power_vfs::chance;
 use nimshift::domain::{
-    AttemptRecord, BootFailure, Bootlist, Cause, CommandRecord, CopyPolicy, Facts, FailureClass,
-    FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Phase, Presence, Repeat, RetryPolicy,
-    SPEC_FORMAT, StepName, StepSpec, Target, Ticket, Trace, UndoKind, Way,
+    AttemptRecord, BootFailure, Bootlist, Cause, CommandRecord, CopyPolicy, Driver, Facts,
+    FailureClass, FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Phase, Presence,
+    Repeat, RetryPolicy, SPEC_FORMAT, StepName, StepSpec, Target, Ticket, Trace, UndoKind, Way,
 };
 use nimshift::journal::{
     Ack, Append, BatchId, Journal, JournalError, Loaded, NewBatch, NewMigration, OpenOptions,
@@ -29,6 +29,7 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         client: client.parse().unwrap(),
         master: "master01".parse().unwrap(),
         mode: Mode::Disk,
+        driver: Driver::Native,
         target: Target {
             spot: "spot_73".parse().unwrap(),
             lpp_source: "lpp_73".parse().unwrap(),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Mode, NimName, Options,
-    RetryPolicy, SPEC_FORMAT, Target,
+    BootFailure, Bootlist, CopyPolicy, Driver, FailurePolicy, MigrationSpec, Mode, NimName,
+    Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -50,31 +50,89 @@ pub(crate) enum Flavour {
     ClientToMksysb,
     MksysbToMksysb,
     MksysbToClient,
+    /// By nimadm, which cleans up when a phase fails.
+    NimadmPlain,
+    /// By nimadm, which leaves all as it is then.
+    NimadmCached,
+    NimadmUpdate,
+    NimadmShaped,
+    NimadmClientToMksysb,
+    NimadmMksysbToMksysb,
+    NimadmMksysbToClient,
+    /// Phases 4 to 12, after others have done those before.
+    Part,
+    Cleanup,
+    Wake,
+    Sleep,
+    Sync,
 }
 
-pub(crate) const FLAVOURS: [Flavour; 7] = [
-    Flavour::Plain,
-    Flavour::Cached,
-    Flavour::Update,
-    Flavour::Shaped,
-    Flavour::ClientToMksysb,
-    Flavour::MksysbToMksysb,
-    Flavour::MksysbToClient,
+use Flavour::{
+    Cached, ClientToMksysb, MksysbToClient, MksysbToMksysb, NimadmCached, NimadmClientToMksysb,
+    NimadmMksysbToClient, NimadmMksysbToMksysb, NimadmPlain, NimadmShaped, NimadmUpdate, Plain,
+    Shaped, Update,
+};
+
+pub(crate) const FLAVOURS: [Flavour; 19] = [
+    Plain,
+    Cached,
+    Update,
+    Shaped,
+    ClientToMksysb,
+    MksysbToMksysb,
+    MksysbToClient,
+    NimadmPlain,
+    NimadmCached,
+    NimadmUpdate,
+    NimadmShaped,
+    NimadmClientToMksysb,
+    NimadmMksysbToMksysb,
+    NimadmMksysbToClient,
+    Flavour::Part,
+    Flavour::Cleanup,
+    Flavour::Wake,
+    Flavour::Sleep,
+    Flavour::Sync,
 ];
 
+/// All flavours; or those whose name begins as `NIMSHIFT_FLAVOURS` says, while one
+/// works on them.
+pub(crate) fn flavours() -> impl Iterator<Item = Flavour> {
+    let wanted = std::env::var("NIMSHIFT_FLAVOURS").unwrap_or_default();
+    FLAVOURS.into_iter().filter(move |flavour| format!("{flavour:?}").starts_with(&wanted))
+}
+
+/// Whether every point of every flavour is tried.
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("NIMSHIFT_SOAK").is_some()
+}
+
 impl Flavour {
+    /// Of so many points one is tried. The steps of nimadm are the same in all
+    /// modes, and so are their probes and undos but for a few: beside its disk
+    /// migrations every fourth is tried, in each mode another.
+    pub(crate) fn sample<T>(self, points: impl IntoIterator<Item = T>) -> Vec<T> {
+        let sampled = self.driver() == Driver::Nimadm
+            && !matches!(self, NimadmPlain | NimadmCached)
+            && !is_soak();
+        let first = FLAVOURS.iter().position(|flavour| *flavour == self).unwrap_or(0);
+        let stride = if sampled { 4 } else { 1 };
+        points.into_iter().skip(first % stride).step_by(stride).collect()
+    }
+
     /// With scripts and a reboot, so that every step of the registry is in one
     /// of the flavours.
     pub(crate) fn spec(self) -> MigrationSpec {
         let mode = self.mode();
         let given = |is: bool, text: &str| is.then(|| name(text));
-        let shaped = self == Flavour::Shaped;
+        let shaped = matches!(self, Shaped | NimadmShaped);
         let disks = if mode.changes_client() { vec!["hdisk1"] } else { Vec::new() };
         MigrationSpec {
             format: SPEC_FORMAT,
             client: name(CLIENT),
             master: MASTER.parse().expect("a host name"),
             mode,
+            driver: self.driver(),
             target: Target {
                 spot: name("spot_7300_02"),
                 lpp_source: name("lpp_7300_02"),
@@ -82,7 +140,7 @@ impl Flavour {
             },
             options: Options {
                 disks: disks.iter().map(|disk| disk.parse().expect("a disk")).collect(),
-                cache_vg: (self == Flavour::Cached || mode != Mode::Disk)
+                cache_vg: (matches!(self, Cached | NimadmCached) || mode != Mode::Disk)
                     .then(|| "nimadmvg".parse().expect("a VG")),
                 pre_script: Some(name("before")),
                 post_script: Some(name("after")),
@@ -93,11 +151,11 @@ impl Flavour {
                 bosinst_data: given(shaped || mode == Mode::MksysbToMksysb, "bosinst"),
                 mount_options: shaped.then(|| "rsize=65536".to_owned()),
                 accept_licenses: true,
-                update: self == Flavour::Update,
+                update: self.updates(),
                 force: false,
                 bootlist: Bootlist::Set,
                 reboot: mode.changes_client(),
-                phases: None,
+                phases: (self == Flavour::Part).then(|| Phase::ALL[3..].to_vec()),
                 mksysb: given(mode.reads_mksysb(), "old_mksysb"),
                 output: mode.writes_mksysb().then(|| "/export/nim/mksysb/new".to_owned()),
                 new_mksysb: given(mode.writes_mksysb(), "new_mksysb"),
@@ -114,24 +172,47 @@ impl Flavour {
             reboot_timeout_ms: 2_700_000,
             wave: 1,
             messages: Vec::new(),
-            task: nimshift::domain::Task::Migrate,
+            task: match self {
+                Flavour::Cleanup => Task::Cleanup,
+                Flavour::Wake => Task::Wake,
+                Flavour::Sleep => Task::Sleep,
+                Flavour::Sync => Task::Sync { device: None, preview: false },
+                _ => Task::Migrate,
+            },
             part: None,
         }
     }
 
     fn mode(self) -> Mode {
         match self {
-            Flavour::ClientToMksysb => Mode::ClientToMksysb,
-            Flavour::MksysbToMksysb => Mode::MksysbToMksysb,
-            Flavour::MksysbToClient => Mode::MksysbToClient,
+            ClientToMksysb | NimadmClientToMksysb => Mode::ClientToMksysb,
+            MksysbToMksysb | NimadmMksysbToMksysb | Flavour::Sync => Mode::MksysbToMksysb,
+            MksysbToClient | NimadmMksysbToClient => Mode::MksysbToClient,
             _ => Mode::Disk,
         }
     }
 
+    fn driver(self) -> Driver {
+        match self {
+            NimadmPlain | NimadmCached | NimadmUpdate | NimadmShaped | NimadmClientToMksysb
+            | NimadmMksysbToMksysb | NimadmMksysbToClient => Driver::Nimadm,
+            _ => Driver::Native,
+        }
+    }
+
+    fn updates(self) -> bool {
+        matches!(self, Update | NimadmUpdate)
+    }
+
     /// What is to be of the client in the end.
     pub(crate) fn expected(self) -> Expectation {
-        if !self.mode().changes_client() {
+        if !self.mode().changes_client() || self == Flavour::Cleanup {
             return Expectation::untouched(CLIENT);
+        }
+        if let Flavour::Wake | Flavour::Sleep = self {
+            let asleep =
+                Expectation { copy: CopyExpected::Asleep, ..Expectation::untouched(CLIENT) };
+            return Expectation { settled: self == Flavour::Sleep, ..asleep };
         }
         Expectation {
             client: CLIENT.to_owned(),
@@ -141,16 +222,67 @@ impl Flavour {
         }
     }
 
+    /// Whether it is an operation that is taken back by nothing: where it fails,
+    /// it is ordered again.
+    pub(crate) fn only_goes_on(self) -> bool {
+        matches!(self, Flavour::Cleanup | Flavour::Sleep | Flavour::Sync)
+    }
+
+    /// Whether its boundaries are all tried: few, or the core of it all.
+    pub(crate) fn is_tried_whole(self) -> bool {
+        matches!(self, Flavour::Plain | Flavour::Cached | Flavour::Wake) || self.only_goes_on()
+    }
+
+    /// What has been done by hand before it begins.
+    fn before(self) -> Vec<(&'static str, String)> {
+        let client = |line: &str| (CLIENT, line.to_owned());
+        let master = |line: &str| (MASTER, line.to_owned());
+        let awake = [
+            client("mkdir -p /ALT_MIG_SPOT"),
+            client("mount -o ro nim1:/export/nim/spot_7300_02/usr /ALT_MIG_SPOT"),
+            client("/ALT_MIG_SPOT/sbin/alt_disk_copy -M 7.3 -P1 -d hdisk1"),
+        ];
+        let asleep = [client("alt_disk_copy -B -d hdisk1")];
+        let woken = [client("alt_rootvg_op -W -d hdisk1")];
+        let offered = ["", "/home", "/opt", "/tmp", "/usr", "/var"].into_iter().flat_map(|fs| {
+            [
+                client(&format!("exportfs -i -o rw=nim1,root=nim1,access=nim1 /alt_inst{fs}")),
+                master(&format!("mkdir -p /lpar01_alt/alt_inst{fs}")),
+                master(&format!("mount lpar01:/alt_inst{fs} /lpar01_alt/alt_inst{fs}")),
+            ]
+        });
+        let mess = [
+            client("mknfsexp -d /alt_inst/mnt -t rw -r nim1 -I"),
+            client("bootlist -m normal hdisk1"),
+            client("mkdir -p /var/adm/nimshift"),
+            client("ln -s test.m77 /var/adm/nimshift/lease"),
+            master("crfs -v jfs2 -g nimadmvg -m /lpar01_alt/cache -a size=512M -A no"),
+            master("mkdir -p /var/adm/nimshift-lpar01"),
+            master("nim -Fo change -a locked=4711 lpar01"),
+        ];
+        match self {
+            Flavour::Part => awake.into_iter().chain(offered).collect(),
+            Flavour::Cleanup => awake.into_iter().chain(offered).chain(mess).collect(),
+            Flavour::Wake => asleep.to_vec(),
+            Flavour::Sleep => asleep.into_iter().chain(woken).chain(offered).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn target(self) -> &'static str {
-        if self == Flavour::Update { UPDATED } else { TARGET }
+        if self.updates() { UPDATED } else { TARGET }
     }
 
     /// Its hosts.
     pub(crate) fn estate(self) -> EstateFile {
-        match self {
-            Flavour::Update => estate(UPDATED, TARGET),
-            _ => estate(TARGET, "7200-05-03-2148"),
+        let level = if self.updates() { TARGET } else { "7200-05-03-2148" };
+        let mut estate = estate(self.target(), level);
+        estate.master.nimadm_keeps = matches!(self, NimadmCached | NimadmMksysbToClient);
+        if self == Flavour::Sync {
+            // Newer than what master and SPOT have.
+            "7300-02-02-2420".clone_into(&mut estate.lpp_source[0].level);
         }
+        estate
     }
 
     /// The steps of the registry that this flavour has.
@@ -222,7 +354,10 @@ impl EvidenceSink for Evidence {
 pub(crate) struct World {
     pub(crate) lab: Lab,
     pub(crate) clock: ClockRef,
+    /// Before anything was done.
     pub(crate) first_image: serde_json::Value,
+    /// When what is tested began.
+    pub(crate) begun_image: serde_json::Value,
     pub(crate) options: OpenOptions,
     dir: tempfile::TempDir,
     is_ordered: Cell<bool>,
@@ -231,11 +366,12 @@ pub(crate) struct World {
 impl World {
     /// An estate, and a journal with one migration that has not begun.
     pub(crate) fn new(flavour: Flavour) -> World {
-        World::of(&flavour.estate(), flavour.spec())
+        let options = OpenOptions::new("test", 1, EVENING_MS);
+        World::with(&flavour.estate(), flavour.spec(), &flavour.before(), options)
     }
 
     pub(crate) fn of(estate: &EstateFile, spec: MigrationSpec) -> World {
-        World::with(estate, spec, OpenOptions::new("test", 1, EVENING_MS))
+        World::with(estate, spec, &[], OpenOptions::new("test", 1, EVENING_MS))
     }
 
     /// As [`World::new`], with the journal on the SQLite VFS `vfs`.
@@ -244,19 +380,43 @@ impl World {
         options.vfs = Some(vfs.to_owned());
         // The lock knows files, and not what a VFS has.
         options.lock = false;
-        World::with(&flavour.estate(), flavour.spec(), options)
+        World::with(&flavour.estate(), flavour.spec(), &flavour.before(), options)
     }
 
-    fn with(estate: &EstateFile, spec: MigrationSpec, options: OpenOptions) -> World {
+    fn with(
+        estate: &EstateFile,
+        spec: MigrationSpec,
+        before: &[(&str, String)],
+        options: OpenOptions,
+    ) -> World {
         let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
         let lab = Lab::in_memory(estate, Arc::clone(&clock)).expect("an estate");
         let first_image = lab.image().expect("an image");
+        for (host, line) in before {
+            by_hand(&lab, host, line);
+        }
+        let begun_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
-        let world = World { lab, clock, first_image, options, dir, is_ordered: Cell::new(false) };
+        let world = World {
+            begun_image,
+            lab,
+            clock,
+            first_image,
+            options,
+            dir,
+            is_ordered: Cell::new(false),
+        };
         let (journal, _) = Journal::open(world.dir(), &world.options).expect("a journal");
         create(&journal, spec);
         journal.close().expect("a clean end");
         world
+    }
+
+    /// Journals what is asked for once more.
+    pub(crate) fn again(&self, spec: MigrationSpec) {
+        let (journal, _) = Journal::open(self.dir(), &self.options).expect("a journal");
+        create(&journal, spec);
+        journal.close().expect("a clean end");
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -360,7 +520,7 @@ impl World {
     /// The name of the state that the journal has.
     pub(crate) fn state(&self) -> &'static str {
         let reader = Reader::open(self.dir()).expect("a journal");
-        reader.migrations(None).expect("migrations")[0].state.name()
+        reader.migrations(None).expect("migrations").last().expect("one").state.name()
     }
 
     /// The events that failed, and the last attempts' records: for a message.
@@ -372,6 +532,13 @@ impl World {
             matches!(entry.event.kind, nimshift::machine::EventKind::Failed { .. })
         });
         format!("{:#?}", told.take(2).collect::<Vec<_>>())
+    }
+
+    /// All that the journal keeps of the migration.
+    pub(crate) fn journal_text(&self) -> String {
+        let reader = Reader::open(self.dir()).expect("a journal");
+        let id = reader.migrations(None).expect("migrations")[0].id;
+        format!("{:?}", reader.history(id).expect("a history"))
     }
 
     /// Why the latest failure was one, or nothing.
@@ -397,6 +564,13 @@ impl World {
     pub(crate) fn assert_untouched(&self, what: &str) {
         assert_same(&self.first_image, &self.lab.image().expect("an image"), what);
     }
+}
+
+/// What an administrator does on a host, which must go well.
+pub(crate) fn by_hand(lab: &Lab, host: &str, line: &str) {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let output = lab.exec_words(host, &words).expect("a host");
+    assert_eq!(output.status, 0, "{host}: {line}: {}{}", output.stdout, output.stderr);
 }
 
 /// Journals a batch of one migration.

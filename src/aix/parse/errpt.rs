@@ -55,5 +55,32 @@ fn time(stamp: &str) -> Option<String> {
     };
     let (month, day, hour) = (part(0, 12)?, part(2, 31)?, part(4, 23)?);
     let (minute, year) = (part(6, 59)?, part(8, 99)?);
-    (month != "00" && day != "00").then(|| format!("20{year}-{month}-{day}T{hour}:{minute}"))
+    let is_day = month != "00" && day != "00" && day <= last_day(month, year);
+    is_day.then(|| format!("20{year}-{month}-{day}T{hour}:{minute}"))
+}
+
+/// The last day of a month of this century. A log of February is not held to
+/// the century's own exception, which is 2100.
+fn last_day(month: &str, year: &str) -> &'static str {
+    let leap = year.parse::<u32>().is_ok_and(|year| year % 4 == 0);
+    match month {
+        "02" if leap => "29",
+        "02" => "28",
+        "04" | "06" | "09" | "11" => "30",
+        _ => "31",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_that_no_month_has_is_no_time() {
+        assert_eq!(time("0302091526").as_deref(), Some("2026-03-02T09:15"));
+        assert_eq!(time("0229000024").as_deref(), Some("2024-02-29T00:00"));
+        for stamp in ["0229000026", "0431000026", "1301000026", "0100000026", "0101240026"] {
+            assert_eq!(time(stamp), None, "{stamp}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub(super) fn showmount(text: &str) -> Read {
         let lower = line.trim().to_ascii_lowercase();
         if let Some(name) = lower.strip_prefix("export list for ") {
             (server, begun) = (name.trim_end_matches(':').trim().into(), true);
-        } else if lower.starts_with("no exported file systems") {
+        } else if lower.trim_start_matches("showmount: ").starts_with("no exported file systems") {
             begun = true;
         } else if line.trim_start().starts_with('/') {
             let row = row(&server, line).ok_or_else(|| Unread::line(COMMAND, line))?;
@@ -49,8 +49,13 @@ fn row(server: &Value, line: &str) -> Option<Value> {
 /// `exportfs`. Nothing exported is an empty list.
 pub(super) fn exportfs(text: &str) -> Read {
     const COMMAND: &str = "exportfs";
-    let (mut found, mut foreign) = (Vec::new(), None);
+    let (mut found, mut foreign, mut none) = (Vec::new(), None, false);
     for line in lines(text) {
+        // Some levels say so in words.
+        if line.trim_end().ends_with("nothing exported") {
+            none = true;
+            continue;
+        }
         let words = words(line);
         match words.as_slice() {
             [path] if path.starts_with('/') => found.push(export(path, "")),
@@ -64,7 +69,7 @@ pub(super) fn exportfs(text: &str) -> Read {
         }
     }
     match foreign {
-        Some(line) if found.is_empty() => Err(Unread::line(COMMAND, line)),
+        Some(line) if found.is_empty() && !none => Err(Unread::line(COMMAND, line)),
         _ => Ok(Value::Array(found)),
     }
 }

@@ -146,7 +146,8 @@ pub(super) fn number(word: &str) -> Option<Value> {
     if let Ok(whole) = word.parse::<i64>() {
         return Some(whole.into());
     }
-    let plain = word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let size = word.strip_prefix('-').unwrap_or(word);
+    let plain = size.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     word.parse::<f64>().ok().filter(|_| plain).map(Value::from)
 }
 

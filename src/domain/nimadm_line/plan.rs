@@ -5,28 +5,16 @@ use std::fmt::Write as _;
 
 use super::NimadmLine;
 use crate::base::{limits, sanitize_line};
-use crate::domain::name::{BatchName, DiskName, HostName, Level};
+use crate::domain::name::{BatchName, DiskName, Level};
 use crate::domain::phase::Phase;
-use crate::domain::spec::{Bootlist, EstateKind};
+use crate::domain::spec::Bootlist;
 
 impl NimadmLine {
-    /// The plan that asks for the same, on the estate of `master`. All values
-    /// have alphabets without quotes and backslashes.
-    pub fn plan_text(
-        &self,
-        batch: &BatchName,
-        estate: EstateKind,
-        master: &HostName,
-        level: &Level,
-    ) -> String {
-        let kind = match estate {
-            EstateKind::Lab => "lab",
-            EstateKind::Ssh => "ssh",
-            EstateKind::Local => "local",
-        };
+    /// The plan that asks for the same, but for `[estate]` and `[master]`. All
+    /// values have alphabets without quotes and backslashes.
+    pub fn plan_text(&self, batch: &BatchName, level: &Level) -> String {
         let mut text = format!(
-            "# nimadm {}\n\n[batch]\nname = \"{batch}\"\n\n[estate]\nkind = \"{kind}\"\n\n\
-             [master]\nname = \"{master}\"\n\n[target]\nspot = \"{}\"\n",
+            "# nimadm {}\n\n[batch]\nname = \"{batch}\"\n\n[target]\nspot = \"{}\"\n",
             sanitize_line(&self.text(), limits::ARGUMENT_BYTES_MAX),
             self.spot
         );

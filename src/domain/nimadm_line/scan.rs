@@ -62,7 +62,7 @@ fn scan_as(args: &[String], bare_phases: bool) -> Scanned {
             }
             Some(letters) if !ended && !letters.is_empty() => letters,
             _ => {
-                operand(&mut scanned, arg, at);
+                operand(&mut scanned, arg, at, bare_phases);
                 continue;
             }
         };
@@ -149,9 +149,10 @@ fn push(scanned: &mut Scanned, letter: char, value: Option<&str>, word: usize) {
 }
 
 /// nimadm has none: it is a value that lost its flag, or its quotes.
-fn operand(scanned: &mut Scanned, text: &str, word: usize) {
+fn operand(scanned: &mut Scanned, text: &str, word: usize, bare_phases: bool) {
     let help = match scanned.flags.last().map(|flag| flag.letter) {
         Some('d') => "several disks are one word: -d \"hdisk1 hdisk2\"",
+        Some('P') if bare_phases => "-P takes no phases beside -M: it means to look only",
         Some('P') => "several phases are one word: -P 1,2,3",
         Some('m') => "mount options are one word: -m rsize=65536,wsize=65536",
         _ => "each value stands after its flag",

@@ -41,6 +41,7 @@ impl Reader<'_, '_> {
         self.shared(file);
         let clients = file.client.as_deref().unwrap_or_default();
         self.names(clients, master.as_ref());
+        rules::work_apart(&mut self, clients);
         let migrations: Vec<Option<MigrationSpec>> = clients
             .iter()
             .enumerate()
@@ -173,6 +174,7 @@ impl Reader<'_, '_> {
             client: name?,
             master: master?.clone(),
             mode: synopsis.mode(),
+            driver: client.options.driver.unwrap_or_default(),
             target: target?,
             options: Options {
                 accept_licenses: client.options.accept_licenses == Some(true)

@@ -19,7 +19,7 @@ use crate::base::limits;
 use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
 use crate::domain::reach::Via;
-use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy};
+use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, Driver, EstateKind, FailurePolicy};
 
 /// What stands for a key that no one has set.
 pub(super) mod default {
@@ -189,6 +189,10 @@ pub(super) struct TargetTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct OptionKeys {
+    /// What carries the phases out: `native` are nimshift's own commands,
+    /// `nimadm` is `nimadm -P` for each phase, with nimshift around it.
+    #[schemars(extend("default" = "native"))]
+    pub(super) driver: Option<Driver>,
     /// The target disks (nimadm `-d`): free disks of the client that the copy
     /// of its rootvg goes to.
     #[schemars(
@@ -324,8 +328,9 @@ pub(super) struct FailureTable {
     /// as it is, for an operator.
     #[schemars(extend("default" = "rollback"))]
     pub(super) policy: Option<FailurePolicy>,
-    /// What becomes of the copy in a rollback: `remove`, or `sleep`, which keeps
-    /// it as altinst_rootvg.
+    /// What becomes of the copy in a rollback: `remove`; `sleep`, which keeps it as
+    /// altinst_rootvg; or `wake`, which leaves it awake and mounted at /alt_inst on
+    /// the client, so that it can be looked at (`nimshift sleep` before any boot).
     #[schemars(extend("default" = "remove"))]
     pub(super) copy: Option<CopyPolicy>,
     /// What follows when the client has booted the copy and is not well: `hold`

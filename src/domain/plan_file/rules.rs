@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::file::{ClientTable, Droppable};
 use super::reader::{At, Reader};
 use crate::domain::name::Level;
-use crate::domain::spec::{Bootlist, Mode};
+use crate::domain::spec::{Bootlist, CopyPolicy, Driver, Mode};
 use crate::domain::synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
 
 /// Checks the options of a client; the mode that they ask for.
@@ -27,6 +27,9 @@ pub(super) fn check(
         && client.options.update == Some(true)
     {
         update(reader, index, level);
+    }
+    if client.options.driver == Some(Driver::Nimadm) {
+        driver(reader, index, client);
     }
     for option in client.without.iter().flatten() {
         let key = dropped(*option);
@@ -131,6 +134,33 @@ fn update(reader: &mut Reader<'_, '_>, index: usize, level: &Level) {
         let what = format!(" needs a target of {since} or later, not {level}");
         let help = "remove `update`: nimadm updates within a release only from that level on";
         reader.wrong(At::Option(Some(index), "update"), what, help);
+    }
+}
+
+/// What a migration by nimadm cannot promise.
+fn driver(reader: &mut Reader<'_, '_>, index: usize, client: &ClientTable) {
+    let copy = client.failure.as_ref().and_then(|failure| failure.copy);
+    if copy == Some(CopyPolicy::Sleep) {
+        let what = ": `driver = \"nimadm\"` does not keep a failed copy (`copy = \"sleep\"`)";
+        let help = "nimadm removes it by itself: set `copy = \"remove\"` for the client, or \
+                    `driver = \"native\"`";
+        reader.wrong(At::Option(Some(index), "driver"), what, help);
+    }
+}
+
+/// From a mksysb to a mksysb, nimadm works in a directory that it names by the
+/// mksysb: two at once would meet there.
+pub(super) fn work_apart(reader: &mut Reader<'_, '_>, clients: &[ClientTable]) {
+    let mut seen = BTreeSet::new();
+    for (index, client) in clients.iter().enumerate() {
+        let options = &client.options;
+        let (Some(mksysb), Some(_)) = (&options.mksysb, &options.output) else { continue };
+        if options.driver == Some(Driver::Nimadm) && !seen.insert(mksysb.text.as_str()) {
+            let what = ", which another client of the nimadm driver migrates to a mksysb too";
+            let help = "nimadm would work on both in one directory: give one of the two \
+                        `driver = \"native\"`, or a plan of its own";
+            reader.wrong(At::Option(Some(index), "mksysb"), what, help);
+        }
     }
 }
 

@@ -302,7 +302,13 @@ fn clone_volume(
         let out_of_bounds = |rel: &String| {
             let path = format!("{}/{rel}", point.trim_end_matches('/'));
             // What the migration itself keeps on the client is not copied.
-            let own = ["/var/adm/nimshift", "/ALT_MIG_SPOT", "/alt_inst"];
+            let own = [
+                "/var/adm/nimshift",
+                "/ALT_MIG_SPOT",
+                "/ALT_MIG_EXCLUDE",
+                "/ALT_MIG_IMAGE",
+                "/alt_inst",
+            ];
             own.iter().any(|top| is_within(&path, top))
                 || excluded.iter().any(|top| is_within(&path, top))
         };

@@ -168,6 +168,7 @@ fn merge(world: &mut World, call: &Call, saved: &str, file: &str) -> Result<(), 
 struct Install {
     root: String,
     cleanup: bool,
+    list: bool,
     accept: bool,
     extend: bool,
     device: Option<String>,
@@ -176,10 +177,11 @@ struct Install {
 }
 
 fn read_installp(call: &Call) -> Result<Install, Reply> {
-    let flags = Flags::read(call, "CacgNXYqwvFR:d:f:V:", usage(call))?;
+    let flags = Flags::read(call, "CLacgNXYqwvFR:d:f:V:", usage(call))?;
     let install = Install {
         root: flags.get('R').map_or_else(|| call.root.clone(), |root| call.path(root)),
         cleanup: flags.has('C'),
+        list: flags.has('L'),
         accept: flags.has('Y'),
         extend: flags.has('X'),
         device: flags.get('d').map(|device| call.path(device)),
@@ -187,7 +189,7 @@ fn read_installp(call: &Call) -> Result<Install, Reply> {
         names: flags.rest,
     };
     let nothing = install.names.is_empty() && install.bundle.is_none();
-    if !install.cleanup && (install.device.is_none() || nothing) {
+    if !install.cleanup && (install.device.is_none() || (nothing && !install.list)) {
         return Err(refuse(call, "An option is missing.", usage(call)));
     }
     Ok(install)
@@ -244,7 +246,7 @@ fn missing(list: &[Fileset], chosen: Vec<Fileset>) -> Vec<Fileset> {
 
 pub(crate) fn installp_ms(world: &World, call: &Call) -> Millis {
     let Ok(install) = read_installp(call) else { return 0 };
-    if install.cleanup {
+    if install.cleanup || install.list {
         return 0;
     }
     let todo = chosen(world, call, &install)
@@ -296,7 +298,7 @@ fn prepare(world: &mut World, call: &Call, install: &Install) -> Result<Vec<File
 
 pub(crate) fn begin_installp(world: &mut World, call: &Call) -> Result<(), Reply> {
     let install = read_installp(call)?;
-    if install.cleanup {
+    if install.cleanup || install.list {
         return Ok(());
     }
     let mut todo = prepare(world, call, &install)?;
@@ -314,6 +316,11 @@ pub(crate) fn installp(world: &mut World, call: &Call) -> Reply {
     settle(read_installp(call).and_then(|install| {
         if install.cleanup {
             return clean_up(world, call, &install);
+        }
+        if install.list {
+            let names = vec!["all".to_owned()];
+            let found = chosen(world, call, &Install { names, ..install })?;
+            return Ok(Reply::ok(super::nim_software::installable(&found)));
         }
         let todo = prepare(world, call, &install)?;
         let list = list_at(world, call, &install.root)?;

@@ -14,7 +14,9 @@ mod mksysb;
 mod mounts;
 mod nfs;
 mod nim;
-mod processes;
+mod nim_software;
+pub(super) mod nimadm;
+pub(super) mod processes;
 mod remote;
 mod show;
 mod system;
@@ -50,12 +52,14 @@ pub(crate) struct Row {
     pub begin: Option<Begin>,
     /// What it is only a cover of.
     pub wrap: Option<Wrap>,
+    /// Whether it runs other commands, one after the other: see `process`.
+    pub stepwise: bool,
     /// Its effect.
     pub run: Run,
 }
 
 const fn row(name: &'static str, base_ms: Millis, run: Run, usage: &'static str) -> Row {
-    Row { name, usage, base_ms, more_ms: None, begin: None, wrap: None, run }
+    Row { name, usage, base_ms, more_ms: None, begin: None, wrap: None, stepwise: false, run }
 }
 
 const fn long(mut row: Row, begin: Begin) -> Row {
@@ -70,6 +74,11 @@ const fn sized(mut row: Row, more: fn(&World, &Call) -> Millis) -> Row {
 
 const fn cover(mut row: Row, wrap: Wrap) -> Row {
     row.wrap = Some(wrap);
+    row
+}
+
+const fn stepwise(mut row: Row) -> Row {
+    row.stepwise = true;
     row
 }
 
@@ -165,7 +174,7 @@ pub(crate) static REGISTRY: &[Row] = &[
                 "installp",
                 15_000,
                 install::installp,
-                "installp {-C | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]",
+                "installp {-C | -L -d Device | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]",
             ),
             install::begin_installp,
         ),
@@ -230,6 +239,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     // NIM.
     row("lsnim", 300, nim::lsnim, "lsnim [-l] [-Z -a Attribute ...] [-t Type | -c Class] [Object]"),
     row("nim", 2000, nim::nim, "nim [-F] -o Operation [-a Attribute=Value ...] [-t Type] Object"),
+    stepwise(row("nimadm", 5000, nimadm::nimadm, nimadm::USAGE)),
     row("alog", 300, nim::alog, "alog -o -t nim"),
     cover(row("c_rsh", 1000, remote::never, "c_rsh Client CommandLine"), remote::c_rsh),
     cover(row("chroot", 100, remote::never, "chroot Directory Command"), remote::chroot),

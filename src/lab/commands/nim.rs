@@ -101,7 +101,7 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
         if operation == "define" {
             return define(world, call, &flags, &name);
         }
-        let changes = !flags.has('F') && operation != "lslpp";
+        let changes = !flags.has('F') && !["lslpp", "showres"].contains(&operation);
         let struck = changes && locked(world, &name, call);
         let object = world.at(&call.host).nim.get(&name).ok_or_else(|| unknown(call, &name))?;
         if changes && (struck || object.get("locked").is_some()) {
@@ -117,7 +117,11 @@ pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
                 &name,
                 &[("Cstate", "ready for a NIM operation"), ("locked", "")],
             )),
-            "deallocate" | "allocate" | "check" => Ok(Reply::default()),
+            "check" => Ok(Reply::default()),
+            "allocate" => Ok(change(world, call, &name, &pairs)),
+            "deallocate" => Ok(deallocate(world, call, &name, &pairs)),
+            "showres" => super::nim_software::showres(world, call, &name),
+            "cust" => super::nim_software::cust(world, call, &name, &get),
             "change" => Ok(change(world, call, &name, &pairs)),
             "showlog" => Ok(Reply::ok(format!("BEGIN:{}\nEND\n", super::system::long_date(call.now)))),
             "remove" => remove(world, call, &name),
@@ -184,6 +188,19 @@ fn change(world: &mut World, call: &Call, name: &str, pairs: &[(&str, &str)]) ->
         }
     }
     Reply::default()
+}
+
+/// Resources that a machine can be given.
+const RESOURCES: [&str; 7] =
+    ["spot", "lpp_source", "mksysb", "bosinst_data", "image_data", "exclude_files", "script"];
+
+/// Takes resources from a machine: those that are named, or all.
+fn deallocate(world: &mut World, call: &Call, name: &str, pairs: &[(&str, &str)]) -> Reply {
+    let all = pairs.contains(&("subclass", "all"));
+    let is_meant = |resource: &&&str| all || pairs.iter().any(|(key, _)| key == *resource);
+    let meant: Vec<(&str, &str)> =
+        RESOURCES.iter().filter(is_meant).map(|resource| (*resource, "")).collect();
+    change(world, call, name, &meant)
 }
 
 /// `lslpp` within a SPOT, or on a client.

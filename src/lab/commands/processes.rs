@@ -11,7 +11,7 @@ use super::super::world::{Host, World};
 use super::usage;
 
 /// The process of the job `id`: the same as long as it runs.
-fn pid_of(id: &str) -> u32 {
+pub(in super::super) fn pid_of(id: &str) -> u32 {
     let hash = id
         .bytes()
         .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));

@@ -52,7 +52,7 @@ fn is_of_copy(path: &str) -> bool {
 
 /// Exports of the copy that are in force, and those that /etc/exports names.
 /// Children first.
-fn exports(answers: &Answers) -> Read<(Vec<String>, Vec<String>)> {
+pub(crate) fn exports(answers: &Answers) -> Read<(Vec<String>, Vec<String>)> {
     let said = Said::by(answers, 0);
     let mut live = said.read(0, aix::exports)?;
     let mut lines = Vec::new();

@@ -1,0 +1,146 @@
+//! Where things lie, and what is remembered of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Why hosts could not be made reachable.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// Something of the machine is missing.
+    #[error("{what} is missing: {cure}")]
+    Missing {
+        /// What.
+        what: String,
+        /// What to do about it.
+        cure: String,
+    },
+    /// The file system refuses.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// One line.
+        why: String,
+    },
+    /// A program of the machine failed.
+    #[error("`{command}` failed: {why}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// What it said.
+        why: String,
+    },
+    /// The lab's hosts are not reachable by ssh.
+    #[error("the lab in {0} is not reached by ssh")]
+    NotUp(PathBuf),
+    /// They are already.
+    #[error("the lab in {0} is reached by ssh already")]
+    IsUp(PathBuf),
+    /// The kernel refuses.
+    #[error("cannot {what}: {why}")]
+    Refused {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// The estate could not be read.
+    #[error(transparent)]
+    Lab(#[from] super::super::handle::LabError),
+}
+
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {
+    |source| NetError::Io { path: path.to_owned(), source }
+}
+
+/// How the hosts are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// `sshd -i` for each connection, started by the client's `ProxyCommand`.
+    Proxy,
+    /// A network namespace and an sshd for each host.
+    Net,
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    /// Introduced as 1 in 0.2.0.
+    pub format: u32,
+    pub way: Way,
+    /// Tells the namespaces of this lab from those of others.
+    pub id: String,
+    /// The hosts' addresses.
+    pub hosts: BTreeMap<String, String>,
+}
+
+/// The directory of a lab, as far as ssh is concerned.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    lab: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(lab: &Path) -> Layout {
+        Layout { lab: lab.to_owned() }
+    }
+
+    pub(super) fn lab(&self) -> &Path {
+        &self.lab
+    }
+
+    pub(super) fn top(&self) -> PathBuf {
+        self.lab.join("ssh")
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.top().join(name)
+    }
+
+    pub(super) fn home(&self, host: &str) -> PathBuf {
+        self.top().join("hosts").join(host)
+    }
+
+    pub(super) fn root(&self, host: &str) -> PathBuf {
+        self.home(host).join("root")
+    }
+
+    pub(super) fn record(&self) -> Result<Record, NetError> {
+        let path = self.file("estate.json");
+        if !path.is_file() {
+            return Err(NetError::NotUp(self.lab.clone()));
+        }
+        let text = fs::read_to_string(&path).map_err(io(&path))?;
+        serde_json::from_str(&text)
+            .map_err(|error| NetError::Damaged { path, why: error.to_string() })
+    }
+
+    pub(super) fn write_record(&self, record: &Record) -> Result<(), NetError> {
+        let text = serde_json::to_string(record).expect("the record is plain data");
+        write(&self.file("estate.json"), &text)
+    }
+}
+
+/// Writes a file that appears whole or not at all.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), NetError> {
+    let new = path.with_extension(format!("new{}", std::process::id()));
+    fs::write(&new, text).map_err(io(&new))?;
+    fs::rename(&new, path).map_err(io(path))
+}
+
+pub(super) fn make_dir(path: &Path) -> Result<(), NetError> {
+    fs::create_dir_all(path).map_err(io(path))
+}

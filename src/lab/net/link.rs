@@ -1,0 +1,51 @@
+//! What the network between a host and its callers does at present.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::{Layout, NetError, write};
+use crate::base::{Millis, SystemClock};
+
+/// A link's state. Times are the machine's: a connection lives by real time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Nothing passes before this time.
+    #[serde(default)]
+    pub silent_until_ms: Millis,
+    /// Connections that were made before this time are closed.
+    #[serde(default)]
+    pub closed_at_ms: Millis,
+    /// What each piece of data is held back.
+    #[serde(default)]
+    pub delay_ms: Millis,
+    /// Every connection is closed after the host has sent so many bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_after: Option<u64>,
+    /// Every connection goes silent after the host has sent so many bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_after: Option<u64>,
+}
+
+impl Link {
+    pub(super) fn read(layout: &Layout, host: &str) -> Link {
+        let path = layout.home(host).join("link");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Changes the link of a host.
+    pub fn change(lab: &Path, host: &str, change: impl FnOnce(&mut Link)) -> Result<(), NetError> {
+        let layout = Layout::new(lab);
+        let mut link = Link::read(&layout, host);
+        change(&mut link);
+        let text = serde_json::to_string(&link).expect("a link is plain data");
+        write(&layout.home(host).join("link"), &text)
+    }
+
+    /// Whether nothing passes now.
+    pub(super) fn silent(&self) -> bool {
+        self.silent_until_ms > SystemClock::read_ms()
+    }
+}

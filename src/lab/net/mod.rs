@@ -1,0 +1,32 @@
+//! Hosts of the lab as real processes: a root directory for each, sshd in it,
+//! and the emulated AIX behind links at AIX's own paths.
+//!
+//! ```text
+//! LAB/ssh/estate.json          how hosts are reached, and what was made for it
+//! LAB/ssh/config               configuration for OpenSSH's client
+//! LAB/ssh/id, known_hosts      keys
+//! LAB/ssh/farm/                links: AIX's commands, and the tools of a shell
+//! LAB/ssh/hosts/HOST/root/     what the host's processes see as `/`
+//! LAB/ssh/hosts/HOST/link      what its network does at present
+//! ```
+//!
+//! A host's files are the emulation's: its root directory holds links,
+//! configuration, empty directories where the emulation has some, and the
+//! directories of [`here::REAL`], which are real. Linux only.
+
+mod enter;
+mod here;
+mod keys;
+mod layout;
+mod link;
+mod process;
+mod root;
+mod serve;
+mod up;
+
+pub use enter::enter;
+pub use here::{Here, job_of_this_process, real_tool};
+pub use layout::{NetError, Way};
+pub use link::Link;
+pub use serve::serve;
+pub use up::{down, follow, stop_host, up};

@@ -1,0 +1,351 @@
+//! What is there of a phase: nimadm's marks, and what the native driver's probes
+//! say of the same effect.
+
+use crate::aix::{self, Bootable, Process, argv, argv::words};
+use crate::domain::{Cause, FailureClass, HostRole, Mode, Phase, Presence};
+
+use super::super::copy::{self, ALT_VG, CopyState, client_paths, mounted};
+use super::super::mksysb::in_the_way;
+use super::super::read::{Read, Said, judged, look};
+use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::super::{boot_image, clone, export, finish, mksysb, mount, unmount};
+use super::command::shown;
+use super::marks;
+
+/// The script that every look at the master begins with: these commands, and
+/// `ls -d` of the mksysb that is to be.
+const MARKS: usize = 0;
+const PROCESSES: usize = 1;
+const OBJECT: usize = 2;
+const OUTPUT: usize = 3;
+
+/// The script that every look at a client begins with.
+const CLIENT: usize = 1;
+const DISKS: usize = 0;
+const MOUNTS: usize = 1;
+const BOOTABLE: usize = 2;
+
+/// What is looked at whatever the phase.
+pub(super) fn base(ctx: &Context<'_>) -> Looks {
+    let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
+    let mut master = vec![words(&["ls", &marks(ctx)]), argv::processes(), argv::lsnim(name)];
+    master.extend(ctx.spec.options.output.iter().map(|path| words(&["ls", "-d", path])));
+    let mut looks = vec![look(HostRole::Master, master)];
+    if ctx.spec.mode.changes_client() {
+        let disk = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
+        let client = [words(&["lspv"]), words(&["mount"])].into_iter().chain(disk);
+        looks.push(look(HostRole::Client, client));
+    }
+    looks
+}
+
+/// How many scripts that are.
+pub(super) fn base_len(ctx: &Context<'_>) -> usize {
+    1 + usize::from(ctx.spec.mode.changes_client())
+}
+
+/// The native steps whose effect the phase has.
+pub(super) fn views(ctx: &Context<'_>) -> Vec<StepDef> {
+    let spec = ctx.spec;
+    let at_hand = if spec.caches() { export::MAKE_CACHE } else { mount::MOUNT_FILESYSTEMS };
+    let changes_client = spec.mode.changes_client();
+    match ctx.ticket.phase {
+        Phase::Clone if spec.mode == Mode::Disk => vec![clone::CLONE_ROOTVG, clone::MOUNT_SPOT],
+        Phase::Clone if changes_client => vec![clone::MAKE_ROOTVG, clone::MOUNT_SPOT],
+        Phase::Clone | Phase::End => Vec::new(),
+        Phase::Export if spec.caches() => vec![export::MAKE_CACHE],
+        Phase::Export => vec![export::EXPORT_FILESYSTEMS],
+        Phase::BootImage if changes_client => vec![at_hand, boot_image::MAKE_BOOT_IMAGE],
+        Phase::Unmount if changes_client => vec![at_hand, unmount::UNMOUNT_FILESYSTEMS],
+        Phase::Unexport if changes_client && spec.caches() => vec![unmount::REMOVE_CACHE],
+        Phase::Unexport if changes_client => vec![unmount::UNEXPORT_FILESYSTEMS],
+        Phase::Finish if changes_client => vec![finish::SET_BOOTLIST],
+        Phase::Finish if spec.options.new_mksysb.is_some() => {
+            vec![at_hand, mksysb::DEFINE_MKSYSB]
+        }
+        Phase::Mount
+        | Phase::PreScript
+        | Phase::MigrateBase
+        | Phase::MigrateFilesets
+        | Phase::PostScript
+        | Phase::BootImage
+        | Phase::Unmount
+        | Phase::Unexport
+        | Phase::Finish => vec![at_hand],
+    }
+}
+
+pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+    let mut looks = base(ctx);
+    looks.extend(views(ctx).iter().flat_map(|view| (view.looks)(ctx)));
+    looks
+}
+
+/// The answers that are for the native step at `index` of [`views`].
+pub(super) fn part(ctx: &Context<'_>, answers: &Answers, index: usize) -> Answers {
+    let views = views(ctx);
+    let count = |view: &StepDef| (view.looks)(ctx).len();
+    let from: usize = base_len(ctx) + views.iter().take(index).map(count).sum::<usize>();
+    let many = views.get(index).map_or(0, count);
+    Answers(answers.0.iter().skip(from).take(many).cloned().collect())
+}
+
+/// What the native step at `index` of [`views`] sees.
+fn seen(ctx: &Context<'_>, answers: &Answers, index: usize) -> Sight {
+    match views(ctx).get(index) {
+        Some(view) => (view.judge)(ctx, &part(ctx, answers, index)),
+        None => Sight::of(Presence::Unknown("there is nothing to look at".to_owned())),
+    }
+}
+
+/// Whether the phase is marked as `begun` or `done`.
+pub(super) fn is_marked(answers: &Answers, phase: Phase, suffix: &str) -> Read<bool> {
+    let wanted = format!("{:02}.{suffix}", phase.number());
+    Ok(Said::by(answers, 0).names(MARKS)?.contains(&wanted))
+}
+
+/// Whether the mksysb is there.
+pub(super) fn output_is_there(answers: &Answers) -> Read<bool> {
+    Said::by(answers, 0).is_there(OUTPUT)
+}
+
+/// Whether there are any marks.
+pub(super) fn has_marks(answers: &Answers) -> Read<bool> {
+    Ok(!Said::by(answers, 0).names(MARKS)?.is_empty())
+}
+
+/// The process that NIM's lock names, and whether it is one that lives.
+fn lock(ctx: &Context<'_>, answers: &Answers) -> Read<Option<(String, Option<Process>)>> {
+    let said = Said::by(answers, 0);
+    let processes = said.read(PROCESSES, aix::processes)?;
+    if !ctx.spec.mode.has_client() {
+        return Ok(None);
+    }
+    let object = said.read(OBJECT, |text| aix::nim_object(text, ctx.spec.client.as_str()))?;
+    Ok(object.get("locked").map(|pid| {
+        let holder = processes.into_iter().find(|process| process.pid.to_string() == pid);
+        (pid.to_owned(), holder)
+    }))
+}
+
+/// Whether a process that is gone has left the client's NIM object locked, or in
+/// the midst of an operation.
+pub(super) fn is_left_in_nim(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    if !ctx.spec.mode.has_client() {
+        return Ok(false);
+    }
+    let read = |text: &str| aix::nim_object(text, ctx.spec.client.as_str());
+    let object = Said::by(answers, 0).read(OBJECT, read)?;
+    let is_ready = object.get("Cstate") == Some("ready for a NIM operation");
+    Ok(object.get("locked").is_some() || !is_ready)
+}
+
+/// Whether the lock is held at all.
+pub(super) fn is_locked(ctx: &Context<'_>, answers: &Answers) -> bool {
+    lock(ctx, answers).is_ok_and(|lock| lock.is_some())
+}
+
+/// The bar where a nimadm that is no job of ours works on the client: one that
+/// an administrator has started, or whose job was lost. Nothing may be done
+/// beside it.
+pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+    let processes = Said::by(answers, 0).read(PROCESSES, aix::processes)?;
+    let holder = lock(ctx, answers)?.and_then(|(_, holder)| holder);
+    let ours = |process: &Process| {
+        let client = ctx.spec.mode.has_client() && process.has("-c", ctx.spec.client.as_str());
+        let output = ctx.spec.options.output.as_deref();
+        process.runs("nimadm") && (client || output.is_some_and(|path| process.has("-O", path)))
+    };
+    let (client, master) = (&ctx.spec.client, &ctx.spec.master);
+    Ok(match (processes.into_iter().find(ours), holder) {
+        (Some(process), _) => {
+            let text = format!(
+                "a nimadm that is no job of nimshift works on {client}: process {} on {master}",
+                process.pid
+            );
+            let hint = format!("wait until it has ended, or end it ({})", shown(&process));
+            Some(Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)))
+        }
+        (None, Some(process)) => {
+            let text = format!("{client} is locked in NIM by process {} on {master}", process.pid);
+            let hint = format!("wait until it has ended ({})", shown(&process));
+            Some(Sight::barred(Cause::new(FailureClass::Transient, text).with_hint(hint)))
+        }
+        (None, None) => None,
+    })
+}
+
+pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    judged(read_sight(ctx, answers))
+}
+
+fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    if let Some(bar) = somebody_works(ctx, answers)? {
+        return Ok(bar);
+    }
+    let phase = ctx.ticket.phase;
+    let done = is_marked(answers, phase, "done")?;
+    let begun = is_marked(answers, phase, "begun")?;
+    let present =
+        |is: bool| Ok(Sight::of(if done && is { Presence::Present } else { Presence::Absent }));
+    let changes_client = ctx.spec.mode.changes_client();
+    match phase {
+        Phase::Clone => return cloned(ctx, answers, done, begun),
+        Phase::Finish if changes_client => return asleep(ctx, answers, done),
+        Phase::Finish => return archived(ctx, answers, done, begun),
+        Phase::End => return ended(ctx, answers, done),
+        Phase::Unexport if changes_client => {
+            let effect = seen(ctx, answers, 0);
+            return known(effect).and_then(|effect| present(effect.presence == Presence::Present));
+        }
+        // Past it the master's mounts are gone, as they should be.
+        Phase::Unmount if changes_client && done => {
+            let effect = known(seen(ctx, answers, 1))?;
+            if effect.presence == Presence::Present {
+                return Ok(effect);
+            }
+        }
+        _ => {}
+    }
+    if changes_client {
+        awake(ctx, answers)?;
+    }
+    let effect = known(seen(ctx, answers, 0))?;
+    if effect.barred.is_some() {
+        return Ok(effect);
+    }
+    let there = effect.presence == Presence::Present;
+    match phase {
+        Phase::Export => present(there),
+        Phase::Mount if !ctx.spec.caches() => present(there),
+        // Over NFS, what is unmounted in part is only unmounted further.
+        Phase::Unmount if changes_client && !ctx.spec.caches() => present(false),
+        _ if !there => Err(format!("the copy is not mounted on {} any more", ctx.spec.master)),
+        Phase::BootImage if changes_client => {
+            let image = known(seen(ctx, answers, 1))?;
+            present(image.presence == Presence::Present)
+        }
+        Phase::Unmount if changes_client => present(false),
+        Phase::PreScript | Phase::PostScript if ctx.spec.options.scripts_repeatable => {
+            present(true)
+        }
+        // What has changed the copy in part must not change it again.
+        Phase::PreScript | Phase::MigrateBase | Phase::MigrateFilesets | Phase::PostScript
+            if begun && !done =>
+        {
+            Ok(Sight::of(Presence::Partial))
+        }
+        _ => present(true),
+    }
+}
+
+/// A sight that tells something.
+fn known(sight: Sight) -> Read<Sight> {
+    match (&sight.barred, &sight.presence) {
+        (None, Presence::Unknown(why)) => Err(why.clone()),
+        _ => Ok(sight),
+    }
+}
+
+/// The copy on the client, by its disks.
+fn copy_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
+    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv)?;
+    Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
+}
+
+/// An error where the copy is not awake on the client: it is gone, as after
+/// nimadm's own clean-up, or its mounts are.
+fn awake(ctx: &Context<'_>, answers: &Answers) -> Read<()> {
+    let mounts = Said::by(answers, CLIENT).read(MOUNTS, aix::mounts)?;
+    let (there, wanted) = mounted(&mounts, &client_paths(ctx));
+    match copy_state(ctx, answers)? {
+        CopyState::Awake if there == wanted && wanted > 0 => Ok(()),
+        CopyState::Awake => Err(format!(
+            "{there} of {wanted} file systems of the copy are mounted on {}",
+            ctx.spec.client
+        )),
+        state => Err(not_there(ctx, &state)),
+    }
+}
+
+fn not_there(ctx: &Context<'_>, state: &CopyState) -> String {
+    let client = &ctx.spec.client;
+    match state {
+        CopyState::Free => {
+            format!("the copy is gone from {client}: nimadm removes it when it cleans up by itself")
+        }
+        CopyState::Foreign(text) => text.clone(),
+        CopyState::Running => format!("{client} runs from the target disk"),
+        _ => format!("the copy on {client} is not as it should be before this phase"),
+    }
+}
+
+/// Phase 1.
+fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Sight> {
+    let marked = match (done, begun) {
+        (true, _) => Presence::Present,
+        (false, true) => Presence::Partial,
+        (false, false) => Presence::Absent,
+    };
+    if !ctx.spec.mode.changes_client() {
+        return Ok(Sight::of(marked));
+    }
+    let copy = known(seen(ctx, answers, 0))?;
+    Ok(match copy.presence {
+        Presence::Present if !done => Sight::of(Presence::Partial),
+        _ => copy,
+    })
+}
+
+/// Phase 11, with a copy on the client. The bootlist is looked at by the step
+/// that follows.
+fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
+    let state = copy_state(ctx, answers)?;
+    if let Some(bar) = copy::hands_off(&state) {
+        return Ok(bar);
+    }
+    if state == CopyState::Asleep(ALT_VG.to_owned()) {
+        let presence = if done { Presence::Present } else { Presence::Partial };
+        return Ok(Sight::of(presence));
+    }
+    awake(ctx, answers)?;
+    Ok(match Said::by(answers, CLIENT).read(BOOTABLE, aix::is_bootable)? {
+        Bootable::Yes => Sight::of(Presence::Absent),
+        Bootable::No => finish::no_boot_image(ctx),
+    })
+}
+
+/// Phase 11, to a mksysb.
+fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Sight> {
+    let there = output_is_there(answers)?;
+    if there && !begun {
+        let path = ctx.spec.options.output.as_deref().unwrap_or_default();
+        return Ok(Sight::barred(in_the_way(path)));
+    }
+    let defined = match ctx.spec.options.new_mksysb {
+        Some(_) => known(seen(ctx, answers, 1))?,
+        None => Sight::of(Presence::Present),
+    };
+    if there && done && defined.presence == Presence::Present {
+        return Ok(defined);
+    }
+    let cache = known(seen(ctx, answers, 0))?;
+    if cache.presence != Presence::Present {
+        return Err("the cache is gone: nimadm removes it when it cleans up by itself".to_owned());
+    }
+    Ok(Sight { presence: Presence::Absent, ..defined })
+}
+
+/// Phase 12.
+fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
+    if ctx.spec.mode.changes_client() {
+        match copy_state(ctx, answers)? {
+            CopyState::Asleep(_) => {}
+            // Without phase 11 it is awake still.
+            CopyState::Awake if !super::chosen(ctx.spec, Phase::Finish) => {}
+            state => return Err(not_there(ctx, &state)),
+        }
+    }
+    let clean = done && !is_left_in_nim(ctx, answers)?;
+    Ok(Sight::of(if clean { Presence::Present } else { Presence::Absent }))
+}

@@ -1,0 +1,245 @@
+//! Sync: `bos.alt_disk_install` at one level on the master and in the SPOT, the
+//! highest that lpp_source or device have.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, Fileset, FilesetLevel, NimObject};
+use crate::domain::{
+    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName, Task,
+    UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::super::read::{Read, Said, judged, look};
+use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Where the images of an lpp_source lie below its location.
+const IMAGES: &str = "installp/ppc";
+
+/// The gate: SPOT and lpp_source are what their names say.
+pub(crate) const CHECK: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("sync-check"),
+    about: "check SPOT and lpp_source",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: true,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |_| true,
+    looks: |ctx| {
+        let target = &ctx.spec.target;
+        vec![look(HostRole::Master, [&target.spot, &target.lpp_source].map(argv::lsnim))]
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let target = &ctx.spec.target;
+            let wanted = [(&target.spot, "spot"), (&target.lpp_source, "lpp_source")];
+            for (command, (name, kind)) in wanted.into_iter().enumerate() {
+                let found: NimObject =
+                    match said.read(command, |text| aix::nim_object(text, name.as_str())) {
+                        Ok(object) => object,
+                        Err(why) => return Ok(refused(format!("{name}: {why}"))),
+                    };
+                if found.get("type") != Some(kind) || found.get("location").is_none() {
+                    return Ok(refused(format!("{name} is not of type {kind}")));
+                }
+            }
+            Ok(Sight::of(Presence::Present))
+        })())
+    },
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn refused(text: String) -> Sight {
+    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint("`lsnim -l` it"))
+}
+
+fn levels(spec: &MigrationSpec) -> bool {
+    matches!(spec.task, Task::Sync { preview: false, .. })
+}
+
+fn device(spec: &MigrationSpec) -> Option<&str> {
+    match &spec.task {
+        Task::Sync { device, .. } => device.as_deref(),
+        _ => None,
+    }
+}
+
+/// Sources and what is installed: 0 the lpp_source's location, 1 the master, 2
+/// the SPOT, 3 what the device has.
+fn level_looks(ctx: &Context<'_>) -> Looks {
+    let target = &ctx.spec.target;
+    let mut commands = vec![
+        argv::lsnim(&target.lpp_source),
+        argv::lslpp(argv::ALT_FILESET),
+        argv::spot_lslpp(&target.spot, argv::ALT_FILESET),
+        words(&["nim", "-o", "showres", "-a", "installp_flags=L", target.lpp_source.as_str()]),
+    ];
+    commands.extend(device(ctx.spec).map(argv::installable));
+    vec![look(HostRole::Master, commands)]
+}
+
+fn level_of(rows: &[Fileset]) -> Option<FilesetLevel> {
+    rows.iter().filter(|row| row.name == argv::ALT_FILESET).filter_map(|row| row.level).max()
+}
+
+struct Levels {
+    master: Option<FilesetLevel>,
+    spot: Option<FilesetLevel>,
+    lpp_source: Option<FilesetLevel>,
+    device: Option<FilesetLevel>,
+}
+
+impl Levels {
+    fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Levels> {
+        let said = Said::by(answers, 0);
+        let of = |command| Ok::<_, String>(level_of(&said.read(command, aix::filesets)?));
+        Ok(Levels {
+            master: of(1)?,
+            spot: of(2)?,
+            lpp_source: of(3)?,
+            device: if device(ctx.spec).is_some() { of(4)? } else { None },
+        })
+    }
+
+    /// The level that both are to have.
+    fn highest(&self) -> Option<FilesetLevel> {
+        [self.master, self.spot, self.lpp_source, self.device].into_iter().flatten().max()
+    }
+
+    fn text(&self) -> String {
+        let text = |level: Option<FilesetLevel>| {
+            level.map_or("not there".to_owned(), |level| level.to_string())
+        };
+        let mut text = format!(
+            "{} is {} on the master, {} in the SPOT, {} in the lpp_source",
+            argv::ALT_FILESET,
+            text(self.master),
+            text(self.spot),
+            text(self.lpp_source)
+        );
+        if let Some(level) = self.device {
+            text.push_str(&format!(", {level} in the device"));
+        }
+        text
+    }
+}
+
+/// The level of `own` against that of the best source.
+fn judge_level(
+    ctx: &Context<'_>,
+    answers: &Answers,
+    own: fn(&Levels) -> Option<FilesetLevel>,
+) -> Sight {
+    judged(Levels::read(ctx, answers).map(|levels| {
+        let highest = levels.highest();
+        if own(&levels) == highest {
+            return Sight::of(Presence::Present);
+        }
+        if [levels.lpp_source, levels.device].contains(&highest) {
+            return Sight::of(Presence::Absent);
+        }
+        let cause = Cause::new(FailureClass::Permanent, levels.text());
+        Sight::barred(cause.with_hint("an lpp_source or `--device` must have the highest level"))
+    }))
+}
+
+/// The directory to install from, and its name for NIM.
+fn source(ctx: &Context<'_>, answers: &Answers) -> (String, String) {
+    let name: &NimName = &ctx.spec.target.lpp_source;
+    let located = Said::by(answers, 0)
+        .read(0, |text| aix::nim_object(text, name.as_str()))
+        .ok()
+        .and_then(|object| object.get("location").map(str::to_owned))
+        .unwrap_or_else(|| format!("<location of {name}>"));
+    if let (Ok(levels), Some(device)) = (Levels::read(ctx, answers), device(ctx.spec))
+        && levels.device > levels.lpp_source
+    {
+        return (device.to_owned(), device.to_owned());
+    }
+    (format!("{located}/{IMAGES}"), name.to_string())
+}
+
+/// The master's own.
+pub(crate) const MASTER: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("sync-master"),
+    about: "level bos.alt_disk_install on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: levels,
+    looks: level_looks,
+    judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.master),
+    run: Some(|ctx, answers| {
+        Script::new([Command::new(argv::install_alt(&source(ctx, answers).0))])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// That of the SPOT.
+pub(crate) const SPOT: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("sync-spot"),
+    about: "level bos.alt_disk_install in the SPOT",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(3600),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 3,
+    applies: levels,
+    looks: level_looks,
+    judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.spot),
+    run: Some(|ctx, answers| {
+        let source = source(ctx, answers).1;
+        Script::new([Command::new(argv::customize_spot(&ctx.spec.target.spot, &source))])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Last, and all of a preview.
+pub(crate) const COMPARE: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("sync-compare"),
+    about: "compare the levels of bos.alt_disk_install",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |_| true,
+    looks: level_looks,
+    judge: |ctx, answers| {
+        judged(Levels::read(ctx, answers).map(|levels| {
+            if levels.master.is_some() && levels.master == levels.spot {
+                return Sight::of(Presence::Present);
+            }
+            let cause = Cause::new(FailureClass::Permanent, levels.text());
+            Sight::barred(cause.with_hint("`nimshift sync` without `--preview` levels them"))
+        }))
+    },
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};

@@ -1,0 +1,237 @@
+//! Single phases (`-P`): what must stand on the hosts before the first phase
+//! that is asked for. Whoever has done what comes before it, it is the hosts that
+//! are asked, and not the journal.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, Bootable, MountRow};
+use crate::domain::{
+    Cause, Direction, FailureClass, HostRole, MigrationSpec, Phase, Presence, Repeat, StepName,
+    Ticket, UndoKind,
+};
+
+use super::copy::{ALT_VG, CLIENT_ROOT, master_top, mounts_below};
+use super::mksysb;
+use super::read::{Read, Said, judged, look};
+use super::registry::asked;
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Whether a step is one that parts before have done, or others: it is neither
+/// looked at nor run, and taken back with the rest. Once the copy has been thrown
+/// away it is made again with all that follows.
+pub(super) fn is_assumed(def: &StepDef, spec: &MigrationSpec, ticket: &Ticket) -> bool {
+    let prepares = def.phase == Phase::Clone && def.repeat != Repeat::AfterUndo;
+    spec.task.is_migration()
+        && ticket.direction == Direction::Forward
+        && ticket.round == 0
+        && !prepares
+        && !asked(spec, def.phase)
+}
+
+/// The first phase that is asked for, where others come before it.
+fn first(spec: &MigrationSpec) -> Option<Phase> {
+    let phases = spec.options.phases.as_ref()?;
+    phases.iter().min().copied().filter(|phase| *phase != Phase::Clone)
+}
+
+/// A phase between those asked for that cannot be left out.
+fn gap(spec: &MigrationSpec) -> Option<Phase> {
+    let phases = spec.options.phases.as_ref()?;
+    let (first, last) = (phases.iter().min()?, phases.iter().max()?);
+    Phase::ALL.into_iter().filter(|phase| (first..=last).contains(&phase)).find(|phase| {
+        let optional = matches!(phase, Phase::PreScript | Phase::PostScript)
+            || mksysb::idle(spec.mode, *phase).is_some();
+        !phases.contains(phase) && !optional
+    })
+}
+
+/// The gate of a part.
+pub(super) const CHECK_PHASES: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("check-phases"),
+    about: "check that the phases before have been done",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: true,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |spec| first(spec).is_some() || gap(spec).is_some(),
+    looks,
+    judge: |ctx, answers| judged(judge(ctx, answers)),
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn looks(ctx: &Context<'_>) -> Looks {
+    let root = ctx.spec.master_root();
+    let output = ctx.spec.options.output.as_deref().unwrap_or("/");
+    let master = [
+        words(&["mount"]),
+        words(&["lsfs", "-c"]),
+        argv::chroot(&root, &["/usr/bin/oslevel", "-s"]),
+        argv::chroot(&root, &["/usr/bin/lslpp", "-Lqc", "bos.rte"]),
+        words(&["ls", "-d", output]),
+    ];
+    let mut looks = vec![look(HostRole::Master, master)];
+    if ctx.spec.mode.changes_client() {
+        let mut client = vec![
+            words(&["lspv"]),
+            words(&["mount"]),
+            words(&["exportfs"]),
+            argv::boot_image_level(),
+        ];
+        client.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
+        looks.push(look(HostRole::Client, client));
+    }
+    looks
+}
+
+/// What of a migration stands on its hosts.
+#[expect(clippy::struct_excessive_bools, reason = "they are what is looked for")]
+struct Standing {
+    /// The copy is awake and mounted on the target disks of the client.
+    awake: bool,
+    /// It sleeps there.
+    asleep: bool,
+    /// All of it is exported.
+    exported: bool,
+    /// Any of it is exported.
+    any_exported: bool,
+    /// The master has it, or its cache, mounted.
+    mounted: bool,
+    /// There are mounts of it on the master.
+    any_mounted: bool,
+    /// There are cache file systems.
+    cached: bool,
+    /// There is a system in what the master has mounted.
+    filled: bool,
+    /// Its base is of the target's release.
+    based: bool,
+    /// It is at the target's level.
+    migrated: bool,
+    /// Its boot image is of the target's release.
+    bootable: bool,
+    /// The mksysb is written.
+    written: bool,
+}
+
+impl Standing {
+    fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Standing> {
+        let master = Said::by(answers, 0);
+        let (top, root) = (master_top(ctx), ctx.spec.master_root());
+        let mounts = master.read(0, aix::mounts)?;
+        let caches = master.read(1, aix::lsfs)?;
+        let below = mounts_below(&mounts, &top);
+        let is_over = |path: &str| mounts.iter().any(|row| row.over == path);
+        let mounted = is_over(&root) && is_over(&format!("{root}/usr"));
+        let base = master.read(3, aix::filesets).unwrap_or_default();
+        let base = base.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
+        let level = master.read(2, aix::level).ok();
+        let target = &ctx.spec.target.level;
+        let mut standing = Standing {
+            awake: false,
+            asleep: false,
+            exported: false,
+            any_exported: false,
+            mounted,
+            any_mounted: !below.is_empty(),
+            cached: caches.iter().any(|row| row.mount_point.starts_with(&format!("{top}/"))),
+            filled: mounted && base.is_some(),
+            based: mounted
+                && base.is_some_and(|base| base.version_release() == target.version_release()),
+            migrated: mounted && level.is_some_and(|level| level.reaches(target)),
+            bootable: false,
+            written: ctx.spec.options.output.is_some() && master.is_there(4)?,
+        };
+        if ctx.spec.mode.changes_client() {
+            standing.read_client(ctx, Said::by(answers, 1))?;
+        }
+        Ok(standing)
+    }
+
+    fn read_client(&mut self, ctx: &Context<'_>, client: Said<'_>) -> Read<()> {
+        let lspv = client.read(0, aix::lspv)?;
+        let mounts = client.read(1, aix::mounts)?;
+        let exports = client.read(2, aix::exports)?;
+        let copy: Vec<&MountRow> = mounts_below(&mounts, CLIENT_ROOT);
+        let is_target = |disk| ctx.spec.options.disks.contains(disk);
+        let rows = || lspv.iter().filter(|row| row.is_in(ALT_VG) && is_target(&row.disk));
+        let is_over = |path: &str| copy.iter().any(|row| row.over == path);
+        let whole = is_over(CLIENT_ROOT) && is_over(&format!("{CLIENT_ROOT}/usr"));
+        self.awake = whole && rows().any(aix::PhysicalVolume::is_active);
+        self.asleep = rows().any(|row| !row.is_active()) && copy.is_empty();
+        self.exported = whole && copy.iter().all(|row| exports.contains(&row.over));
+        self.any_exported = exports.iter().any(|path| path.starts_with(CLIENT_ROOT));
+        let level = client.output(3)?.stdout.trim().to_owned();
+        let bootable = client.read(4, aix::is_bootable).is_ok_and(|boot| boot == Bootable::Yes);
+        self.bootable = bootable && level == ctx.spec.target.level.version_release();
+        Ok(())
+    }
+}
+
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let standing = Standing::read(ctx, answers)?;
+    if let Some(phase) = gap(ctx.spec) {
+        let text = format!("phase {} is left out between others", phase.number());
+        return Ok(refused(text, phase));
+    }
+    let Some(first) = first(ctx.spec) else { return Ok(Sight::of(Presence::Present)) };
+    let lacking = missing(ctx.spec, first, &standing);
+    let Some((phase, _)) = lacking.first() else { return Ok(Sight::of(Presence::Present)) };
+    let texts: Vec<String> =
+        lacking.iter().map(|(phase, what)| format!("{what} (phase {})", phase.number())).collect();
+    let text = format!("phase {} cannot be run: {}", first.number(), texts.join("; "));
+    Ok(refused(text, *phase))
+}
+
+fn refused(text: String, phase: Phase) -> Sight {
+    let cause = Cause::new(FailureClass::Permanent, text);
+    Sight::barred(cause.with_hint(format!("run phase {} before it", phase.number())))
+}
+
+/// What must be so before `first` and is not, each with the phase that does it.
+fn missing(spec: &MigrationSpec, first: Phase, now: &Standing) -> Vec<(Phase, &'static str)> {
+    use Phase::{
+        BootImage, Clone, End, Export, Finish, MigrateBase, MigrateFilesets, Mount, PostScript,
+        PreScript, Unexport, Unmount,
+    };
+    let on_client = spec.mode.changes_client();
+    let awake = (!on_client || now.awake, Clone, "there is no awake copy on the target disks");
+    let offered = match spec.caches() {
+        true => (now.cached && now.mounted, Export, "there is no cache on the master"),
+        false => (now.exported, Export, "the copy is not exported"),
+    };
+    let there = (now.mounted && now.filled, Mount, "the master has no copy mounted to work on");
+    let based = (
+        now.based || spec.options.update,
+        MigrateBase,
+        "the base of the copy is not of the target's release",
+    );
+    let migrated = (now.migrated, MigrateFilesets, "the copy is not at the target level");
+    let bootable =
+        (!on_client || now.bootable, BootImage, "the copy has no boot image of its release");
+    let released = (!now.any_mounted, Unmount, "the master has the copy mounted");
+    let taken_back = (!now.any_exported && !now.cached, Unexport, "exports or cache are left");
+    let writes = spec.mode.writes_mksysb();
+    let wanted = match first {
+        Clone => Vec::new(),
+        Export => vec![awake],
+        Mount => vec![awake, offered],
+        PreScript | MigrateBase => vec![awake, offered, there],
+        MigrateFilesets => vec![awake, there, based],
+        PostScript | BootImage => vec![awake, there, migrated],
+        Unmount | Unexport | Finish if writes => vec![there, migrated],
+        Unmount if spec.caches() => vec![awake, there, migrated, bootable],
+        Unmount => vec![awake, bootable],
+        Unexport => vec![awake, bootable, released],
+        Finish => vec![awake, bootable, released, taken_back],
+        End if writes => vec![(now.written, Finish, "the mksysb is not written")],
+        End => vec![(now.asleep, Finish, "there is no sleeping copy on the target disks")],
+    };
+    wanted.into_iter().filter(|(so, ..)| !so).map(|(_, phase, what)| (phase, what)).collect()
+}
