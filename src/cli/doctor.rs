@@ -77,7 +77,9 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
         let batch = plan.name.to_string();
         out.json(&DoctorDocument { version: DOCTOR_VERSION, batch, well, hosts: documents });
     } else {
-        documents.iter().for_each(|host| show(out, host));
+        for host in &documents {
+            show(out, host);
+        }
         let end = if well { "All is well." } else { "Not all is well: see above." };
         out.line(end);
     }
@@ -143,7 +145,7 @@ async fn examine(
         }
     }
     for findings in found.values_mut() {
-        findings.sort_by_key(|finding| finding.order());
+        findings.sort_by_key(Finding::order);
     }
     found
 }

@@ -373,6 +373,8 @@ mod tests {
         CommandOutput { status, stdout: stdout.to_owned(), stderr: String::new() }
     }
 
+    use Verdict::{Bad, Good, Warning};
+
     /// A client where all is well, on 2026-11-25 at 12:00.
     fn well() -> Output {
         let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
@@ -414,7 +416,6 @@ mod tests {
 
     #[test]
     fn each_fault_is_found_and_has_a_way_out() {
-        use Verdict::{Bad, Warning};
         let cases = [
             (0, said(0, "207\n"), ("user", Bad)),
             (1, said(0, "Linux\n"), ("system", Bad)),
@@ -458,7 +459,6 @@ mod tests {
             let output = Output { commands: vec![names, lsnim, hostname, exports] };
             peer_findings("lpar01", "nim1", &output).iter().map(|f| f.verdict).collect::<Vec<_>>()
         };
-        use Verdict::{Bad, Good};
         let (host, lsnim) = (said(0, "lpar01\n"), said(0, "lpar01:\n   type = standalone\n"));
         assert_eq!(told(host.clone(), lsnim.clone()), [Good; 4]);
         assert_eq!(told(said(1, ""), lsnim), [Good, Good, Bad, Good]);

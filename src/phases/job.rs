@@ -125,9 +125,10 @@ impl Jobs<'_> {
         let mut may_run = false;
         let mut patience = self.patience(Duration::ZERO);
         for tried in 1.. {
-            let state = match may_run {
-                false => self.transport.start(host, id, script).await,
-                true => self.start_again(host, id, script).await,
+            let state = if may_run {
+                self.start_again(host, id, script).await
+            } else {
+                self.transport.start(host, id, script).await
             };
             let error = match state {
                 Ok(state) => return Ok(state),

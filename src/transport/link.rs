@@ -38,7 +38,7 @@ const TRIES: u32 = 3;
 pub(super) struct Links {
     bounds: Bounds,
     all: Arc<Semaphore>,
-    links: Mutex<BTreeMap<HostId, Arc<Link>>>,
+    by_host: Mutex<BTreeMap<HostId, Arc<Link>>>,
 }
 
 /// The connection to a host.
@@ -79,12 +79,12 @@ pub(super) struct Pass {
 impl Links {
     pub(super) fn new(bounds: Bounds) -> Links {
         let all = Arc::new(Semaphore::new(bounds.in_all.max(1)));
-        Links { bounds, all, links: Mutex::default() }
+        Links { bounds, all, by_host: Mutex::default() }
     }
 
     /// The connection to `host`.
     pub(super) fn to(&self, host: &HostId) -> Arc<Link> {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
         let link = links.entry(host.clone()).or_insert_with(|| {
             Arc::new(Link {
                 all: Arc::clone(&self.all),

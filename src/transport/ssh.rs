@@ -98,7 +98,7 @@ impl SshSettings {
         }
         let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         let found = std::fs::symlink_metadata(&dir).ok()?;
-        let is_private = found.is_dir() && found.permissions().mode() & 0o077 == 0;
+        let is_private = found.is_dir() && found.permissions().mode() & 0o777 == 0o700;
         // What we make there is ours; the directory must be, too.
         let probe = dir.join(format!(".{}", std::process::id()));
         let mine = std::fs::File::create(&probe).and_then(|file| file.metadata()).ok();
@@ -277,7 +277,8 @@ pub(super) fn diagnose(host: &HostId, status: Option<i32>, said: &str) -> Transp
     let is_ambiguous = said.contains("read from master failed");
     let found = WORDS.iter().find_map(|(words, kind)| {
         let line = lines().find(|line| line.to_lowercase().contains(words))?;
-        Some((*kind, sanitize_line(line, 200)))
+        // A changed key is told in a frame.
+        Some((*kind, sanitize_line(line.trim_matches(['@', ' ', '\r']), 200)))
     });
     let found = found.or_else(|| {
         let is_closed = |line: &&str| CLOSED.iter().any(|c| line.to_lowercase().contains(c));

@@ -33,8 +33,8 @@ fn a_client_in_two_plans_is_migrated_by_one_and_the_other_says_so() {
     let first = world.run(&["run", "--no-progress", "first.toml"]);
     assert_eq!(first.code, 4, "{}{}", first.stdout, first.stderr);
     let lease = ["lab", "exec", "lpar01", "--", "ls", "-l", "/var/adm/nimshift/lease"];
-    let held = world.run(&lease);
-    assert_eq!(held.code, 0, "{}", held.stderr);
+    let before = world.run(&lease);
+    assert_eq!(before.code, 0, "{}", before.stderr);
 
     // Another control host, on the same estate.
     std::fs::create_dir(world.path().join("other")).unwrap();
@@ -42,7 +42,7 @@ fn a_client_in_two_plans_is_migrated_by_one_and_the_other_says_so() {
     let second = world.run(&["--state-dir", "other", "run", "--no-progress", "second.toml"]);
     assert_eq!(second.code, 3, "{}{}", second.stdout, second.stderr);
     assert!(second.stdout.contains("holds the client's lease"), "{}", second.stdout);
-    assert_eq!(world.run(&lease).stdout, held.stdout, "the lease is the first's, as it was");
+    assert_eq!(world.run(&lease).stdout, before.stdout, "the lease is the first's, as it was");
     assert_eq!(scopes(&world, "lpar01").len(), 1, "the second has changed nothing there");
     assert_eq!(scopes(&world, "lpar02").len(), 1);
 

@@ -20,6 +20,7 @@ fn effects(dir: &TempDir) -> usize {
     fs::read_to_string(dir.path().join("effects")).map_or(0, |text| text.lines().count())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a test is written in its call")]
 fn for_each_shell(test: impl AsyncFn(&Here, &TempDir)) {
     for shell in shells() {
         println!("in {}", shell.display());

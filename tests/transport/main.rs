@@ -1,6 +1,9 @@
 //! Real hosts: programs and jobs in the shells of this machine, and over the
 //! OpenSSH of this machine with nothing listening.
 
+#![expect(clippy::print_stdout, reason = "what is not installed is told")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 mod jobs;
 mod shells;
 mod ssh;

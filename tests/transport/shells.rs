@@ -46,7 +46,7 @@ fn words_come_through_as_they_are() {
             let output = run(here.exec(&script));
             prop_assert_eq!(output.commands.len(), commands.len());
             for (command, words) in output.commands.iter().zip(&commands) {
-                let all: String = words.iter().map(|word| format!("{word}\u{1}")).collect();
+                let all = words.join("\u{1}") + "\u{1}";
                 prop_assert_eq!(&command.stdout, &shown(&all));
                 prop_assert_eq!((command.status, command.stderr.as_str()), (0, ""));
             }

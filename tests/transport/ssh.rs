@@ -124,8 +124,8 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         // Shared connections outlive their calls by a minute.
-        for address in ["good", "through"] {
-            let control = format!("ControlPath={}/%C", self.path("cm"));
+        for folder in ["cm", ".ssh/nimshift"] {
+            let (address, control) = ("good", format!("ControlPath={}/%C", self.path(folder)));
             let args = ["-F", &self.path("config"), "-o", &control, "-O", "exit", address];
             #[expect(clippy::disallowed_methods, reason = "a test runs a program of this machine")]
             let _ = std::process::Command::new("ssh").args(args).output();
@@ -366,4 +366,57 @@ fn a_call_that_takes_too_long_is_given_up() {
         assert_eq!(error, TransportError::TimedOut { host: HostId::new("good"), limit });
         exec(&hosts, "good", sh("true")).await.unwrap();
     });
+}
+
+/// A plan whose master is well reached, and whose client has another host key.
+fn plan(site: &Site) -> String {
+    format!(
+        "[batch]\nname = \"first\"\n[estate]\nkind = \"ssh\"\nssh_config = \"config\"\n\
+         job_dir = \"{}\"\n[master]\nname = \"nim1\"\nreach = {{ address = \"good\" }}\n\
+         [target]\nspot = \"spot\"\nlpp_source = \"lpp\"\nlevel = \"7300-02\"\n\
+         [defaults]\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
+         [[client]]\nname = \"lpar01\"\nreach = {{ address = \"wrong\" }}\n",
+        site.path("jobs")
+    )
+}
+
+#[test]
+fn the_program_reaches_the_hosts_of_a_plan_and_says_what_is_wrong_with_them() {
+    let Some(site) = Site::new() else { return };
+    fs::write(site.path("plan.toml"), plan(&site)).unwrap();
+    let program = |args: &[&str]| {
+        #[expect(clippy::disallowed_methods, reason = "the program is what is tested")]
+        std::process::Command::new(env!("CARGO_BIN_EXE_nimshift"))
+            .args(args)
+            .current_dir(site.dir.path())
+            .env("HOME", site.dir.path())
+            .env_remove("XDG_RUNTIME_DIR")
+            .output()
+            .unwrap()
+    };
+    let output = program(&["doctor", "--json", "plan.toml"]);
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict = |host: usize, check: &str| {
+        let findings = told["hosts"][host]["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["check"] == check).cloned();
+        found.unwrap_or_default()
+    };
+    assert_eq!(verdict(0, "login")["verdict"], "good", "{told:#}");
+    assert_eq!(verdict(0, "job")["verdict"], "good", "{told:#}");
+    // This machine is no AIX.
+    assert_eq!(verdict(0, "system")["verdict"], "bad", "{told:#}");
+    let login = verdict(1, "login");
+    assert_eq!(login["verdict"], "bad", "{told:#}");
+    assert!(login["text"].as_str().unwrap().contains("host key"), "{login}");
+    assert!(!site.dir.path().join("jobs").exists(), "nothing is left on the host");
+
+    // A night on them is refused at the gate, with the reason, and begins nothing.
+    let output = program(&["run", "--no-progress", "plan.toml"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("host key"), "{said}");
+    // What reaches them is journaled: no plan is needed to go on.
+    let output = program(&["retry", "--no-progress", "lpar01"]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
 }

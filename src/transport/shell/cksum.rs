@@ -8,7 +8,7 @@ pub(super) fn cksum(bytes: &[u8]) -> String {
     let mut length = bytes.len();
     let mut sum = bytes.iter().fold(0, |sum, byte| step(sum, *byte));
     while length > 0 {
-        sum = step(sum, (length & 0xff) as u8);
+        sum = step(sum, length.to_le_bytes()[0]);
         length >>= 8;
     }
     format!("{} {}", !sum, bytes.len())

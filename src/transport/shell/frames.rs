@@ -20,7 +20,7 @@ pub(super) struct Frames {
     long: bool,
     said: Vec<u8>,
     is_empty: bool,
-    frames: Vec<Frame>,
+    whole: Vec<Frame>,
 }
 
 /// Longer lines are no marks.
@@ -34,7 +34,7 @@ impl Frames {
             long: false,
             said: Vec::new(),
             is_empty: true,
-            frames: Vec::new(),
+            whole: Vec::new(),
         }
     }
 
@@ -69,19 +69,16 @@ impl Frames {
             return;
         }
         let line = std::mem::take(&mut self.line);
-        match line.strip_prefix(&self.prefix[..]) {
+        if let Some(mark) = line.strip_prefix(&self.prefix[..]) {
             // The line feed before a mark is the mark's own.
-            Some(mark) => {
-                self.frames.push(Frame {
-                    said: std::mem::take(&mut self.said),
-                    mark: String::from_utf8_lossy(mark).trim_end_matches('\r').to_owned(),
-                });
-                self.is_empty = true;
-            }
-            None => {
-                self.begin_line();
-                self.say(&line);
-            }
+            self.whole.push(Frame {
+                said: std::mem::take(&mut self.said),
+                mark: String::from_utf8_lossy(mark).trim_end_matches('\r').to_owned(),
+            });
+            self.is_empty = true;
+        } else {
+            self.begin_line();
+            self.say(&line);
         }
     }
 
@@ -102,7 +99,7 @@ impl Frames {
 
     /// Whether the mark `mark` has come.
     pub(super) fn has(&self, mark: &str) -> bool {
-        self.frames.iter().any(|frame| frame.mark == mark)
+        self.whole.iter().any(|frame| frame.mark == mark)
     }
 
     /// All frames, and what came after the last.
@@ -112,7 +109,7 @@ impl Frames {
             self.begin_line();
             self.say(&line);
         }
-        (self.frames, self.said)
+        (self.whole, self.said)
     }
 }
 

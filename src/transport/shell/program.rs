@@ -159,9 +159,11 @@ fn commands(script: &Script) -> Result<String, String> {
     if count > SCRIPT_COMMANDS_MAX {
         return Err(format!("{count} commands in one script: at most {SCRIPT_COMMANDS_MAX}"));
     }
-    let tolerated = (0..count).filter(|index| script.commands[*index].tolerate);
-    let tolerated: String = tolerated.map(|index| format!("{index} ")).collect();
-    let mut text = format!("nm_count={count}\nnm_tolerate=' {tolerated}'\n");
+    let mut text = format!("nm_count={count}\nnm_tolerate=' ");
+    for index in (0..count).filter(|index| script.commands[*index].tolerate) {
+        let _ = write!(text, "{index} ");
+    }
+    text.push_str("'\n");
     text.push_str("nm_command() {\n  case $1 in\n");
     for (index, command) in script.commands.iter().enumerate() {
         let _ = writeln!(text, "  {index})");
