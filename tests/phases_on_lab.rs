@@ -77,6 +77,8 @@ fn spec() -> MigrationSpec {
         reboot_timeout_ms: 3_600_000,
         wave: 1,
         messages: Vec::new(),
+        task: nimshift::domain::Task::Migrate,
+        part: None,
     }
 }
 
@@ -139,6 +141,7 @@ impl Night {
             facts: self.facts.clone(),
             scope: "test".into(),
             undo_of,
+            issued: false,
             interrupt: None,
         }
     }

@@ -448,6 +448,67 @@ fn every_key_is_in_the_reference_and_nothing_else() {
     assert_eq!(rows, keys, "the reference has rows for keys that do not exist");
 }
 
+const REAL: &str = r#"
+[batch]
+name = "first"
+[estate]
+kind = "ssh"
+user = "root"
+jump = "master"
+[master]
+name = "nim1"
+reach = { address = "10.1.1.5", port = 2222 }
+[target]
+spot = "spot_7300_02"
+lpp_source = "lpp_7300_02"
+level = "7300-02"
+[defaults]
+disks = ["hdisk1"]
+accept_licenses = true
+[[client]]
+name = "lpar01"
+[[client]]
+name = "lpar02"
+reach = { via = "master", address = "lpar02-boot" }
+[[client]]
+name = "lpar03"
+reach = { jump = "ops@gate", user = "migrate", sudo = true }
+"#;
+
+#[test]
+fn real_hosts_are_reached_as_the_plan_says() {
+    let plan = parse_plan("first.toml", REAL, false).unwrap();
+    let real = plan.estate.real.clone().unwrap();
+    let said = |name: &str| {
+        let reach = &real.hosts[name];
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        format!(
+            "{:?} {} {} {} {} {}",
+            reach.via,
+            text(&reach.address),
+            text(&reach.user),
+            text(&reach.jump),
+            text(&reach.master),
+            reach.sudo
+        )
+    };
+    assert_eq!(said("nim1"), "Ssh 10.1.1.5 root - - false");
+    assert_eq!(said("lpar01"), "Ssh - root root@10.1.1.5:2222 - false");
+    assert_eq!(said("lpar02"), "Master lpar02-boot - - nim1 false");
+    assert_eq!(said("lpar03"), "Ssh - migrate ops@gate - true");
+    // Another way to the same hosts is the same plan.
+    let other = REAL.replace("jump = \"master\"", "port = 22");
+    assert_eq!(parse_plan("first.toml", &other, false).unwrap().digest(), plan.digest());
+    // On the master itself, clients are reached by its own remote shell.
+    let local = REAL
+        .replace("kind = \"ssh\"", "kind = \"local\"")
+        .replace("jump = \"master\"", "")
+        .replace("reach = { address = \"10.1.1.5\", port = 2222 }", "");
+    let real = parse_plan("first.toml", &local, false).unwrap().estate.real.unwrap();
+    assert_eq!(format!("{:?}", real.hosts["nim1"].via), "Here");
+    assert_eq!(format!("{:?}", real.hosts["lpar01"].via), "Master");
+}
+
 fn keys_of(table: &str) -> Vec<String> {
     let tables = tables(&plan_schema());
     let (_, keys) = tables.into_iter().find(|(name, _)| name == table).unwrap();

@@ -41,7 +41,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("statig", "src/machine/"),
     ("rusqlite", "src/journal/"),
     ("fs2", "src/journal/lock.rs"),
-    ("backoff", "src/engine/delay.rs"),
+    ("backoff", "src/base/series.rs"),
     ("csv", "src/import/sheet.rs"),
     ("saphyr_parser", "src/import/yaml.rs"),
     ("clap", "src/cli/"),

@@ -108,6 +108,8 @@ fn spec(client: &str) -> MigrationSpec {
         reboot_timeout_ms: 1,
         wave: 1,
         messages: Vec::new(),
+        task: nimshift::domain::Task::Migrate,
+        part: None,
     }
 }
 

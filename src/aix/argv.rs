@@ -156,6 +156,31 @@ pub fn remove_copy(vg: &str) -> Argv {
     words(&["alt_rootvg_op", "-X", vg])
 }
 
+/// `alt_rootvg_op -W -d DISK`: wakes the rootvg that sleeps on it.
+pub fn wake_copy(disk: &DiskName) -> Argv {
+    words(&["alt_rootvg_op", "-W", "-d", disk.as_str()])
+}
+
+/// `alt_rootvg_op -v NAME -d DISK`: renames a rootvg that sleeps.
+pub fn rename_copy(name: &str, disk: &DiskName) -> Argv {
+    words(&["alt_rootvg_op", "-v", name, "-d", disk.as_str()])
+}
+
+/// `ps -eo pid,args`.
+pub fn processes() -> Argv {
+    words(&["ps", "-eo", "pid,args"])
+}
+
+/// Files below `top`, in its own file system.
+pub fn files_below(top: &str) -> Argv {
+    words(&["find", top, "-xdev", "!", "-type", "d"])
+}
+
+/// Removes `top` and the directories below it that are empty.
+pub fn remove_empty(top: &str) -> Argv {
+    words(&["find", top, "-xdev", "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+}
+
 /// `alt_rootvg_op -S`: puts the woken alternate rootvg to sleep.
 pub fn sleep_copy() -> Argv {
     words(&["alt_rootvg_op", "-S"])
@@ -175,6 +200,11 @@ pub fn export(directory: &str, host: &str) -> Argv {
 /// `exportfs -u DIRECTORY`.
 pub fn unexport(directory: &str) -> Argv {
     words(&["exportfs", "-u", directory])
+}
+
+/// Removes the line of `directory` from /etc/exports, and its export.
+pub fn forget_export(directory: &str) -> Argv {
+    words(&["rmnfsexp", "-d", directory, "-B"])
 }
 
 /// Makes a file system of the cache.

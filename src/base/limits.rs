@@ -95,3 +95,7 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The longest pause between two looks at a running job.
 pub const JOB_POLL_MAX: Duration = Duration::from_secs(30);
+
+/// How long one question after a job may take, connecting included, in real
+/// time.
+pub const REMOTE_CALL_TIMEOUT: Duration = Duration::from_secs(90);

@@ -2,7 +2,9 @@
 
 mod clock;
 pub mod limits;
+mod series;
 mod text;
 
 pub use clock::{Clock, ClockRef, Millis, ScaledClock, SystemClock, TokioClock};
+pub use series::doubling;
 pub use text::{duration_text, nearest, redact, sanitize, sanitize_line, time_text};

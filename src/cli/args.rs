@@ -76,9 +76,15 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Ask the real hosts of a plan whether a night could begin, and say what to do
+    /// where it could not. Changes nothing but a job that it removes.
+    Doctor(DoctorArgs),
     /// Make the client part of a plan from what a site has already.
     #[command(subcommand)]
     Import(ImportCommand),
+    /// Run a command line of nimadm, as it is: everything after `nimadm` (or
+    /// after the options below) is nimadm's own.
+    Nimadm(NimadmArgs),
     /// Take everything back, whatever was done.
     Rollback(RollbackArgs),
     /// Stand still once the step in flight has ended.
@@ -91,6 +97,16 @@ pub(super) enum Command {
     Cancel(EngineOrderArgs),
     /// Give up, leaving the hosts as they are.
     Abandon(OrderArgs),
+    /// Make sure that nothing of a migration is left on a client and its master
+    /// (nimadm -C).
+    Cleanup(CleanupArgs),
+    /// Wake a client's copy, export it and mount it on the master (nimadm -W).
+    Wake(WakeArgs),
+    /// Unmount a woken copy and put it to sleep (nimadm -S).
+    Sleep(SleepArgs),
+    /// Bring bos.alt_disk_install to one level on the master and in a SPOT
+    /// (nimadm -M).
+    Sync(SyncArgs),
     /// Replay the whole journal and say what differs.
     Verify,
     /// Back up the journal, or export a client's history.
@@ -166,6 +182,32 @@ pub(super) struct ScaleArgs {
     pub(super) time_scale: Option<u32>,
 }
 
+/// Options of nimshift before a command line of nimadm; see `split` in
+/// `nimadm.rs`.
+#[derive(Debug, Args)]
+#[command(after_help = super::nimadm::forms_text(), override_usage = "\
+nimshift nimadm [--log-dir DIR] [--level LEVEL] [--no-wait] [--show-plan] NIMADM'S FLAGS
+       a link named `nimadm` takes nimadm's flags alone")]
+pub(super) struct NimadmArgs {
+    /// Where CLIENT_alt_mig.log is written; `alt_mig` in the state directory
+    /// without it. nimadm's own place is /var/adm/ras/alt_mig.
+    #[arg(long, value_name = "DIR", env = "NIMSHIFT_ALT_MIG_DIR")]
+    pub(super) log_dir: Option<PathBuf>,
+    /// The target level, where the SPOT does not tell enough: it shows no
+    /// service pack.
+    #[arg(long, value_name = "LEVEL", env = "NIMSHIFT_NIMADM_LEVEL")]
+    pub(super) level: Option<Level>,
+    /// Do not wait for another engine that holds the state directory.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// Print the plan file that asks for the same, and run nothing.
+    #[arg(long)]
+    pub(super) show_plan: bool,
+    /// What SIGINT and SIGTERM do to steps that run; see `nimshift run --help`.
+    #[arg(long, value_name = "HOW", default_value = "leave")]
+    pub(super) on_stop: OnStopChoice,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// As a versioned document (docs/status-json.md).
@@ -198,6 +240,19 @@ pub(super) struct PlanArgs {
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
     /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client and the master; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
     /// As a versioned document.
@@ -302,6 +357,79 @@ pub(super) struct EngineOrderArgs {
     pub(super) order: OrderArgs,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
+}
+
+/// Where an operation takes master and SPOT from, and the rest.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct OperationArgs {
+    /// Take master, SPOT and options from this plan; without it, from the
+    /// client's latest migration in the journal.
+    #[arg(long, value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
+    /// The NIM master.
+    #[arg(long, value_name = "HOST")]
+    pub(super) master: Option<HostName>,
+    /// The SPOT (nimadm -s).
+    #[arg(short, long, value_name = "SPOT")]
+    pub(super) spot: Option<NimName>,
+    /// Take over the lease of another nimshift, unlock the client in NIM whoever
+    /// has locked it (nimadm -F).
+    #[arg(short = 'F', long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WakeArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    /// The disks of the copy that is woken (nimadm -d).
+    #[arg(short, long, value_name = "DISK,...", value_delimiter = ',')]
+    pub(super) disks: Vec<DiskName>,
+    /// NFS options of the master's mounts (nimadm -m).
+    #[arg(short, long, value_name = "OPTIONS")]
+    pub(super) mount_options: Option<String>,
+    /// A NIM script that runs in the woken copy (nimadm -z).
+    #[arg(short = 'z', long, value_name = "SCRIPT")]
+    pub(super) post_script: Option<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SleepArgs {
+    /// The clients.
+    #[arg(value_name = "CLIENT", required = true)]
+    pub(super) clients: Vec<NimName>,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// The lpp_source that a higher level is installed from (nimadm -l).
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) lpp_source: Option<NimName>,
+    /// A directory of the master with more images, beside the lpp_source
+    /// (nimadm -d).
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(super) device: Option<String>,
+    /// Only look at the levels (nimadm -P).
+    #[arg(short = 'P', long)]
+    pub(super) preview: bool,
+    #[command(flatten)]
+    pub(super) operation: OperationArgs,
 }
 
 #[derive(Debug, Args)]

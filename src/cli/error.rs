@@ -17,11 +17,18 @@ pub(super) struct CliError {
     message: String,
     causes: Vec<String>,
     help: Vec<String>,
+    usage: Vec<String>,
 }
 
 impl CliError {
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> CliError {
-        CliError { exit, message: message.into(), causes: Vec::new(), help: Vec::new() }
+        CliError {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            help: Vec::new(),
+            usage: Vec::new(),
+        }
     }
 
     pub(super) fn usage(message: impl Into<String>) -> CliError {
@@ -54,6 +61,17 @@ impl CliError {
         self
     }
 
+    /// A line that shows how the command is used.
+    #[must_use]
+    pub(super) fn usage_line(mut self, line: impl Into<String>) -> CliError {
+        self.usage.push(line.into());
+        self
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
@@ -66,6 +84,9 @@ impl CliError {
         }
         for help in &self.help {
             out.labelled("  help", Paint::Green, help);
+        }
+        for line in &self.usage {
+            out.labelled("usage", Paint::Bold, line);
         }
     }
 }

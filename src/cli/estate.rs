@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{ClockRef, limits};
-use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
+use crate::domain::{EstateKind, HostName, MigrationSpec, NimName, Plan};
 use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::place::Place;
+use super::place::{BatchSettings, Place};
+use super::real;
 
 /// Hosts, and the clock that they live by.
 pub(super) struct Estate {
@@ -24,6 +25,11 @@ impl Estate {
         Estate { clock: lab.clock(), transport: Arc::new(lab) }
     }
 
+    /// The lab of a state directory.
+    pub(super) fn lab(place: &Place) -> Result<Estate, CliError> {
+        open_lab(place).map(Estate::of_lab)
+    }
+
     /// The estate of a plan: opened, or made first.
     pub(super) fn of_plan(
         place: &Place,
@@ -34,15 +40,35 @@ impl Estate {
         match (plan.estate.kind, lab) {
             (EstateKind::Lab, Some(file)) => create_lab(place, &file, scale).map(Estate::of_lab),
             (EstateKind::Lab, None) => open_lab(place).map(Estate::of_lab),
+            (EstateKind::Ssh | EstateKind::Local, _) => real::estate(plan.estate.real.as_ref()),
         }
     }
 
+    /// The estate that the state directory is settled on, and the NIM master in
+    /// it: for commands that come without a plan.
+    pub(super) fn settled(place: &Place) -> Result<Settled, CliError> {
+        let lab = open_lab(place)?;
+        let name = lab.master()?;
+        let master = name
+            .parse()
+            .map_err(|error| CliError::internal("the lab's master has no name").because(&error))?;
+        Ok(Settled { estate: Estate::of_lab(lab), kind: EstateKind::Lab, master })
+    }
+
     /// The estate that earlier runs have talked to.
-    pub(super) fn open(place: &Place, kind: EstateKind) -> Result<Estate, CliError> {
-        match kind {
+    pub(super) fn open(place: &Place, settings: &BatchSettings) -> Result<Estate, CliError> {
+        match settings.kind {
             EstateKind::Lab => open_lab(place).map(Estate::of_lab),
+            EstateKind::Ssh | EstateKind::Local => real::estate(settings.real.as_ref()),
         }
     }
+}
+
+/// See [`Estate::settled`].
+pub(super) struct Settled {
+    pub(super) estate: Estate,
+    pub(super) kind: EstateKind,
+    pub(super) master: HostName,
 }
 
 impl From<LabError> for CliError {

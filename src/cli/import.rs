@@ -5,7 +5,7 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use crate::base::limits;
-use crate::domain::{EstateKind, HostName};
+use crate::domain::HostName;
 use crate::import::{FILL_IN, Format, Head, Ways};
 use crate::transport::{Command, HostId, Script};
 
@@ -86,7 +86,7 @@ impl Source {
 
     /// What the master of the estate says.
     fn ask(place: &Place, master: &HostName) -> Result<Source, CliError> {
-        let estate = Estate::open(place, EstateKind::Lab)?;
+        let estate = Estate::lab(place)?;
         let host = HostId::new(master.as_str());
         let command = Command::new(["lsnim", "-l", "-t", "standalone"]);
         let name = format!("{master}: {}", command.shell_text());

@@ -4,16 +4,17 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use crate::base::{nearest, redact};
-use crate::domain::{Bootlist, CopyPolicy, Direction, Phase};
+use crate::domain::{Bootlist, CopyPolicy, Direction, Phase, Task};
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
 use crate::lab::{
     BootsFrom, CopyExpected, Expectation, FaultKind, FaultSpec, HostShow, LogEntry, Stage,
 };
 use crate::machine::State;
-use crate::report::{Story, Table, clock_text, direction};
+use crate::report::{MigrationView, Story, Table, clock_text, direction};
 
 use super::args::{FaultArgs, LabCommand};
+use super::current::later;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::Exit;
@@ -233,15 +234,38 @@ fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
 /// What must hold of the clients, by their latest migrations.
 fn expectations(reader: &Reader) -> Result<Vec<Expectation>, JournalError> {
     let mut expected = Vec::new();
-    for view in place::latest(place::views(reader)?) {
+    let views = place::views(reader)?;
+    for view in place::latest(views.clone()) {
+        let since = later(&views, &view.client);
         let story = place::story(reader, view)?;
-        expected.push(expectation(&story));
+        expected.push(after(expectation(&story), &story, &since));
     }
     Ok(expected)
 }
 
+/// What is expected when the operations `since` have followed.
+fn after(expected: Expectation, story: &Story, since: &[&MigrationView]) -> Expectation {
+    let runs_copy = expected.copy == CopyExpected::Running;
+    let ended = |view: &&&MigrationView| matches!(view.state, State::Migrated { .. });
+    since.iter().filter(ended).fold(expected, |expected, view| match view.spec.task {
+        Task::Cleanup if runs_copy || !story.view.spec.mode.changes_client() => expected,
+        Task::Cleanup => Expectation::untouched(expected.client),
+        // A woken old_rootvg goes to sleep under the name of a copy.
+        Task::Wake => Expectation { settled: false, ..expected },
+        Task::Sleep if runs_copy => Expectation { settled: false, ..expected },
+        Task::Sleep => Expectation { settled: true, copy: CopyExpected::Asleep, ..expected },
+        Task::Migrate | Task::Sync { .. } => expected,
+    })
+}
+
 fn expectation(story: &Story) -> Expectation {
     let view = &story.view;
+    if !view.spec.task.is_migration() {
+        // One that is under way, or the client's only ones.
+        let ended = view.state.is_terminal();
+        let cleaned = ended && view.spec.task == Task::Cleanup;
+        return Expectation { settled: cleaned, ..Expectation::untouched(view.client.clone()) };
+    }
     let options = &view.spec.options;
     let target =
         || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());

@@ -2,9 +2,12 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod current;
+mod doctor;
 mod error;
 mod estate;
 mod evidence;
+mod examine;
 mod exit;
 mod explain;
 mod history;
@@ -13,6 +16,9 @@ mod journal;
 mod lab;
 mod lab_ssh;
 mod night;
+mod nimadm;
+mod nimadm_log;
+mod operation;
 mod order;
 mod out;
 mod pages;
@@ -20,6 +26,7 @@ mod parse;
 mod place;
 mod plan;
 mod progress;
+mod real;
 mod requests;
 mod run;
 mod status;
@@ -49,7 +56,14 @@ pub fn main() -> ExitCode {
     if let Some(code) = lab_ssh::as_aix() {
         return code;
     }
-    let cli = match Cli::try_parse() {
+    let (ours, theirs) = match nimadm::split(std::env::args_os().collect()) {
+        Ok(split) => split,
+        Err(error) => {
+            error.say(&Out::new(args::ColorChoice::Auto));
+            return error.exit().into();
+        }
+    };
+    let cli = match Cli::try_parse_from(ours) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout, errors to stderr; a reader that is gone is
@@ -61,7 +75,7 @@ pub fn main() -> ExitCode {
     };
     let out = Out::new(cli.global.color);
     trace(cli.global.verbose);
-    match dispatch(&out, cli) {
+    match dispatch(&out, cli, &theirs) {
         Ok(Ending::Ours(exit)) => exit.into(),
         Ok(Ending::Status(status)) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
         Err(error) => {
@@ -84,7 +98,7 @@ fn trace(verbose: u8) {
         .init();
 }
 
-fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
+fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
     let order =
         |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
@@ -95,11 +109,17 @@ fn dispatch(out: &Out, cli: Cli) -> Result<Ending, CliError> {
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
+        Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?
         }
+        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
+        Command::Wake(args) => operation::wake(out, place, &args)?,
+        Command::Sleep(args) => operation::sleep(out, place, &args)?,
+        Command::Sync(args) => operation::sync(out, place, &args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::base::SystemClock;
 use crate::domain::MigrationId;
 use crate::engine::{
-    Delays, Ended, Engine, EngineLimits, OnStop, StepPerformer, StopHandle, stop_handle,
+    Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
 use crate::journal::{Ack, Journal, Loaded};
 use crate::machine::State;
@@ -64,10 +64,39 @@ impl Night<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
     /// tells what became of `clients`.
     pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
-        let Open { journal, acks, loaded } = open;
+        self.run_and_tell(open, || self.tell(clients))
+    }
+
+    /// Runs `open.loaded` until they are at rest or a signal stops the run, and
+    /// lets `tell` say what became of them.
+    pub(super) fn run_and_tell(
+        &self,
+        open: Open,
+        tell: impl FnOnce() -> Result<Exit, CliError>,
+    ) -> Result<Exit, CliError> {
         let states: BTreeMap<MigrationId, State> =
-            loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
+            open.loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
         let mut progress = Progress::new(self.args.no_progress, states);
+        let mut finished = None;
+        let driven = self.drive(open, &mut progress, |progress| {
+            progress.finish();
+            finished = Some(tell()?);
+            Ok(())
+        });
+        progress.finish();
+        let ended = driven?;
+        Ok(if ended.is_none() { Exit::WorkLeft } else { finished.unwrap_or(Exit::Internal) })
+    }
+
+    /// Runs `open.loaded`, and `then`, with the journal still open, what is to be
+    /// done in the end. `None`: a second signal ended the run at once.
+    pub(super) fn drive<O: Observer>(
+        &self,
+        open: Open,
+        observer: &mut O,
+        then: impl FnOnce(&mut O) -> Result<(), CliError>,
+    ) -> Result<Option<Ended>, CliError> {
+        let Open { journal, acks, loaded } = open;
         let mut requests = JournaledRequests::new(self.place.dir(), &loaded)?;
         let evidence = EvidenceFiles::new(self.place.evidence());
         let performer = StepPerformer {
@@ -82,7 +111,7 @@ impl Night<'_> {
             acks,
             performer: Arc::new(performer),
             clock: Arc::clone(&self.estate.clock),
-            observer: &mut progress,
+            observer,
             requests: Some(&mut requests),
             stop: stopped,
         };
@@ -97,7 +126,6 @@ impl Night<'_> {
                 () = self.signals(&stop) => None,
             }
         });
-        progress.finish();
         // Attempts that are still in flight are left to their hosts.
         runtime.shutdown_background();
         if let Some(Ended::JournalFailed(error)) = ended {
@@ -106,11 +134,11 @@ impl Night<'_> {
             ));
         }
         journal.flush()?;
-        let exit = self.tell(clients)?;
+        then(observer)?;
         // The journal that is closed last is left as one file.
         drop(requests);
         journal.close()?;
-        Ok(if ended.is_none() { Exit::WorkLeft } else { exit })
+        Ok(ended)
     }
 
     /// Asks for a stop at the first signal; returns at the second.

@@ -174,11 +174,10 @@ impl Order<'_> {
     /// clients where it makes work.
     fn by_ourselves(&self, mut open: Open, chosen: &[MigrationView]) -> Result<Exit, CliError> {
         let batches = self.place.reader()?.batches()?;
-        let settings = match batches.last() {
-            Some(batch) => BatchSettings::read(batch)?,
-            None => return Err(CliError::usage("no plan has run here")),
+        let Some(settings) = BatchSettings::of_all(&batches)? else {
+            return Err(CliError::usage("no plan has run here"));
         };
-        let estate = Estate::open(self.place, settings.kind)?;
+        let estate = Estate::open(self.place, &settings)?;
         let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
         let mut loaded = latest_of(std::mem::take(&mut open.loaded), &clients);
         let mut refused = false;
@@ -282,7 +281,7 @@ fn filtered(views: &[MigrationView], keep: impl Fn(&State) -> bool) -> Vec<Migra
 
 /// Between two looks for an answer.
 #[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
-fn pause() {
+pub(super) fn pause() {
     std::thread::sleep(limits::REQUEST_POLL);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{SystemClock, nearest};
-use crate::domain::{EstateKind, Limits, NimName, Plan};
+use crate::domain::{EstateKind, Limits, NimName, Plan, RealHosts};
 use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Entry, JournalDir, JournalError, OpenOptions, Reader};
 use crate::report::{BatchStatus, MigrationView, Story, StoryEntry};
@@ -81,11 +81,29 @@ pub(super) struct BatchSettings {
     pub(super) kind: EstateKind,
     /// How much is done at once.
     pub(super) limits: Limits,
+    /// How real hosts are reached. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) real: Option<RealHosts>,
 }
 
 impl BatchSettings {
     pub(super) fn of(plan: &Plan) -> BatchSettings {
-        BatchSettings { kind: plan.estate.kind, limits: plan.limits.clone() }
+        let estate = &plan.estate;
+        BatchSettings { kind: estate.kind, limits: plan.limits.clone(), real: estate.real.clone() }
+    }
+
+    /// Those of the latest of `batches`, with the hosts of all of them.
+    pub(super) fn of_all(batches: &[BatchRow]) -> Result<Option<BatchSettings>, CliError> {
+        let Some((latest, earlier)) = batches.split_last() else { return Ok(None) };
+        let mut settings = BatchSettings::read(latest)?;
+        let Some(real) = &mut settings.real else { return Ok(Some(settings)) };
+        for batch in earlier.iter().rev() {
+            let hosts = BatchSettings::read(batch)?.real.map(|real| real.hosts);
+            for (name, reach) in hosts.into_iter().flatten() {
+                real.hosts.entry(name).or_insert(reach);
+            }
+        }
+        Ok(Some(settings))
     }
 
     pub(super) fn read(batch: &BatchRow) -> Result<BatchSettings, CliError> {
@@ -135,20 +153,10 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
     })
 }
 
-/// The latest migration of each client, in the order in which clients were
-/// first asked for.
+/// What counts for each client, in the order in which clients were first asked
+/// for.
 pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
-    let mut latest: Vec<MigrationView> = Vec::new();
-    let mut at: BTreeMap<String, usize> = BTreeMap::new();
-    for view in views {
-        if let Some(index) = at.get(&view.client) {
-            latest[*index] = view;
-        } else {
-            at.insert(view.client.clone(), latest.len());
-            latest.push(view);
-        }
-    }
-    latest
+    super::current::current(views)
 }
 
 /// All that happened to a migration.
@@ -157,7 +165,8 @@ pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, Journ
     Ok(Story { view, entries })
 }
 
-fn told(entry: Entry) -> StoryEntry {
+/// An entry, as reports tell it.
+pub(super) fn told(entry: Entry) -> StoryEntry {
     StoryEntry {
         seq: entry.seq,
         at_ms: entry.event.at_ms,

@@ -7,11 +7,11 @@ use std::io::{IsTerminal as _, Write as _};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::base::{Millis, duration_text, sanitize_line};
-use crate::domain::{Direction, MigrationId, Phase, Ticket};
+use crate::domain::{Direction, MigrationId, MigrationSpec, Phase, Task, Ticket};
 use crate::engine::{Observer, SlotView};
 use crate::journal::JournalError;
 use crate::machine::{State, Then};
-use crate::report::{cause_text, clock_text, counts_text, spoken};
+use crate::report::{cause_text, clock_text, counts_text, spoken, spoken_as};
 
 /// Bars that are drawn at once; more migrations than that are only counted.
 const BARS_MAX: usize = 24;
@@ -138,10 +138,18 @@ impl Progress {
                 let took = took.map_or(String::new(), |ms| format!(" after {}", duration_text(ms)));
                 let why = why();
                 let why = if why.is_empty() { why } else { format!(": {why}") };
-                at(format!("{}{took}{why}", spoken(state)))
+                at(format!("{}{}{took}{why}", of_task(view.spec), spoken_as(state, view.spec)))
             }
             _ => None,
         }
+    }
+}
+
+/// What an operation is called before its state.
+fn of_task(spec: &MigrationSpec) -> String {
+    match &spec.task {
+        Task::Migrate => String::new(),
+        operation => format!("{}: ", operation.name()),
     }
 }
 
@@ -201,7 +209,11 @@ impl Observer for Progress {
                 Direction::Forward => format!("{}: {}", ticket.phase, ticket.phase.title()),
                 Direction::Undo => format!("{}: taking it back", ticket.phase),
             };
-            self.say(&format!("{} {} phase {number} {what}", clock_text(now_ms), view.client));
+            let said = match view.spec.task.is_migration() {
+                true => format!("phase {number} {what}"),
+                false => view.spec.task.name().to_owned(),
+            };
+            self.say(&format!("{} {} {said}", clock_text(now_ms), view.client));
         }
     }
 

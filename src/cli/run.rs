@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
+use crate::domain::{EstateKind, Facts, MigrationSpec, Plan, PlanErrors, parse_plan_bytes};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
 use crate::machine::{Blueprint, Machine, State};
@@ -24,6 +24,7 @@ use crate::phases::plan_steps;
 use crate::report::spoken;
 
 use super::args::{EngineArgs, RunArgs};
+use super::current::{current, is_cleaned};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
@@ -37,6 +38,11 @@ pub(super) struct PlanFile {
     pub(super) text: String,
 }
 
+/// Whether the environment accepts the software licences, as for nimadm.
+pub(super) fn licences_by_environment() -> bool {
+    std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes")
+}
+
 /// Reads a plan. Writes nothing.
 pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
     let unread = |error| CliError::file(Exit::Usage, "read the plan", path, &error);
@@ -46,9 +52,14 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
         return Err(CliError::usage(text).help("put its clients in several plans"));
     }
     let bytes = std::fs::read(path).map_err(unread)?;
-    let accepted = std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes");
-    let plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
+    let accepted = licences_by_environment();
+    let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
         .map_err(|errors: PlanErrors| CliError::from(errors))?;
+    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
+        // `resume` is called from anywhere.
+        let file = path.parent().unwrap_or(Path::new("")).join(&*config);
+        *config = std::path::absolute(file).map_err(unread)?.display().to_string();
+    }
     Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
@@ -56,7 +67,9 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
     let file = read_plan(&args.plan)?;
     // All that can be wrong is looked at before anything is made.
-    let lab = if Lab::exists(&place.lab()) {
+    let lab = if file.plan.estate.kind != EstateKind::Lab {
+        None
+    } else if Lab::exists(&place.lab()) {
         check_hosts(&file.plan, &open_lab(place)?.hosts()?)?;
         None
     } else {
@@ -104,13 +117,12 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
         let state = one.machine.state();
         !state.is_terminal() && !state.waits_for_operator()
     });
-    let Some(latest) = batches.last() else {
+    let Some(settings) = BatchSettings::of_all(&batches)? else {
         open.journal.close()?;
         return Err(CliError::usage("nothing to resume: no plan has been begun here")
             .help("`nimshift run PLAN` begins"));
     };
-    let settings = BatchSettings::read(latest)?;
-    let estate = Estate::open(place, settings.kind)?;
+    let estate = Estate::open(place, &settings)?;
     if !unfinished {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
@@ -121,16 +133,11 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     Night { out, place, estate: &estate, limits, args }.run(open, &clients)
 }
 
-/// The latest migration of each of `clients`.
-pub(super) fn latest_of(loaded: Vec<Loaded>, clients: &[String]) -> Vec<Loaded> {
-    let mut latest: BTreeMap<String, Loaded> = BTreeMap::new();
-    for one in loaded {
-        let newer = latest.get(&one.client).is_none_or(|known| known.id < one.id);
-        if newer && clients.contains(&one.client) {
-            latest.insert(one.client.clone(), one);
-        }
-    }
-    let mut latest: Vec<Loaded> = latest.into_values().collect();
+/// What counts for each of `clients`.
+pub(super) fn latest_of(mut loaded: Vec<Loaded>, clients: &[String]) -> Vec<Loaded> {
+    loaded.retain(|one| clients.contains(&one.client));
+    loaded.sort_by_key(|one| one.id);
+    let mut latest = current(loaded);
     latest.sort_by_key(|one| one.id);
     latest
 }
@@ -150,13 +157,8 @@ impl<'a> Sorted<'a> {
     ) -> Result<Sorted<'a>, CliError> {
         let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new() };
         let mut refused = Vec::new();
-        let mut latest: BTreeMap<&str, &Loaded> = BTreeMap::new();
-        for one in loaded {
-            let known = latest.entry(&one.client).or_insert(one);
-            if known.id < one.id {
-                *known = one;
-            }
-        }
+        let latest: BTreeMap<&str, &Loaded> =
+            current(loaded).into_iter().map(|one| (one.client.as_str(), one)).collect();
         for (number, spec) in (1..).zip(&plan.migrations) {
             let Some(before) = latest.get(spec.client.as_str()) else {
                 sorted.fresh.push((number, spec));
@@ -167,6 +169,12 @@ impl<'a> Sorted<'a> {
             let same_plan = batch.is_some_and(|batch| batch.digest == digest);
             let reached = matches!(state, State::Migrated { .. } | State::Skipped { .. });
             let name = batch.map_or("another", |batch| batch.name.as_str());
+            let ended_operation = !before.spec.task.is_migration() && state.is_terminal();
+            let cleaned = spec.mode.changes_client() && is_cleaned(loaded, &before.client);
+            if ended_operation || (cleaned && state.is_terminal()) {
+                sorted.fresh.push((number, spec));
+                continue;
+            }
             match (same_plan, state.is_terminal()) {
                 (true, true) => sorted.say(spec, &format!("{} already", spoken(state))),
                 (true, false) => sorted.say(spec, &format!("goes on ({})", spoken(state))),
@@ -200,8 +208,8 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// Journals the batch and its migrations, and gives them as an engine takes them.
-fn begin(
+/// Journals the batch and the migrations of `fresh`, and gives them as an engine takes them.
+pub(super) fn begin(
     journal: &Journal,
     file: &PlanFile,
     digest: &str,

@@ -4,25 +4,31 @@ mod attempt;
 mod facts;
 mod failure;
 mod name;
+mod nimadm_line;
 mod phase;
 mod plan;
 mod plan_file;
+mod reach;
 mod spec;
 mod step;
 mod synopsis;
+mod task;
 mod ticket;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
-pub use phase::{Phase, PhaseError, parse_phases};
+pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
+pub use phase::{Phase, PhaseError, parse_phases, phases_text};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
+pub use reach::{Reach, RealHosts, Via};
 pub use spec::{
     BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy, MigrationSpec, Mode, Options,
     RetryPolicy, SPEC_FORMAT, Target,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
-pub use synopsis::{Breach, Flag, Synopsis};
+pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
+pub use task::{Part, Task};
 pub use ticket::{Direction, MigrationId, Ticket};

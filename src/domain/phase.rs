@@ -175,6 +175,22 @@ pub fn parse_phases(text: &str) -> Result<Vec<Phase>, PhaseError> {
     Ok(phases)
 }
 
+/// Phases as [`parse_phases`] reads them: `1-3,8`.
+pub fn phases_text(phases: &[Phase]) -> String {
+    let mut parts: Vec<(u8, u8)> = Vec::new();
+    for number in phases.iter().map(|phase| phase.number()) {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => parts.push((number, number)),
+        }
+    }
+    let texts = parts.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    texts.collect::<Vec<_>>().join(",")
+}
+
 fn parse_phase(word: &str, number: &str) -> Result<Phase, PhaseError> {
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
         return Err(PhaseError::NotANumber(crate::base::sanitize_line(word, 40)));
@@ -208,6 +224,11 @@ mod tests {
         };
         assert_eq!(numbers("1,2 3"), Ok(vec![1, 2, 3]));
         assert_eq!(numbers("4-6,5,12"), Ok(vec![4, 5, 6, 12]));
+        let round = |text: &str| phases_text(&parse_phases(text).unwrap());
+        assert_eq!(
+            (round("1,2 3,5"), round("4"), round("11-12,1")),
+            ("1-3,5".into(), "4".into(), "1,11-12".into())
+        );
         assert_eq!(numbers(" "), Err(PhaseError::Empty));
         assert_eq!(numbers("0"), Err(PhaseError::OutOfRange("0".into())));
         assert_eq!(numbers("13"), Err(PhaseError::OutOfRange("13".into())));

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::name::{BatchName, HostName};
 use super::phase::Phase;
+use super::reach::RealHosts;
 use super::spec::{EstateKind, MigrationSpec};
 
 /// What one plan file asks for.
@@ -36,6 +37,9 @@ pub struct Estate {
     /// The file that describes a lab, as the plan names it: relative to the
     /// plan file. Without it a plain estate is made from the plan.
     pub file: Option<String>,
+    /// How real hosts are reached; none for a lab. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<RealHosts>,
 }
 
 /// How much is done at once.
@@ -53,11 +57,14 @@ impl Plan {
     ///
     /// Comments, blanks and the order of keys do not matter, nor whether an
     /// option stands with its client or in `[defaults]`: a second run of the
-    /// same plan is recognised by it.
+    /// same plan is recognised by it. Nor does it matter how hosts are reached: a
+    /// night goes on by another way where one is closed.
     pub fn digest(&self) -> String {
+        let mut asked = self.clone();
+        asked.estate.real = None;
         // Structs in the order of their fields, maps in the order of their
         // keys: the same plan always gives the same text.
-        let text = serde_json::to_vec(self).expect("a plan has no keys but names");
+        let text = serde_json::to_vec(&asked).expect("a plan has no keys but names");
         Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").expect("a String takes all that is written to it");
             hex

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::MessageRule;
 use super::name::{DiskName, HostName, Level, NimName, VgName};
 use super::phase::Phase;
+use super::task::{Part, Task};
 
 /// The format number of a journaled [`MigrationSpec`]. Introduced as 1 in 0.1.0.
 pub const SPEC_FORMAT: u32 = 1;
@@ -17,6 +18,10 @@ pub const SPEC_FORMAT: u32 = 1;
 pub enum EstateKind {
     /// The emulated estate that nimshift ships.
     Lab,
+    /// Real hosts, reached from this machine by ssh.
+    Ssh,
+    /// Real hosts; this machine is the NIM master.
+    Local,
 }
 
 /// nimadm's modes.
@@ -203,6 +208,13 @@ pub struct MigrationSpec {
     /// What the plan says of messages. Stored where there is something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageRule>,
+    /// A migration, or an operation. Stored where it is an operation.
+    #[serde(default, skip_serializing_if = "Task::is_migration")]
+    pub task: Task,
+    /// For a later part of a migration: what it takes over. Stored where there
+    /// is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 fn first_wave() -> u8 {
@@ -214,6 +226,16 @@ fn is_first_wave(wave: &u8) -> bool {
 }
 
 impl MigrationSpec {
+    /// Whether the step `name` is one of this task.
+    pub fn has_step(&self, name: &str) -> bool {
+        self.task.has_step(name)
+    }
+
+    /// Whether all phases are asked for, so that nothing is left for later.
+    pub fn is_whole(&self) -> bool {
+        self.options.phases.as_ref().is_none_or(|phases| phases.len() == Phase::ALL.len())
+    }
+
     /// Whether local disk caching is used.
     pub fn caches(&self) -> bool {
         self.options.cache_vg.is_some()

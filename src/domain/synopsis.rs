@@ -9,6 +9,9 @@ use std::fmt;
 
 use super::spec::{Bootlist, Mode, Options};
 
+/// The first level that updates within a release, `-U` (reference section 1.1).
+pub const UPDATES_SINCE: &str = "7300-03";
+
 /// A flag of nimadm that nimshift knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Flag {

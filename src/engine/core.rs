@@ -216,6 +216,11 @@ impl Core {
         slot.admitted = slot.can_go_on();
         self.begun += usize::from(slot.admitted);
         let effects = slot.machine.wanted();
+        // The engine that stored this state may have begun it.
+        slot.issued = effects.iter().find_map(|effect| match effect {
+            Effect::Run { ticket, .. } => Some(ticket.clone()),
+            _ => None,
+        });
         self.carry_out(index, effects);
     }
 
@@ -284,9 +289,11 @@ impl Core {
         assert!(slot.in_flight.is_none(), "a migration has one attempt in flight");
         slot.in_flight = Some(InFlight { ticket: ticket.clone(), interrupt });
         self.in_flight += 1;
+        let issued = slot.issued.replace(ticket.clone()).as_ref() == Some(&ticket);
         let order = Order {
             migration: slot.id,
             ticket,
+            issued,
             undo_of,
             spec: Arc::clone(&slot.spec),
             facts: Arc::clone(&slot.facts),

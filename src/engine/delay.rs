@@ -1,12 +1,8 @@
-//! How long a retry waits. The one user of the `backoff` crate, which is
-//! unmaintained (RUSTSEC-2025-0012) and asked for by the project: it gives the
-//! exponential series and nothing else, so that it can be replaced here.
+//! How long a retry waits.
 
 use std::time::Duration;
 
-use backoff::ExponentialBackoffBuilder;
-use backoff::backoff::Backoff as _;
-
+use crate::base::doubling;
 use crate::domain::RetryPolicy;
 
 /// Delays with jitter. The seed makes them repeatable.
@@ -23,19 +19,8 @@ impl Delays {
 
     /// The wait after attempt `attempt` (from 1) failed.
     pub fn after(&mut self, policy: &RetryPolicy, attempt: u32) -> Duration {
-        let mut series = ExponentialBackoffBuilder::new()
-            .with_initial_interval(Duration::from_millis(policy.delay_ms))
-            .with_max_interval(Duration::from_millis(policy.delay_max_ms))
-            .with_multiplier(2.0)
-            // Chance comes from our own seed, so that a test can repeat it.
-            .with_randomization_factor(0.0)
-            .with_max_elapsed_time(None)
-            .build();
-        let mut wait = Duration::from_millis(policy.delay_ms);
-        // Far out the series stands at its maximum.
-        for _ in 0..attempt.min(64) {
-            wait = series.next_backoff().unwrap_or(wait);
-        }
+        let (first, max) = (policy.delay_ms, policy.delay_max_ms);
+        let wait = doubling(Duration::from_millis(first), Duration::from_millis(max), attempt);
         self.jittered(wait, policy.jitter_percent)
     }
 

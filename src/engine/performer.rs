@@ -25,10 +25,11 @@ pub struct StepPerformer {
 impl Performer for StepPerformer {
     fn perform(&self, order: Order) -> PerformerFuture {
         let StepPerformer { transport, clock, evidence, scope } = self.clone();
-        let Order { migration, ticket, undo_of, spec, facts, interrupt } = order;
+        let Order { migration, ticket, undo_of, spec, facts, issued, interrupt } = order;
         let facts = Arc::unwrap_or_clone(facts);
         let interrupt = Some(interrupt);
-        let order = phases::Order { migration, ticket, spec, facts, scope, undo_of, interrupt };
+        let order =
+            phases::Order { migration, ticket, spec, facts, scope, undo_of, issued, interrupt };
         Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) committing: Option<Box<Committing>>,
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) in_flight: Option<InFlight>,
+    /// The attempt that was taken up last, by an earlier engine or by this one.
+    pub(super) issued: Option<Ticket>,
     /// The ticket that stands in the ready queue.
     pub(super) queued: Option<Ticket>,
     /// Whether the queued attempt is to be interrupted as soon as it starts.
@@ -68,6 +70,7 @@ impl Slot {
             committing: None,
             waiting: VecDeque::new(),
             in_flight: None,
+            issued: None,
             queued: None,
             interrupted: false,
             admitted: false,

@@ -21,6 +21,9 @@ pub struct Order {
     pub spec: Arc<MigrationSpec>,
     /// What its steps have found out so far.
     pub facts: Arc<Facts>,
+    /// Whether the attempt was taken up before, by this engine or by an earlier
+    /// one: its job may have been begun.
+    pub issued: bool,
     /// Turns true when the attempt is to end soon, and start nothing.
     pub interrupt: watch::Receiver<bool>,
 }

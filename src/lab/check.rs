@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::job::JobStage;
+use super::tree::{Kind, Tree};
 use super::world::{Host, LvKind, Power, Vg, World};
 
 /// What is to be of a client's copy.
@@ -154,6 +155,9 @@ fn client_rests(host: &Host, found: &mut Vec<Violation>) {
             on.say(format!("{} is mounted", mount.point));
         }
     }
+    for line in etc_exports(host).lines().filter(|line| line.starts_with("/alt_inst")) {
+        on.say(format!("/etc/exports names {}", line.split_whitespace().next().unwrap_or(line)));
+    }
     for path in host.exports.keys().filter(|path| !host.initial.exports.contains(path)) {
         on.say(format!("{path} is exported"));
     }
@@ -172,13 +176,29 @@ fn client_rests(host: &Host, found: &mut Vec<Violation>) {
                 let whole = format!("{}/{path}", point.trim_end_matches('/'));
                 let left = ["/var/adm/nimshift", "/ALT_MIG_SPOT", "/alt_inst"];
                 let temporary = whole.starts_with("/tmp/nimshift-");
-                if left.contains(&whole.as_str()) || temporary {
+                let tree = lv.tree.as_deref();
+                let alien = whole != "/var/adm/nimshift"
+                    && tree.is_some_and(|tree| holds_files(tree, path));
+                if (left.contains(&whole.as_str()) && !alien) || temporary {
                     on.say(format!("{whole} of {name} is left"));
                 }
             }
         }
     }
     jobs_rest(host, None, &mut on);
+}
+
+fn etc_exports(host: &Host) -> &str {
+    let root = host.vgs.get("rootvg").and_then(|vg| vg.lvs.get("hd4")?.tree.as_deref());
+    root.and_then(|tree| tree.text("etc/exports")).unwrap_or_default()
+}
+
+/// Whether files lie below a directory: no migration puts any under its mount
+/// points, so that they are somebody's.
+fn holds_files(tree: &Tree, top: &str) -> bool {
+    tree.nodes.iter().any(|(path, node)| {
+        path != top && super::tree::is_within(path, top) && node.kind != Kind::Dir
+    })
 }
 
 /// Jobs whose id is of this client's migration, or all.
@@ -213,7 +233,9 @@ fn master_rests(world: &World, client: &str, found: &mut Vec<Violation>) {
                 on.say(format!("the directory {work} is left"));
             }
             let of_root = lv.mount_point.as_deref() == Some("/");
-            if of_root && lv.tree.as_ref().is_some_and(|tree| tree.nodes.contains_key(&root[1..])) {
+            let is_left =
+                |tree: &Tree| tree.nodes.contains_key(&root[1..]) && !holds_files(tree, &root[1..]);
+            if of_root && lv.tree.as_deref().is_some_and(is_left) {
                 on.say(format!("the directory {root} is left"));
             }
         }

@@ -102,6 +102,11 @@ impl Lab {
         self.clock.clone()
     }
 
+    /// The name of the NIM master.
+    pub fn master(&self) -> Result<String, LabError> {
+        self.with(|world, _, _| world.master.clone())
+    }
+
     /// Runs one command on a host, as an administrator would who is logged in.
     /// A long one takes effect at once.
     pub fn exec_words(&self, host: &str, argv: &[String]) -> Result<CommandOutput, LabError> {

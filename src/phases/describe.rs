@@ -52,7 +52,7 @@ pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {
     let facts = assumed(spec);
     registry()
         .iter()
-        .filter(|def| (def.applies)(spec))
+        .filter(|def| def.is_in(spec))
         .map(|def| describe_step(def, spec, &facts))
         .collect()
 }

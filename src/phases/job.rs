@@ -28,7 +28,7 @@ pub(super) enum Ended {
     Done(Output),
     /// The job is gone without a result.
     Lost,
-    /// There is no such host.
+    /// The host cannot be asked until a person has seen to it. The job may run.
     Broken(TransportError),
     /// A limit has passed, and the job was told to end.
     Late {
@@ -114,7 +114,8 @@ impl Jobs<'_> {
     }
 
     /// Starts the job. A lost reply is answered by asking again: the id starts
-    /// at most once.
+    /// at most once, unless the host has been booted and knows nothing of it any
+    /// more.
     pub(super) async fn start(
         &self,
         host: &HostId,
@@ -124,18 +125,35 @@ impl Jobs<'_> {
         let mut may_run = false;
         let mut patience = self.patience(Duration::ZERO);
         for tried in 1.. {
-            let error = match self.transport.start(host, id, script).await {
+            let state = match may_run {
+                false => self.transport.start(host, id, script).await,
+                true => self.start_again(host, id, script).await,
+            };
+            let error = match state {
                 Ok(state) => return Ok(state),
                 Err(error) => error,
             };
-            may_run |=
-                matches!(error, TransportError::Lost { .. } | TransportError::TimedOut { .. });
-            let hopeless = matches!(error, TransportError::UnknownHost(_));
+            may_run |= error.may_have_arrived();
+            let hopeless = error.needs_a_person();
             if hopeless || !may_run || tried >= START_TRIES || !self.pause(patience.next()).await {
                 return Err(Refused { error, may_run });
             }
         }
         unreachable!("the tries are counted")
+    }
+
+    /// After a start whose reply was lost.
+    async fn start_again(
+        &self,
+        host: &HostId,
+        id: &JobId,
+        script: &Script,
+    ) -> Result<JobState, TransportError> {
+        match self.state(host, id).await? {
+            JobState::Absent => self.transport.start(host, id, script).await,
+            JobState::Rebooted => Ok(JobState::Lost),
+            state => Ok(state),
+        }
     }
 
     /// Waits for the job. A host that does not answer is waited for as well:
@@ -187,8 +205,10 @@ impl Jobs<'_> {
                     return Ended::Interrupted { has_ended };
                 }
                 Some(Ok(JobState::Done(output))) => return Ended::Done(output),
-                Some(Ok(JobState::Lost | JobState::Absent)) => return Ended::Lost,
-                Some(Err(error @ TransportError::UnknownHost(_))) => return Ended::Broken(error),
+                Some(Ok(JobState::Lost | JobState::Absent | JobState::Rebooted)) => {
+                    return Ended::Lost;
+                }
+                Some(Err(error)) if error.needs_a_person() => return Ended::Broken(error),
                 Some(Ok(JobState::Running { output_bytes })) if output_bytes != seen => {
                     seen = output_bytes;
                     said_ms = self.clock.now_ms();

@@ -25,6 +25,7 @@ mod master;
 mod migrate;
 mod mksysb;
 mod mount;
+mod operations;
 mod outcome;
 mod perform;
 #[cfg(test)]

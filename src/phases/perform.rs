@@ -38,6 +38,9 @@ pub struct Order {
     /// For an undo: the last forward ticket of the step, whose job must not run
     /// any more.
     pub undo_of: Option<Ticket>,
+    /// Whether this attempt was taken up before, by this process or by one that
+    /// is gone: its job may have been begun.
+    pub issued: bool,
     /// Turns true when the attempt is to be given up.
     pub interrupt: Option<watch::Receiver<bool>>,
 }
@@ -182,7 +185,7 @@ impl Attempt<'_> {
     async fn look(&mut self) -> Outcome {
         self.way = Way::Looked;
         match self.probe().await {
-            Err(error) => failed(transient(error.to_string()), Trace::Clean),
+            Err(error) => failed(of_transport(&error), Trace::Clean),
             Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
             Ok((sight, answers)) => match sight.presence {
                 Presence::Present => Outcome::Done,
@@ -201,7 +204,7 @@ impl Attempt<'_> {
         let own = self.order.job(&self.order.ticket);
         let state = match self.job_state(&own).await {
             Ok(state) => state,
-            Err(error) => return failed(transient(error.to_string()), Trace::Clean),
+            Err(error) => return failed(of_transport(&error), Trace::Clean),
         };
         match state {
             JobState::Done(output) => {
@@ -210,11 +213,15 @@ impl Attempt<'_> {
             }
             JobState::Running { .. } => self.attach(run, &own).await,
             JobState::Lost => self.after_run(run, None, None).await,
-            JobState::Absent => match self.running_earlier(&self.order.ticket).await {
-                Ok(Some(earlier)) => self.attach(run, &earlier).await,
-                Ok(None) => self.begin(run, &own).await,
-                Err(error) => failed(transient(error.to_string()), Trace::Clean),
-            },
+            // The boot may have taken the job's traces and left its effect.
+            JobState::Rebooted if self.order.issued => self.after_run(run, None, None).await,
+            JobState::Absent | JobState::Rebooted => {
+                match self.running_earlier(&self.order.ticket).await {
+                    Ok(Some(earlier)) => self.attach(run, &earlier).await,
+                    Ok(None) => self.begin(run, &own).await,
+                    Err(error) => failed(of_transport(&error), Trace::Clean),
+                }
+            }
         }
     }
 
@@ -225,7 +232,7 @@ impl Attempt<'_> {
         let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
         loop {
             match self.jobs.state(self.host(), id).await {
-                Err(TransportError::Unreachable { .. }) if !patience.is_over(self.jobs.clock) => {
+                Err(error) if error.is_silence() && !patience.is_over(self.jobs.clock) => {
                     if !self.jobs.pause(patience.next()).await {
                         return self.jobs.state(self.host(), id).await;
                     }
@@ -247,7 +254,7 @@ impl Attempt<'_> {
     async fn begin(&mut self, run: Run, own: &JobId) -> Outcome {
         let (sight, answers) = match self.probe().await {
             Ok(seen) => seen,
-            Err(error) => return failed(transient(error.to_string()), Trace::Clean),
+            Err(error) => return failed(of_transport(&error), Trace::Clean),
         };
         self.before = Some(sight.presence.clone());
         if let Some(cause) = sight.barred {
@@ -289,10 +296,10 @@ impl Attempt<'_> {
         match self.jobs.start(self.host(), id, script).await {
             Ok(JobState::Done(output)) => Went::Through(Some(output)),
             Ok(JobState::Running { .. }) => self.wait(id).await,
-            Ok(JobState::Lost | JobState::Absent) => Went::Through(None),
+            Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
             Err(refused) => {
                 let trace = if refused.may_run { Trace::Dirty } else { Trace::Clean };
-                Went::Wrong(failed(transient(refused.error.to_string()), trace))
+                Went::Wrong(failed(of_transport(&refused.error), trace))
             }
         }
     }
@@ -309,7 +316,7 @@ impl Attempt<'_> {
                 return Went::Wrong(failed(self.may_still_run(id), Trace::Dirty));
             }
             Ended::Broken(error) => {
-                return Went::Wrong(failed(transient(error.to_string()), Trace::Dirty));
+                return Went::Wrong(failed(of_transport(&error), Trace::Dirty));
             }
         };
         let trace = self.trace().await;
@@ -400,11 +407,16 @@ impl Attempt<'_> {
                 return self.after_undo(&Script::default(), Some(output)).await;
             }
             Ok(JobState::Lost) => return self.after_undo(&Script::default(), None).await,
-            Ok(JobState::Absent) => match self.running_earlier(&self.order.ticket).await {
-                Ok(running) => running,
-                Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
-            },
-            Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
+            Ok(JobState::Rebooted) if self.order.issued => {
+                return self.after_undo(&Script::default(), None).await;
+            }
+            Ok(JobState::Absent | JobState::Rebooted) => {
+                match self.running_earlier(&self.order.ticket).await {
+                    Ok(running) => running,
+                    Err(error) => return failed(of_transport(&error), Trace::Dirty),
+                }
+            }
+            Err(error) => return failed(of_transport(&error), Trace::Dirty),
         };
         if let Some(id) = running {
             self.way = Way::Attached;
@@ -415,7 +427,7 @@ impl Attempt<'_> {
         }
         let (sight, answers) = match self.probe().await {
             Ok(seen) => seen,
-            Err(error) => return failed(transient(error.to_string()), Trace::Dirty),
+            Err(error) => return failed(of_transport(&error), Trace::Dirty),
         };
         self.before = Some(sight.presence.clone());
         match (sight.barred, sight.presence) {
@@ -437,13 +449,15 @@ impl Attempt<'_> {
     /// Makes sure that no forward job of the step runs any more.
     async fn end_forward_job(&mut self) -> Result<(), Outcome> {
         let Some(forward) = &self.order.undo_of else { return Ok(()) };
-        let dirty = |error: TransportError| failed(transient(error.to_string()), Trace::Dirty);
+        let dirty = |error: TransportError| failed(of_transport(&error), Trace::Dirty);
         let last = self.order.job(forward);
         let state = self.job_state(&last).await.map_err(dirty)?;
         let running = match state {
             JobState::Running { .. } => Some(last),
             JobState::Done(_) | JobState::Lost => None,
-            JobState::Absent => self.running_earlier(forward).await.map_err(dirty)?,
+            JobState::Absent | JobState::Rebooted => {
+                self.running_earlier(forward).await.map_err(dirty)?
+            }
         };
         let Some(id) = running else { return Ok(()) };
         if self.jobs.end(self.host(), &id).await {
@@ -484,7 +498,7 @@ impl Attempt<'_> {
             match self.jobs.state(self.host(), &id).await? {
                 JobState::Running { .. } => return Ok(Some(id)),
                 JobState::Done(_) | JobState::Lost => return Ok(None),
-                JobState::Absent => {}
+                JobState::Absent | JobState::Rebooted => {}
             }
         }
         Ok(None)
@@ -506,7 +520,7 @@ impl Attempt<'_> {
             match seen {
                 Ok((sight, _)) if is_over => return Ok(sight),
                 Err(error) if is_over => {
-                    return Err(failed(transient(error.to_string()), Trace::Dirty));
+                    return Err(failed(of_transport(&error), Trace::Dirty));
                 }
                 _ => {}
             }
@@ -570,6 +584,18 @@ fn failed(cause: Cause, trace: Trace) -> Outcome {
 
 fn transient(text: impl Into<String>) -> Cause {
     Cause::new(FailureClass::Transient, text)
+}
+
+/// What cannot pass by itself is kept for a person: a rollback needs the host too.
+fn of_transport(error: &TransportError) -> Cause {
+    if !error.needs_a_person() {
+        return transient(error.to_string());
+    }
+    let cause = Cause::new(FailureClass::NeedsOperator, error.to_string());
+    match error.way_out() {
+        Some(way_out) => cause.with_hint(way_out),
+        None => cause,
+    }
 }
 
 fn permanent(text: impl Into<String>) -> Cause {

@@ -256,6 +256,7 @@ fn order(ticket: Ticket) -> Order {
         facts: sample::facts(),
         scope: "s1".into(),
         undo_of: None,
+        issued: false,
         interrupt: None,
     }
 }

@@ -232,7 +232,7 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
 
 /// The disk that the client runs from. `getconf` may print nothing after a
 /// migration; then it is the only disk of rootvg, if there is only one.
-fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
+pub(super) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
     let fits: fn(&str) -> bool = |word| word.parse::<DiskName>().is_ok();
     let named = client.read(0, |text| aix::one_word("getconf BOOT_DEVICE", text, fits));
     if let Ok(disk) = &named {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{MigrationSpec, Phase, Repeat, StepName, StepSpec};
 
+use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
 use super::{mksysb, mount, record, scripts, unmount};
@@ -12,7 +13,7 @@ use super::{mksysb, mount, record, scripts, unmount};
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 43] = [
+static REGISTRY: [StepDef; 56] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     clone::TAKE_LEASE,
@@ -56,6 +57,19 @@ static REGISTRY: [StepDef; 43] = [
     master::RELEASE_MASTER,
     end::REBOOT,
     end::VERIFY_BOOT,
+    cleanup_check::CHECK,
+    cleanup_check::MASTER_JOBS,
+    cleanup_check::CLIENT_JOBS,
+    cleanup_master::MOUNTS,
+    cleanup_master::CACHES,
+    cleanup_client::EXPORTS,
+    cleanup_client::MOUNTS,
+    cleanup_copy::BOOTLIST,
+    cleanup_copy::COPY,
+    cleanup_master::NIM,
+    cleanup_client::LEFT_ALONE,
+    cleanup_client::WORK,
+    cleanup_master::WORK,
 ];
 
 /// All steps, in the order in which they run.
@@ -87,9 +101,12 @@ pub struct MigrationPlan {
 pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     let steps: Vec<StepSpec> = REGISTRY
         .iter()
-        .filter(|def| (def.applies)(spec))
+        .filter(|def| def.is_in(spec))
         .map(|def| StepSpec { repeat: repeat_of(def, spec), ..def.spec() })
         .collect();
+    if !spec.task.is_migration() {
+        return MigrationPlan { steps, skipped: Vec::new() };
+    }
     let is_idle = |phase: &Phase| !steps.iter().any(|step| step.phase == *phase);
     let skipped = Phase::ALL
         .into_iter()
@@ -135,16 +152,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Bootlist, Direction, Presence, Ticket, UndoKind};
+    use crate::domain::{Bootlist, Direction, Presence, Task, Ticket, UndoKind};
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
     use crate::transport::{CommandOutput, Output};
+
+    fn task_of(def: &StepDef) -> &str {
+        let first = def.name.as_str().split('-').next().unwrap();
+        if Task::Migrate.has_step(def.name.as_str()) { "migrate" } else { first }
+    }
 
     #[test]
     fn names_are_unique_and_phases_in_order() {
         let names: BTreeSet<&str> = REGISTRY.iter().map(|def| def.name.as_str()).collect();
         assert_eq!(names.len(), REGISTRY.len());
-        assert!(REGISTRY.iter().map(|def| def.phase).is_sorted());
+        for task in ["migrate", "cleanup", "wake", "sleep", "sync"] {
+            let of_task = REGISTRY.iter().filter(|def| task_of(def) == task);
+            assert!(of_task.map(|def| def.phase).is_sorted(), "{task}");
+        }
         let phases: BTreeSet<Phase> = REGISTRY.iter().map(|def| def.phase).collect();
         assert_eq!(phases.len(), Phase::ALL.len());
     }
@@ -165,7 +190,7 @@ mod tests {
         }
         let gates: Vec<&str> =
             REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
-        assert_eq!(gates, ["check-client", "check-mksysb"]);
+        assert_eq!(gates, ["check-client", "check-mksysb", "cleanup-check"]);
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
     }
 

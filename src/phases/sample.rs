@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Baseline, BaselineDisk, BaselineFs, BootFailure, Bootlist, CopyPolicy, Facts, FailurePolicy,
-    MigrationSpec, Mode, Options, RetryPolicy, SPEC_FORMAT, Target,
+    MigrationSpec, Mode, Options, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 
 /// `lpar7` to 7300-02, plain, without reboot.
@@ -45,6 +45,8 @@ pub(crate) fn spec() -> MigrationSpec {
         reboot_timeout_ms: 1_800_000,
         wave: 1,
         messages: Vec::new(),
+        task: Task::Migrate,
+        part: None,
     }
 }
 

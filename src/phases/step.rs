@@ -110,6 +110,11 @@ pub struct StepDef {
 }
 
 impl StepDef {
+    /// Whether it is a step of what `spec` asks for.
+    pub fn is_in(&self, spec: &MigrationSpec) -> bool {
+        spec.has_step(self.name.as_str()) && (self.applies)(spec)
+    }
+
     /// The step as the machine and the journal know it.
     pub fn spec(&self) -> StepSpec {
         StepSpec {

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use crate::base::{Millis, duration_text};
-use crate::domain::{AttemptRecord, Cause, CommandRecord, Direction, Phase, Presence, Ticket, Way};
+use crate::domain::{
+    AttemptRecord, Cause, CommandRecord, Direction, MigrationSpec, Phase, Presence, Ticket, Way,
+    phases_text,
+};
 use crate::machine::{EventKind, State, Then};
 
 use super::remains::{next_step, remains};
@@ -103,7 +106,9 @@ impl Teller<'_> {
             round => format!(" (round {})", round + 1),
         };
         self.say(String::new());
+        let task = &self.story.view.spec.task;
         self.say(match ticket.direction {
+            Direction::Forward if !task.is_migration() => format!("{}{round}", task.name()),
             Direction::Forward => {
                 format!("Phase {number}, {name}: {}{round}", ticket.phase.title())
             }
@@ -219,7 +224,8 @@ impl Teller<'_> {
             }
             _ => String::new(),
         };
-        self.say(format!("{now}: {}{at}, after {took}", spoken(&view.state)));
+        let state = spoken_as(&view.state, &view.spec);
+        self.say(format!("{now}: {state}{at}, after {took}"));
         if let Some(at) = retry_at(&view.state) {
             self.say(format!("  will be tried again at {}", clock_text(at)));
         }
@@ -240,6 +246,24 @@ pub fn spoken(state: &State) -> String {
     match state {
         State::Held { resume } => format!("held ({})", resume.name().replace('_', " ")),
         state => state.name().replace('_', " "),
+    }
+}
+
+/// The same of what `spec` asks for: an operation is done and not migrated, and
+/// so is a part of a migration.
+pub fn spoken_as(state: &State, spec: &MigrationSpec) -> String {
+    match state {
+        State::Migrated { .. } if !spec.task.is_migration() => "done".to_owned(),
+        State::Skipped { .. } if !spec.task.is_migration() => "nothing to do".to_owned(),
+        State::RolledBack { .. } if spec.task.is_undoable() => "taken back".to_owned(),
+        State::RolledBack { .. } if !spec.task.is_migration() => "failed".to_owned(),
+        State::Migrated { .. } if !spec.is_whole() => {
+            format!(
+                "phases {} done",
+                phases_text(spec.options.phases.as_deref().unwrap_or_default())
+            )
+        }
+        state => spoken(state),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Layer 6: read models and how they are shown. Knows no terminal, no clock and
 //! no state directory: views in, lines and documents out.
 
+mod alt_mig;
 mod history;
+mod operation;
 mod remains;
 mod status;
 mod summary;
@@ -10,7 +12,11 @@ mod time;
 mod verdict;
 mod view;
 
-pub use history::{Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken};
+pub use alt_mig::{AltMigLog, LogDetail};
+pub use history::{
+    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken, spoken_as,
+};
+pub use operation::{did_nothing, operation_lines};
 pub use remains::{next_step, remains};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,

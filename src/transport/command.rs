@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::shell::readable;
+
 /// One command: a program and its arguments, never shell text.
 ///
 /// All commands run with `LC_ALL=C` and without standard input.
@@ -75,15 +77,14 @@ impl Command {
         self
     }
 
-    /// The command as a POSIX shell would have to be given it: the one place
-    /// that quotes. For people, and for transports that speak to a shell.
+    /// The command as a POSIX shell could be given it: for people.
     pub fn shell_text(&self) -> String {
         let mut text = String::new();
         if let Some(directory) = &self.cwd {
-            let _ = write!(text, "cd {} && ", quoted(directory));
+            let _ = write!(text, "cd {} && ", readable(directory));
         }
         for (name, value) in &self.env {
-            let _ = write!(text, "{name}={} ", quoted(value));
+            let _ = write!(text, "{name}={} ", readable(value));
         }
         text.push_str(&joined(&self.argv));
         if let Some(second) = &self.pipe_to {
@@ -96,15 +97,7 @@ impl Command {
 
 /// `argv` as one line for a POSIX shell.
 fn joined(argv: &[String]) -> String {
-    argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    argv.iter().map(|word| readable(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Commands that travel to a host in one call and run one after the other,

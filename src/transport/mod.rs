@@ -4,10 +4,18 @@
 //! runs a script that changes nothing, or nothing that matters when it is done
 //! twice; [`Transport::start`] begins a durable job, at most once for an id,
 //! which goes on when the caller dies and is found again by
-//! [`Transport::poll`].
+//! [`Transport::poll`]. [`Hosts`] are real hosts.
 
 mod command;
+mod hosts;
+mod link;
+mod process;
 mod reach;
+mod shell;
+mod ssh;
 
 pub use command::{Command, CommandOutput, Output, Script};
+pub use hosts::{Hosts, Route, RouteWay};
+pub use link::Bounds;
 pub use reach::{HostId, JobId, JobState, Transport, TransportError, TransportFuture};
+pub use ssh::{SshSettings, SshTarget};

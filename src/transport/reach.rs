@@ -56,6 +56,10 @@ impl fmt::Display for JobId {
 pub enum JobState {
     /// The host has never heard of it.
     Absent,
+    /// Nothing of it is there, but the host was booted since it last began a job:
+    /// a job that was begun before may have been lost with all of its traces but
+    /// its effect.
+    Rebooted,
     /// It runs; `output_bytes` grow as it says something.
     Running {
         /// Bytes of output so far: what a stall is told by.
@@ -95,9 +99,109 @@ pub enum TransportError {
         /// The limit.
         limit: Duration,
     },
+    /// The host's name is not known where it was looked up. Not arrived.
+    #[error("the name of {host} is not resolved: {why}")]
+    Unresolved {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
+    /// The host is there and nobody listens. Not arrived.
+    #[error("{host} refuses connections: {why}")]
+    Refused {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
+    /// The host has not the key that it is known by. Not arrived.
+    #[error("the host key of {host} is not the one that is known: {why}")]
+    HostKey {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
+    /// There is no way in: no key that fits, or settings that do not. Not arrived.
+    #[error("no login on {host}: {why}")]
+    Login {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
+    /// The login did not lead to a shell that runs programs. Not arrived.
+    #[error("no shell on {host}: {why}")]
+    NoShell {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
+    /// The host could not do it, and has not: no room for a job, for one.
+    #[error("{host} cannot do it: {why}")]
+    Unable {
+        /// The host.
+        host: HostId,
+        /// One line.
+        why: String,
+    },
     /// There is no such host.
     #[error("there is no host {0}")]
     UnknownHost(HostId),
+}
+
+impl TransportError {
+    /// Whether the request may have been carried out, all the same.
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, TransportError::Lost { .. } | TransportError::TimedOut { .. })
+    }
+
+    /// Whether only a person can help: asking again gives the same answer.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            TransportError::HostKey { .. }
+            | TransportError::Login { .. }
+            | TransportError::NoShell { .. }
+            | TransportError::UnknownHost(_) => true,
+            TransportError::Unreachable { .. }
+            | TransportError::Lost { .. }
+            | TransportError::TimedOut { .. }
+            | TransportError::Unresolved { .. }
+            | TransportError::Refused { .. }
+            | TransportError::Unable { .. } => false,
+        }
+    }
+
+    /// Whether the host did not answer at all, which may pass: it may be booting.
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            TransportError::Unreachable { .. }
+                | TransportError::Refused { .. }
+                | TransportError::Unresolved { .. }
+        )
+    }
+
+    /// What can be done about it, where a person has to.
+    pub fn way_out(&self) -> Option<&'static str> {
+        match self {
+            TransportError::HostKey { .. } => Some(
+                "find out why the key differs before anything else; then put the right one into known_hosts",
+            ),
+            TransportError::Login { .. } => Some(
+                "`ssh` to the host by hand, without a password: key, agent, user, PermitRootLogin, ssh configuration",
+            ),
+            TransportError::NoShell { .. } => Some(
+                "the login must lead to a POSIX shell: look at its login shell, profile, forced command",
+            ),
+            TransportError::Refused { .. } => Some("is sshd running, and on this port?"),
+            TransportError::Unresolved { .. } => Some("look at the name, DNS and /etc/hosts"),
+            TransportError::UnknownHost(_) => Some("name a host of the plan"),
+            _ => None,
+        }
+    }
 }
 
 /// What a [`Transport`] returns: boxed, so that transports can be exchanged at

@@ -5,6 +5,7 @@
 
 mod damage;
 mod disks;
+mod drop_in;
 mod errors;
 mod help;
 mod import;

@@ -46,9 +46,14 @@ impl World {
     }
 
     /// The program with `args`, not yet run.
-    #[expect(clippy::disallowed_methods, reason = "the program is what is tested")]
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nimshift"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_nimshift")), args)
+    }
+
+    /// The same by another name of the program.
+    #[expect(clippy::disallowed_methods, reason = "the program is what is tested")]
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NIMSHIFT_")) {
             command.env_remove(name);
         }

@@ -62,6 +62,8 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         reboot_timeout_ms: 600_000,
         wave: 1,
         messages: Vec::new(),
+        task: nimshift::domain::Task::Migrate,
+        part: None,
     }
 }
 

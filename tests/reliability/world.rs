@@ -114,6 +114,8 @@ impl Flavour {
             reboot_timeout_ms: 2_700_000,
             wave: 1,
             messages: Vec::new(),
+            task: nimshift::domain::Task::Migrate,
+            part: None,
         }
     }
 
@@ -154,7 +156,7 @@ impl Flavour {
     /// The steps of the registry that this flavour has.
     pub(crate) fn steps(self) -> Vec<&'static StepDef> {
         let spec = self.spec();
-        registry().iter().filter(|def| (def.applies)(&spec)).collect()
+        registry().iter().filter(|def| def.is_in(&spec)).collect()
     }
 }
 

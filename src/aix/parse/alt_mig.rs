@@ -109,6 +109,10 @@ impl Log {
     }
 
     fn message(&mut self, line: &str) {
+        // Where nimshift writes the log, it tells of messages in lines of its own.
+        if line.starts_with("nimshift: ") {
+            return;
+        }
         let Some(id) = message_ids(line).first().copied() else { return };
         let trimmed = line.trim();
         let (before, after) = trimmed.split_once(id).unwrap_or(("", trimmed));

@@ -17,11 +17,12 @@ use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::domain::failure::MessageRule;
 use crate::domain::name::{HostName, Level, NimName};
 use crate::domain::phase::{Phase, parse_phases};
-use crate::domain::plan::{Estate, Limits, Plan};
+use crate::domain::plan::{Limits, Plan};
 use crate::domain::spec::{
     BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Options, RetryPolicy,
     SPEC_FORMAT, Target,
 };
+use crate::domain::task::Task;
 
 impl Reader<'_, '_> {
     /// The plan, if nothing that it needs is missing or wrong.
@@ -34,7 +35,7 @@ impl Reader<'_, '_> {
             file.master.as_ref().and_then(|master| master.name.as_ref()),
             At::Key("master", "name"),
         );
-        let estate = self.estate(file);
+        let estate = self.estate(file, master.as_ref());
         let limits = self.limits(file.limits.as_ref());
         let messages = self.messages(file.message.as_deref().unwrap_or_default());
         self.shared(file);
@@ -53,12 +54,6 @@ impl Reader<'_, '_> {
         // Stable: within a wave the order of the file stays.
         migrations.sort_by_key(|migration| migration.wave);
         Some(Plan { name: name?, estate: estate?, master: master?, limits: limits?, migrations })
-    }
-
-    fn estate(&mut self, file: &PlanFile) -> Option<Estate> {
-        let estate = file.estate.as_ref()?;
-        let path = self.maybe(estate.file.as_ref(), At::Key("estate", "file"))?;
-        Some(Estate { kind: estate.kind?, file: path.map(|path| path.0) })
     }
 
     fn limits(&mut self, table: Option<&LimitsTable>) -> Option<Limits> {
@@ -191,6 +186,8 @@ impl Reader<'_, '_> {
             reboot_timeout_ms: timeout??,
             wave: client.wave.unwrap_or(default::WAVE),
             messages: Vec::new(),
+            task: Task::Migrate,
+            part: None,
         })
     }
 

@@ -11,10 +11,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::words::{DurationText, EstatePath, MountOptions, OutputPath, PhaseKey, Raw};
+use super::words::{
+    Address, DurationText, EstatePath, HostPath, Jump, MountOptions, OutputPath, PhaseKey, Raw,
+    UserName,
+};
 use crate::base::limits;
 use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
+use crate::domain::reach::Via;
 use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, EstateKind, FailurePolicy};
 
 /// What stands for a key that no one has set.
@@ -26,6 +30,11 @@ pub(super) mod default {
     pub(in super::super) const JITTER_PERCENT: u32 = 20;
     pub(in super::super) const REBOOT_TIMEOUT: &str = "45m";
     pub(in super::super) const WAVE: u8 = 1;
+    pub(in super::super) const CONNECT_TIMEOUT: &str = "15s";
+    pub(in super::super) const SESSIONS: u32 = 8;
+    pub(in super::super) const JOB_DIR: &str = "/var/adm/nimshift-jobs";
+    pub(in super::super) const SHELL: &str = "/bin/sh";
+    pub(in super::super) const REMOTE_SHELL: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
 }
 
 /// A plan of nimshift: which NIM clients are migrated to which level, and how.
@@ -76,13 +85,77 @@ pub(super) struct BatchTable {
 #[schemars(deny_unknown_fields)]
 pub(super) struct EstateTable {
     /// What kind of hosts they are. `lab` is the emulated estate that nimshift
-    /// ships: no real host is touched.
+    /// ships: no real host is touched. `ssh` are real hosts that this machine
+    /// reaches by ssh; `local` are real hosts, and this machine is their NIM master.
     #[schemars(required)]
     pub(super) kind: Option<EstateKind>,
     /// The file that describes the lab, relative to the plan file. Without it a
     /// plain estate is made from the plan.
     #[schemars(extend("examples" = ["estates/overnight.toml"]))]
     pub(super) file: Option<Raw<EstatePath>>,
+    /// Real hosts: how clients are reached that do not say. `ssh`: from this
+    /// machine; the default with `kind = "ssh"`. `master`: by the master's own
+    /// remote shell; the default with `kind = "local"`.
+    pub(super) via: Option<Via>,
+    /// Real hosts: the user of ssh, where the host has none of its own.
+    #[schemars(extend("examples" = ["root"]))]
+    pub(super) user: Option<Raw<UserName>>,
+    /// Real hosts: the port of ssh, where the host has none of its own.
+    #[schemars(range(min = 1, max = 65535), extend("examples" = [22]))]
+    pub(super) port: Option<u16>,
+    /// Real hosts: the host that ssh goes through to the clients, as
+    /// `[USER@]HOST[:PORT]`; `master` is the NIM master.
+    #[schemars(extend("examples" = ["master"]))]
+    pub(super) jump: Option<Raw<Jump>>,
+    /// Real hosts: the user of ssh becomes root by `sudo -n`.
+    #[schemars(extend("default" = false))]
+    pub(super) sudo: Option<bool>,
+    /// Real hosts: the ssh configuration to use instead of the user's own,
+    /// relative to the plan file.
+    #[schemars(extend("examples" = ["ssh_config"]))]
+    pub(super) ssh_config: Option<Raw<EstatePath>>,
+    /// Real hosts: how long a connection may take, where the ssh configuration
+    /// says nothing.
+    #[schemars(extend("default" = default::CONNECT_TIMEOUT))]
+    pub(super) connect_timeout: Option<Raw<DurationText>>,
+    /// Real hosts: calls at once to one host. An sshd takes ten in a connection
+    /// unless its MaxSessions says otherwise.
+    #[schemars(range(min = 1, max = 64), extend("default" = default::SESSIONS))]
+    pub(super) sessions: Option<u32>,
+    /// Real hosts: where each host keeps the jobs that run on it. A directory of
+    /// a local file system, for root alone.
+    #[schemars(extend("default" = default::JOB_DIR))]
+    pub(super) job_dir: Option<Raw<HostPath>>,
+    /// Real hosts: the POSIX shell of each host.
+    #[schemars(extend("default" = default::SHELL))]
+    pub(super) shell: Option<Raw<HostPath>>,
+    /// Real hosts: the master's program that takes a client's name and a command.
+    #[schemars(extend("default" = default::REMOTE_SHELL))]
+    pub(super) remote_shell: Option<Raw<HostPath>>,
+}
+
+/// How a host is reached.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ReachTable {
+    /// By what it is reached, instead of what `[estate]` says.
+    pub(super) via: Option<Via>,
+    /// Name, address, or alias of the ssh configuration, instead of the host's
+    /// own name. With `via = "master"`, the name that the master knows it by.
+    #[schemars(extend("examples" = ["10.1.1.21"]))]
+    pub(super) address: Option<Raw<Address>>,
+    /// The user of ssh.
+    #[schemars(extend("examples" = ["root"]))]
+    pub(super) user: Option<Raw<UserName>>,
+    /// The port of ssh.
+    #[schemars(range(min = 1, max = 65535), extend("examples" = [22]))]
+    pub(super) port: Option<u16>,
+    /// The host that ssh goes through, as `[USER@]HOST[:PORT]`; `master` is the
+    /// NIM master.
+    #[schemars(extend("examples" = ["master"]))]
+    pub(super) jump: Option<Raw<Jump>>,
+    /// The user of ssh becomes root by `sudo -n`.
+    pub(super) sudo: Option<bool>,
 }
 
 /// The NIM master.
@@ -92,6 +165,8 @@ pub(super) struct MasterTable {
     /// The host name of the NIM master, as the clients resolve it.
     #[schemars(required, extend("examples" = ["nim1"]))]
     pub(super) name: Option<Raw<HostName>>,
+    /// Real hosts: how the master is reached.
+    pub(super) reach: Option<ReachTable>,
 }
 
 /// Where the clients are to end.
@@ -306,6 +381,8 @@ pub(super) struct ClientTable {
     /// Options of `[defaults]` that this client goes without.
     #[schemars(extend("uniqueItems" = true, "examples" = [["cache_vg"]]))]
     pub(super) without: Option<Vec<Droppable>>,
+    /// Real hosts: how the client is reached.
+    pub(super) reach: Option<ReachTable>,
     /// Its own settings of `[retry]`; what is not set here is taken from there.
     pub(super) retry: Option<RetryTable>,
     /// Its own settings of `[failure]`; what is not set here is taken from there.

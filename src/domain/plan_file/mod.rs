@@ -9,6 +9,7 @@ mod build;
 mod error;
 mod file;
 mod merge;
+mod reach;
 mod reader;
 mod rules;
 mod schema;
@@ -22,6 +23,7 @@ use error::Collector;
 
 pub use error::{PlanError, PlanErrors};
 pub use schema::plan_schema;
+pub(super) use words::{MountOptions, OutputPath, Word};
 
 /// Reads a plan. `file_name` is for messages only. Licences count as accepted
 /// where `licences_by_environment` says that `ADM_ACCEPT_LICENSES=yes` is set.

@@ -102,6 +102,11 @@ impl<'a, 'de> Reader<'a, 'de> {
             .is_some_and(|client| client.contains_key(key))
     }
 
+    /// Whether a key is written in a table of the document.
+    pub(super) fn table_sets(&self, table: &str, key: &str) -> bool {
+        find(self.document, &[Seg::Key(table.to_owned()), Seg::Key(key.to_owned())]).is_some()
+    }
+
     /// Whether a key is written in `[defaults]`.
     pub(super) fn defaults_set(&self, key: &str) -> bool {
         find(self.document, &[Seg::Key("defaults".to_owned()), Seg::Key(key.to_owned())]).is_some()

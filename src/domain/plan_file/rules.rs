@@ -6,10 +6,7 @@ use super::file::{ClientTable, Droppable};
 use super::reader::{At, Reader};
 use crate::domain::name::Level;
 use crate::domain::spec::{Bootlist, Mode};
-use crate::domain::synopsis::{Breach, Flag, Synopsis};
-
-/// The first level that updates within a release (reference section 1.1).
-const UPDATES_SINCE: &str = "7300-03";
+use crate::domain::synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
 
 /// Checks the options of a client; the mode that they ask for.
 pub(super) fn check(

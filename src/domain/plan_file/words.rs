@@ -35,7 +35,7 @@ impl<T: JsonSchema> JsonSchema for Raw<T> {
 }
 
 /// A text with a form, and the form in words: the way out of an error.
-pub(super) trait Word: FromStr {
+pub(in crate::domain) trait Word: FromStr {
     const FORM: &'static str;
 }
 
@@ -65,6 +65,19 @@ impl Word for MountOptions {
 impl Word for OutputPath {
     const FORM: &'static str = "name a file from `/` on, of letters, digits, `_`, `.` and `-`, such as `/export/new.mksysb`";
 }
+impl Word for Address {
+    const FORM: &'static str = "name a host, an address, or an alias of the ssh configuration";
+}
+impl Word for UserName {
+    const FORM: &'static str = "name a user of the host, such as `root`";
+}
+impl Word for Jump {
+    const FORM: &'static str = "write `master`, or a host to go through as `[USER@]HOST[:PORT]`";
+}
+impl Word for HostPath {
+    const FORM: &'static str =
+        "name a path from `/` on, of letters, digits, `_`, `.` and `-`, at most 200 characters";
+}
 impl Word for EstatePath {
     const FORM: &'static str = "name a file, relative to the plan file";
 }
@@ -76,7 +89,7 @@ impl Word for DurationText {
 /// Why a text does not have its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {kind}: {why}")]
-pub(super) struct WordError {
+pub(in crate::domain) struct WordError {
     kind: &'static str,
     text: String,
     why: &'static str,
@@ -87,7 +100,7 @@ macro_rules! text_type {
         $(#[$doc])*
         #[derive(Debug, JsonSchema)]
         #[schemars(extend("pattern" = $pattern))]
-        pub(super) struct $name(pub(super) String);
+        pub(in crate::domain) struct $name(pub(in crate::domain) String);
 
         impl FromStr for $name {
             type Err = WordError;
@@ -143,6 +156,49 @@ text_type!(
         _ => None,
     }
 );
+
+text_type!(
+    /// A host as `ssh` is told of it.
+    Address,
+    "a host or an address",
+    "^[A-Za-z0-9_][A-Za-z0-9_.:%-]{0,252}$",
+    |text| plain(text, 253, "_.:%-")
+);
+text_type!(
+    /// A user of a host.
+    UserName,
+    "a user name",
+    "^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$",
+    |text| plain(text, 64, "_.@-")
+);
+text_type!(
+    /// A host to go through.
+    Jump,
+    "a host to go through",
+    "^[A-Za-z0-9_\\[][A-Za-z0-9_.:%@\\[\\]-]{0,299}$",
+    |text| plain(text, 300, "_.:%@[]-")
+);
+text_type!(
+    /// A path on a host.
+    HostPath,
+    "an absolute path",
+    "^/[A-Za-z0-9_./-]{1,199}$",
+    |text| match text {
+        _ if text.len() > 200 => Some("it is too long"),
+        _ => OutputPath::from_str(text).err().map(|error| error.why),
+    }
+);
+
+/// Letters, digits and `more`, and no option.
+fn plain(text: &str, max: usize, more: &str) -> Option<&'static str> {
+    match text {
+        "" => Some("it is empty"),
+        _ if text.len() > max => Some("it is too long"),
+        _ if text.starts_with(['-', '.', '@', ':', '%']) => Some("it begins with a mark"),
+        _ if text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c)) => None,
+        _ => Some("it has characters that have no place in it"),
+    }
+}
 
 /// A length of time: `30s`, `5m`, `1h30m`.
 #[derive(Debug, JsonSchema)]

@@ -4,14 +4,17 @@
 mod alt_disk;
 mod archive;
 mod boot;
+mod exports_file;
 mod file_systems;
 mod files;
+mod find;
 mod install;
 mod lvm;
 mod mksysb;
 mod mounts;
 mod nfs;
 mod nim;
+mod processes;
 mod remote;
 mod show;
 mod system;
@@ -106,6 +109,13 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("umount", 500, mounts::umount, "umount [-f] FileSystem"),
     // NFS.
     row("exportfs", 500, nfs::exportfs, "exportfs [-a] [-u] [-F] [-i -o Options] [Directory]"),
+    row(
+        "mknfsexp",
+        500,
+        exports_file::mknfsexp,
+        "mknfsexp -d Directory [-t Type] [-r Hosts] [-c Hosts] [-B | -I | -N]",
+    ),
+    row("rmnfsexp", 500, exports_file::rmnfsexp, "rmnfsexp -d Directory [-B | -I | -N]"),
     row("showmount", 500, nfs::showmount, "showmount -e [Host]"),
     // Files.
     row("mkdir", 100, files::mkdir, "mkdir [-p] Directory ..."),
@@ -129,7 +139,12 @@ pub(crate) static REGISTRY: &[Row] = &[
     ),
     row("mv", 200, files::mv, "mv [-f] Source Target"),
     row("printf", 50, words::printf, "printf Format [Text ...]"),
-    row("find", 5000, mksysb::find, "find . [-print]"),
+    row(
+        "find",
+        5000,
+        find::find,
+        "find {. [-print] | Directory -xdev {! -type d | [-depth] -type d [-exec rmdir {} ;]}}",
+    ),
     sized(
         long(
             row("backup", 60_000, mksysb::backup, "backup -i [-q] [-v] [-p] -f Device"),
@@ -222,6 +237,8 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("hostname", 50, system::hostname, "hostname"),
     row("uname", 50, system::uname, "uname [-n | -s | -M | -L]"),
     row("uptime", 100, system::uptime, "uptime"),
+    row("ps", 200, processes::ps, "ps {-e | -p ProcessId} [-o pid,args]"),
+    row("kill", 100, processes::kill, "kill [-9 | -15] ProcessId ..."),
     row("who", 100, system::who, "who -b"),
     row("date", 50, system::date, "date"),
     row("prtconf", 3000, system::prtconf, "prtconf"),

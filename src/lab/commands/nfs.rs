@@ -34,7 +34,7 @@ fn list(world: &World, call: &Call) -> String {
     out
 }
 
-fn export(
+pub(super) fn export(
     world: &mut World,
     call: &Call,
     directory: &str,
@@ -86,7 +86,7 @@ fn export(
     Ok(Reply::default())
 }
 
-fn unexport(world: &mut World, call: &Call, directory: &str) -> Result<Reply, Reply> {
+pub(super) fn unexport(world: &mut World, call: &Call, directory: &str) -> Result<Reply, Reply> {
     let path = call.path(directory);
     if !world.at(&call.host).exports.contains_key(&path) {
         return Err(Reply::fail(1, format!("exportfs: 1831-184 {directory} not exported")));

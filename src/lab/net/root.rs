@@ -94,7 +94,7 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     for dir in ["lab/base", "lab/farm", "proc", "dev", "etc/ssh", "tmp", "run/sshd", "usr/lib"] {
         make_dir(&root.join(dir))?;
     }
-    for dir in REAL.iter().filter(|dir| !["/lab", "/proc", "/dev/null"].contains(dir)) {
+    for dir in REAL.iter().filter(|dir| !["/lab", "/proc", "/dev/null", "/var/adm/nimshift-jobs"].contains(dir)) {
         make_dir(&root.join(dir.trim_start_matches('/')))?;
     }
     for dir in COMMAND_DIRS {

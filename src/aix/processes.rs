@@ -1,0 +1,56 @@
+//! `ps -eo pid,args`.
+
+use super::unread::{Unread, lines};
+
+/// A process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its command line, as far as `ps` shows it.
+    pub args: String,
+}
+
+/// Reads `ps -eo pid,args`. Lines of a command line that has several are left
+/// out; a list without its heading is an error.
+pub fn processes(text: &str) -> Result<Vec<Process>, Unread> {
+    let is_heading = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("PID") && words.next().is_some()
+    };
+    let mut rows = lines(text).skip_while(|line| !is_heading(line));
+    if rows.next().is_none() {
+        return Err(Unread::missing("ps -eo pid,args", "heading `PID COMMAND`"));
+    }
+    Ok(rows
+        .filter_map(|line| {
+            let (pid, args) = line.trim_start().split_once(char::is_whitespace)?;
+            Some(Process { pid: pid.parse().ok()?, args: args.trim().to_owned() })
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn processes_are_read_by_their_ids() {
+        let text = "    PID COMMAND\n      1 /etc/init\n9371914 tar -cf - /lpar7_alt\nsecond\n";
+        let rows = processes(text).unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!((rows[1].pid, rows[1].args.as_str()), (9_371_914, "tar -cf - /lpar7_alt"));
+        assert_eq!(processes("    PID COMMAND\n").unwrap(), []);
+        assert!(processes("ps: 0551-200 no\n").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}") {
+            let _ = processes(&text);
+            let _ = processes(&format!("PID COMMAND\n{text}"));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `nimshift doctor PLAN`: asks the real hosts of a plan whether a night could
+//! begin, and says what to do where it could not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::base::{SystemClock, limits};
+use crate::domain::{Reach, RealHosts, Via};
+use crate::transport::{HostId, Hosts, JobId, JobState, Transport as _};
+
+use super::args::DoctorArgs;
+use super::error::CliError;
+use super::examine::{Finding, Questions, Verdict, peer_findings, self_findings};
+use super::exit::Exit;
+use super::out::Out;
+use super::real;
+use super::run::read_plan;
+
+/// The version of the document. Introduced as 1 in 0.2.0.
+const DOCTOR_VERSION: u32 = 1;
+
+#[derive(Debug, Serialize)]
+struct DoctorDocument {
+    version: u32,
+    batch: String,
+    well: bool,
+    hosts: Vec<HostDocument>,
+}
+
+/// What was found of a host.
+#[derive(Debug, Serialize)]
+struct HostDocument {
+    host: String,
+    role: &'static str,
+    reached_by: String,
+    findings: Vec<Finding>,
+}
+
+/// `nimshift doctor PLAN`.
+pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
+    let plan = read_plan(&args.plan)?.plan;
+    let Some(real) = &plan.estate.real else {
+        return Err(CliError::usage("the hosts of this plan are a lab: they are always well")
+            .help("`nimshift doctor` asks real hosts: `kind = \"ssh\"` or `kind = \"local\"`"));
+    };
+    let hosts = Arc::new(real::hosts(Some(real))?);
+    let master = plan.master.to_string();
+    let clients: Vec<String> = plan
+        .migrations
+        .iter()
+        .filter(|spec| spec.mode.has_client())
+        .map(|spec| spec.client.to_string())
+        .filter(|name| {
+            args.client.is_empty() || args.client.iter().any(|chosen| chosen.as_str() == name)
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+    let found = runtime.block_on(examine(&hosts, real, &master, &clients));
+    let documents: Vec<HostDocument> = std::iter::once(&master)
+        .chain(&clients)
+        .map(|host| HostDocument {
+            host: host.clone(),
+            role: if *host == master { "master" } else { "client" },
+            reached_by: real.hosts.get(host).map_or_else(String::new, |reach| said(host, reach)),
+            findings: found.get(host).cloned().unwrap_or_default(),
+        })
+        .collect();
+    let is_bad = |finding: &Finding| finding.verdict == Verdict::Bad;
+    let well = !documents.iter().flat_map(|host| &host.findings).any(is_bad);
+    if args.json {
+        let batch = plan.name.to_string();
+        out.json(&DoctorDocument { version: DOCTOR_VERSION, batch, well, hosts: documents });
+    } else {
+        documents.iter().for_each(|host| show(out, host));
+        let end = if well { "All is well." } else { "Not all is well: see above." };
+        out.line(end);
+    }
+    Ok(if well { Exit::Ok } else { Exit::NeedsOperator })
+}
+
+fn said(host: &str, reach: &Reach) -> String {
+    let address = reach.address.as_deref().unwrap_or(host);
+    match reach.via {
+        Via::Here => "this machine".to_owned(),
+        Via::Master => {
+            format!("the remote shell of {}", reach.master.as_deref().unwrap_or("the master"))
+        }
+        Via::Ssh => {
+            let user = reach.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+            let jump = reach.jump.as_ref().map(|jump| format!(" through {jump}"));
+            format!("ssh {user}{address}{}", jump.unwrap_or_default())
+        }
+    }
+}
+
+fn show(out: &Out, host: &HostDocument) {
+    out.line(&format!("{} ({}, by {})", host.host, host.role, host.reached_by));
+    for Finding { check, verdict, text, help } in &host.findings {
+        out.line(&format!("  {:<5} {check:<12} {text}", verdict.word()));
+        if let Some(help) = help {
+            out.line(&format!("  {:<5} {:<12} {help}", "", "=> do:"));
+        }
+    }
+}
+
+/// Asks all hosts, many at once.
+async fn examine(
+    hosts: &Arc<Hosts>,
+    real: &RealHosts,
+    master: &str,
+    clients: &[String],
+) -> BTreeMap<String, Vec<Finding>> {
+    let mut asked = JoinSet::new();
+    for host in std::iter::once(master).chain(clients.iter().map(String::as_str)) {
+        let peer = (host != master).then(|| master.to_owned());
+        asked.spawn(ask(Arc::clone(hosts), host.to_owned(), real.clone(), peer));
+    }
+    // The master is asked of each client, as the client's finding.
+    for client in clients {
+        let (hosts, master, real) = (Arc::clone(hosts), master.to_owned(), real.clone());
+        let client = client.clone();
+        asked.spawn(async move {
+            let script = Questions::of_client_on_master(&client, &real.remote_shell);
+            let told = hosts.exec(&HostId::new(&master), &script, limits::PROBE_TIMEOUT).await;
+            let findings = match told {
+                Ok(output) => peer_findings(&client, &master, &output),
+                // The master's own findings say why.
+                Err(_) => Vec::new(),
+            };
+            (client, findings)
+        });
+    }
+    let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    while let Some(told) = asked.join_next().await {
+        if let Ok((host, findings)) = told {
+            found.entry(host).or_default().extend(findings);
+        }
+    }
+    for findings in found.values_mut() {
+        findings.sort_by_key(|finding| finding.order());
+    }
+    found
+}
+
+/// What a host says of itself, and of the master.
+async fn ask(
+    hosts: Arc<Hosts>,
+    host: String,
+    real: RealHosts,
+    master: Option<String>,
+) -> (String, Vec<Finding>) {
+    let id = HostId::new(&host);
+    let script = Questions::of_itself(&real.job_dir, master.as_deref());
+    let before_ms = SystemClock::read_ms();
+    let output = match hosts.exec(&id, &script, limits::PROBE_TIMEOUT).await {
+        Ok(output) => output,
+        Err(error) => return (host, vec![Finding::unreached(&error)]),
+    };
+    let between_ms = u64::midpoint(before_ms, SystemClock::read_ms());
+    let mut findings = self_findings(&host, master.as_deref(), &output, between_ms);
+    findings.push(try_job(&hosts, &id, before_ms).await);
+    (host, findings)
+}
+
+/// A job that does nothing, from its start to its removal.
+async fn try_job(hosts: &Hosts, host: &HostId, now_ms: u64) -> Finding {
+    let prefix = format!("doctor.{}.{now_ms}.", std::process::id());
+    let id = JobId::new(format!("{prefix}1"));
+    let mut state = hosts.start(host, &id, &Questions::job()).await;
+    for _ in 0..10 {
+        let Ok(JobState::Running { output_bytes }) = state else { break };
+        state = hosts.poll(host, &id, output_bytes, std::time::Duration::from_secs(1)).await;
+    }
+    let finding = Finding::of_job(&state);
+    match hosts.forget(host, &prefix).await {
+        Ok(()) => finding,
+        Err(error) => Finding::unreached(&error),
+    }
+}

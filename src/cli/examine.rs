@@ -1,0 +1,323 @@
+//! What `doctor` asks of a host, and what the answers mean. No I/O.
+
+use serde::Serialize;
+
+use crate::base::{Millis, duration_text, sanitize_line};
+use crate::transport::{Command, CommandOutput, JobState, Output, Script, TransportError};
+
+/// How a finding is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verdict {
+    /// As it should be.
+    Good,
+    /// A night could begin, and may go wrong.
+    Warning,
+    /// No night should begin.
+    Bad,
+}
+
+impl Verdict {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Verdict::Good => "ok",
+            Verdict::Warning => "warn",
+            Verdict::Bad => "BAD",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    pub(super) check: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) help: Option<String>,
+}
+
+/// All checks, in the order in which they are shown.
+const CHECKS: [&str; 13] = [
+    "login",
+    "user",
+    "system",
+    "commands",
+    "clock",
+    "room",
+    "job",
+    "master-name",
+    "client-name",
+    "nim",
+    "c_rsh",
+    "nfs-to-master",
+    "nfs-to-client",
+];
+
+/// Commands that the programs on a host use.
+const NEEDED: &str = "awk sed sort cksum dd ps who ln cat mv rm mkdir rmdir kill tr ls sync sleep";
+
+/// Room that the jobs of a night want, in KiB.
+const ROOM_KIB: u64 = 10 * 1024;
+
+/// Clocks that differ more make logs hard to read.
+const SKEW_WARN_MS: Millis = 60_000;
+
+/// Questions as scripts: each command may fail.
+pub(super) struct Questions;
+
+fn sh(text: &str, words: &[&str]) -> Command {
+    let argv = ["/bin/sh", "-c", text, "sh"].into_iter().chain(words.iter().copied());
+    Command::new(argv).tolerated()
+}
+
+/// A name as an address, and the address as a name.
+const RESOLVE: &str =
+    r#"host "$1" && host "$(host "$1" | awk 'NR == 1 { sub(",", "", $3); print $3 }')""#;
+
+impl Questions {
+    /// Of a host itself; of a client, also what it sees of its master.
+    pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
+        let parent = match job_dir.rsplit_once('/') {
+            Some(("", _)) | None => "/",
+            Some((parent, _)) => parent,
+        };
+        let missing = r#"for c in $1; do command -v "$c" >/dev/null 2>&1 || echo "$c"; done"#;
+        let mut commands = vec![
+            Command::new(["id", "-u"]).tolerated(),
+            sh("uname -s; oslevel -s 2>/dev/null", &[]),
+            sh(missing, &[NEEDED]),
+            Command::new(["date", "-u", "+%Y-%m-%dT%H:%M:%SZ"]).tolerated(),
+            Command::new(["df", "-kP", parent]).tolerated(),
+            sh("command -v fuser", &[]),
+        ];
+        if let Some(master) = master {
+            commands.push(sh(RESOLVE, &[master]));
+            commands.push(Command::new(["showmount", "-e", master]).tolerated());
+        }
+        Script::new(commands)
+    }
+
+    /// Of a client, on the master.
+    pub(super) fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
+        Script::new([
+            sh(RESOLVE, &[client]),
+            Command::new(["lsnim", "-l", client]).tolerated(),
+            Command::new([remote_shell, client, "hostname"]).tolerated(),
+            Command::new(["showmount", "-e", client]).tolerated(),
+        ])
+    }
+
+    /// A job that does nothing.
+    pub(super) fn job() -> Script {
+        Script::new([Command::new(["echo", "job"])])
+    }
+}
+
+impl Finding {
+    fn good(check: &'static str, text: impl Into<String>) -> Finding {
+        Finding { check, verdict: Verdict::Good, text: text.into(), help: None }
+    }
+
+    fn other(check: &'static str, verdict: Verdict, text: &str, help: &str) -> Finding {
+        let help = Some(help.to_owned());
+        Finding { check, verdict, text: sanitize_line(text, 200), help }
+    }
+
+    fn bad(check: &'static str, text: &str, help: &str) -> Finding {
+        Finding::other(check, Verdict::Bad, text, help)
+    }
+
+    /// The host was not asked.
+    pub(super) fn unreached(error: &TransportError) -> Finding {
+        let help = error.way_out().unwrap_or("is the host up, and is there a way to it?");
+        Finding::bad("login", &error.to_string(), help)
+    }
+
+    /// What became of a job that does nothing.
+    pub(super) fn of_job(state: &Result<JobState, TransportError>) -> Finding {
+        let help =
+            "look at `job_dir` and its file system there; jobs need it to be writable by root";
+        match state {
+            Ok(JobState::Done(output))
+                if output.get(0).is_some_and(|echo| echo.stdout == "job\n") =>
+            {
+                Finding::good("job", "a job was begun, ended and can be removed")
+            }
+            Ok(JobState::Running { .. }) => Finding::other(
+                "job",
+                Verdict::Warning,
+                "a job that does nothing has not ended within 10 s",
+                "is the host very busy?",
+            ),
+            Ok(state) => Finding::bad("job", &format!("a job ended as {state:?}"), help),
+            Err(error) => Finding::bad("job", &error.to_string(), help),
+        }
+    }
+
+    pub(super) fn order(&self) -> usize {
+        CHECKS.iter().position(|check| *check == self.check).unwrap_or(CHECKS.len())
+    }
+}
+
+/// What went wrong with a command, in its own words.
+fn words(output: Option<&CommandOutput>) -> String {
+    let Some(output) = output else { return "it was not run".to_owned() };
+    let text = output.text();
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    line.map_or_else(|| format!("exit status {}", output.status), |line| sanitize_line(line, 150))
+}
+
+/// What a host says of itself, and a client of its master.
+pub(super) fn self_findings(
+    host: &str,
+    master: Option<&str>,
+    output: &Output,
+    now_ms: Millis,
+) -> Vec<Finding> {
+    let said = |index: usize| output.get(index).map_or("", |command| command.stdout.trim());
+    let mut findings = vec![Finding::good("login", "a program ran in its shell")];
+    findings.push(match said(0) {
+        "0" => Finding::good("user", "root"),
+        id => Finding::bad(
+            "user",
+            &format!("the user has the id `{id}`, not 0"),
+            "log in as root (`user = \"root\"`), or set `sudo = true`",
+        ),
+    });
+    let mut system = said(1).lines();
+    let (name, level) = (system.next().unwrap_or_default(), system.next().unwrap_or_default());
+    findings.push(match (name, level) {
+        ("AIX", level) if !level.is_empty() => Finding::good("system", format!("AIX {level}")),
+        ("AIX", _) => Finding::bad("system", "`oslevel -s` says nothing", "run it there by hand"),
+        (name, _) => Finding::bad(
+            "system",
+            &format!("`uname -s` says `{name}`, not `AIX`"),
+            "is this the host that is meant?",
+        ),
+    });
+    let missing: Vec<&str> = said(2).lines().collect();
+    findings.push(match (missing.is_empty(), said(5).is_empty()) {
+        (false, _) => Finding::bad(
+            "commands",
+            &format!("not found: {}", missing.join(" ")),
+            "they belong to bos.rte: look at PATH and /usr/bin there",
+        ),
+        (true, true) => Finding::other(
+            "commands",
+            Verdict::Warning,
+            "there is no fuser: what a job leaves running behind its shell is not found",
+            "it belongs to bos.rte.filesystem: look at /usr/sbin",
+        ),
+        (true, false) => Finding::good("commands", "all that programs use is there"),
+    });
+    findings.push(clock(said(3), now_ms));
+    findings.push(room(output.get(4)));
+    if let Some(master) = master {
+        findings.push(name_of("master-name", master, host, output.get(6)));
+        findings.push(exports("nfs-to-master", master, output.get(7)));
+    }
+    findings
+}
+
+/// What the master says of a client.
+pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
+    let nim = match output.get(1) {
+        Some(lsnim) if lsnim.ok() && lsnim.stdout.contains("standalone") => {
+            Finding::good("nim", format!("{master} knows it as a standalone machine"))
+        }
+        Some(lsnim) if lsnim.ok() => Finding::bad(
+            "nim",
+            &format!("{master} knows {client} as something else than a standalone machine"),
+            "name the NIM object of a standalone client",
+        ),
+        lsnim => Finding::bad(
+            "nim",
+            &format!("`lsnim -l {client}` on {master}: {}", words(lsnim)),
+            "define it: `nim -o define -t standalone …`, or correct the name in the plan",
+        ),
+    };
+    let remote = match output.get(2) {
+        Some(hostname) if hostname.ok() && !hostname.stdout.trim().is_empty() => {
+            let name = sanitize_line(&hostname.stdout, 80);
+            Finding::good("c_rsh", format!("{master} reaches it, and it says it is {name}"))
+        }
+        failed => Finding::bad(
+            "c_rsh",
+            &format!("{master} does not reach it: {}", words(failed)),
+            "is nimsh (or rsh) running there? `startsrc -s nimsh`; does /etc/niminfo name this master?",
+        ),
+    };
+    vec![
+        name_of("client-name", client, master, output.get(0)),
+        nim,
+        remote,
+        exports("nfs-to-client", client, output.get(3)),
+    ]
+}
+
+/// A name is to be known where it is used, and its address by that name.
+fn name_of(check: &'static str, name: &str, on: &str, output: Option<&CommandOutput>) -> Finding {
+    let help = format!("add {name} to /etc/hosts or DNS as {on} sees it, forward and backward");
+    let Some(said) = output.filter(|output| output.ok()) else {
+        let text = format!("{on} does not resolve {name}: {}", words(output));
+        return Finding::bad(check, &text, &help);
+    };
+    let mut lines = said.stdout.lines().map(|line| line.split_whitespace().next().unwrap_or(""));
+    let (_, back) = (lines.next(), lines.next_back().unwrap_or_default());
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    if short(back) == short(name) {
+        return Finding::good(check, format!("{on} resolves {name} and its address"));
+    }
+    let text = format!("on {on}, the address of {name} has the name `{back}`");
+    Finding::other(check, Verdict::Warning, &text, &help)
+}
+
+fn exports(check: &'static str, host: &str, output: Option<&CommandOutput>) -> Finding {
+    match output {
+        Some(said) if said.ok() || said.text().contains("no exported") => {
+            Finding::good(check, format!("the NFS server of {host} answers"))
+        }
+        failed => Finding::bad(
+            check,
+            &format!("the NFS server of {host} does not answer: {}", words(failed)),
+            "`startsrc -g nfs` there; are ports 111 and 2049 open between the two?",
+        ),
+    }
+}
+
+fn clock(said: &str, now_ms: Millis) -> Finding {
+    let time = humantime::parse_rfc3339(said).ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let Some(since) = since else {
+        return Finding::other(
+            "clock",
+            Verdict::Warning,
+            &format!("`date` says `{said}`"),
+            "look at the clock of the host",
+        );
+    };
+    let there = Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX);
+    let skew = there.abs_diff(now_ms);
+    if skew < SKEW_WARN_MS {
+        // Seconds and the way there and back: no more can be told.
+        return Finding::good("clock", "within a minute of this machine's");
+    }
+    let text = format!("{} from this machine's", duration_text(skew));
+    Finding::other("clock", Verdict::Warning, &text, "run NTP on both (`startsrc -s xntpd`)")
+}
+
+fn room(output: Option<&CommandOutput>) -> Finding {
+    let free = output.filter(|df| df.ok()).and_then(|df| {
+        // POSIX: file system, blocks, used, available.
+        df.stdout.lines().last()?.split_whitespace().nth(3)?.parse::<u64>().ok()
+    });
+    let help = "make room: `chfs -a size=+64M` of the file system of `job_dir`, or name another";
+    match free {
+        Some(free) if free >= ROOM_KIB => {
+            Finding::good("room", format!("{} MiB where jobs are kept", free / 1024))
+        }
+        Some(free) => Finding::bad("room", &format!("{free} KiB where jobs are kept"), help),
+        None => Finding::bad("room", &format!("`df -kP`: {}", words(output)), help),
+    }
+}

@@ -1,0 +1,80 @@
+//! Real hosts, as a plan names them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::SystemClock;
+use crate::domain::{Reach, RealHosts, Via};
+use crate::transport::{Bounds, HostId, Hosts, Route, RouteWay, SshSettings, SshTarget};
+
+use super::error::CliError;
+use super::estate::Estate;
+use super::out::Out;
+
+/// The estate of real hosts. Nothing is asked of them yet.
+pub(super) fn estate(real: Option<&RealHosts>) -> Result<Estate, CliError> {
+    Ok(Estate { transport: Arc::new(hosts(real)?), clock: Arc::new(SystemClock) })
+}
+
+/// The hosts of a plan.
+pub(super) fn hosts(real: Option<&RealHosts>) -> Result<Hosts, CliError> {
+    let Some(real) = real else {
+        return Err(CliError::internal("the journal does not say how these hosts are reached"));
+    };
+    let ssh = SshSettings {
+        config: real.ssh_config.as_ref().map(PathBuf::from),
+        control_dir: control_dir(),
+        connect_timeout: Duration::from_millis(real.connect_timeout_ms),
+        ..SshSettings::default()
+    };
+    if ssh.control_dir.is_none() && real.hosts.values().any(|host| host.via == Via::Ssh) {
+        Out::note(
+            "connections are not shared but where your ssh configuration shares them: \
+             there is no private directory for their sockets (XDG_RUNTIME_DIR, HOME)",
+        );
+    }
+    let mut routes = BTreeMap::new();
+    for (name, reach) in &real.hosts {
+        let way = way(real, name, reach)?;
+        let route = Route { way, shell: real.shell.clone(), job_dir: real.job_dir.clone() };
+        routes.insert(HostId::new(name), route);
+    }
+    let sessions = usize::try_from(real.sessions).unwrap_or(1);
+    let bounds = Bounds { per_host: sessions, ..Bounds::default() };
+    Ok(Hosts::new(routes, ssh, bounds, Arc::new(SystemClock)))
+}
+
+fn way(real: &RealHosts, name: &str, reach: &Reach) -> Result<RouteWay, CliError> {
+    let address = reach.address.clone().unwrap_or_else(|| name.to_owned());
+    Ok(match reach.via {
+        Via::Here => RouteWay::Local,
+        Via::Ssh => RouteWay::Ssh(SshTarget {
+            address,
+            user: reach.user.clone(),
+            port: reach.port,
+            jump: reach.jump.clone(),
+            sudo: reach.sudo,
+        }),
+        Via::Master => {
+            let Some(master) = &reach.master else {
+                return Err(CliError::internal(format!("{name} is reached by no master")));
+            };
+            RouteWay::Relay {
+                through: HostId::new(master),
+                program: vec![real.remote_shell.clone()],
+                name: address,
+            }
+        }
+    })
+}
+
+/// Where sockets of shared connections are put: short paths, this user's alone.
+fn control_dir() -> Option<PathBuf> {
+    let of = |name: &str, below: &str| {
+        let dir = PathBuf::from(std::env::var_os(name)?);
+        dir.is_absolute().then(|| dir.join(below)).and_then(|dir| SshSettings::control_dir(&dir))
+    };
+    of("XDG_RUNTIME_DIR", "nimshift-ssh").or_else(|| of("HOME", ".ssh/nimshift"))
+}

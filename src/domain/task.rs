@@ -1,0 +1,76 @@
+//! What is asked of a client: a migration, or one of nimadm's operations beside
+//! it. All of them are carried out, journaled and taken up again the same way.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::ticket::MigrationId;
+
+/// What a [`super::MigrationSpec`] asks for. Introduced in 0.1.0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Task {
+    /// The phases of a migration.
+    #[default]
+    Migrate,
+    /// `-C`: nothing of a migration is left on client and master, whoever left it.
+    Cleanup,
+    /// `-W`: the copy is woken, exported and mounted on the master.
+    Wake,
+    /// `-S`: the copy is unmounted, unexported and put to sleep.
+    Sleep,
+    /// `-M`: `bos.alt_disk_install` is brought to one level on master and SPOT.
+    Sync {
+        /// `-d`: another source beside the lpp_source: the higher one is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// `-P`: the levels are only looked at.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        preview: bool,
+    },
+}
+
+impl Task {
+    /// Its name: of an operation, the command's.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Task::Migrate => "migrate",
+            Task::Cleanup => "cleanup",
+            Task::Wake => "wake",
+            Task::Sleep => "sleep",
+            Task::Sync { .. } => "sync",
+        }
+    }
+
+    /// Whether it is a migration and no operation.
+    pub fn is_migration(&self) -> bool {
+        *self == Task::Migrate
+    }
+
+    /// Whether it is an operation that is taken back where it fails.
+    pub fn is_undoable(&self) -> bool {
+        *self == Task::Wake
+    }
+
+    /// Whether the step `name` belongs to this task: steps of an operation begin
+    /// with its name, and those of a migration with that of no operation.
+    pub fn has_step(&self, name: &str) -> bool {
+        let is_of = |task: &str| name.strip_prefix(task).is_some_and(|rest| rest.starts_with('-'));
+        match self {
+            Task::Migrate => !["cleanup", "wake", "sleep", "sync"].into_iter().any(is_of),
+            operation => is_of(operation.name()),
+        }
+    }
+}
+
+/// What the later part of a migration takes over from the parts before it
+/// (`-P 1-3`, then `-P 4-12`). Introduced in 0.1.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The first part: the lease on the client is in its name.
+    pub first: MigrationId,
+    /// What the parts before have found out: the client as it was before the
+    /// first change.
+    pub facts: Facts,
+}

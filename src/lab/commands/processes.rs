@@ -1,0 +1,90 @@
+//! Processes: the commands that jobs run. What else runs on a host is not
+//! emulated.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::super::flags::{Flags, refuse, settle};
+use super::super::job::JobStage;
+use super::super::shell::{Call, Reply};
+use super::super::world::{Host, World};
+use super::usage;
+
+/// The process of the job `id`: the same as long as it runs.
+fn pid_of(id: &str) -> u32 {
+    let hash = id
+        .bytes()
+        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    1_000_000 + hash % 9_000_000
+}
+
+/// Ids and command lines of all that runs. Who held a NIM object in the
+/// beginning runs as well.
+fn running(host: &Host) -> Vec<(u32, String)> {
+    let mut rows = vec![(1, "/etc/init".to_owned())];
+    for (id, job) in host.jobs.iter().filter(|(_, job)| job.stage == JobStage::Running) {
+        let line = job.script.commands.get(job.index).map(crate::transport::Command::shell_text);
+        rows.push((pid_of(id), line.unwrap_or_default()));
+    }
+    for name in &host.initial.locked {
+        let holder = host.nim.get(name).and_then(|object| object.get("locked")?.parse().ok());
+        rows.extend(holder.map(|pid| (pid, format!("nim -o lppchk {name}"))));
+    }
+    rows
+}
+
+pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "eo:p:", usage(call)).and_then(|flags| {
+        flags.none(call, usage(call))?;
+        let only: Option<u32> = match flags.get('p').map(str::parse) {
+            None => None,
+            Some(Ok(pid)) => Some(pid),
+            Some(Err(_)) => {
+                return Err(refuse(call, "The process id is not a number.", usage(call)));
+            }
+        };
+        if flags.get('o').is_some_and(|columns| columns != "pid,args") {
+            return Err(refuse(call, "Only -o pid,args is known.", usage(call)));
+        }
+        let mut out = String::from("    PID COMMAND\n");
+        let mut rows = running(world.at(&call.host));
+        rows.retain(|(pid, _)| only.is_none_or(|only| only == *pid));
+        for (pid, line) in &rows {
+            let _ = writeln!(out, "{pid:>7} {line}");
+        }
+        Ok(Reply { status: i32::from(rows.is_empty()), out, ..Reply::default() })
+    }))
+}
+
+pub(crate) fn kill(world: &mut World, call: &Call) -> Reply {
+    let (pids, signals): (Vec<&String>, Vec<&String>) =
+        call.args().iter().partition(|word| !word.starts_with('-'));
+    let known = |signal: &&String| matches!(signal.as_str(), "-9" | "-15" | "-KILL" | "-TERM");
+    if pids.is_empty() || !signals.iter().all(known) {
+        return refuse(call, "Wrong arguments.", usage(call));
+    }
+    let host = world.at_mut(&call.host);
+    let mut reply = Reply::default();
+    for pid in pids {
+        let of_pid = |id: &str| pid.parse() == Ok(pid_of(id));
+        let job = host
+            .jobs
+            .iter_mut()
+            .find(|(id, job)| job.stage == JobStage::Running && of_pid(id))
+            .map(|(_, job)| Arc::make_mut(job));
+        match job {
+            Some(job) => {
+                job.stage = JobStage::Lost;
+                job.due_ms = None;
+            }
+            None => {
+                let _ = writeln!(
+                    reply.err,
+                    "kill: {pid}: 0403-003 The specified process does not exist."
+                );
+                reply.status = 1;
+            }
+        }
+    }
+    reply
+}

@@ -1,0 +1,249 @@
+//! Cleanup: whether it may begin, and what still runs.
+//!
+//! What nimshift itself has in flight does not come here: the command refuses it.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, NimObject, Process};
+use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::super::copy::master_top;
+use super::super::read::{Read, Said, judged, look};
+use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// The gate: nobody else may be at work on the client.
+pub(crate) const CHECK: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-check"),
+    about: "check that nobody works on the client",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: true,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 0,
+    applies: |_| true,
+    looks: |ctx| {
+        let master_lease = words(&["ls", "-l", &master_lease(ctx)]);
+        let mut master = vec![master_lease];
+        if !ctx.spec.mode.has_client() {
+            return vec![look(HostRole::Master, master)];
+        }
+        master.extend([argv::lsnim(&ctx.spec.client), argv::processes()]);
+        let client_lease = words(&["ls", "-l", argv::LEASE]);
+        vec![look(HostRole::Master, master), look(HostRole::Client, [client_lease])]
+    },
+    judge: |ctx, answers| judged(judge(ctx, answers)),
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
+    format!("{}/lease", ctx.spec.work_directory())
+}
+
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let master = Said::by(answers, 0);
+    let mut holders = vec![master.link(0, &master_lease(ctx))?];
+    if ctx.spec.mode.has_client() {
+        holders.push(Said::by(answers, 1).lease(0)?);
+    }
+    if let Some(holder) = holders.into_iter().flatten().find(|holder| is_alive(ctx, holder)) {
+        let cause = Cause::new(
+            FailureClass::Permanent,
+            format!("{holder} holds the lease of {}: another nimshift", ctx.spec.client),
+        );
+        return Ok(Sight::barred(cause.with_hint(
+            "take its migration back where it was begun (`nimshift rollback`); \
+             `--force` takes the lease over where that nimshift is no more",
+        )));
+    }
+    if ctx.spec.mode.has_client() {
+        let object = nim_object(ctx, master, 1)?;
+        let running = master.read(2, aix::processes)?;
+        if let Some(bar) = busy(ctx, &object, &running) {
+            return Ok(bar);
+        }
+    }
+    Ok(Sight::of(Presence::Present))
+}
+
+/// Whether the holder of a lease may be at work. One of our own journal is not:
+/// then the client would be in flight here.
+pub(crate) fn is_alive(ctx: &Context<'_>, holder: &str) -> bool {
+    let scope = |owner: &str| owner.rsplit_once('.').map(|(scope, _)| scope.to_owned());
+    !ctx.spec.options.force && scope(holder) != scope(ctx.owner)
+}
+
+/// The client's NIM object, by `command`.
+pub(crate) fn nim_object(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<NimObject> {
+    said.read(command, |text| aix::nim_object(text, ctx.spec.client.as_str()))
+}
+
+/// Whether the process that has locked the object still runs.
+pub(crate) fn is_locked_by_living(object: &NimObject, running: &[Process]) -> bool {
+    let holder = object.get("locked").and_then(|pid| pid.parse::<u32>().ok());
+    holder.is_some_and(|pid| running.iter().any(|process| process.pid == pid))
+}
+
+/// The bar where NIM itself is at work on the client.
+fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Sight> {
+    if ctx.spec.options.force {
+        return None;
+    }
+    let client = &ctx.spec.client;
+    if is_locked_by_living(object, running) {
+        let process = object.get("locked").unwrap_or_default();
+        let text = format!("{client} is locked in NIM by process {process}, which runs");
+        let cause = Cause::new(FailureClass::Transient, text);
+        return Some(Sight::barred(cause.with_hint("wait for it; `--force` unlocks it")));
+    }
+    let state = object.get("Cstate").unwrap_or_default();
+    if state.contains("BOS") {
+        let text = format!("{client} is in an operation of its own in NIM: {state}");
+        let cause = Cause::new(FailureClass::Permanent, text);
+        return Some(Sight::barred(
+            cause.with_hint("end that installation; `--force` resets the client all the same"),
+        ));
+    }
+    None
+}
+
+/// Jobs of a migration that go on without their engine.
+pub(crate) const MASTER_JOBS: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-jobs-master"),
+    about: "end what runs for the client on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::from_secs(10),
+    weight: 1,
+    applies: |_| true,
+    looks: |_| vec![look(HostRole::Master, [argv::processes()])],
+    judge: |ctx, answers| judge_jobs(answers, |args| is_for_client(ctx, args)),
+    run: Some(|ctx, answers| end_jobs(ctx, answers, |args| is_for_client(ctx, args))),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// See [`MASTER_JOBS`].
+pub(crate) const CLIENT_JOBS: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-jobs-client"),
+    about: "end what runs on a copy on the client",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::from_secs(10),
+    weight: 1,
+    applies: |spec| spec.mode.has_client(),
+    looks: |_| vec![look(HostRole::Client, [argv::processes()])],
+    judge: |_, answers| judge_jobs(answers, is_on_copy),
+    run: Some(|ctx, answers| end_jobs(ctx, answers, is_on_copy)),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Whether a process of the master works on the client's copy: by the copy's
+/// directory, or as nimadm of that client.
+fn is_for_client(ctx: &Context<'_>, args: &str) -> bool {
+    let client = ctx.spec.client.as_str();
+    let mut words = args.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let of_client = words.clone().zip(words.skip(1)).any(|pair| pair == ("-c", client));
+    let top = master_top(ctx);
+    let below = args.split([' ', '\'', '"', '=', ':']).any(|word| {
+        word.strip_prefix(top.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    below || (of_client && program.rsplit('/').next() == Some("nimadm"))
+}
+
+/// Whether a process of the client works on a copy.
+fn is_on_copy(args: &str) -> bool {
+    let programs = ["alt_disk_copy", "alt_disk_mksysb", "alt_disk_install", "alt_rootvg_op"];
+    let program = args.split_whitespace().next().unwrap_or_default();
+    programs.contains(&program.rsplit('/').next().unwrap_or_default())
+        || args.split([' ', '\'', '"', '=']).any(|word| {
+            word == "/alt_inst" || word.starts_with("/alt_inst/") || word.starts_with("/ALT_MIG_")
+        })
+}
+
+fn chosen_jobs(answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Read<Vec<Process>> {
+    let mut running = Said::by(answers, 0).read(0, aix::processes)?;
+    running.retain(|process| is_ours(&process.args));
+    Ok(running)
+}
+
+fn judge_jobs(answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Sight {
+    judged(chosen_jobs(answers, is_ours).map(|left| gone(left.is_empty())))
+}
+
+fn end_jobs(ctx: &Context<'_>, answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Script {
+    // A dry run has asked nobody: it shows what the command looks like.
+    let ids: Vec<String> = match chosen_jobs(answers, is_ours) {
+        Ok(left) => left.iter().map(|process| process.pid.to_string()).collect(),
+        Err(_) => vec!["<process>".to_owned()],
+    };
+    let by_force = ctx.ticket.attempt > 1;
+    Script::new(ids.iter().map(|pid| {
+        let argv = if by_force { words(&["kill", "-9", pid]) } else { words(&["kill", pid]) };
+        Command::new(argv).tolerated()
+    }))
+}
+
+/// The sight of a step that makes sure that something is gone.
+pub(crate) fn gone(is_gone: bool) -> Sight {
+    Sight::of(if is_gone { Presence::Present } else { Presence::Absent })
+}
+
+/// A file or directory, and the files below it: what is looked at before it is
+/// removed.
+pub(crate) fn tree_looks(top: &str) -> Vec<argv::Argv> {
+    vec![words(&["ls", "-d", top]), argv::files_below(top)]
+}
+
+/// Whether a directory is there with nothing in it but directories, by the
+/// commands of [`tree_looks`] from `command` on. What holds files is left alone.
+pub(crate) fn is_empty_tree(said: Said<'_>, command: usize) -> Read<bool> {
+    if !said.is_there(command)? {
+        return Ok(false);
+    }
+    let files = said.output(command + 1)?;
+    Ok(files.ok() && files.stdout.trim().is_empty())
+}
+
+/// Looks of a role as the only ones.
+pub(crate) fn only(role: HostRole, commands: impl IntoIterator<Item = argv::Argv>) -> Looks {
+    vec![look(role, commands)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_ours_by_what_it_works_on() {
+        let table = [
+            ("/ALT_MIG_SPOT/sbin/alt_disk_copy -M 7.3 -P1 -d hdisk1", true),
+            ("tar -cUf - -C /alt_inst/usr .", true),
+            ("/usr/sbin/alt_rootvg_op -S", true),
+            ("tar -cf - /alt_install", false),
+            ("vi /home/alt_inst", false),
+        ];
+        for (args, ours) in table {
+            assert_eq!(is_on_copy(args), ours, "{args}");
+        }
+    }
+}

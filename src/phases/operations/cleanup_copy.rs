@@ -1,0 +1,113 @@
+//! Cleanup of the client's disks: the bootlist first, then the copy. No volume
+//! group but altinst_rootvg is touched.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, PhysicalVolume};
+use crate::domain::{DiskName, HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::super::copy::{ALT_VG, OLD_VG};
+use super::super::read::{Read, Said, judged};
+use super::super::record::boot_disk;
+use super::super::step::{Answers, Looks, StepDef};
+use super::cleanup_check::{gone, only};
+
+/// The client must not boot from a copy that is going.
+pub(crate) const BOOTLIST: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-bootlist"),
+    about: "set the bootlist back to the running system",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| spec.mode.has_client(),
+    looks: |_| disk_looks(),
+    judge: |_, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            Ok(gone(said.read(1, aix::bootlist)? == wanted_bootlist(said)?))
+        })())
+    },
+    run: Some(|_, answers| Script::new([restore(answers)])),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn disk_looks() -> Looks {
+    let boot = words(&["getconf", "BOOT_DEVICE"]);
+    only(HostRole::Client, [boot, argv::show_bootlist(), words(&["lspv"])])
+}
+
+/// The bootlist without disks that are of no system that is to stay. What is
+/// left must begin with a disk of the running system.
+fn wanted_bootlist(said: Said<'_>) -> Read<Vec<DiskName>> {
+    let lspv = said.read(2, aix::lspv)?;
+    let running = boot_disk(said, &lspv)?;
+    let stays = |disk: &DiskName| {
+        lspv.iter().any(|row| row.disk == *disk && (row.is_in("rootvg") || row.is_in(OLD_VG)))
+    };
+    let mut wanted: Vec<DiskName> =
+        said.read(1, aix::bootlist)?.into_iter().filter(stays).collect();
+    let begins_well = wanted
+        .first()
+        .is_some_and(|first| lspv.iter().any(|r| r.disk == *first && r.is_in("rootvg")));
+    if !begins_well {
+        wanted.retain(|disk| *disk != running);
+        wanted.insert(0, running);
+    }
+    Ok(wanted)
+}
+
+fn restore(answers: &Answers) -> Command {
+    match wanted_bootlist(Said::by(answers, 0)) {
+        Ok(disks) => Command::new(argv::set_bootlist(&disks)),
+        Err(_) => Command::new(["bootlist", "-m", "normal", "<boot disk>"]),
+    }
+}
+
+/// Whether it sleeps, is awake, or is half made.
+pub(crate) const COPY: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-copy"),
+    about: "remove altinst_rootvg",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 2,
+    applies: |spec| spec.mode.has_client(),
+    looks: |_| disk_looks(),
+    judge: |_, answers| judged(copy_disks(answers).map(|disks| gone(disks.is_empty()))),
+    run: Some(|ctx, answers| {
+        let mut commands = vec![Command::new(argv::remove_copy(ALT_VG)).tolerated()];
+        // It has outlived one removal.
+        if ctx.ticket.attempt > 1 {
+            commands.push(Command::new(["varyoffvg", ALT_VG]).tolerated());
+            commands.push(Command::new(["exportvg", ALT_VG]).tolerated());
+            for row in copy_disks(answers).unwrap_or_default() {
+                commands.push(Command::new(argv::clear_disk(&row.disk)).tolerated());
+            }
+        }
+        // `-X` has set it by itself.
+        commands.push(restore(answers));
+        Script::new(commands)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn copy_disks(answers: &Answers) -> Read<Vec<PhysicalVolume>> {
+    let mut rows = Said::by(answers, 0).read(2, aix::lspv)?;
+    rows.retain(|row| row.is_in(ALT_VG));
+    Ok(rows)
+}

@@ -1,0 +1,171 @@
+//! Cleanup of the master: mounts, cache file systems, NIM, the migration's own
+//! directory.
+
+use std::time::Duration;
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, FsRow, NimObject};
+use crate::domain::{HostRole, MigrationSpec, Phase, Repeat, StepName, UndoKind};
+use crate::transport::{Command, Script};
+
+use super::super::copy::{master_top, mounts_below};
+use super::super::mount::{mount_looks, unmount_all};
+use super::super::read::{Read, Said, judged};
+use super::super::step::{Answers, Context, StepDef};
+use super::cleanup_check::{
+    gone, is_empty_tree, is_locked_by_living, nim_object, only, tree_looks,
+};
+
+/// NFS mounts and the cache's.
+pub(crate) const MOUNTS: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-mounts-master"),
+    about: "unmount the copy on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |_| true,
+    looks: mount_looks,
+    judge: |ctx, answers| {
+        let mounts = Said::by(answers, 0).read(0, aix::mounts);
+        judged(mounts.map(|mounts| gone(mounts_below(&mounts, &master_top(ctx)).is_empty())))
+    },
+    run: Some(|ctx, answers| Script::new(unmount_all(ctx, answers))),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// File systems of local disk caching, and the directories above them.
+pub(crate) const CACHES: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-caches"),
+    about: "remove cache file systems and directories of the copy",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(1800),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |_| true,
+    looks: |ctx| {
+        let top = tree_looks(&master_top(ctx));
+        only(HostRole::Master, [words(&["lsfs", "-c"])].into_iter().chain(top))
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let clean = caches(ctx, answers)?.is_empty();
+            Ok(gone(clean && !is_empty_tree(Said::by(answers, 0), 1)?))
+        })())
+    },
+    run: Some(|ctx, answers| {
+        let rows = caches(ctx, answers).unwrap_or_default();
+        let paths = rows.iter().map(|row| row.mount_point.as_str());
+        let remove = paths.map(|path| Command::new(argv::remove_fs(path)).tolerated());
+        let mut commands: Vec<Command> = remove.collect();
+        // Where nothing but directories is in them; what holds files stays.
+        if is_empty_tree(Said::by(answers, 0), 1).unwrap_or(true) {
+            commands.push(Command::new(argv::remove_empty(&master_top(ctx))).tolerated());
+        }
+        Script::new(commands)
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// The cache file systems of the client, children first.
+fn caches(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
+    let top = master_top(ctx);
+    let mut rows = Said::by(answers, 0).read(0, aix::lsfs)?;
+    rows.retain(|row| {
+        row.mount_point
+            .strip_prefix(top.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    rows.sort_by(|a, b| b.mount_point.cmp(&a.mount_point));
+    Ok(rows)
+}
+
+/// The client in NIM: unlocked, ready, with nothing allocated.
+pub(crate) const NIM: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-nim"),
+    about: "reset the client in NIM, deallocate its resources",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(900),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| spec.mode.has_client(),
+    looks: |ctx| only(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()]),
+    judge: |ctx, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let object = nim_object(ctx, said, 0)?;
+            let running = said.read(1, aix::processes)?;
+            if is_locked_by_living(&object, &running) && !ctx.spec.options.force {
+                return Err(format!("{} is locked in NIM", ctx.spec.client));
+            }
+            Ok(gone(is_at_rest(&object)))
+        })())
+    },
+    run: Some(|ctx, _| {
+        let client = ctx.spec.client.as_str();
+        let all = words(&["nim", "-Fo", "deallocate", "-a", "subclass=all", client]);
+        Script::new([
+            Command::new(words(&["nim", "-Fo", "reset", client])),
+            Command::new(all).tolerated(),
+        ])
+    }),
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// Resources that show in a machine's stanza while they are allocated.
+const ALLOCATED: [&str; 9] = [
+    "spot",
+    "lpp_source",
+    "mksysb",
+    "bosinst_data",
+    "image_data",
+    "exclude_files",
+    "installp_bundle",
+    "script",
+    "boot",
+];
+
+fn is_at_rest(object: &NimObject) -> bool {
+    object.get("locked").is_none()
+        && object.get("Cstate") == Some("ready for a NIM operation")
+        && ALLOCATED.iter().all(|resource| object.get(resource).is_none())
+}
+
+/// The migration's own directory on the master. With it goes its lease.
+pub(crate) const WORK: StepDef = StepDef {
+    phase: Phase::End,
+    name: StepName::new("cleanup-work-master"),
+    about: "remove the migration's own directory on the master",
+    host: HostRole::Master,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: Duration::from_secs(300),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |_: &MigrationSpec| true,
+    looks: |ctx| only(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])]),
+    judge: |_, answers| judged(Said::by(answers, 0).is_there(0).map(|there| gone(!there))),
+    run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
+    undo_run: None,
+    judge_undo: None,
+};

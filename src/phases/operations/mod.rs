@@ -1,0 +1,8 @@
+//! nimadm's operations beside the migration: cleanup, wake, sleep, sync. Their
+//! steps are rows of the registry as all others; a step belongs to the operation
+//! whose name its own name begins with.
+
+pub(super) mod cleanup_check;
+pub(super) mod cleanup_client;
+pub(super) mod cleanup_copy;
+pub(super) mod cleanup_master;

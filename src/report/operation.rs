@@ -1,0 +1,87 @@
+//! What an operation has come to: per client, item by item.
+
+use crate::base::{Millis, duration_text};
+use crate::domain::{AttemptRecord, Way};
+
+use super::history::spoken_as;
+use super::status::cause_text;
+use super::view::Story;
+
+/// The report of operations, line by line.
+pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
+    let mut lines = Vec::new();
+    for story in stories {
+        let view = &story.view;
+        let state = spoken_as(&view.state, &view.spec);
+        let took = match story.begun_ms() {
+            Some(_) => format!(" after {}", duration_text(story.duration_ms(now_ms))),
+            None => String::new(),
+        };
+        lines.push(format!("{}  {}: {state}{took}", view.client, view.spec.task.name()));
+        for (step, record) in last_records(story) {
+            lines.extend(item(step, record));
+        }
+        if let Some(cause) = view.state.cause() {
+            lines.push(format!("  why: {}", cause_text(cause)));
+            if let Some(hint) = &cause.hint {
+                lines.push(format!("  next: {hint}"));
+            }
+        }
+    }
+    lines
+}
+
+/// Whether an operation that has ended found nothing to do.
+pub fn did_nothing(story: &Story) -> bool {
+    last_records(story).all(|(_, record)| record.way != Way::Ran)
+}
+
+/// Each step with the record of its last attempt.
+fn last_records(story: &Story) -> impl Iterator<Item = (&str, &AttemptRecord)> {
+    story.view.blueprint.steps.iter().filter_map(|step| {
+        let records = story.entries.iter().rev().filter_map(|entry| entry.record.as_ref());
+        let name = step.step.as_str();
+        records
+            .clone()
+            .find(|(ticket, _)| ticket.step.as_str() == name)
+            .map(|(_, record)| (name, record))
+    })
+}
+
+/// The lines of one item.
+fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
+    let what = subject(step);
+    match record.way {
+        Way::Looked => record
+            .looks
+            .iter()
+            .filter(|look| look.line.starts_with("find ") && look.status == Some(0))
+            .flat_map(|look| look.output.lines())
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| format!("  left alone: {line}"))
+            .collect(),
+        Way::Found => vec![format!("  {what}: clean")],
+        _ => {
+            let ran = record.commands.iter().map(|command| command.line.as_str());
+            vec![format!("  {what}: {}", ran.collect::<Vec<_>>().join("; "))]
+        }
+    }
+}
+
+/// What a step is about.
+fn subject(step: &str) -> &str {
+    match step {
+        "cleanup-jobs-master" => "jobs on the master",
+        "cleanup-jobs-client" => "jobs on the client",
+        "cleanup-mounts-master" => "mounts on the master",
+        "cleanup-caches" => "cache file systems",
+        "cleanup-exports" => "exports",
+        "cleanup-mounts-client" => "mounts on the client",
+        "cleanup-bootlist" => "bootlist",
+        "cleanup-copy" => "altinst_rootvg",
+        "cleanup-nim" => "the client in NIM",
+        "cleanup-work-client" => "lease and work files on the client",
+        "cleanup-work-master" => "work directory on the master",
+        other => other.split_once('-').map_or(other, |(_, rest)| rest),
+    }
+}

@@ -1,0 +1,381 @@
+//! Real hosts: this machine, hosts that ssh reaches, and clients that the NIM
+//! master reaches by its own remote shell.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::command::{Output, Script};
+use super::link::{self, Bounds, Leave, Links};
+use super::process::{Invocation, Talk};
+use super::reach::{HostId, JobId, JobState, Transport, TransportError, TransportFuture};
+use super::shell::{Ask, JobWord, Manner, Program, Reply, guard, last_line};
+use super::ssh::{self, SshSettings, SshTarget};
+use crate::base::limits::REMOTE_CALL_TIMEOUT;
+use crate::base::{ClockRef, Millis};
+
+/// How a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// By what.
+    pub way: RouteWay,
+    /// The absolute path of a POSIX shell there.
+    pub shell: String,
+    /// The directory of the jobs there: local, and for root alone.
+    pub job_dir: String,
+}
+
+/// By what a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteWay {
+    /// It is this machine.
+    Local,
+    /// By `ssh`.
+    Ssh(SshTarget),
+    /// By a remote shell of another host, which takes the host's name and a
+    /// command, and hands its input on: `c_rsh`, `rsh`.
+    Relay {
+        /// The host that has it: itself reached by `Local` or `Ssh`.
+        through: HostId,
+        /// The program and its first arguments.
+        program: Vec<String>,
+        /// The host's name as that host knows it.
+        name: String,
+    },
+}
+
+/// Hosts, and how they are reached.
+pub struct Hosts {
+    routes: BTreeMap<HostId, Route>,
+    ssh: SshSettings,
+    links: Links,
+    clock: ClockRef,
+    random: RandomState,
+    calls: AtomicU64,
+}
+
+/// Looks at a job that has just begun, before it is left alone: most end at once.
+const FIRST_LOOKS: [Duration; 4] = [
+    Duration::from_millis(40),
+    Duration::from_millis(80),
+    Duration::from_millis(160),
+    Duration::from_millis(320),
+];
+
+impl Hosts {
+    /// The hosts of `routes`.
+    pub fn new(
+        routes: BTreeMap<HostId, Route>,
+        ssh: SshSettings,
+        bounds: Bounds,
+        clock: ClockRef,
+    ) -> Hosts {
+        Hosts {
+            routes,
+            ssh,
+            links: Links::new(bounds),
+            clock,
+            random: RandomState::new(),
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &HostId> {
+        self.routes.keys()
+    }
+
+    /// A word that nobody can know before.
+    fn nonce(&self) -> String {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let word = |salt: u64| {
+            let mut hasher = self.random.build_hasher();
+            hasher.write_u64(call);
+            hasher.write_u64(salt);
+            hasher.finish()
+        };
+        format!("{:016x}{:016x}", word(1), word(2))
+    }
+
+    fn route<'a>(&'a self, host: &HostId) -> Result<&'a Route, TransportError> {
+        self.routes.get(host).ok_or_else(|| TransportError::UnknownHost(host.clone()))
+    }
+
+    /// Asks a host. Where no connection is made, tries again within `limit`.
+    async fn ask(
+        &self,
+        host: &HostId,
+        ask: Ask<'_>,
+        limit: Duration,
+    ) -> Result<Reply, TransportError> {
+        let route = self.route(host)?;
+        // The host whose connection is used.
+        let gate = match &route.way {
+            RouteWay::Relay { through, .. } => through,
+            _ => host,
+        };
+        let link = self.links.to(gate);
+        let sent = AtomicBool::new(false);
+        let call = async {
+            for tried in 1.. {
+                let answer = match link.enter().await {
+                    Leave::Failed(error) => Err(error),
+                    Leave::Go(pass) => {
+                        sent.store(true, Ordering::Relaxed);
+                        let answer = self.call(host, route, ask).await;
+                        match &answer {
+                            Err(error) if error.is_silence() && is_of(error, gate) => {
+                                pass.failed(error);
+                            }
+                            Err(_) => {}
+                            Ok(_) => pass.connected(),
+                        }
+                        answer
+                    }
+                };
+                match (&answer, link::again(tried)) {
+                    (Err(error), Some(pause)) if error.is_silence() => {
+                        sent.store(false, Ordering::Relaxed);
+                        tokio::time::sleep(pause).await;
+                    }
+                    _ => return answer,
+                }
+            }
+            unreachable!("the tries are counted")
+        };
+        if let Some(answer) = within(limit, call).await {
+            return answer;
+        }
+        if sent.load(Ordering::Relaxed) {
+            return Err(TransportError::TimedOut { host: host.clone(), limit });
+        }
+        let limit = humantime::format_duration(limit);
+        let why = format!("no connection within {limit}");
+        Err(TransportError::Unreachable { host: host.clone(), why })
+    }
+
+    /// One call.
+    async fn call(
+        &self,
+        host: &HostId,
+        route: &Route,
+        ask: Ask<'_>,
+    ) -> Result<Reply, TransportError> {
+        let manner = route.manner();
+        let unable = |why: String| TransportError::Unable { host: host.clone(), why };
+        let program = Program::new(ask, &manner, self.nonce()).map_err(unable)?;
+        let command = guard(&manner, &program.nonce);
+        let reply = match &route.way {
+            RouteWay::Relay { through, program: words, name } => {
+                let outer = self.route(through)?;
+                let argv: Vec<String> =
+                    words.iter().cloned().chain([name.clone(), command]).collect();
+                let relay = Program::relay(&program, &argv, &outer.manner(), self.nonce());
+                let process = self.invocation(through, outer, &relay.nonce).await?;
+                let talk = self.talk(host, &process, &relay, Some(&program.nonce)).await?;
+                relayed(host, through, talk)?
+            }
+            RouteWay::Local | RouteWay::Ssh(_) => {
+                let process = self.invocation(host, route, &program.nonce).await?;
+                let talk = self.talk(host, &process, &program, None).await?;
+                begun(host, talk)?
+            }
+        };
+        if reply.is_whole {
+            return Ok(reply);
+        }
+        let why = last_line(&reply.around).unwrap_or_else(|| "it ended half way".to_owned());
+        Err(TransportError::Lost { host: host.clone(), why })
+    }
+
+    async fn talk(
+        &self,
+        host: &HostId,
+        process: &Invocation,
+        program: &Program,
+        within: Option<&str>,
+    ) -> Result<Talk, TransportError> {
+        process.talk(program, within).await.map_err(|error| {
+            let program = process.program.to_string_lossy();
+            TransportError::NoShell {
+                host: host.clone(),
+                why: format!("`{program}` cannot be started here: {error}"),
+            }
+        })
+    }
+
+    /// The process of this machine that a program for the host is sent to.
+    async fn invocation(
+        &self,
+        host: &HostId,
+        route: &Route,
+        nonce: &str,
+    ) -> Result<Invocation, TransportError> {
+        let command = guard(&route.manner(), nonce);
+        match &route.way {
+            RouteWay::Ssh(target) => {
+                let link = self.links.to(host);
+                let gaps = link.gaps.get_or_try_init(|| self.gaps(host, target)).await?;
+                Ok(self.ssh.reach(target, gaps, &command))
+            }
+            // A relay is reached through another host, by `call`.
+            RouteWay::Local | RouteWay::Relay { .. } => Ok(Invocation {
+                program: "/bin/sh".into(),
+                args: vec!["-c".into(), format!("exec {command}").into()],
+            }),
+        }
+    }
+
+    /// What the ssh configuration leaves open for a target.
+    async fn gaps(&self, host: &HostId, target: &SshTarget) -> Result<ssh::Gaps, TransportError> {
+        let login = |why: String| TransportError::Login { host: host.clone(), why };
+        let printed = self.ssh.ask_config(target).output().await.map_err(|error| {
+            login(format!("`{}` cannot be started here: {error}", self.ssh.program.display()))
+        })?;
+        if printed.status.success() {
+            return Ok(self.ssh.gaps(&String::from_utf8_lossy(&printed.stdout)));
+        }
+        let said = String::from_utf8_lossy(&printed.stderr);
+        Err(login(last_line(&said).unwrap_or_else(|| "`ssh -G` failed".to_owned())))
+    }
+
+    /// Asks after a job.
+    async fn ask_job(&self, host: &HostId, ask: Ask<'_>) -> Result<JobState, TransportError> {
+        let reply = self.ask(host, ask, REMOTE_CALL_TIMEOUT).await?;
+        match reply.job {
+            Some(JobWord::Is(state)) => Ok(state),
+            Some(JobWord::Done) => Ok(JobState::Done(reply.output)),
+            Some(JobWord::Failed(why)) => Err(TransportError::Unable { host: host.clone(), why }),
+            Some(JobWord::Forgotten) | None => {
+                let why = "it said nothing of the job".to_owned();
+                Err(TransportError::Lost { host: host.clone(), why })
+            }
+        }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let ms = Millis::try_from(pause.as_millis()).unwrap_or(Millis::MAX / 4);
+        self.clock.sleep_until(self.clock.now_ms().saturating_add(ms)).await;
+    }
+}
+
+impl Route {
+    fn manner(&self) -> Manner {
+        Manner { shell: self.shell.clone(), job_dir: self.job_dir.clone() }
+    }
+}
+
+/// Whether `error` is one of the connection to `host`.
+fn is_of(error: &TransportError, host: &HostId) -> bool {
+    match error {
+        TransportError::Unreachable { host: named, .. }
+        | TransportError::Refused { host: named, .. }
+        | TransportError::Unresolved { host: named, .. } => named == host,
+        _ => false,
+    }
+}
+
+/// What a program said that was sent straight to its host.
+fn begun(host: &HostId, talk: Talk) -> Result<Reply, TransportError> {
+    if talk.reply.has_begun {
+        return Ok(talk.reply);
+    }
+    Err(ssh::diagnose(host, talk.status, &talk.reply.around))
+}
+
+/// What a program said that another host has handed on.
+fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, TransportError> {
+    let Some(within) = talk.within.filter(|within| within.has_begun) else {
+        if !talk.reply.has_begun {
+            return Err(ssh::diagnose(through, talk.status, &talk.reply.around));
+        }
+        let words = &talk.reply.relay_said;
+        let said = last_line(words).unwrap_or_else(|| "it said nothing".to_owned());
+        let why = format!("by {through}: {said}");
+        let host = host.clone();
+        let lower = words.to_lowercase();
+        return Err(match talk.reply.relay {
+            // The remote shell has ended, and its command was never heard of.
+            Some(127) => TransportError::NoShell { host, why },
+            Some(_) if lower.contains("refused") => TransportError::Refused { host, why },
+            Some(_) if lower.contains("denied") || lower.contains("permission") => {
+                TransportError::Login { host, why }
+            }
+            Some(_) if lower.contains("unknown host") || lower.contains("not resolve") => {
+                TransportError::Unresolved { host, why }
+            }
+            Some(status) if status != 0 => TransportError::Unreachable { host, why },
+            Some(_) => TransportError::NoShell { host, why },
+            None => TransportError::Lost { host, why },
+        });
+    };
+    Ok(within)
+}
+
+/// `call`, unless it takes longer than `limit`.
+async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, call).await.ok()
+}
+
+impl Transport for Hosts {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        timeout: Duration,
+    ) -> TransportFuture<'a, Output> {
+        Box::pin(async move { Ok(self.ask(host, Ask::Exec(script), timeout).await?.output) })
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            let mut state = self.ask_job(host, Ask::Start(id.as_str(), script)).await?;
+            for pause in FIRST_LOOKS {
+                if !matches!(state, JobState::Running { .. }) {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+                // It has begun, whatever becomes of this look.
+                let Ok(seen) = self.ask_job(host, Ask::Poll(id.as_str())).await else { break };
+                state = seen;
+            }
+            Ok(state)
+        })
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            let state = self.ask_job(host, Ask::Poll(id.as_str())).await?;
+            if wait.is_zero() || state != (JobState::Running { output_bytes: seen_bytes }) {
+                return Ok(state);
+            }
+            // The wait is here: a session that waited there would be one less for
+            // the others.
+            self.pause(wait).await;
+            self.ask_job(host, Ask::Poll(id.as_str())).await
+        })
+    }
+
+    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        Box::pin(async move { self.ask_job(host, Ask::Kill(id.as_str())).await })
+    }
+
+    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
+        Box::pin(async move {
+            self.ask(host, Ask::Forget(prefix), REMOTE_CALL_TIMEOUT).await.map(|_| ())
+        })
+    }
+}

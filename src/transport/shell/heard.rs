@@ -1,0 +1,162 @@
+//! What was heard of a program: its status lines, and what its commands said.
+
+use std::collections::BTreeMap;
+
+use super::frames::{Frame, Frames};
+use crate::base::limits::OUTPUT_BYTES_MAX;
+use crate::base::{sanitize, sanitize_line};
+use crate::transport::command::{CommandOutput, Output};
+use crate::transport::reach::JobState;
+
+/// The two streams of a program.
+#[derive(Debug)]
+pub(in crate::transport) struct Heard {
+    stdout: Frames,
+    stderr: Frames,
+    /// The last that came on stderr before the program began: what the
+    /// connection said.
+    before: Vec<u8>,
+}
+
+/// What all of it comes to.
+#[derive(Debug)]
+pub(in crate::transport) struct Reply {
+    /// Whether the program began.
+    pub(in crate::transport) has_begun: bool,
+    /// Whether all was heard.
+    pub(in crate::transport) is_whole: bool,
+    /// What its commands said.
+    pub(in crate::transport) output: Output,
+    /// What it says of a job.
+    pub(in crate::transport) job: Option<JobWord>,
+    /// Words on stderr that no command said: the connection's.
+    pub(in crate::transport) around: String,
+    /// The status of the remote shell that a program was handed to.
+    pub(in crate::transport) relay: Option<i32>,
+    /// What that remote shell said.
+    pub(in crate::transport) relay_said: String,
+}
+
+/// What a host says of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::transport) enum JobWord {
+    /// Its state; the output of one that is done comes beside it.
+    Is(JobState),
+    /// It is done.
+    Done,
+    /// Jobs were removed.
+    Forgotten,
+    /// The host could not do it, and has not.
+    Failed(String),
+}
+
+/// Bytes of what the connection said that are kept.
+const AROUND_BYTES_MAX: usize = 4_000;
+
+impl Heard {
+    pub(in crate::transport) fn new(nonce: &str) -> Heard {
+        Heard { stdout: Frames::new(nonce), stderr: Frames::new(nonce), before: Vec::new() }
+    }
+
+    pub(in crate::transport) fn stdout(&mut self, bytes: &[u8]) {
+        self.stdout.push(bytes);
+    }
+
+    pub(in crate::transport) fn stderr(&mut self, bytes: &[u8]) {
+        if !self.stderr.has("hello") {
+            let room = AROUND_BYTES_MAX.saturating_sub(self.before.len());
+            self.before.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        self.stderr.push(bytes);
+    }
+
+    /// Whether the program has said its last on stdout.
+    pub(in crate::transport) fn has_ended(&self) -> bool {
+        self.stdout.has("end")
+    }
+
+    /// The same on both streams: there is nothing to wait for.
+    pub(in crate::transport) fn is_over(&self) -> bool {
+        self.has_ended() && self.stderr.has("end")
+    }
+
+    pub(in crate::transport) fn finish(self) -> Reply {
+        let is_whole = self.has_ended();
+        let has_begun = self.stdout.has("hello");
+        let (frames, _) = self.stdout.finish();
+        let (errors, after) = self.stderr.finish();
+        let mut commands: BTreeMap<usize, CommandOutput> = BTreeMap::new();
+        let mut stderr: BTreeMap<usize, String> = BTreeMap::new();
+        let (mut job, mut relay, mut relay_said) = (None, None, String::new());
+        // Where a connection has one stream only, marks of stderr come on stdout.
+        for Frame { said, mark } in frames.iter().chain(&errors) {
+            let mut words = mark.split(' ');
+            let kind = words.next().unwrap_or_default();
+            let index = words.next().and_then(|word| word.parse().ok());
+            match (kind, index) {
+                ("o", Some(index)) => {
+                    let status = words.next().and_then(|word| word.parse().ok()).unwrap_or(255);
+                    let output =
+                        CommandOutput { status, stdout: kept(said), stderr: String::new() };
+                    commands.insert(index, output);
+                }
+                ("e", Some(index)) => {
+                    stderr.insert(index, kept(said));
+                }
+                ("j" | "x", _) => job = job_word(mark),
+                ("r", _) => {
+                    relay = mark.get(2..).and_then(|status| status.parse().ok());
+                    relay_said.push_str(&kept(said));
+                }
+                // On stderr, for nothing is said on stdout but by commands.
+                ("end", _) => relay_said.push_str(&kept(said)),
+                _ => {}
+            }
+        }
+        for (index, text) in stderr {
+            if let Some(output) = commands.get_mut(&index) {
+                output.stderr = text;
+            }
+        }
+        let around = [&self.before[..], b"\n", &after[..]].concat();
+        Reply {
+            has_begun,
+            is_whole,
+            output: Output { commands: commands.into_values().collect() },
+            job,
+            relay,
+            relay_said,
+            around: sanitize(&String::from_utf8_lossy(&around), AROUND_BYTES_MAX),
+        }
+    }
+}
+
+fn kept(said: &[u8]) -> String {
+    sanitize(&String::from_utf8_lossy(said), OUTPUT_BYTES_MAX)
+}
+
+fn job_word(mark: &str) -> Option<JobWord> {
+    let (kind, rest) = mark.split_once(' ')?;
+    if kind == "x" {
+        return Some(JobWord::Failed(sanitize_line(rest, 300)));
+    }
+    let mut words = rest.split(' ');
+    Some(match words.next()? {
+        "absent" => JobWord::Is(JobState::Absent),
+        "rebooted" => JobWord::Is(JobState::Rebooted),
+        "lost" => JobWord::Is(JobState::Lost),
+        "done" => JobWord::Done,
+        "forgotten" => JobWord::Forgotten,
+        "running" => {
+            let output_bytes = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+            JobWord::Is(JobState::Running { output_bytes })
+        }
+        _ => return None,
+    })
+}
+
+/// The last line of `text` that says something.
+pub(in crate::transport) fn last_line(text: &str) -> Option<String> {
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(sanitize_line(line, 200))
+}
