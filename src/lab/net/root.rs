@@ -47,7 +47,7 @@ pub(super) fn shell() -> Result<PathBuf, NetError> {
         .flat_map(|(name, folder)| {
             ["/usr", ""].map(|top| Path::new("/").join(top).join(folder).join(name))
         })
-        .find(|path| path.exists())
+        .find_map(|path| fs::canonicalize(path).ok())
         .ok_or_else(|| NetError::Missing {
             what: "a Korn shell".to_owned(),
             cure: "install Debian's package `ksh93u+m` or `mksh`".to_owned(),
@@ -78,7 +78,8 @@ pub(super) fn make_farm(
     }
     for name in TOOLS.iter().filter(|name| !names.contains(name)) {
         let real = ["/usr/bin", "/bin"].map(|dir| Path::new(dir).join(name));
-        if let Some(real) = real.into_iter().find(|path| path.exists()) {
+        // Through Debian's alternatives: those links lead to the machine's /etc.
+        if let Some(real) = real.into_iter().find_map(|path| fs::canonicalize(path).ok()) {
             link(&seen(&real), &farm.join(name))?;
         }
     }
