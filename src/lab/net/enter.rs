@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, chdir, chroot, getegid, geteuid};
+use nix::unistd::{Gid, Uid, chdir, getegid, geteuid, pivot_root};
 
 use super::layout::{Layout, NetError};
 
@@ -81,7 +81,9 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
         bind(Path::new("/proc"), &root.join("proc"))?;
     }
     refused("go to the host's root", chdir(&root))?;
-    refused("take the host's root", chroot("."))?;
+    // Not `chroot`: whoever is in one may make no user namespace.
+    refused("take the host's root", pivot_root(".", "."))?;
+    refused("leave the machine's root", umount2(".", MntFlags::MNT_DETACH))?;
     if !user.is_root() {
         refused("leave a user namespace", unshare(CloneFlags::CLONE_NEWUSER))?;
         map(user.as_raw(), 0, group.as_raw(), 0)?;

@@ -15,7 +15,7 @@ pub(super) const FARM: &str = "/lab/farm";
 /// Directories of a host that are real and not emulated: what keeps durable
 /// jobs, and what the shells and programs below them need.
 pub(super) const REAL: [&str; 6] =
-    ["/var/adm/nimshift/jobs", "/var/nimshift", "/lab", "/proc", "/root", "/dev/null"];
+    ["/var/adm/nimshift-jobs", "/var/nimshift", "/lab", "/proc", "/root", "/dev/null"];
 
 /// Tools that a shell script needs and that the emulation has as well: they are
 /// real when they are given real files, or none at all.
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn tools_are_real_where_their_files_are() {
-        assert!(real("mkdir -p /var/adm/nimshift/jobs/m1-2"));
-        assert!(real("/usr/bin/ln /var/adm/nimshift/jobs/a/p.1 /var/adm/nimshift/jobs/a/claim"));
-        assert!(real("dd bs=512 skip=1 if=/var/adm/nimshift/jobs/a/out"));
+        assert!(real("mkdir -p /var/adm/nimshift-jobs/m1-2"));
+        assert!(real("/usr/bin/ln /var/adm/nimshift-jobs/a/p.1 /var/adm/nimshift-jobs/a/claim"));
+        assert!(real("dd bs=512 skip=1 if=/var/adm/nimshift-jobs/a/out"));
         assert!(real("cat"), "it only hands on");
         assert!(real("printf %s\\n /image.data"), "it only speaks");
     }
@@ -143,7 +143,7 @@ mod tests {
     fn what_the_emulation_has_is_emulated() {
         assert!(!real("mkdir -p /var/adm/nimshift"), "the lease lies there");
         assert!(!real("ls -l /var/adm/nimshift/lease"));
-        assert!(!real("ls /var/adm/nimshift/jobsheet"));
+        assert!(!real("ls /var/adm/nimshift-jobsheet"));
         assert!(!real("dd if=/lpar7_alt/alt_inst/tmp/nimshift-boot bs=4k"));
         assert!(!real("dd of=/dev/hd5 bs=4k"));
         assert!(!real("find . -print"));

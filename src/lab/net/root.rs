@@ -47,7 +47,7 @@ pub(super) fn shell() -> Result<PathBuf, NetError> {
         .flat_map(|(name, folder)| {
             ["/usr", ""].map(|top| Path::new("/").join(top).join(folder).join(name))
         })
-        .find(|path| path.exists())
+        .find_map(|path| fs::canonicalize(path).ok())
         .ok_or_else(|| NetError::Missing {
             what: "a Korn shell".to_owned(),
             cure: "install Debian's package `ksh93u+m` or `mksh`".to_owned(),
@@ -78,7 +78,8 @@ pub(super) fn make_farm(
     }
     for name in TOOLS.iter().filter(|name| !names.contains(name)) {
         let real = ["/usr/bin", "/bin"].map(|dir| Path::new(dir).join(name));
-        if let Some(real) = real.into_iter().find(|path| path.exists()) {
+        // Through Debian's alternatives: those links lead to the machine's /etc.
+        if let Some(real) = real.into_iter().find_map(|path| fs::canonicalize(path).ok()) {
             link(&seen(&real), &farm.join(name))?;
         }
     }
@@ -94,7 +95,7 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     for dir in ["lab/base", "lab/farm", "proc", "dev", "etc/ssh", "tmp", "run/sshd", "usr/lib"] {
         make_dir(&root.join(dir))?;
     }
-    for dir in REAL.iter().filter(|dir| !["/lab", "/proc", "/dev/null"].contains(dir)) {
+    for dir in REAL.iter().filter(|dir| !["/lab", "/proc", "/dev/null", "/var/adm/nimshift-jobs"].contains(dir)) {
         make_dir(&root.join(dir.trim_start_matches('/')))?;
     }
     for dir in COMMAND_DIRS {
