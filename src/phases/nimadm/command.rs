@@ -124,7 +124,7 @@ mod tests {
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         let run = &of("nimadm-migrate-base").run;
         assert!(run[2].starts_with("nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
-        assert!(run[1].ends_with("/05.begun") && run[3].ends_with("/05.done"), "{run:?}");
+        assert!(run[1].ends_with("/05.begun'") && run[3].ends_with("/05.done'"), "{run:?}");
         let c_rsh = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh lpar7";
         assert_eq!(
             of("nimadm-clone").undo[..3],
