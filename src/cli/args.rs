@@ -520,11 +520,11 @@ pub(super) enum LabCommand {
         /// Make the hosts reachable by ssh, as real processes; those of the lab
         /// that is there, where neither a plan nor an estate file is named.
         #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
-              default_missing_value = "net")]
+              default_missing_value = "proxy")]
         ssh: Option<SshWay>,
     },
-    /// End the hosts that `lab up --ssh` made, and remove their namespaces,
-    /// processes and files. The estate stays.
+    /// End the hosts that `lab up --ssh` made, and remove their processes
+    /// and files. The estate stays.
     Down,
     /// Serve a connection to a host on stdin and stdout.
     #[command(hide = true)]

@@ -18,8 +18,8 @@ use super::current::later;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::Exit;
-use super::out::Out;
 use super::lab_ssh;
+use super::out::Out;
 use super::place::{self, Place};
 use super::run::read_plan;
 

@@ -20,15 +20,12 @@ use super::lab::Ending;
 pub(super) enum SshWay {
     /// Without root: an `sshd -i` for each connection, nothing listens.
     Proxy,
-    /// As root: a network namespace and an sshd for each host.
-    Net,
 }
 
 impl From<SshWay> for Way {
     fn from(way: SshWay) -> Way {
         match way {
             SshWay::Proxy => Way::Proxy,
-            SshWay::Net => Way::Net,
         }
     }
 }
@@ -110,8 +107,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     };
     let (mut input, mut output, mut messages) =
         (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let mut streams =
-        Streams { input: &mut input, output: &mut output, messages: &mut messages };
+    let mut streams = Streams { input: &mut input, output: &mut output, messages: &mut messages };
     let ended = lab.run_program(&program, &mut streams)?;
     net::follow(&lab, &here.lab)?;
     if ended.lost {

@@ -142,7 +142,8 @@ impl Lab {
         let Some((boot_ms, inner)) = found else {
             return Ok(Ended { status: GONE, went_down: Vec::new(), lost: false });
         };
-        let input = if reads_input(&inner) { self.read_input(&call, streams)? } else { Input::None };
+        let input =
+            if reads_input(&inner) { self.read_input(&call, streams)? } else { Input::None };
         let cut = matches!(input, Input::Cut);
         if let Input::All(stream) = input {
             call.input = Some(stream);
@@ -175,7 +176,8 @@ impl Lab {
     ) -> Result<Ended, LabError> {
         let host = program.host.as_str();
         let (reply, went_down, lost) = self.with(|world, now, log| {
-            let same = |host: &super::world::Host| host.power == Power::Up && host.boot_ms == boot_ms;
+            let same =
+                |host: &super::world::Host| host.power == Power::Up && host.boot_ms == boot_ms;
             if !world.find(host).is_some_and(same) {
                 return (Reply { status: GONE, ..Reply::default() }, Vec::new(), false);
             }

@@ -29,7 +29,8 @@ pub(super) fn check_namespaces() -> Result<(), NetError> {
         return Ok(());
     }
     let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
-    let clone = fs::read_to_string("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or_default();
+    let clone =
+        fs::read_to_string("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or_default();
     if limit.trim() == "0" || clone.trim() == "0" {
         return Err(NetError::Missing {
             what: "a user namespace".to_owned(),
@@ -51,7 +52,10 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
     let (user, group): (Uid, Gid) = (geteuid(), getegid());
     let root = layout.root(host);
     if user.is_root() {
-        refused("make a mount namespace (root of a container may lack CAP_SYS_ADMIN)", unshare(CloneFlags::CLONE_NEWNS))?;
+        refused(
+            "make a mount namespace (root of a container may lack CAP_SYS_ADMIN)",
+            unshare(CloneFlags::CLONE_NEWNS),
+        )?;
     } else {
         refused(
             "make a user namespace (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",

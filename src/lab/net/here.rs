@@ -118,7 +118,9 @@ fn file_of<'a>(name: &str, arg: &'a str) -> Option<&'a str> {
 }
 
 fn is_real(path: &str) -> bool {
-    REAL.iter().any(|real| path.strip_prefix(real).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    REAL.iter().any(|real| {
+        path.strip_prefix(real).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 #[cfg(test)]

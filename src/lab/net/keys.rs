@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::layout::{Layout, NetError, Record, Way, io, make_dir, write};
+use super::layout::{Layout, NetError, Record, io, make_dir, write};
 use super::process;
 
 /// The client's key, and one for each host.
@@ -20,7 +20,7 @@ pub(super) fn make(layout: &Layout, record: &Record) -> Result<(), NetError> {
     let public = layout.file("id.pub");
     let public = fs::read_to_string(&public).map_err(io(&public))?;
     let mut known = String::new();
-    for host in record.hosts.keys() {
+    for host in &record.hosts {
         let folder = layout.root(host).join("etc/ssh");
         make_dir(&folder)?;
         let path = folder.join("host_key");
@@ -61,16 +61,9 @@ pub(super) fn write_config(
     let top = top.display();
     let (program, lab) = (program.display(), layout.lab().display());
     let mut text = String::from("# Written by `nimshift lab up`.\n");
-    for (host, address) in &record.hosts {
-        let _ = writeln!(text, "Host {host}\n  HostName {address}\n  HostKeyAlias {host}");
-        let verb = match record.way {
-            Way::Proxy => "serve",
-            Way::Net => "connect",
-        };
-        let _ = writeln!(text, "  ProxyCommand '{program}' lab {verb} '{lab}' {host}");
-        if record.way == Way::Net {
-            text += "  ProxyUseFdpass yes\n";
-        }
+    for host in &record.hosts {
+        let _ = writeln!(text, "Host {host}\n  HostKeyAlias {host}");
+        let _ = writeln!(text, "  ProxyCommand '{program}' lab serve '{lab}' {host}");
     }
     let _ = write!(
         text,

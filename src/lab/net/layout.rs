@@ -1,6 +1,5 @@
 //! Where things lie, and what is remembered of them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +69,6 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {
 pub enum Way {
     /// `sshd -i` for each connection, started by the client's `ProxyCommand`.
     Proxy,
-    /// A network namespace and an sshd for each host.
-    Net,
 }
 
 /// What was made.
@@ -81,10 +78,8 @@ pub(super) struct Record {
     /// Introduced as 1 in 0.2.0.
     pub format: u32,
     pub way: Way,
-    /// Tells the namespaces of this lab from those of others.
-    pub id: String,
-    /// The hosts' addresses.
-    pub hosts: BTreeMap<String, String>,
+    /// The hosts.
+    pub hosts: Vec<String>,
 }
 
 /// The directory of a lab, as far as ssh is concerned.

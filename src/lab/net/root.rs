@@ -11,11 +11,60 @@ use super::process;
 /// Tools of the machine that AIX has as well: what a shell script may use. All
 /// others are not found, as on AIX.
 const TOOLS: [&str; 54] = [
-    "awk", "basename", "cksum", "cmp", "comm", "cut", "diff", "dirname", "env", "expr", "fold",
-    "fuser", "grep", "egrep", "fgrep", "head", "id", "join", "kill", "logname", "mkfifo", "nice",
-    "nohup", "od", "paste", "pr", "ps", "pwd", "sed", "sleep", "sort", "split", "stty", "sum",
-    "sync", "tail", "tee", "time", "tr", "tsort", "tty", "umask", "uniq", "wc", "whoami", "xargs",
-    "yes", "zcat", "compress", "uncompress", "ed", "file", "strings", "vi",
+    "awk",
+    "basename",
+    "cksum",
+    "cmp",
+    "comm",
+    "cut",
+    "diff",
+    "dirname",
+    "env",
+    "expr",
+    "fold",
+    "fuser",
+    "grep",
+    "egrep",
+    "fgrep",
+    "head",
+    "id",
+    "join",
+    "kill",
+    "logname",
+    "mkfifo",
+    "nice",
+    "nohup",
+    "od",
+    "paste",
+    "pr",
+    "ps",
+    "pwd",
+    "sed",
+    "sleep",
+    "sort",
+    "split",
+    "stty",
+    "sum",
+    "sync",
+    "tail",
+    "tee",
+    "time",
+    "tr",
+    "tsort",
+    "tty",
+    "umask",
+    "uniq",
+    "wc",
+    "whoami",
+    "xargs",
+    "yes",
+    "zcat",
+    "compress",
+    "uncompress",
+    "ed",
+    "file",
+    "strings",
+    "vi",
 ];
 
 /// Shells that can stand for AIX's ksh, best first.
@@ -95,7 +144,10 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     for dir in ["lab/base", "lab/farm", "proc", "dev", "etc/ssh", "tmp", "run/sshd", "usr/lib"] {
         make_dir(&root.join(dir))?;
     }
-    for dir in REAL.iter().filter(|dir| !["/lab", "/proc", "/dev/null", "/var/adm/nimshift-jobs"].contains(dir)) {
+    for dir in REAL
+        .iter()
+        .filter(|dir| !["/lab", "/proc", "/dev/null", "/var/adm/nimshift-jobs"].contains(dir))
+    {
         make_dir(&root.join(dir.trim_start_matches('/')))?;
     }
     for dir in COMMAND_DIRS {
@@ -122,9 +174,7 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     let etc = |name: &str, text: &str| write(&root.join("etc").join(name), text);
     etc(
         "passwd",
-        &format!(
-            "root:x:{user}:{group}::/:/usr/bin/ksh\nsshd:x:102:65534::/run/sshd:/bin/false\n"
-        ),
+        &format!("root:x:{user}:{group}::/:/usr/bin/ksh\nsshd:x:102:65534::/run/sshd:/bin/false\n"),
     )?;
     etc("group", &format!("system:x:{group}:\nnogroup:x:65534:\n"))?;
     etc("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")?;
@@ -148,9 +198,7 @@ pub(super) fn follow(layout: &Layout, host: &str, dirs: impl IntoIterator<Item =
 
 /// The program that the links lead to: this one.
 pub(super) fn own_program() -> Result<PathBuf, NetError> {
-    std::env::current_exe()
-        .and_then(fs::canonicalize)
-        .map_err(io(Path::new("/proc/self/exe")))
+    std::env::current_exe().and_then(fs::canonicalize).map_err(io(Path::new("/proc/self/exe")))
 }
 
 /// `sshd`, which must be called by its whole path.

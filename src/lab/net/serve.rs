@@ -21,7 +21,9 @@ const LOOK_MS: u16 = 50;
 
 /// Why no connection is made.
 fn refusal(lab: &Lab, host: &str) -> Result<Option<String>, LabError> {
-    Ok(lab.refuses_connection(host)?.map(|why| format!("ssh: connect to host {host} port 22: {why}")))
+    Ok(lab
+        .refuses_connection(host)?
+        .map(|why| format!("ssh: connect to host {host} port 22: {why}")))
 }
 
 /// Serves one connection on stdin and stdout. Gives the exit status.
@@ -64,9 +66,10 @@ fn start(layout: &Layout, host: &str, socket: UnixStream) -> Result<Child, NetEr
         .env_clear()
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)))
         .stdout(Stdio::from(std::os::fd::OwnedFd::from(clone)));
-    command
-        .spawn()
-        .map_err(|error| NetError::Failed { command: program.display().to_string(), why: error.to_string() })
+    command.spawn().map_err(|error| NetError::Failed {
+        command: program.display().to_string(),
+        why: error.to_string(),
+    })
 }
 
 /// Hands bytes on in both directions until one side ends or the link is cut.

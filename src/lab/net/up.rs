@@ -1,6 +1,5 @@
 //! Hosts are made reachable, and are no longer.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,13 +31,9 @@ pub fn up(lab: &Lab, dir: &Path, way: Way) -> Result<PathBuf, NetError> {
     make_dir(&top)?;
     let program = root::own_program()?;
     root::make_farm(&layout, &program, &Lab::command_names(), &shell)?;
-    let mut record =
-        Record { format: 1, way, id: id_of(&dir), hosts: BTreeMap::new() };
-    for (number, host) in lab.hosts()?.into_iter().enumerate() {
-        let number = number + 2;
-        let address = format!("10.77.{}.{}", number / 250, number % 250 + 1);
-        root::make(&layout, &host, (geteuid().as_raw(), getegid().as_raw()))?;
-        record.hosts.insert(host, address);
+    let record = Record { format: 1, way, hosts: lab.hosts()? };
+    for host in &record.hosts {
+        root::make(&layout, host, (geteuid().as_raw(), getegid().as_raw()))?;
     }
     for (host, dirs) in lab.directories()? {
         root::follow(&layout, &host, dirs);
@@ -47,13 +42,6 @@ pub fn up(lab: &Lab, dir: &Path, way: Way) -> Result<PathBuf, NetError> {
     keys::write_config(&layout, &record, &program)?;
     layout.write_record(&record)?;
     Ok(layout.file("config"))
-}
-
-/// Tells the namespaces of a lab apart from those of another.
-fn id_of(dir: &Path) -> String {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(dir.as_os_str().as_encoded_bytes());
-    format!("{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
 }
 
 /// Ends all that belongs to hosts of the lab, and removes what was made for
