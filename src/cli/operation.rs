@@ -137,7 +137,7 @@ impl Operation<'_> {
         loaded.sort_by_key(|one| one.id);
         let (settings, estate) = settings(&batches, plan.as_ref())?;
         let known = Known { settings, estate, plan, latest: current(loaded) };
-        let (specs, mut going) = self.specs(&clients, known.latest.iter(), known.plan.as_ref())?;
+        let (specs, mut going) = self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
         let estate = Estate::open(self.place, &known.settings)?;
         if known.settings.kind == crate::domain::EstateKind::Lab {
             self.check_hosts(&specs)?;
@@ -186,7 +186,7 @@ impl Operation<'_> {
     fn specs<'a>(
         &self,
         clients: &[NimName],
-        latest: impl Iterator<Item = &'a Loaded> + Clone,
+        latest: &(impl Iterator<Item = &'a Loaded> + Clone),
         plan: Option<&Plan>,
     ) -> Result<(Vec<MigrationSpec>, Vec<MigrationId>), CliError> {
         let (mut specs, mut going, mut refused) = (Vec::new(), Vec::new(), Vec::new());

@@ -209,9 +209,10 @@ impl Observer for Progress {
                 Direction::Forward => format!("{}: {}", ticket.phase, ticket.phase.title()),
                 Direction::Undo => format!("{}: taking it back", ticket.phase),
             };
-            let said = match view.spec.task.is_migration() {
-                true => format!("phase {number} {what}"),
-                false => view.spec.task.name().to_owned(),
+            let said = if view.spec.task.is_migration() {
+                format!("phase {number} {what}")
+            } else {
+                view.spec.task.name().to_owned()
             };
             self.say(&format!("{} {} {said}", clock_text(now_ms), view.client));
         }

@@ -161,7 +161,7 @@ impl Lab {
             let _ = streams.output.flush();
         }
         self.wait_until(begun.due_ms);
-        let begun = if cut { cut_short(begun) } else { begun };
+        let begun = if cut { cut_short(&begun) } else { begun };
         self.end_program(program, call, &text, &begun, boot_ms, streams)
     }
 
@@ -272,9 +272,9 @@ fn first_half(world: &World, call: &Call) -> Option<String> {
     run_one(&mut world.clone(), call).archive.map(Stream::first_half).and_then(pack)
 }
 
-fn cut_short(begun: Begun) -> Begun {
+fn cut_short(begun: &Begun) -> Begun {
     let err = "tar: 0511-195 An unexpected end of file was found in the archive.\n".to_owned();
-    Begun { effect: Effect::Failed { status: 1, out: String::new(), err }, ..begun }
+    Begun { effect: Effect::Failed { status: 1, out: String::new(), err }, due_ms: begun.due_ms }
 }
 
 /// Mount points, and directories of local file systems.

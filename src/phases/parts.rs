@@ -202,9 +202,10 @@ fn missing(spec: &MigrationSpec, first: Phase, now: &Standing) -> Vec<(Phase, &'
     };
     let on_client = spec.mode.changes_client();
     let awake = (!on_client || now.awake, Clone, "there is no awake copy on the target disks");
-    let offered = match spec.caches() {
-        true => (now.cached && now.mounted, Export, "there is no cache on the master"),
-        false => (now.exported, Export, "the copy is not exported"),
+    let offered = if spec.caches() {
+        (now.cached && now.mounted, Export, "there is no cache on the master")
+    } else {
+        (now.exported, Export, "the copy is not exported")
     };
     let there = (now.mounted && now.filled, Mount, "the master has no copy mounted to work on");
     let based = (

@@ -438,7 +438,7 @@ mod tests {
                 "make-boot-image",
             ]
         );
-        assert_eq!(of_spec().last().unwrap().name.as_str(), "make-boot-image");
+        assert_eq!(of_spec().next_back().unwrap().name.as_str(), "make-boot-image");
         let undone = of_spec().filter(|def| def.undo != UndoKind::Nothing);
         let undone: Vec<&str> = undone.map(|def| def.name.as_str()).collect();
         assert_eq!(

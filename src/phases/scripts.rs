@@ -13,7 +13,7 @@ use super::registry::chosen;
 use super::step::{Context, StepDef};
 
 /// Where a script lies within the copy while it runs.
-const IN_COPY: &str = "/tmp/nimshift-script";
+pub(super) const IN_COPY: &str = "/tmp/nimshift-script";
 
 /// The step that runs the pre-migration script.
 pub(super) const PRE: &str = "run-pre-script";

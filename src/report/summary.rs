@@ -24,9 +24,10 @@ pub fn summary_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
 
 fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) {
     let view = &story.view;
-    let state = match view.spec.task.is_migration() {
-        true => spoken_as(&view.state, &view.spec),
-        false => format!("{}: {}", view.spec.task.name(), spoken_as(&view.state, &view.spec)),
+    let state = if view.spec.task.is_migration() {
+        spoken_as(&view.state, &view.spec)
+    } else {
+        format!("{}: {}", view.spec.task.name(), spoken_as(&view.state, &view.spec))
     };
     let indent = " ".repeat(width + 2);
     let took = match story.begun_ms() {

@@ -1,5 +1,7 @@
 //! `/etc/exports`, by the commands that edit it.
 
+use std::fmt::Write as _;
+
 use super::super::flags::{Flags, refuse, settle};
 use super::super::shell::{Call, Reply};
 use super::super::tree::Node;
@@ -30,7 +32,7 @@ pub(crate) fn mknfsexp(world: &mut World, call: &Call) -> Reply {
         let mut options = flags.get('t').unwrap_or("rw").to_owned();
         for (flag, key) in [('r', "root"), ('c', "access")] {
             if let Some(hosts) = flags.get(flag) {
-                options += &format!(",{key}={hosts}");
+                let _ = write!(options, ",{key}={hosts}");
             }
         }
         if !flags.has('N') {
@@ -41,7 +43,7 @@ pub(crate) fn mknfsexp(world: &mut World, call: &Call) -> Reply {
                     format!("mknfsexp: 1831-181 {directory} is in {FILE} already"),
                 ));
             }
-            all += &format!("{directory} -{options}\n");
+            let _ = writeln!(all, "{directory} -{options}");
             write(world, call, all)?;
         }
         if flags.has('I') {
@@ -66,7 +68,7 @@ pub(crate) fn rmnfsexp(world: &mut World, call: &Call) -> Reply {
                 ));
             }
             let kept = all.lines().filter(|line| !is_of(line, directory));
-            let kept: String = kept.map(|line| format!("{line}\n")).collect();
+            let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
             if kept.is_empty() {
                 // An estate is born without the file.
                 let removed = world.remove(&call.host, FILE, call.now);

@@ -165,6 +165,7 @@ fn merge(world: &mut World, call: &Call, saved: &str, file: &str) -> Result<(), 
 }
 
 /// What an `installp` is asked for.
+#[expect(clippy::struct_excessive_bools, reason = "they are its flags")]
 struct Install {
     root: String,
     cleanup: bool,

@@ -72,18 +72,13 @@ pub(crate) fn kill(world: &mut World, call: &Call) -> Reply {
             .iter_mut()
             .find(|(id, job)| job.stage == JobStage::Running && of_pid(id))
             .map(|(_, job)| Arc::make_mut(job));
-        match job {
-            Some(job) => {
-                job.stage = JobStage::Lost;
-                job.due_ms = None;
-            }
-            None => {
-                let _ = writeln!(
-                    reply.err,
-                    "kill: {pid}: 0403-003 The specified process does not exist."
-                );
-                reply.status = 1;
-            }
+        if let Some(job) = job {
+            job.stage = JobStage::Lost;
+            job.due_ms = None;
+        } else {
+            let _ =
+                writeln!(reply.err, "kill: {pid}: 0403-003 The specified process does not exist.");
+            reply.status = 1;
         }
     }
     reply

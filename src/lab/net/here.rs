@@ -73,7 +73,7 @@ impl Here {
 
 /// Whether `argv`, run in `cwd`, is the affair of the machine's own tool.
 pub fn real_tool(argv: &[String], cwd: &str) -> bool {
-    let Some((program, args)) = argv.split_first() else { return false };
+    let Some((program, rest)) = argv.split_first() else { return false };
     let name = program.rsplit('/').next().unwrap_or(program);
     if !BOTH.contains(&name) {
         return false;
@@ -81,7 +81,7 @@ pub fn real_tool(argv: &[String], cwd: &str) -> bool {
     if matches!(name, "echo" | "false" | "printf" | "true") {
         return true;
     }
-    let mut files = args.iter().filter_map(|arg| file_of(name, arg)).peekable();
+    let mut files = rest.iter().filter_map(|arg| file_of(name, arg)).peekable();
     if files.peek().is_none() {
         return WITHOUT_FILE.contains(&name);
     }

@@ -12,6 +12,7 @@ use super::super::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, master_top};
 use super::super::marks;
 use super::super::mount::{judge_unmounted, mount_looks, unmount_all};
 use super::super::read::{Said, judged};
+use super::super::scripts;
 use super::super::step::{Sight, StepDef};
 use super::cleanup_check::{gone, only};
 use super::cleanup_client::exports;
@@ -123,9 +124,10 @@ pub(crate) const COPY: StepDef = StepDef {
         judged(sight_of_copy(answers).map(|(awake, mounted)| gone(!awake && !mounted)))
     },
     run: Some(|_, _| {
-        let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
+        let [marks, script] =
+            [marks::IN_COPY, scripts::IN_COPY].map(|path| format!("{CLIENT_ROOT}{path}"));
         Script::new([
-            Command::new(["rm", "-rf", &marks]).tolerated(),
+            Command::new(["rm", "-rf", &marks, &script]).tolerated(),
             Command::new(argv::sleep_copy()),
         ])
     }),

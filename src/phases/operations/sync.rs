@@ -1,6 +1,7 @@
 //! Sync: `bos.alt_disk_install` at one level on the master and in the SPOT, the
 //! highest that lpp_source or device have.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
@@ -127,7 +128,7 @@ impl Levels {
             text(self.lpp_source)
         );
         if let Some(level) = self.device {
-            text.push_str(&format!(", {level} in the device"));
+            let _ = write!(text, ", {level} in the device");
         }
         text
     }

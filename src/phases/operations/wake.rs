@@ -21,7 +21,7 @@ use super::super::mount::{
 };
 use super::super::read::{Read, Said, all_or_any, judged, look};
 use super::super::record::{baseline_looks, read_baseline};
-use super::super::scripts::run_script;
+use super::super::scripts::{self, run_script};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::cleanup_check::{is_alive, only};
 
@@ -112,8 +112,10 @@ pub(crate) const COPY: StepDef = StepDef {
         let mut commands = Vec::new();
         let row = lspv.iter().find(|row| row.is_in(ALT_VG));
         if row.is_none_or(PhysicalVolume::is_active) {
-            let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-            commands.push(Command::new(["rm", "-rf", &marks]).tolerated());
+            // A script that was cut off lies in the copy still.
+            let [marks, script] =
+                [marks::IN_COPY, scripts::IN_COPY].map(|path| format!("{CLIENT_ROOT}{path}"));
+            commands.push(Command::new(["rm", "-rf", &marks, &script]).tolerated());
             commands.push(Command::new(argv::sleep_copy()).tolerated());
         }
         if let (Some(name), Some(row)) = (&ctx.facts.asleep, row)
@@ -125,9 +127,9 @@ pub(crate) const COPY: StepDef = StepDef {
     }),
     judge_undo: Some(|ctx, answers| {
         judged((|| {
+            let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
             // One that was awake before is left awake.
             let Some(name) = &ctx.facts.asleep else { return Ok(Sight::of(Presence::Absent)) };
-            let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
             let row = lspv.iter().find(|row| row.is_in(ALT_VG));
             let left = row.is_some_and(|row| row.is_active() || name != ALT_VG);
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
