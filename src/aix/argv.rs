@@ -68,6 +68,9 @@ pub fn spot_lslpp(spot: &NimName, fileset: &str) -> Argv {
 /// The filesets that `sync` levels.
 pub const ALT_FILESETS: [&str; 2] = [ALT_FILESET, "bos.alt_disk_install.boot_images"];
 
+/// The filesets that `sync` levels, as `lslpp` takes them.
+pub const ALT_PATTERN: &str = "bos.alt_disk_install.*";
+
 /// `installp -L -d DIRECTORY`: what there is to install.
 pub fn installable(directory: &str) -> Argv {
     words(&["installp", "-L", "-d", directory])

@@ -525,7 +525,7 @@ impl World {
     /// The events that failed, and the last attempts' records: for a message.
     pub(crate) fn story(&self) -> String {
         let reader = Reader::open(self.dir()).expect("a journal");
-        let id = reader.migrations(None).expect("migrations")[0].id;
+        let id = reader.migrations(None).expect("migrations").last().expect("one").id;
         let history = reader.history(id).expect("a history");
         let told = history.iter().rev().filter(|entry| {
             matches!(entry.event.kind, nimshift::machine::EventKind::Failed { .. })

@@ -236,7 +236,9 @@ fn lslpp(
         .filter(|w| !w.is_empty())
         .map(str::to_owned)
         .collect();
-    if let Some(lost) = patterns.iter().find(|p| list.iter().all(|f| f.name != **p)) {
+    if let Some(lost) =
+        patterns.iter().find(|p| !p.contains('*') && list.iter().all(|f| f.name != **p))
+    {
         return Err(Reply::fail(
             1,
             format!(

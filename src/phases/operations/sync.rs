@@ -80,16 +80,26 @@ fn level_looks(ctx: &Context<'_>) -> Looks {
     let target = &ctx.spec.target;
     let mut commands = vec![
         argv::lsnim(&target.lpp_source),
-        argv::lslpp(argv::ALT_FILESET),
-        argv::spot_lslpp(&target.spot, argv::ALT_FILESET),
+        argv::lslpp(argv::ALT_PATTERN),
+        argv::spot_lslpp(&target.spot, argv::ALT_PATTERN),
         words(&["nim", "-o", "showres", "-a", "installp_flags=L", target.lpp_source.as_str()]),
     ];
     commands.extend(device(ctx.spec).map(argv::installable));
     vec![look(HostRole::Master, commands)]
 }
 
+/// The level that a source has.
 fn level_of(rows: &[Fileset]) -> Option<FilesetLevel> {
     rows.iter().filter(|row| row.name == argv::ALT_FILESET).filter_map(|row| row.level).max()
+}
+
+/// The level that is installed: the lowest of the filesets, and none where one of
+/// them is broken, as an installation that was cut off leaves it.
+fn level_installed(rows: &[Fileset]) -> Option<FilesetLevel> {
+    let ours = || rows.iter().filter(|row| argv::ALT_FILESETS.contains(&row.name.as_str()));
+    let is_whole = ours().any(|row| row.name == argv::ALT_FILESET)
+        && ours().all(|row| row.level.is_some() && row.state != "B");
+    ours().filter_map(|row| row.level).min().filter(|_| is_whole)
 }
 
 struct Levels {
@@ -103,9 +113,11 @@ impl Levels {
     fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Levels> {
         let said = Said::by(answers, 0);
         let of = |command| Ok::<_, String>(level_of(&said.read(command, aix::filesets)?));
+        let installed =
+            |command| Ok::<_, String>(level_installed(&said.read(command, aix::filesets)?));
         Ok(Levels {
-            master: of(1)?,
-            spot: of(2)?,
+            master: installed(1)?,
+            spot: installed(2)?,
             lpp_source: of(3)?,
             device: if device(ctx.spec).is_some() { of(4)? } else { None },
         })
@@ -118,7 +130,7 @@ impl Levels {
 
     fn text(&self) -> String {
         let text = |level: Option<FilesetLevel>| {
-            level.map_or("not there".to_owned(), |level| level.to_string())
+            level.map_or("not there, or broken,".to_owned(), |level| level.to_string())
         };
         let mut text = format!(
             "{} is {} on the master, {} in the SPOT, {} in the lpp_source",
@@ -186,7 +198,11 @@ pub(crate) const MASTER: StepDef = StepDef {
     looks: level_looks,
     judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.master),
     run: Some(|ctx, answers| {
-        Script::new([Command::new(argv::install_alt(&source(ctx, answers).0))])
+        // What an installation that was cut off has left is in the way of the next.
+        Script::new([
+            Command::new(["installp", "-C"]).tolerated(),
+            Command::new(argv::install_alt(&source(ctx, answers).0)),
+        ])
     }),
     undo_run: None,
     judge_undo: None,
