@@ -12,7 +12,7 @@
 //!
 //! A host's files are the emulation's: its root directory holds links,
 //! configuration, empty directories where the emulation has some, and the
-//! directories of [`here::REAL`], which are real. Linux only.
+//! directories of `here::REAL`, which are real. Linux only.
 
 mod enter;
 mod here;
