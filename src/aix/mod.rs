@@ -29,6 +29,6 @@ pub use image_data::{ImageData, ImageFs, ImageVolume, VolumeLine, image_data, im
 pub use listing::{is_missing, link_target, names};
 pub use nim::{NimObject, nim_object};
 pub use nim_list::{NimStanza, nim_objects};
-pub use processes::{Process, processes};
+pub use processes::{Process, lock_holder, processes};
 pub use unread::Unread;
 pub use verdict::{Verdict, classify, matching, message_ids};

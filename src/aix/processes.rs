@@ -1,5 +1,6 @@
 //! `ps -eo pid,args`.
 
+use super::nim::NimObject;
 use super::unread::{Unread, lines};
 
 /// A process.
@@ -24,6 +25,12 @@ impl Process {
         let attached = format!("{flag}{value}");
         words.windows(2).any(|pair| pair == [flag, value]) || words.contains(&attached.as_str())
     }
+}
+
+/// The process that has locked a NIM object, if it still runs.
+pub fn lock_holder<'a>(object: &NimObject, running: &'a [Process]) -> Option<&'a Process> {
+    let pid: u32 = object.get("locked")?.parse().ok()?;
+    running.iter().find(|process| process.pid == pid)
 }
 
 /// Reads `ps -eo pid,args`. Lines of a command line that has several are left

@@ -101,11 +101,11 @@ pub(super) enum Command {
     Abandon(OrderArgs),
     /// Make sure that nothing of a migration is left on a client and its master
     /// (nimadm -C).
-    Cleanup(CleanupArgs),
+    Cleanup(ClientsArgs),
     /// Wake a client's copy, export it and mount it on the master (nimadm -W).
     Wake(WakeArgs),
     /// Unmount a woken copy and put it to sleep (nimadm -S).
-    Sleep(SleepArgs),
+    Sleep(ClientsArgs),
     /// Bring bos.alt_disk_install to one level on the master and in a SPOT
     /// (nimadm -M).
     Sync(SyncArgs),
@@ -402,7 +402,7 @@ pub(super) struct OperationArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct CleanupArgs {
+pub(super) struct ClientsArgs {
     /// The clients.
     #[arg(value_name = "CLIENT", required = true)]
     pub(super) clients: Vec<NimName>,
@@ -424,15 +424,6 @@ pub(super) struct WakeArgs {
     /// A NIM script that runs in the woken copy (nimadm -z).
     #[arg(short = 'z', long, value_name = "SCRIPT")]
     pub(super) post_script: Option<NimName>,
-    #[command(flatten)]
-    pub(super) operation: OperationArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SleepArgs {
-    /// The clients.
-    #[arg(value_name = "CLIENT", required = true)]
-    pub(super) clients: Vec<NimName>,
     #[command(flatten)]
     pub(super) operation: OperationArgs,
 }

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::domain::Task;
 use crate::journal::RequestKind;
 
 use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
@@ -117,9 +118,9 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
             order(RequestKind::Rollback, whom, &args.engine)?
         }
-        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
+        Command::Cleanup(args) => operation::of_clients(out, place, Task::Cleanup, &args)?,
         Command::Wake(args) => operation::wake(out, place, &args)?,
-        Command::Sleep(args) => operation::sleep(out, place, &args)?,
+        Command::Sleep(args) => operation::of_clients(out, place, Task::Sleep, &args)?,
         Command::Sync(args) => operation::sync(out, place, &args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,

@@ -12,7 +12,7 @@ use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Loaded, NewBatch};
 use crate::report::{Verdict, operation_lines, spoken};
 
-use super::args::{CleanupArgs, OperationArgs, SleepArgs, SyncArgs, WakeArgs};
+use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
 use super::current::current;
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
@@ -32,11 +32,15 @@ pub(super) struct Operation<'a> {
     pub(super) adapt: &'a dyn Fn(&mut MigrationSpec),
 }
 
-/// `nimshift cleanup CLIENT…`.
-pub(super) fn cleanup(out: &Out, place: &Place, args: &CleanupArgs) -> Result<Exit, CliError> {
-    let operation =
-        Operation { out, place, task: Task::Cleanup, args: &args.operation, adapt: &|_| {} };
-    operation.run(&args.clients)
+/// `nimshift cleanup CLIENT…` and `nimshift sleep CLIENT…`: `task` of clients as
+/// they are known.
+pub(super) fn of_clients(
+    out: &Out,
+    place: &Place,
+    task: Task,
+    args: &ClientsArgs,
+) -> Result<Exit, CliError> {
+    Operation { out, place, task, args: &args.operation, adapt: &|_| {} }.run(&args.clients)
 }
 
 /// `nimshift wake CLIENT…`.
@@ -46,13 +50,6 @@ pub(super) fn wake(out: &Out, place: &Place, args: &WakeArgs) -> Result<Exit, Cl
     };
     let task = Task::Wake;
     Operation { out, place, task, args: &args.operation, adapt: &adapt }.run(&args.clients)
-}
-
-/// `nimshift sleep CLIENT…`.
-pub(super) fn sleep(out: &Out, place: &Place, args: &SleepArgs) -> Result<Exit, CliError> {
-    let operation =
-        Operation { out, place, task: Task::Sleep, args: &args.operation, adapt: &|_| {} };
-    operation.run(&args.clients)
 }
 
 /// `nimshift sync`.

@@ -44,12 +44,14 @@ pub(super) fn master_top(ctx: &Context<'_>) -> String {
 
 /// The mounts at `top` or below it, children first.
 pub(super) fn mounts_below<'a>(mounts: &'a [MountRow], top: &str) -> Vec<&'a MountRow> {
-    let inside = |path: &str| {
-        path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let mut below: Vec<&MountRow> = mounts.iter().filter(|row| inside(&row.over)).collect();
+    let mut below: Vec<&MountRow> = mounts.iter().filter(|row| is_below(&row.over, top)).collect();
     below.sort_by(|a, b| b.over.cmp(&a.over));
     below
+}
+
+/// Whether `path` is `top`, or in it.
+pub(super) fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How many of `paths` are mounted on, out of how many.

@@ -11,8 +11,8 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::copy::{
-    client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
-    on_client,
+    client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
+    mounts_below, on_client,
 };
 use super::export::remove_top;
 use super::marks;
@@ -71,6 +71,15 @@ pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
         let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
         let left = mounted || said.is_there(1)?;
         Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+    }))
+}
+
+/// The sight of a step that unmounts: present when the master has nothing of the
+/// copy mounted.
+pub(super) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    judged(Said::by(answers, 0).read(0, aix::mounts).map(|mounts| {
+        let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
+        Sight::of(if gone { Presence::Present } else { Presence::Absent })
     }))
 }
 
@@ -238,10 +247,6 @@ fn not_a_path(line: &str) -> Sight {
     let text = format!("the exclude list has `{line}`, which is not a path such as ^./home/app/");
     let cause = Cause::new(FailureClass::Permanent, text);
     Sight::barred(cause.with_hint("from a client to a mksysb, patterns cannot be used"))
-}
-
-fn is_below(path: &str, top: &str) -> bool {
-    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use crate::aix::{self, FsUsage};
 use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, master_top, mounted};
-use super::copy::{lost_by_client, mounts_below, on_client};
+use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted};
+use super::copy::{lost_by_client, on_client};
 use super::export::{cache_rows, export_looks, remove_top, unexport_all};
 use super::marks;
-use super::mount::{mount_looks, unmount_all};
+use super::mount::{judge_master_unmounted, mount_looks, unmount_all};
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -97,12 +97,7 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     weight: 1,
     applies: |spec| chosen(spec, Phase::Unmount) && spec.mode.changes_client(),
     looks: mount_looks,
-    judge: |ctx, answers| {
-        judged(Said::by(answers, 0).read(0, aix::mounts).map(|mounts| {
-            let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
-            Sight::of(if gone { Presence::Present } else { Presence::Absent })
-        }))
-    },
+    judge: judge_master_unmounted,
     run: Some(|ctx, answers| {
         let mut commands = unmount_all(ctx, answers);
         if !ctx.spec.caches() {

@@ -122,10 +122,8 @@ fn lock(ctx: &Context<'_>, answers: &Answers) -> Read<Option<(String, Option<Pro
         return Ok(None);
     }
     let object = said.read(OBJECT, |text| aix::nim_object(text, ctx.spec.client.as_str()))?;
-    Ok(object.get("locked").map(|pid| {
-        let holder = processes.into_iter().find(|process| process.pid.to_string() == pid);
-        (pid.to_owned(), holder)
-    }))
+    let holder = aix::lock_holder(&object, &processes).cloned();
+    Ok(object.get("locked").map(|pid| (pid.to_owned(), holder)))
 }
 
 /// Whether a process that is gone has left the client's NIM object locked, or in

@@ -9,7 +9,7 @@ use crate::aix::{self, NimObject, Process};
 use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::master_top;
+use super::super::copy::{CLIENT_ROOT, is_below, master_top};
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -87,8 +87,7 @@ pub(crate) fn nim_object(ctx: &Context<'_>, said: Said<'_>, command: usize) -> R
 
 /// Whether the process that has locked the object still runs.
 pub(crate) fn is_locked_by_living(object: &NimObject, running: &[Process]) -> bool {
-    let holder = object.get("locked").and_then(|pid| pid.parse::<u32>().ok());
-    holder.is_some_and(|pid| running.iter().any(|process| process.pid == pid))
+    aix::lock_holder(object, running).is_some()
 }
 
 /// The bar where NIM itself is at work on the client.
@@ -164,9 +163,7 @@ fn is_for_client(ctx: &Context<'_>, args: &str) -> bool {
     let program = words.next().unwrap_or_default();
     let of_client = words.clone().zip(words.skip(1)).any(|pair| pair == ("-c", client));
     let top = master_top(ctx);
-    let below = args.split([' ', '\'', '"', '=', ':']).any(|word| {
-        word.strip_prefix(top.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let below = args.split([' ', '\'', '"', '=', ':']).any(|word| is_below(word, &top));
     below || (of_client && program.rsplit('/').next() == Some("nimadm"))
 }
 
@@ -175,9 +172,9 @@ fn is_on_copy(args: &str) -> bool {
     let programs = ["alt_disk_copy", "alt_disk_mksysb", "alt_disk_install", "alt_rootvg_op"];
     let program = args.split_whitespace().next().unwrap_or_default();
     programs.contains(&program.rsplit('/').next().unwrap_or_default())
-        || args.split([' ', '\'', '"', '=']).any(|word| {
-            word == "/alt_inst" || word.starts_with("/alt_inst/") || word.starts_with("/ALT_MIG_")
-        })
+        || args
+            .split([' ', '\'', '"', '='])
+            .any(|word| is_below(word, CLIENT_ROOT) || word.starts_with("/ALT_MIG_"))
 }
 
 fn chosen_jobs(answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Read<Vec<Process>> {

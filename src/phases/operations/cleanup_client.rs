@@ -7,7 +7,7 @@ use crate::aix::{self, MountRow};
 use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{CLIENT_ROOT, master_top, mounts_below};
+use super::super::copy::{CLIENT_ROOT, is_below, master_top, mounts_below};
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::cleanup_check::{gone, is_alive, is_empty_tree, only, tree_looks};
@@ -46,8 +46,7 @@ pub(crate) const EXPORTS: StepDef = StepDef {
 };
 
 fn is_of_copy(path: &str) -> bool {
-    path.strip_prefix(CLIENT_ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || path.strip_prefix('/').is_some_and(|path| path.starts_with(MIG))
+    is_below(path, CLIENT_ROOT) || path.strip_prefix('/').is_some_and(|path| path.starts_with(MIG))
 }
 
 /// Exports of the copy that are in force, and those that /etc/exports names.

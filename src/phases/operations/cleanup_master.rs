@@ -8,8 +8,8 @@ use crate::aix::{self, FsRow, NimObject};
 use crate::domain::{HostRole, MigrationSpec, Phase, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{master_top, mounts_below};
-use super::super::mount::{mount_looks, unmount_all};
+use super::super::copy::{is_below, master_top};
+use super::super::mount::{judge_master_unmounted, mount_looks, unmount_all};
 use super::super::read::{Read, Said, judged};
 use super::super::step::{Answers, Context, StepDef};
 use super::cleanup_check::{
@@ -31,10 +31,7 @@ pub(crate) const MOUNTS: StepDef = StepDef {
     weight: 1,
     applies: |_| true,
     looks: mount_looks,
-    judge: |ctx, answers| {
-        let mounts = Said::by(answers, 0).read(0, aix::mounts);
-        judged(mounts.map(|mounts| gone(mounts_below(&mounts, &master_top(ctx)).is_empty())))
-    },
+    judge: judge_master_unmounted,
     run: Some(|ctx, answers| Script::new(unmount_all(ctx, answers))),
     undo_run: None,
     judge_undo: None,
@@ -83,11 +80,7 @@ pub(crate) const CACHES: StepDef = StepDef {
 fn caches(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
     let top = master_top(ctx);
     let mut rows = Said::by(answers, 0).read(0, aix::lsfs)?;
-    rows.retain(|row| {
-        row.mount_point
-            .strip_prefix(top.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    rows.retain(|row| is_below(&row.mount_point, &top));
     rows.sort_by(|a, b| b.mount_point.cmp(&a.mount_point));
     Ok(rows)
 }
