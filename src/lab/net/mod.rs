@@ -22,6 +22,7 @@ mod link;
 mod process;
 mod root;
 mod serve;
+mod trouble;
 mod up;
 
 pub use enter::enter;
@@ -29,4 +30,5 @@ pub use here::{Here, job_of_this_process, real_tool};
 pub use layout::{NetError, Way};
 pub use link::Link;
 pub use serve::serve;
+pub use trouble::{Extent, end_trouble, make_trouble, way};
 pub use up::{down, follow, stop_host, up};
