@@ -56,6 +56,10 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         }
         LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
         LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
+        LabCommand::Nfs { lab, host, point, at, server } => {
+            lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server)
+        }
+        LabCommand::Nfsd { lab, host, listen } => lab_ssh::nfsd(lab, host, *listen),
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Fault(args) => fault(out, place, args).map(Ending::from),

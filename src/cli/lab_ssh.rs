@@ -1,19 +1,23 @@
 //! Hosts of the lab as real processes: `lab up --ssh`, what its `ssh`
 //! configuration calls, and this program under the name of an AIX command.
 
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::base::SystemClock;
+use crate::lab::net::nfs::{self, MountError, Spot};
 use crate::lab::net::{self, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Streams};
 
 use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
+use super::out::Out;
 
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +31,12 @@ impl From<SshWay> for Way {
         match way {
             SshWay::Proxy => Way::Proxy,
         }
+    }
+}
+
+impl From<MountError> for CliError {
+    fn from(error: MountError) -> CliError {
+        CliError::new(Exit::Internal, format!("mount: {error}"))
     }
 }
 
@@ -56,6 +66,30 @@ pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending
     Err(become_program(Path::new(&command[0]), command))
 }
 
+/// `lab nfs`: a mount, until it is unmounted.
+pub(super) fn nfs(
+    out: &Out,
+    lab: &Path,
+    host: &str,
+    (point, at): (&str, Option<&Path>),
+    server: SocketAddr,
+) -> Result<Ending, CliError> {
+    let at = at.unwrap_or(Path::new(point)).to_owned();
+    let spot = Spot { host: host.to_owned(), point: point.to_owned(), at, server };
+    nfs::mount(lab, &spot, || out.line("mounted"))?;
+    Ok(Ending::Ours(Exit::Ok))
+}
+
+/// `lab nfsd`: a host's server.
+pub(super) fn nfsd(lab: &Path, host: &str, listen: SocketAddr) -> Result<Ending, CliError> {
+    let server = Arc::new(nfs::Server::new(lab, host, Box::new(|_, _| true))?);
+    let listener = TcpListener::bind(listen).map_err(|error| {
+        CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
+    })?;
+    server.serve(&listener);
+    Ok(Ending::Ours(Exit::Ok))
+}
+
 /// Becomes another program; comes back only when that cannot be.
 #[expect(clippy::disallowed_methods, reason = "this process becomes what was asked for")]
 fn become_program(program: &Path, argv: &[String]) -> CliError {
@@ -78,7 +112,7 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     let status = match run_aix(&here, argv) {
         Ok(status) => u8::try_from(status).unwrap_or(255),
         Err(error) => {
-            error.say(&super::out::Out::new(super::args::ColorChoice::Never));
+            error.say(&Out::new(super::args::ColorChoice::Never));
             error.exit().code()
         }
     };

@@ -6,7 +6,7 @@ use super::super::flags::{Flags, refuse, settle};
 use super::super::place::PathError;
 use super::super::shell::{Call, Reply};
 use super::super::tree::{Kind, is_within};
-use super::super::world::{LvKind, Mount, Source, World};
+use super::super::world::{Export, LvKind, Mount, Source, World};
 use super::usage;
 use crate::base::Millis;
 
@@ -170,14 +170,11 @@ fn mount_nfs(
         )));
     }
     check_point(world, call, &point)?;
-    // The longest exported directory that holds the path decides.
-    let exports = &world.at(server).exports;
-    let export =
-        exports.iter().filter(|(dir, _)| is_within(path, dir)).max_by_key(|(dir, _)| dir.len());
-    if !export.is_some_and(|(_, export)| export.admits(&call.host)) {
+    let export = world.at(server).export_of(path);
+    if !export.is_some_and(|export| export.admits(&call.host)) {
         return Err(giving_up(format!("mount: 1831-011 access denied for {server}:{path}")));
     }
-    let read_only = export.is_some_and(|(_, export)| export.options.split(',').any(|o| o == "ro"));
+    let read_only = export.is_some_and(Export::read_only);
     let handle = world.place(server, path, call.now).and_then(|place| {
         let tree = world.tree(&place)?;
         if tree.is_dir(&place.rel) {

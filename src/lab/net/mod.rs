@@ -19,6 +19,7 @@ mod here;
 mod keys;
 mod layout;
 mod link;
+pub mod nfs;
 mod process;
 mod root;
 mod serve;
