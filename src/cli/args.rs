@@ -552,6 +552,9 @@ pub(super) enum LabCommand {
         /// The address of the exporting host's server.
         #[arg(long, value_name = "ADDRESS:PORT")]
         server: std::net::SocketAddr,
+        /// End when whoever started this ends.
+        #[arg(long)]
+        with_parent: bool,
     },
     /// Serve what a host of the lab exports, to mounts by `lab nfs`.
     #[command(hide = true)]
@@ -563,6 +566,13 @@ pub(super) enum LabCommand {
         /// Where to listen.
         #[arg(long, value_name = "ADDRESS:PORT")]
         listen: std::net::SocketAddr,
+        /// Also mount for real what the host has mounted over NFS, below this
+        /// directory.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+        /// Where another host is; without any, whoever asks is believed.
+        #[arg(long = "peer", value_name = "HOST=ADDRESS")]
+        peers: Vec<super::lab_ssh::Peer>,
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,

@@ -1,7 +1,7 @@
 //! Hosts of the lab as real processes: `lab up --ssh`, what its `ssh`
 //! configuration calls, and this program under the name of an AIX command.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
 use super::out::Out;
+use super::place::Place;
 
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,21 +74,60 @@ pub(super) fn nfs(
     host: &str,
     (point, at): (&str, Option<&Path>),
     server: SocketAddr,
+    with_parent: bool,
 ) -> Result<Ending, CliError> {
     let at = at.unwrap_or(Path::new(point)).to_owned();
-    let spot = Spot { host: host.to_owned(), point: point.to_owned(), at, server };
-    nfs::mount(lab, &spot, || out.line("mounted"))?;
+    let (host, point) = (host.to_owned(), point.to_owned());
+    let spot = Spot { host, point, at, server, with_parent };
+    nfs::mount(lab, &spot, |word| out.line(word))?;
     Ok(Ending::Ours(Exit::Ok))
 }
 
 /// `lab nfsd`: a host's server.
-pub(super) fn nfsd(lab: &Path, host: &str, listen: SocketAddr) -> Result<Ending, CliError> {
-    let server = Arc::new(nfs::Server::new(lab, host, Box::new(|_, _| true))?);
+pub(super) fn nfsd(
+    lab: &Path,
+    host: &str,
+    listen: SocketAddr,
+    keep: Option<&Path>,
+    peers: &[Peer],
+) -> Result<Ending, CliError> {
+    let named = peers.to_vec();
+    let admits = move |address: IpAddr, host: &str| {
+        named.is_empty() || named.iter().any(|peer| peer.host == host && peer.address == address)
+    };
+    let server = Arc::new(nfs::Server::new(lab, host, Box::new(admits))?);
     let listener = TcpListener::bind(listen).map_err(|error| {
         CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
     })?;
-    server.serve(&listener);
+    let Some(root) = keep else {
+        server.serve(&listener);
+        return Ok(Ending::Ours(Exit::Ok));
+    };
+    std::thread::spawn(move || server.serve(&listener));
+    let (named, port) = (peers.to_vec(), listen.port());
+    let address = move |host: &str| {
+        let found = named.iter().find(|peer| peer.host == host)?;
+        Some(SocketAddr::new(found.address, port))
+    };
+    nfs::Keeper::new(lab, host, root, Box::new(address))?.keep()?;
     Ok(Ending::Ours(Exit::Ok))
+}
+
+/// A host of the lab, and its address: `HOST=ADDRESS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Peer {
+    host: String,
+    address: IpAddr,
+}
+
+impl std::str::FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Peer, String> {
+        let (host, address) = text.split_once('=').ok_or("not HOST=ADDRESS")?;
+        let address = address.parse().map_err(|_| format!("`{address}` is no address"))?;
+        Ok(Peer { host: host.to_owned(), address })
+    }
 }
 
 /// Becomes another program; comes back only when that cannot be.
@@ -119,6 +159,22 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
+/// Status and message of an `umount` whose mount somebody uses; nothing where it
+/// may go on.
+pub(super) fn busy_unmount(
+    place: &Place,
+    lab: &Lab,
+    host: &str,
+    command: &[String],
+) -> Result<Option<(i32, String)>, CliError> {
+    let (host, argv) = (host.to_owned(), command.to_vec());
+    let (env, cwd) = (Vec::new(), "/".to_owned());
+    let program = Program { host, argv, env, cwd, job: None, refused: None };
+    let unmounts = lab.unmounts(&program)?;
+    let busy = unmounts.filter(|unmounts| !nfs::unmount(&place.lab(), unmounts));
+    Ok(busy.map(|unmounts| unmounts.busy()))
+}
+
 fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     let cwd = std::env::current_dir().map_or("/".to_owned(), |dir| dir.display().to_string());
     if net::real_tool(&argv, &cwd) {
@@ -128,7 +184,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         }
     }
     let lab = Lab::open(&here.lab)?;
-    let program = Program {
+    let mut program = Program {
         host: here.host.clone(),
         argv,
         env: std::env::vars_os()
@@ -138,7 +194,13 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
             .collect(),
         cwd,
         job: net::job_of_this_process(),
+        refused: None,
     };
+    if let Some(unmounts) = lab.unmounts(&program)?
+        && !nfs::unmount(&here.lab, &unmounts)
+    {
+        program.refused = Some(unmounts.busy());
+    }
     let (mut input, mut output, mut messages) =
         (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let mut streams = Streams { input: &mut input, output: &mut output, messages: &mut messages };

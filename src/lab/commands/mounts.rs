@@ -210,6 +210,18 @@ fn mount_nfs(
     Ok(Reply::default())
 }
 
+/// What `umount` is to unmount, and whether in any case; nothing where the
+/// command line is none.
+pub(crate) fn unmounted(call: &Call) -> Option<(String, bool)> {
+    let flags = Flags::read(call, "fv:", usage(call)).ok()?;
+    Some((flags.one(call, usage(call)).ok()?.to_owned(), flags.has('f')))
+}
+
+/// What `umount` says of a file system that is in use.
+pub(crate) fn unmount_busy(what: &str) -> String {
+    format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy.")
+}
+
 pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "fv:", usage(call)).and_then(|flags| {
         let what = flags.one(call, usage(call))?.to_owned();
@@ -230,10 +242,7 @@ pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
             host.mounts.iter().any(|mount| mount.point != point && is_within(&mount.point, &point));
         let system = matches!(point.as_str(), "/" | "/usr" | "/var" | "/tmp");
         if nested || system {
-            return Err(Reply::fail(
-                1,
-                format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy."),
-            ));
+            return Err(Reply::fail(1, unmount_busy(&what)));
         }
         world.at_mut(&call.host).mounts.remove(index);
         let out =

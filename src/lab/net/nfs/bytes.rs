@@ -21,8 +21,19 @@ fn push_bytes(text: &mut String, bytes: &[u8]) {
     text.extend(bytes.iter().filter_map(|byte| char::from_u32(BASE + u32::from(*byte))));
 }
 
+/// Whether there is no private character in it, by the first byte that all of
+/// them have: most files are plain, and some are long.
+fn is_plain(text: &str) -> bool {
+    !text.as_bytes().contains(&0xEE)
+}
+
 /// The text for `bytes`.
 pub(super) fn to_text(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && is_plain(text)
+    {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -38,7 +49,7 @@ pub(super) fn to_text(bytes: &[u8]) -> String {
 
 /// The bytes that `text` stands for.
 pub(super) fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if !text.chars().any(|c| byte_of(c).is_some()) {
+    if is_plain(text) || !text.chars().any(|c| byte_of(c).is_some()) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -53,6 +64,9 @@ pub(super) fn to_bytes(text: &str) -> Cow<'_, [u8]> {
 
 /// How many bytes `text` stands for.
 pub(super) fn len(text: &str) -> u64 {
+    if is_plain(text) {
+        return text.len() as u64;
+    }
     let escaped = text.chars().filter(|c| byte_of(*c).is_some()).count();
     // A private character takes three bytes of text and stands for one.
     (text.len() - 2 * escaped) as u64

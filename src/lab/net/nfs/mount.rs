@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use fuser::{Config, MountOption, Session, SessionACL};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid};
 
 use super::super::super::handle::{Lab, LabError};
@@ -16,6 +18,9 @@ use crate::base::{Millis, SystemClock};
 
 /// The type that the kernel shows for these mounts.
 pub(super) const FS_TYPE: &str = "fuse.aixnfs";
+
+/// What `nimshift lab nfs` says when the mount stands.
+pub(super) const MOUNTED: &str = "mounted";
 
 /// How long a server is waited for before anything is mounted.
 const FIRST_ANSWER_MS: Millis = 10_000;
@@ -83,7 +88,7 @@ impl Wanted {
     }
 
     /// As a mount table shows it.
-    fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         format!("{}:{}", self.server, self.handle.path)
     }
 }
@@ -94,6 +99,23 @@ pub(super) fn wanted(lab: &Lab, host: &str) -> Result<Vec<Wanted>, LabError> {
         let found = world.find(host).ok_or_else(|| LabError::UnknownHost(host.to_owned()))?;
         Ok(found.mounts.iter().filter_map(Wanted::of).collect())
     })?
+}
+
+/// As [`wanted`], of many hosts.
+pub(super) fn tables(
+    lab: &Lab,
+    hosts: Vec<String>,
+) -> Result<Vec<(String, Vec<Wanted>)>, LabError> {
+    if hosts.is_empty() {
+        return Ok(Vec::new());
+    }
+    lab.with(|world, _, _| {
+        let table = |host: String| {
+            let mounts = world.find(&host)?.mounts.iter().filter_map(Wanted::of).collect();
+            Some((host, mounts))
+        };
+        hosts.into_iter().filter_map(table).collect()
+    })
 }
 
 /// Where a mount is made, and whom it asks.
@@ -107,11 +129,17 @@ pub struct Spot {
     pub at: PathBuf,
     /// The server's address.
     pub server: SocketAddr,
+    /// Whether the mount ends with the thread that has started this process.
+    pub with_parent: bool,
 }
 
-/// Mounts what the emulation's table has at `spot`, says so by `ready`, and
-/// answers until it is unmounted.
-pub fn mount(lab: &Path, spot: &Spot, ready: impl FnOnce()) -> Result<(), MountError> {
+/// Mounts what the emulation's table has at `spot`, says so by `say`, and answers
+/// until it is unmounted.
+pub fn mount(lab: &Path, spot: &Spot, say: impl FnOnce(&str)) -> Result<(), MountError> {
+    if spot.with_parent {
+        // Without it, the mount would only stand a while longer.
+        let _ = set_pdeathsig(Signal::SIGKILL);
+    }
     let wanted = wanted(&Lab::open(lab)?, &spot.host)?;
     let found = wanted.into_iter().rev().find(|wanted| wanted.point == spot.point);
     let wanted = found.ok_or_else(|| MountError::NoSuchMount(spot.point.clone()))?;
@@ -134,7 +162,7 @@ pub fn mount(lab: &Path, spot: &Spot, ready: impl FnOnce()) -> Result<(), MountE
     let kernel = |source| MountError::Kernel { path: spot.at.clone(), source };
     let session = Session::new(Mounted::new(asker, owner), &spot.at, &config(&wanted));
     let session = session.map_err(kernel)?;
-    ready();
+    say(MOUNTED);
     session.run().map_err(kernel)
 }
 
