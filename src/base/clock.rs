@@ -24,6 +24,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn real(&self, ms: Millis) -> Duration {
         Duration::from_millis(ms)
     }
+
+    /// What passes on this clock in a real time.
+    fn spans(&self, real: Duration) -> Millis {
+        u64::try_from(real.as_millis()).unwrap_or(Millis::MAX)
+    }
 }
 
 /// A clock that is shared.
@@ -99,6 +104,11 @@ impl Clock for ScaledClock {
     fn real(&self, ms: Millis) -> Duration {
         Duration::from_micros(ms.saturating_mul(1000) / u64::from(self.scale.max(1)))
     }
+
+    fn spans(&self, real: Duration) -> Millis {
+        let ms = u64::try_from(real.as_millis()).unwrap_or(Millis::MAX);
+        ms.saturating_mul(u64::from(self.scale.max(1)))
+    }
 }
 
 /// tokio's clock, which a test can pause: time then jumps to the next timer
@@ -137,6 +147,7 @@ mod tests {
     fn a_scaled_clock_turns_its_time_into_real_time() {
         let clock = ScaledClock { origin_ms: 0, real_origin_ms: 0, scale: 600 };
         assert_eq!(clock.real(600_000), Duration::from_secs(1));
+        assert_eq!(clock.spans(Duration::from_secs(1)), 600_000);
     }
 
     #[tokio::test(start_paused = true)]

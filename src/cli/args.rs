@@ -607,7 +607,8 @@ pub(super) enum LabCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct FaultArgs {
-    /// What goes wrong, by name; without it, the faults to come are listed.
+    /// What goes wrong, by name: a fault of the commands to come, or a trouble of
+    /// one host at once. Without it, what is to come is listed.
     #[arg(value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// On this host only.
@@ -622,10 +623,17 @@ pub(super) struct FaultArgs {
     /// After so many matches that go well.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) skip: u32,
-    /// How long a network cut lasts, in seconds of the lab.
+    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut` and
+    /// `sshd-kill` in seconds of this machine's clock.
     #[arg(long, value_name = "N")]
     pub(super) seconds: Option<u64>,
-    /// Remove all faults to come.
+    /// What `link-delay` holds data back, in milliseconds; 0 ends it.
+    #[arg(long, value_name = "N")]
+    pub(super) ms: Option<u64>,
+    /// The share of packets that `link-loss` loses; 0 ends it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) percent: Option<u8>,
+    /// Remove all faults to come, and end troubles that last.
     #[arg(long, conflicts_with = "kind")]
     pub(super) clear: bool,
 }

@@ -3,21 +3,20 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
-use crate::base::{nearest, redact};
+use crate::base::redact;
 use crate::domain::{Bootlist, CopyPolicy, Direction, Phase, Task};
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
-use crate::lab::{
-    BootsFrom, CopyExpected, Expectation, FaultKind, FaultSpec, HostShow, LogEntry, Stage,
-};
+use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry, Stage};
 use crate::machine::State;
 use crate::report::{MigrationView, Story, Table, clock_text, direction};
 
-use super::args::{FaultArgs, LabCommand};
+use super::args::LabCommand;
 use super::current::later;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::Exit;
+use super::lab_fault;
 use super::lab_ssh;
 use super::out::Out;
 use super::place::{self, Place};
@@ -64,7 +63,7 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         }
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
-        LabCommand::Fault(args) => fault(out, place, args).map(Ending::from),
+        LabCommand::Fault(args) => lab_fault::fault(out, place, args).map(Ending::from),
         LabCommand::Log { json } => log(out, place, *json).map(Ending::from),
         LabCommand::Check => check(out, place).map(Ending::from),
         LabCommand::Digest => {
@@ -143,52 +142,6 @@ fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Endi
     out.write(output.stdout.as_bytes());
     let _ = std::io::stderr().lock().write_all(output.stderr.as_bytes());
     Ok(Ending::Status(output.status))
-}
-
-fn fault(out: &Out, place: &Place, args: &FaultArgs) -> Result<Exit, CliError> {
-    let lab = open_lab(place)?;
-    if args.clear {
-        lab.clear_faults()?;
-        return Ok(Exit::Ok);
-    }
-    let Some(name) = &args.kind else {
-        let mut table = Table::new(["KIND", "HOST", "COMMAND", "TIMES", "HAPPENED"]);
-        for fault in lab.faults()? {
-            let spec = &fault.spec;
-            table.push(vec![
-                spec.kind.name().to_owned(),
-                spec.host.clone().unwrap_or_else(|| "any".to_owned()),
-                spec.command.clone().unwrap_or_else(|| "any".to_owned()),
-                spec.times.map_or_else(|| "always".to_owned(), |times| times.to_string()),
-                fault.hits.to_string(),
-            ]);
-        }
-        out.lines(&table.lines(None));
-        return Ok(Exit::Ok);
-    };
-    let kinds = FaultKind::ALL.map(FaultKind::name);
-    let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name) else {
-        let error = CliError::usage(format!("there is no fault `{name}`"));
-        return Err(match nearest(name, kinds) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help(format!("possible: {}", kinds.join(", "))),
-        });
-    };
-    if let Some(host) = &args.host {
-        let hosts = lab.hosts()?;
-        if !hosts.contains(host) {
-            return Err(CliError::usage(format!("there is no host `{host}` in the lab")));
-        }
-    }
-    lab.add_fault(FaultSpec {
-        kind,
-        host: args.host.clone(),
-        command: args.command.clone(),
-        times: (args.times > 0).then_some(args.times),
-        skip: args.skip,
-        seconds: args.seconds,
-    })?;
-    Ok(Exit::Ok)
 }
 
 fn log(out: &Out, place: &Place, json: bool) -> Result<Exit, CliError> {

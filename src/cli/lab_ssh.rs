@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use crate::base::SystemClock;
+use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, MountError, Spot};
 use crate::lab::net::{self, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Streams};
@@ -44,7 +44,10 @@ impl From<MountError> for CliError {
 impl From<NetError> for CliError {
     fn from(error: NetError) -> CliError {
         let exit = match &error {
-            NetError::Missing { .. } | NetError::NotUp(_) | NetError::IsUp(_) => Exit::Usage,
+            NetError::Missing { .. }
+            | NetError::NotUp(_)
+            | NetError::IsUp(_)
+            | NetError::Beyond { .. } => Exit::Usage,
             _ => Exit::Internal,
         };
         let made = CliError::new(exit, format!("the lab's hosts: {error}"));
@@ -203,7 +206,17 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     }
     let (mut input, mut output, mut messages) =
         (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let mut streams = Streams { input: &mut input, output: &mut output, messages: &mut messages };
+    // A link that cannot be changed leaves the network as it is.
+    let mut cut = |ms: Millis| {
+        let until = SystemClock::read_ms().saturating_add(ms);
+        let _ = Link::change(&here.lab, &here.host, |link| link.silent_until_ms = until);
+    };
+    let mut streams = Streams {
+        input: &mut input,
+        output: &mut output,
+        messages: &mut messages,
+        on_cut: &mut cut,
+    };
     let ended = lab.run_program(&program, &mut streams)?;
     net::follow(&lab, &here.lab)?;
     if ended.lost {

@@ -14,6 +14,7 @@ mod history;
 mod import;
 mod journal;
 mod lab;
+mod lab_fault;
 mod lab_ssh;
 mod night;
 mod nimadm;

@@ -35,6 +35,7 @@ mod show;
 mod software;
 mod store;
 mod tree;
+mod trouble;
 mod world;
 
 pub use check::{BootsFrom, CopyExpected, Expectation, Violation};
@@ -48,3 +49,4 @@ pub use log::{LogEntry, Stage};
 pub use program::{Ended, Program, Streams, Unmounts};
 pub use show::{HostShow, VgShow};
 pub use store::StoreError;
+pub use trouble::Trouble;

@@ -65,6 +65,9 @@ pub struct Streams<'a> {
     pub output: &'a mut dyn Write,
     /// Its messages.
     pub messages: &'a mut dyn Write,
+    /// Called when a fault cuts the network of the host, with the milliseconds
+    /// of the machine's clock that it lasts.
+    pub on_cut: &'a mut dyn FnMut(Millis),
 }
 
 /// How a command ended.
@@ -188,18 +191,24 @@ impl Lab {
             call.input = Some(stream);
         }
         // Pipes are written to without the lock: who reads may wait for it.
-        let (begun, half) = self.with(|world, now, log| {
+        let (begun, half, cut_ms) = self.with(|world, now, log| {
             let (host, job) = (program.host.as_str(), program.job.as_deref());
             log.push(LogEntry::new(now, host, job, &text, Stage::Started, None));
             call.now = now;
             let half = makes_archive(&inner).then(|| first_half(world, &call)).flatten();
+            let before = world.at(host).cut_until_ms;
             let line = Line { call: call.clone(), pipe_to: None };
             let begun = match program.refused.clone() {
                 Some((status, err)) => refused(now, status, err),
                 None => start_line(world, &line, &text),
             };
-            (begun, half)
+            let cut_until = world.at(host).cut_until_ms;
+            (begun, half, (cut_until != before).then(|| cut_until.saturating_sub(now)))
         })?;
+        if let Some(ms) = cut_ms {
+            let real = self.clock().real(ms).as_millis();
+            (streams.on_cut)(Millis::try_from(real).unwrap_or(Millis::MAX));
+        }
         if let Some(half) = half {
             let _ = writeln!(streams.output, "{ARCHIVE}\n{half}");
             let _ = streams.output.flush();

@@ -6,6 +6,8 @@
 //! hosts/HOST/host.json          all of a host but its jobs and files
 //! hosts/HOST/jobs/ID.json       a job
 //! hosts/HOST/fs/VG/LV/…         files of a file system, as files
+//! hosts/HOST/whole.json         all of that in one, as of a generation: what is
+//!                               read instead, for as long as it is true
 //! log.jsonl                     every command that a host ran
 //! redo.json                     a change that is being made
 //! lock                          held while a command runs
@@ -29,6 +31,7 @@ use super::disk_files::{self, FileOp};
 use super::fault::Fault;
 use super::job::Job;
 use super::log::LogEntry;
+use super::tree::Tree;
 use super::world::{Host, World};
 use crate::base::{Millis, ScaledClock, SystemClock};
 
@@ -96,6 +99,17 @@ struct Redo {
     log_at: u64,
     /// The new lines.
     log: String,
+}
+
+/// All of a host as of a generation. Every command of a host that is reached by
+/// ssh is a process and opens the estate: one file a host is read, not hundreds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whole {
+    generation: u64,
+    host: Host,
+    jobs: Vec<(String, Arc<Job>)>,
+    trees: Vec<(String, String, Arc<Tree>)>,
 }
 
 /// The lock, until it is dropped.
@@ -219,8 +233,8 @@ impl DirStore {
             hosts: BTreeMap::new(),
             faults: Arc::new(state.faults.clone()),
         };
-        for name in state.hosts.keys() {
-            world.hosts.insert(name.clone(), Arc::new(load_host(dir, name)?));
+        for (name, generation) in &state.hosts {
+            world.hosts.insert(name.clone(), Arc::new(load_host(dir, name, *generation)?));
         }
         let log = open_log(dir)?;
         let mut store = DirStore { dir: dir.to_owned(), lock, log, state, log_len: 0, next_seq: 1 };
@@ -237,7 +251,9 @@ impl DirStore {
         if state.generation != self.state.generation {
             for (name, generation) in &state.hosts {
                 if self.state.hosts.get(name) != Some(generation) {
-                    world.hosts.insert(name.clone(), Arc::new(load_host(&self.dir, name)?));
+                    world
+                        .hosts
+                        .insert(name.clone(), Arc::new(load_host(&self.dir, name, *generation)?));
                 }
             }
             world.faults = Arc::new(state.faults.clone());
@@ -394,8 +410,51 @@ fn open_log(dir: &Path) -> Result<File, StoreError> {
     OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(io(&path))
 }
 
-fn load_host(dir: &Path, name: &str) -> Result<Host, StoreError> {
+/// The host as of `generation`. The lock is held.
+fn load_host(dir: &Path, name: &str, generation: u64) -> Result<Host, StoreError> {
     let home = dir.join("hosts").join(name);
+    let path = home.join("whole.json");
+    let whole = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Whole>(&text).ok());
+    if let Some(whole) = whole.filter(|whole| whole.generation == generation) {
+        return Ok(whole.into_host());
+    }
+    let host = load_files(&home)?;
+    // Without it, the next process reads the files as well.
+    let _ = write_json(&path, &Whole::of(&host, generation));
+    Ok(host)
+}
+
+impl Whole {
+    fn of(host: &Host, generation: u64) -> Whole {
+        let trees = host.vgs.iter().flat_map(|(vg, group)| {
+            let with_files = group
+                .lvs
+                .iter()
+                .filter_map(|(lv, volume)| Some((vg.clone(), lv.clone(), volume.tree.clone()?)));
+            with_files.collect::<Vec<_>>()
+        });
+        Whole {
+            generation,
+            host: host.clone(),
+            jobs: host.jobs.iter().map(|(id, job)| (id.clone(), job.clone())).collect(),
+            trees: trees.collect(),
+        }
+    }
+
+    fn into_host(self) -> Host {
+        let mut host = self.host;
+        host.jobs = self.jobs.into_iter().collect();
+        for (vg, lv, tree) in self.trees {
+            let volume = host.vgs.get_mut(&vg).and_then(|group| group.lvs.get_mut(&lv));
+            if let Some(volume) = volume {
+                volume.tree = Some(tree);
+            }
+        }
+        host
+    }
+}
+
+fn load_files(home: &Path) -> Result<Host, StoreError> {
     let mut host: Host = read_json(&home.join("host.json"))?;
     let jobs = home.join("jobs");
     if jobs.is_dir() {
@@ -407,7 +466,7 @@ fn load_host(dir: &Path, name: &str) -> Result<Host, StoreError> {
             }
         }
     }
-    disk_files::load(&home.join("fs"), &mut host).map_err(io(&home))?;
+    disk_files::load(&home.join("fs"), &mut host).map_err(io(home))?;
     Ok(host)
 }
 

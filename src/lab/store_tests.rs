@@ -132,3 +132,20 @@ fn a_look_writes_no_more_than_its_line_of_the_log() {
     drop(held);
     assert_eq!(fs::read_to_string(dir.path().join("state.json")).unwrap(), state);
 }
+
+#[test]
+fn the_whole_of_a_host_is_read_while_it_is_true() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = world();
+    let mut store = DirStore::create(dir.path(), &before, new_clock(1)).unwrap();
+    let whole = dir.path().join("hosts/lpar1/whole.json");
+    assert_eq!(image(dir.path()), crate::lab::image::image(&before));
+    assert!(whole.is_file());
+    assert_eq!(image(dir.path()), crate::lab::image::image(&before), "by the one file");
+    let after = changed(&before);
+    store.commit(&before, &after, Vec::new()).unwrap();
+    assert_eq!(image(dir.path()), crate::lab::image::image(&after), "it was of an earlier time");
+    fs::write(&whole, "{\"generation\":").unwrap();
+    assert_eq!(image(dir.path()), crate::lab::image::image(&after), "it was cut off");
+    assert_eq!(image(dir.path()), crate::lab::image::image(&after));
+}

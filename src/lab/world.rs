@@ -44,6 +44,11 @@ impl World {
     pub(crate) fn reaches(&self, host: &str, now: Millis) -> bool {
         self.find(host).is_some_and(|host| host.power == Power::Up && host.cut_until_ms <= now)
     }
+
+    /// Whether `from`, which runs, reaches `to` over the network.
+    pub(crate) fn joins(&self, from: &str, to: &str, now: Millis) -> bool {
+        from == to || (self.at(from).cut_until_ms <= now && self.reaches(to, now))
+    }
 }
 
 /// Whether a host runs.

@@ -46,6 +46,42 @@ fn faults_are_named_and_listed() {
 }
 
 #[test]
+fn troubles_of_a_host_come_at_once() {
+    let world = world();
+    let refused = |args: &[&str], said: &str| {
+        let ran = world.run(&[&["lab", "fault"], args].concat());
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.stdout);
+        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    };
+    refused(&["link-cut"], "is a trouble of one host");
+    refused(&["link-cut", "--host", "lpar99"], "there is no host `lpar99`");
+    refused(&["link-cut", "--host", "lpar01", "--percent", "3"], "does not take `--percent`");
+    refused(&["host-reboot", "--host", "lpar01", "--seconds", "3"], "does not take `--seconds`");
+    refused(&["slow", "--ms", "3"], "takes neither");
+    refused(&["link-cut", "--host", "lpar01", "--seconds", "99999999"], "too long");
+    for name in ["sshd-kill", "link-delay", "link-loss", "disk-fill"] {
+        refused(&[name, "--host", "lpar01"], "is not reached by ssh");
+    }
+    let reach = || world.run(&["lab", "exec", "nim1", "--", "showmount", "-e", "lpar01"]);
+    assert_eq!(reach().code, 0);
+    let cut = world.run(&["lab", "fault", "link-cut", "--host", "lpar01", "--seconds", "600"]);
+    assert_eq!(cut.code, 0, "{}", cut.stderr);
+    assert!(reach().stderr.contains("1832-011 cannot reach lpar01"), "{}", reach().stderr);
+    assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
+    assert_eq!(reach().code, 0);
+    // What the master's own link keeps from it.
+    let cut = world.run(&["lab", "fault", "link-cut", "--host", "nim1", "--seconds", "600"]);
+    assert_eq!(cut.code, 0, "{}", cut.stderr);
+    assert_eq!(reach().code, 1);
+    assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
+    let booted = || world.run(&["lab", "exec", "lpar01", "--", "who", "-b"]);
+    let before = booted();
+    assert_eq!(before.code, 0, "{}", before.stderr);
+    assert_eq!(world.run(&["lab", "fault", "host-reboot", "--host", "lpar01"]).code, 0);
+    assert_ne!(booted().stdout, before.stdout, "it was booted, or is down");
+}
+
+#[test]
 fn what_is_left_behind_is_found() {
     let world = world();
     assert_eq!(world.run(&["lab", "check"]).code, 0);

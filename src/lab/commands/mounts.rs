@@ -164,7 +164,7 @@ fn mount_nfs(
             "mount: 1831-019 nfsmnthelp: {server}: Hostname and service name not provided or found"
         )));
     }
-    if !world.reaches(server, call.now) {
+    if !world.joins(&call.host, server, call.now) {
         return Err(giving_up(format!(
             "mount: 1831-010 server {server} not responding: RPC: 1832-018 Port mapper failure - RPC: 1832-008 Timed out"
         )));

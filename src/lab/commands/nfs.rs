@@ -101,7 +101,7 @@ pub(crate) fn showmount(world: &mut World, call: &Call) -> Reply {
             return Err(refuse(call, "An option is missing.", usage(call)));
         }
         let server = flags.rest.first().unwrap_or(&call.host);
-        if server != &call.host && !world.reaches(server, call.now) {
+        if !world.joins(&call.host, server, call.now) {
             return Err(Reply::fail(
                 1,
                 format!(

@@ -213,7 +213,7 @@ fn lslpp(
     let object = &world.at(&call.host).nim[name];
     let (host, path) = match (object.kind.as_str(), object.get("location")) {
         ("spot", Some(location)) => (call.host.clone(), format!("{location}/{}", software::LIST)),
-        ("standalone", _) if world.reaches(name, call.now) => {
+        ("standalone", _) if world.joins(&call.host, name, call.now) => {
             (name.to_owned(), format!("/usr/{}", software::LIST))
         }
         ("standalone", _) => {

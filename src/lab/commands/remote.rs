@@ -28,7 +28,7 @@ pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
             format!("0042-053 c_rsh: there is no NIM object named \"{client}\""),
         ));
     }
-    if !world.reaches(client, call.now) {
+    if !world.joins(&call.host, client, call.now) {
         return Err(Reply::fail(
             6,
             "0042-006 c_rsh: (exec_nimsh_cmd) connect Connection timed out",

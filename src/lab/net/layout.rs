@@ -46,6 +46,14 @@ pub enum NetError {
     /// They are already.
     #[error("the lab in {0} is reached by ssh already")]
     IsUp(PathBuf),
+    /// A trouble that this way of reaching hosts does not know.
+    #[error("`{what}` cannot be had: {why}")]
+    Beyond {
+        /// Its name.
+        what: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
     /// The kernel refuses.
     #[error("cannot {what}: {why}")]
     Refused {

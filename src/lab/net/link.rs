@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, NetError, write};
+use super::layout::{Layout, NetError, Way, write};
 use crate::base::{Millis, SystemClock};
+use crate::lab::trouble::Trouble;
 
 /// A link's state. Times are the machine's: a connection lives by real time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +18,15 @@ pub struct Link {
     /// Connections that were made before this time are closed.
     #[serde(default)]
     pub closed_at_ms: Millis,
+    /// Nobody listens before this time.
+    #[serde(default)]
+    pub refused_until_ms: Millis,
     /// What each piece of data is held back.
     #[serde(default)]
     pub delay_ms: Millis,
+    /// The share of packets that is lost: hosts as namespaces only.
+    #[serde(default)]
+    pub loss_percent: u8,
     /// Every connection is closed after the host has sent so many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_after: Option<u64>,
@@ -35,6 +42,18 @@ impl Link {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// Whether a link that does this can be had in that way.
+    pub fn can(way: Way, trouble: Trouble) -> Result<(), NetError> {
+        match (way, trouble) {
+            (Way::Proxy, Trouble::LinkLoss | Trouble::DiskFill) => Err(NetError::Beyond {
+                what: trouble.name(),
+                why: "the hosts of this lab have no network and no disk of their own \
+                      (`lab up --ssh=namespaces` gives them one)",
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Changes the link of a host.
     pub fn change(lab: &Path, host: &str, change: impl FnOnce(&mut Link)) -> Result<(), NetError> {
         let layout = Layout::new(lab);
@@ -47,5 +66,10 @@ impl Link {
     /// Whether nothing passes now.
     pub(super) fn silent(&self) -> bool {
         self.silent_until_ms > SystemClock::read_ms()
+    }
+
+    /// Whether nobody listens now.
+    pub(super) fn refused(&self) -> bool {
+        self.refused_until_ms > SystemClock::read_ms()
     }
 }

@@ -23,6 +23,7 @@ pub mod nfs;
 mod process;
 mod root;
 mod serve;
+mod trouble;
 mod up;
 
 pub use enter::enter;
@@ -30,4 +31,5 @@ pub use here::{Here, job_of_this_process, real_tool};
 pub use layout::{NetError, Way};
 pub use link::Link;
 pub use serve::serve;
+pub use trouble::{Extent, end_trouble, make_trouble, way};
 pub use up::{down, follow, stop_host, up};

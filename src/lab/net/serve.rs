@@ -34,6 +34,8 @@ pub fn serve(dir: &Path, host: &str) -> Result<u8, NetError> {
     let link = Link::read(&layout, host);
     let why = if link.silent() {
         Some(format!("ssh: connect to host {host} port 22: Connection timed out"))
+    } else if link.refused() {
+        Some(format!("ssh: connect to host {host} port 22: Connection refused"))
     } else {
         refusal(&lab, host)?
     };

@@ -99,7 +99,7 @@ fn resources(world: &World, args: &Args) -> Result<(), String> {
 }
 
 fn check_client(world: &World, call: &Call, args: &Args, client: &str) -> Result<(), String> {
-    let silent = !world.reaches(client, call.now);
+    let silent = !world.joins(&call.host, client, call.now);
     // A clean-up does what can be done.
     if silent && args.form != Form::Cleanup {
         return Err("0042-006 nimadm: (From_Master) connect Connection timed out".into());

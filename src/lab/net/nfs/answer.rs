@@ -73,7 +73,7 @@ pub(super) fn answer(
     if world.find(&request.from).is_none() {
         return Some((Err(Refusal::Denied), Vec::new()));
     }
-    if !world.reaches(server, now) || !world.reaches(&request.from, now) {
+    if !world.reaches(server, now) || !world.joins(&request.from, server, now) {
         return None;
     }
     let place = match gate(world, server, request) {
