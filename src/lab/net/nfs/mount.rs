@@ -174,7 +174,8 @@ fn config(wanted: &Wanted) -> Config {
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(name),
-        MountOption::Subtype(subtype.to_owned()),
+        // `Subtype` is for libfuse's helper; the kernel takes it itself.
+        MountOption::CUSTOM(format!("subtype={subtype}")),
         MountOption::DefaultPermissions,
         if read_only { MountOption::RO } else { MountOption::RW },
     ];
