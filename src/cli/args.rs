@@ -569,10 +569,10 @@ pub(super) enum LabCommand {
         /// Also mount for real what the host has mounted over NFS, below this
         /// directory.
         #[arg(long, value_name = "DIR")]
-        keep: Option<PathBuf>,
-        /// Where another host is; without any, whoever asks is believed.
-        #[arg(long = "peer", value_name = "HOST=ADDRESS")]
-        peers: Vec<super::lab_ssh::Peer>,
+        mounts: Option<PathBuf>,
+        /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
+        #[arg(long, value_name = "FILE")]
+        hosts: PathBuf,
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,

@@ -58,8 +58,8 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         LabCommand::Nfs { lab, host, point, at, server, with_parent } => {
             lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)
         }
-        LabCommand::Nfsd { lab, host, listen, keep, peers } => {
-            lab_ssh::nfsd(lab, host, *listen, keep.as_deref(), peers)
+        LabCommand::Nfsd { lab, host, listen, mounts, hosts } => {
+            lab_ssh::nfsd(lab, host, *listen, mounts.as_deref(), hosts)
         }
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),

@@ -1,7 +1,7 @@
 //! Hosts of the lab as real processes: `lab up --ssh`, what its `ssh`
 //! configuration calls, and this program under the name of an AIX command.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use crate::base::{Millis, SystemClock};
-use crate::lab::net::nfs::{self, MountError, Spot};
+use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Streams};
 
@@ -86,51 +86,28 @@ pub(super) fn nfs(
     Ok(Ending::Ours(Exit::Ok))
 }
 
-/// `lab nfsd`: a host's server.
+/// `lab nfsd`: a host's server, and its mounter.
 pub(super) fn nfsd(
     lab: &Path,
     host: &str,
     listen: SocketAddr,
-    keep: Option<&Path>,
-    peers: &[Peer],
+    mounts: Option<&Path>,
+    hosts: &Path,
 ) -> Result<Ending, CliError> {
-    let named = peers.to_vec();
-    let admits = move |address: IpAddr, host: &str| {
-        named.is_empty() || named.iter().any(|peer| peer.host == host && peer.address == address)
-    };
-    let server = Arc::new(nfs::Server::new(lab, host, Box::new(admits))?);
+    let addresses = Addresses::read(hosts)
+        .map_err(|error| CliError::file(Exit::Internal, "read", hosts, &error))?;
+    let server = Arc::new(nfs::Server::new(lab, host, addresses.clone())?);
     let listener = TcpListener::bind(listen).map_err(|error| {
         CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
     })?;
-    let Some(root) = keep else {
-        server.serve(&listener);
-        return Ok(Ending::Ours(Exit::Ok));
-    };
-    std::thread::spawn(move || server.serve(&listener));
-    let (named, port) = (peers.to_vec(), listen.port());
-    let address = move |host: &str| {
-        let found = named.iter().find(|peer| peer.host == host)?;
-        Some(SocketAddr::new(found.address, port))
-    };
-    nfs::Keeper::new(lab, host, root, Box::new(address))?.keep()?;
-    Ok(Ending::Ours(Exit::Ok))
-}
-
-/// A host of the lab, and its address: `HOST=ADDRESS`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Peer {
-    host: String,
-    address: IpAddr,
-}
-
-impl std::str::FromStr for Peer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Peer, String> {
-        let (host, address) = text.split_once('=').ok_or("not HOST=ADDRESS")?;
-        let address = address.parse().map_err(|_| format!("`{address}` is no address"))?;
-        Ok(Peer { host: host.to_owned(), address })
+    match mounts {
+        None => server.serve(&listener),
+        Some(root) => {
+            std::thread::spawn(move || server.serve(&listener));
+            nfs::Mounter::new(lab, host, root, (addresses, listen.port()))?.run()?;
+        }
     }
+    Ok(Ending::Ours(Exit::Ok))
 }
 
 /// Becomes another program; comes back only when that cannot be.

@@ -240,9 +240,9 @@ fn mounts_follow_the_table() {
     assert_eq!(site.does("lpar01", "ls /data/inner"), "");
     let (status, text) = site.exec("nim1", "umount /mnt/data");
     assert!(status != 0 && text.contains("busy"), "{text}");
-    // A keeper that is new finds what an old one has left.
-    site.stop_keeper();
-    site.start_keeper();
+    // A mounter that is new finds what an old one has left.
+    site.stop_mounter();
+    site.start_mounter();
     until("both mounts", || site.mounts().lines().count() == 2 && site.daemons() == 2);
     assert_eq!(site.shell("cat mnt/data/f mnt/data/inner/f"), "outer\ninner\n");
     site.does("nim1", "umount /mnt/data/inner");

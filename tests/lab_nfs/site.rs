@@ -36,7 +36,7 @@ impl Drop for Running {
 
 pub(crate) struct Site {
     /// Ended first: with it end the mounts, and whoever waits for them.
-    keeper: Option<Running>,
+    mounter: Option<Running>,
     server: Option<Running>,
     exporting: Running,
     mounting: Running,
@@ -93,9 +93,10 @@ impl Site {
         }
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("estate.toml"), ESTATE).unwrap();
+        fs::write(dir.path().join("hosts"), "10.77.0.1 lpar01\n10.77.0.2 nim1\n").unwrap();
         fs::create_dir_all(dir.path().join("root")).unwrap();
         let (exporting, mounting) = (namespaces(), namespaces());
-        let mut site = Site { keeper: None, server: None, exporting, mounting, dir };
+        let mut site = Site { mounter: None, server: None, exporting, mounting, dir };
         let up = site.nimshift(&["lab", "up", "--estate", "estate.toml"]);
         assert!(up.status.success(), "{up:?}");
         let mounting = site.mounting.0.id().to_string();
@@ -109,7 +110,7 @@ impl Site {
             assert!(run("nsenter", &[&there[..], args].concat()).status.success());
         }
         site.start_server();
-        site.start_keeper();
+        site.start_mounter();
         Some(site)
     }
 
@@ -129,7 +130,11 @@ impl Site {
         let pid = self.exporting.0.id().to_string();
         let args =
             ["-t", &pid, "-n", env!("CARGO_BIN_EXE_nimshift"), "lab", "nfsd", &lab, "lpar01"];
-        let made = command("nsenter").args(args).arg("--listen=10.77.0.1:2049").spawn().unwrap();
+        let made = command("nsenter")
+            .args(args)
+            .args(["--listen=10.77.0.1:2049", &self.hosts_option()])
+            .spawn()
+            .unwrap();
         self.server = Some(Running(made));
     }
 
@@ -137,25 +142,30 @@ impl Site {
         self.server = None;
     }
 
-    pub(crate) fn start_keeper(&mut self) {
+    pub(crate) fn start_mounter(&mut self) {
         let lab = self.lab().display().to_string();
         let pid = self.mounting.0.id().to_string();
-        let keep = format!("--keep={}", self.root().display());
+        let mounts = format!("--mounts={}", self.root().display());
+        let hosts = self.hosts_option();
         let args = ["-t", &pid, "-n", "-m", env!("CARGO_BIN_EXE_nimshift"), "lab", "nfsd", &lab];
-        let more = ["nim1", "--listen=10.77.0.2:2049", "--peer=lpar01=10.77.0.1", &keep];
+        let more = ["nim1", "--listen=10.77.0.2:2049", &hosts, &mounts];
         let made = command("nsenter").args(args).args(more).spawn().unwrap();
-        self.keeper = Some(Running(made));
+        self.mounter = Some(Running(made));
         let socket = self.home().join("nfs.sock");
-        until("a keeper", || socket.exists());
+        until("a mounter", || socket.exists());
     }
 
-    pub(crate) fn stop_keeper(&mut self) {
-        self.keeper = None;
+    pub(crate) fn stop_mounter(&mut self) {
+        self.mounter = None;
         let _ = fs::remove_file(self.home().join("nfs.sock"));
     }
 
     fn lab(&self) -> PathBuf {
         self.dir.path().join("state/lab")
+    }
+
+    fn hosts_option(&self) -> String {
+        format!("--hosts={}", self.dir.path().join("hosts").display())
     }
 
     fn home(&self) -> PathBuf {
@@ -211,11 +221,7 @@ impl Site {
     pub(crate) fn mounts(&self) -> String {
         let table = format!("/proc/{}/mountinfo", self.mounting.0.id());
         let table = fs::read_to_string(table).unwrap();
-        table
-            .lines()
-            .filter(|line| line.contains(" fuse."))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        table.split_inclusive('\n').filter(|line| line.contains(" fuse.")).collect()
     }
 
     /// Processes of this site that answer for mounts.

@@ -81,8 +81,8 @@ pub(super) fn answer(
         Err(refusal) => return Some((Err(refusal), Vec::new())),
     };
     let mut read = Vec::new();
-    let mut served = Served { world, place, stamps, now_time };
-    let reply = served.carry_out(request, content, &mut read);
+    let mut volume = Served { world, place, stamps, now_time };
+    let reply = volume.carry_out(request, content, &mut read);
     Some((reply, read))
 }
 

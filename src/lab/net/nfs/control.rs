@@ -1,4 +1,4 @@
-//! What a command tells the keeper of a host's mounts.
+//! What a command tells the mounter of a host's mounts.
 
 use std::fs;
 use std::io;
@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::super::handle::{Lab, LabError};
+use super::super::super::program::Unmounts;
 use super::super::layout::{Layout, NetError, io as io_error, write};
-use super::mount::Wanted;
+use super::mount::{Wanted, tables};
 use super::wire::{receive, send};
 use crate::base::Millis;
 
-/// How long a keeper may take for mounts that are to be made or ended.
+/// How long a mounter may take for mounts that are to be made or ended.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// What a keeper is asked to do.
+/// What a mounter is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Order {
@@ -37,7 +39,7 @@ pub(super) enum Said {
     Busy,
 }
 
-/// Which mounts a keeper has seen to: by mount point, and when they were made.
+/// Which mounts a mounter has seen to: by mount point, and when they were made.
 pub(super) type SeenTo = Vec<(String, Millis)>;
 
 const SOCKET: &str = "nfs.sock";
@@ -53,11 +55,11 @@ fn with_socket<T>(
     act(Path::new(&format!("/proc/self/fd/{}/{SOCKET}", home.as_raw_fd())))
 }
 
-/// Where a host's keeper hears orders.
+/// Where a host's mounter hears orders.
 pub(super) fn listen(layout: &Layout, host: &str) -> Result<UnixListener, NetError> {
     let path = layout.home(host).join(SOCKET);
     with_socket(layout, host, |socket| {
-        // That of a keeper before.
+        // That of a mounter before.
         match fs::remove_file(socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -67,26 +69,26 @@ pub(super) fn listen(layout: &Layout, host: &str) -> Result<UnixListener, NetErr
     .map_err(io_error(&path))
 }
 
-/// Remembers what a keeper has seen to.
+/// Remembers what a mounter has seen to.
 pub(super) fn write_seen_to(layout: &Layout, host: &str, seen: &SeenTo) -> Result<(), NetError> {
     let text = serde_json::to_string(seen).expect("a list of mounts is plain data");
     write(&layout.home(host).join(SEEN_TO), &text)
 }
 
-/// What a keeper has seen to; nothing where there never was one.
+/// What a mounter has seen to; nothing where there never was one.
 fn seen_to(layout: &Layout, host: &str) -> Option<SeenTo> {
     let text = fs::read_to_string(layout.home(host).join(SEEN_TO)).ok()?;
     serde_json::from_str(&text).ok()
 }
 
-/// Whether a host has, or had, a keeper.
-pub(super) fn is_kept(layout: &Layout, host: &str) -> bool {
+/// Whether a host has, or had, a mounter.
+fn has_mounter(layout: &Layout, host: &str) -> bool {
     layout.home(host).join(SEEN_TO).exists()
 }
 
-/// Gives a host's keeper an order, and waits until it is done. Nothing where the
-/// host has no keeper, or is down.
-pub(super) fn order(layout: &Layout, host: &str, order: &Order) -> Option<Said> {
+/// Gives a host's mounter an order, and waits until it is done. Nothing where the
+/// host has no mounter, or is down.
+fn order(layout: &Layout, host: &str, order: &Order) -> Option<Said> {
     let mut stream = with_socket(layout, host, |path| UnixStream::connect(path)).ok()?;
     stream.set_read_timeout(Some(WAIT)).ok()?;
     stream.set_write_timeout(Some(WAIT)).ok()?;
@@ -94,18 +96,31 @@ pub(super) fn order(layout: &Layout, host: &str, order: &Order) -> Option<Said> 
     Some(receive(&mut stream).ok()?.0)
 }
 
-/// Lets the host's keeper follow, if it has not seen to all of `table`.
-pub(super) fn follow(layout: &Layout, host: &str, table: &[Wanted]) {
-    let Some(seen) = seen_to(layout, host) else { return };
-    let same = table.len() == seen.len()
-        && table.iter().zip(&seen).all(|(a, b)| a.point == b.0 && a.at_ms == b.1);
-    if !same {
-        // What a host that is down would have done is done when it is up.
-        let _ = order(layout, host, &Order::Follow);
+/// Lets the mounts of all hosts follow the emulation's tables. Hosts without a
+/// mounter have none.
+pub(in super::super) fn follow(lab: &Lab, layout: &Layout) -> Result<(), LabError> {
+    let hosts = lab.hosts()?.into_iter().filter(|host| has_mounter(layout, host));
+    for (host, table) in tables(lab, hosts.collect())? {
+        let Some(seen) = seen_to(layout, &host) else { continue };
+        let same = |(wanted, seen): (&Wanted, &(String, Millis))| {
+            wanted.point == seen.0 && wanted.at_ms == seen.1
+        };
+        if table.len() != seen.len() || !table.iter().zip(&seen).all(same) {
+            // What a host that is down would have done is done when it is up.
+            let _ = order(layout, &host, &Order::Follow);
+        }
     }
+    Ok(())
 }
 
-/// Whether the host's keeper has a mount there.
-pub(super) fn has(layout: &Layout, host: &str, point: &str) -> bool {
-    seen_to(layout, host).is_some_and(|seen| seen.iter().any(|(at, _)| at == point))
+/// Ends the kernel's mount before the emulation ends its own. False, and nothing
+/// changed, when somebody uses it.
+pub fn unmount(dir: &Path, Unmounts { host, point, force, .. }: &Unmounts) -> bool {
+    let layout = Layout::new(dir);
+    let seen = seen_to(&layout, host).unwrap_or_default();
+    if !seen.iter().any(|(at, _)| at == point) {
+        return true;
+    }
+    let unmount = Order::Unmount { point: point.clone(), force: *force };
+    order(&layout, host, &unmount) != Some(Said::Busy)
 }

@@ -203,30 +203,27 @@ impl Mounted {
         path.rsplit('/').next().is_some_and(|name| name.starts_with(&mark))
     }
 
-    fn remove(&self, path: String, directory: bool) -> Result<(), Errno> {
-        if !directory && self.hide(&path)? {
+    fn remove(&self, path: &str, directory: bool) -> Result<(), Errno> {
+        if !directory && self.hide(path)? {
             return Ok(());
         }
-        let op = if directory {
-            Op::RemoveDir { path: path.clone() }
-        } else {
-            Op::Remove { path: path.clone() }
-        };
+        let whole = path.to_owned();
+        let op = if directory { Op::RemoveDir { path: whole } } else { Op::Remove { path: whole } };
         self.ask(op)?;
-        held(&self.inodes).gone(&path);
+        held(&self.inodes).gone(path);
         Ok(())
     }
 
-    fn move_to(&self, path: String, to: String, flags: RenameFlags) -> Result<(), Errno> {
+    fn move_to(&self, path: &str, to: &str, flags: RenameFlags) -> Result<(), Errno> {
         if !(flags - RenameFlags::RENAME_NOREPLACE).is_empty() {
             return Err(Errno::EINVAL);
         }
         let replace = !flags.contains(RenameFlags::RENAME_NOREPLACE);
         if replace && path != to {
-            self.hide(&to)?;
+            self.hide(to)?;
         }
-        self.ask(Op::Rename { path: path.clone(), to: to.clone(), replace })?;
-        held(&self.inodes).moved(&path, &to);
+        self.ask(Op::Rename { path: path.to_owned(), to: to.to_owned(), replace })?;
+        held(&self.inodes).moved(path, to);
         Ok(())
     }
 
@@ -397,12 +394,12 @@ impl Filesystem for Mounted {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let done = self.child(parent, name).and_then(|path| self.remove(path, false));
+        let done = self.child(parent, name).and_then(|path| self.remove(&path, false));
         answer!(reply, done, () => reply.ok());
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let done = self.child(parent, name).and_then(|path| self.remove(path, true));
+        let done = self.child(parent, name).and_then(|path| self.remove(&path, true));
         answer!(reply, done, () => reply.ok());
     }
 
@@ -433,7 +430,7 @@ impl Filesystem for Mounted {
     ) {
         let done = self.child(parent, name).and_then(|path| {
             let to = self.child(new_parent, new_name)?;
-            self.move_to(path, to, flags)
+            self.move_to(&path, &to, flags)
         });
         answer!(reply, done, () => reply.ok());
     }

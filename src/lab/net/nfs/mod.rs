@@ -10,52 +10,28 @@
 //! ```text
 //! program ─ kernel ─ mount (files, inodes, ask) ══ TCP ══ server ─ answer ─ world
 //!                      ▲ started and ended by                       ▲
-//!                    keeper ◀── a command has changed the table ── commands
+//!                    mounter ◀── a command has changed the table ── commands
 //! ```
 //!
 //! No command of the emulation goes through such a mount, and none holds the
 //! lab's lock while it touches a path: a mount waits for the lock.
 
+mod addresses;
 mod answer;
 mod ask;
 mod bytes;
 mod control;
 mod files;
 mod inodes;
-mod keeper;
 mod mount;
+mod mounter;
 mod server;
 mod wire;
 
-pub use keeper::{Addresses, Keeper};
+pub use addresses::Addresses;
+pub(super) use control::follow;
+pub use control::unmount;
 pub use mount::{MountError, Spot, mount};
-pub use server::{Admits, Server};
+pub use mounter::Mounter;
+pub use server::Server;
 pub use wire::PORT;
-
-use std::path::Path;
-
-use super::super::handle::{Lab, LabError};
-use super::super::program::Unmounts;
-use super::layout::Layout;
-use control::{Order, Said};
-
-/// Lets the mounts of all hosts follow the emulation's tables. Hosts without a
-/// keeper have none.
-pub(super) fn follow(lab: &Lab, layout: &Layout) -> Result<(), LabError> {
-    let hosts = lab.hosts()?.into_iter().filter(|host| control::is_kept(layout, host));
-    for (host, table) in mount::tables(lab, hosts.collect())? {
-        control::follow(layout, &host, &table);
-    }
-    Ok(())
-}
-
-/// Ends the kernel's mount before the emulation ends its own. False, and nothing
-/// changed, when somebody uses it.
-pub fn unmount(dir: &Path, Unmounts { host, point, force, .. }: &Unmounts) -> bool {
-    let layout = Layout::new(dir);
-    if !control::has(&layout, host, point) {
-        return true;
-    }
-    let order = Order::Unmount { point: point.clone(), force: *force };
-    control::order(&layout, host, &order) != Some(Said::Busy)
-}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +15,7 @@ use nix::sys::time::TimeSpec;
 
 use super::super::super::handle::{Lab, LabError};
 use super::super::super::place::Place;
+use super::addresses::Addresses;
 use super::answer::{Full, answer};
 use super::wire::{Op, Reply, Request, Time, receive, send};
 use crate::base::SystemClock;
@@ -26,9 +27,6 @@ const IDLE: Duration = Duration::from_secs(120);
 /// Mounts whose last reply is remembered.
 const MOUNTS_MAX: usize = 4096;
 
-/// Whether requests from that address may be the host's that they name.
-pub type Admits = dyn Fn(IpAddr, &str) -> bool + Send + Sync;
-
 /// The last reply to what a mount wanted changed.
 #[derive(Debug, Default)]
 struct Last {
@@ -36,19 +34,22 @@ struct Last {
     reply: Option<Reply>,
 }
 
+type Replies = HashMap<(String, u64), Arc<Mutex<Last>>>;
+
 /// The server of one host.
 pub struct Server {
     lab: Lab,
     dir: PathBuf,
     host: String,
-    admits: Box<Admits>,
-    last: Mutex<HashMap<(String, u64), Arc<Mutex<Last>>>>,
+    addresses: Addresses,
+    /// By the mount's host and number.
+    last: Mutex<Replies>,
     connections: AtomicUsize,
 }
 
 impl Server {
     /// The server of `host`, whose lab is in `dir`.
-    pub fn new(dir: &Path, host: &str, admits: Box<Admits>) -> Result<Server, LabError> {
+    pub fn new(dir: &Path, host: &str, addresses: Addresses) -> Result<Server, LabError> {
         let lab = Lab::open(dir)?;
         if !lab.hosts()?.iter().any(|name| name == host) {
             return Err(LabError::UnknownHost(host.to_owned()));
@@ -57,7 +58,7 @@ impl Server {
             lab,
             dir: dir.to_owned(),
             host: host.to_owned(),
-            admits,
+            addresses,
             last: Mutex::default(),
             connections: AtomicUsize::new(0),
         })
@@ -89,7 +90,7 @@ impl Server {
         stream.set_write_timeout(Some(IDLE))?;
         loop {
             let (request, content): (Request, Vec<u8>) = receive(&mut stream)?;
-            if !(self.admits)(peer, &request.from) {
+            if !self.addresses.admit(peer, &request.from) {
                 return Ok(());
             }
             // Silence, where the network lets nothing through.

@@ -215,7 +215,8 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<(
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut piece = |length: u64| {
-        let mut bytes = Vec::new();
+        // No more at once than what may be there: a length is easily said.
+        let mut bytes = Vec::with_capacity(usize::try_from(length.min(1 << 16)).unwrap_or(0));
         let read = from.by_ref().take(length).read_to_end(&mut bytes)?;
         if read as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof) }
             .map_err(io::Error::from)

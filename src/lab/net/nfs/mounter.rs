@@ -1,4 +1,4 @@
-//! The keeper of a host's mounts: makes them be what the emulation's table says.
+//! The mounter of a host's mounts: makes them be what the emulation's table says.
 //!
 //! It runs in the host's namespaces, hears of changes from the commands that make
 //! them, and starts a process for each mount. It touches no path below a mount
@@ -23,6 +23,7 @@ use super::super::super::handle::Lab;
 use super::super::super::tree::is_within;
 use super::super::layout::{Layout, NetError, io, make_dir};
 use super::super::process;
+use super::addresses::Addresses;
 use super::control::{self, Order, Said};
 use super::mount::{FS_TYPE, MOUNTED, Wanted, wanted};
 use super::wire::{receive, send};
@@ -36,9 +37,6 @@ const UNMOUNT: Duration = Duration::from_secs(3);
 /// How long an order may take to be spoken.
 const ORDER: Duration = Duration::from_secs(5);
 
-/// Where a host's NFS server is.
-pub type Addresses = dyn Fn(&str) -> Option<SocketAddr> + Send;
-
 /// A mount that stands.
 struct Standing {
     wanted: Wanted,
@@ -47,13 +45,15 @@ struct Standing {
 }
 
 /// See the module.
-pub struct Keeper {
+pub struct Mounter {
     layout: Layout,
     host: String,
     lab: Lab,
     /// Where the host's mount points are.
     root: PathBuf,
-    addresses: Box<Addresses>,
+    addresses: Addresses,
+    /// Where the NFS servers of all hosts listen.
+    port: u16,
     /// In the order they were made.
     standing: Vec<Standing>,
     /// Processes of mounts that nobody can reach any more.
@@ -63,15 +63,15 @@ pub struct Keeper {
     without: bool,
 }
 
-impl Keeper {
-    /// The keeper of a host of the lab in `dir`; `root` is where its mount points
+impl Mounter {
+    /// The mounter of a host of the lab in `dir`; `root` is where its mount points
     /// are. What an earlier one has left is unmounted.
     pub fn new(
         dir: &Path,
         host: &str,
         root: &Path,
-        addresses: Box<Addresses>,
-    ) -> Result<Keeper, NetError> {
+        (addresses, port): (Addresses, u16),
+    ) -> Result<Mounter, NetError> {
         let layout = Layout::new(dir);
         make_dir(&layout.home(host))?;
         let path = layout.home(host).join("nfs.log");
@@ -79,12 +79,13 @@ impl Keeper {
         for at in mounted_below(root) {
             let _ = unmount(&at, MntFlags::MNT_DETACH);
         }
-        Ok(Keeper {
+        Ok(Mounter {
             lab: Lab::open(dir)?,
             layout,
             host: host.to_owned(),
             root: root.to_owned(),
             addresses,
+            port,
             standing: Vec::new(),
             ending: Vec::new(),
             log,
@@ -94,7 +95,7 @@ impl Keeper {
 
     /// Hears orders, one after the other, and does not end. To be called in the
     /// main thread: the processes of mounts end with the thread that made them.
-    pub fn keep(mut self) -> Result<(), NetError> {
+    pub fn run(mut self) -> Result<(), NetError> {
         control::write_seen_to(&self.layout, &self.host, &Vec::new())?;
         let listener: UnixListener = control::listen(&self.layout, &self.host)?;
         self.follow()?;
@@ -176,7 +177,10 @@ impl Keeper {
     /// Starts the process of a mount, and waits until the mount stands.
     fn start(&self, wanted: &Wanted, at: &Path) -> Result<Child, String> {
         let text = |error: std::io::Error| error.to_string();
-        let address = (self.addresses)(&wanted.server)
+        let address = self
+            .addresses
+            .get(&wanted.server)
+            .map(|address| SocketAddr::new(address, self.port))
             .ok_or_else(|| format!("the address of {} is not known", wanted.server))?;
         // Its path may be another one in the host's root.
         let mut process = process::command("/proc/self/exe")
