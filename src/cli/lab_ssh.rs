@@ -96,7 +96,8 @@ pub(super) fn nfsd(
 ) -> Result<Ending, CliError> {
     let addresses = Addresses::read(hosts)
         .map_err(|error| CliError::file(Exit::Internal, "read", hosts, &error))?;
-    let server = Arc::new(nfs::Server::new(lab, host, addresses.clone())?);
+    let estate = Lab::open(lab)?;
+    let server = Arc::new(nfs::Server::new(&estate, lab, host, addresses.clone())?);
     let listener = TcpListener::bind(listen).map_err(|error| {
         CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
     })?;
@@ -104,7 +105,7 @@ pub(super) fn nfsd(
         None => server.serve(&listener),
         Some(root) => {
             std::thread::spawn(move || server.serve(&listener));
-            nfs::Mounter::new(lab, host, root, (addresses, listen.port()))?.run()?;
+            nfs::Mounter::new(&estate, lab, host, root, (addresses, listen.port()))?.run()?;
         }
     }
     Ok(Ending::Ours(Exit::Ok))

@@ -245,7 +245,32 @@ fn mounts_follow_the_table() {
     site.start_mounter();
     until("both mounts", || site.mounts().lines().count() == 2 && site.daemons() == 2);
     assert_eq!(site.shell("cat mnt/data/f mnt/data/inner/f"), "outer\ninner\n");
+    // A mount whose process is gone is made again.
+    site.kill_daemons();
+    until("both mounts", || site.sh("cat mnt/data/f mnt/data/inner/f").1 == "outer\ninner\n");
     site.does("nim1", "umount /mnt/data/inner");
     site.does("nim1", "umount /mnt/data");
+    assert_eq!((site.mounts(), site.daemons()), (String::new(), 0));
+}
+
+#[test]
+fn without_fuse_there_is_the_emulation() {
+    let Some(mut site) = Site::up() else { return };
+    site.stop_mounter();
+    site.shell("mount -t tmpfs none /dev");
+    site.start_mounter();
+    site.does("lpar01", "exportfs -i -o rw=nim1 /data");
+    site.shell("mkdir -p mnt/data");
+    site.does("nim1", "mkdir -p /mnt/data");
+    site.does("nim1", "mount lpar01:/data /mnt/data");
+    site.does("nim1", "touch /mnt/data/f");
+    site.does("nim1", "umount /mnt/data");
+    assert_eq!(site.does("lpar01", "ls /data/f"), "/data/f\n");
+    let log = site.log();
+    assert_eq!(
+        log.matches("seen by commands of the emulation alone: /dev/fuse").count(),
+        1,
+        "{log}"
+    );
     assert_eq!((site.mounts(), site.daemons()), (String::new(), 0));
 }

@@ -225,11 +225,25 @@ impl Site {
     }
 
     /// Processes of this site that answer for mounts.
-    pub(crate) fn daemons(&self) -> usize {
+    fn daemon_pids(&self) -> Vec<String> {
         let mark = self.lab().display().to_string();
         let all = fs::read_dir("/proc").unwrap().flatten();
-        let lines = all.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
-        lines.filter(|line| line.contains(&mark) && line.contains("\0nfs\0")).count()
+        let found = all.filter(|entry| {
+            let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            line.contains(&mark) && line.contains("\0nfs\0")
+        });
+        found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn daemons(&self) -> usize {
+        self.daemon_pids().len()
+    }
+
+    pub(crate) fn kill_daemons(&self) {
+        for pid in self.daemon_pids() {
+            run("kill", &["-KILL", &pid]);
+        }
     }
 
     /// Begins a shell on the master, below its root, whose output goes to a file.

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
@@ -22,7 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::super::super::handle::Lab;
 use super::super::super::tree::is_within;
 use super::super::layout::{Layout, NetError, io, make_dir};
-use super::super::process;
+use super::super::{process, root};
 use super::addresses::Addresses;
 use super::control::{self, Order, Said};
 use super::mount::{FS_TYPE, MOUNTED, Wanted, wanted};
@@ -33,6 +33,9 @@ const STAND_MS: u16 = 20_000;
 
 /// How long an unmount may take: one that takes longer waits for a server.
 const UNMOUNT: Duration = Duration::from_secs(3);
+
+/// How often the processes of mounts are looked at.
+const LOOK_MS: u16 = 1_000;
 
 /// How long an order may take to be spoken.
 const ORDER: Duration = Duration::from_secs(5);
@@ -67,6 +70,7 @@ impl Mounter {
     /// The mounter of a host of the lab in `dir`; `root` is where its mount points
     /// are. What an earlier one has left is unmounted.
     pub fn new(
+        lab: &Lab,
         dir: &Path,
         host: &str,
         root: &Path,
@@ -80,7 +84,7 @@ impl Mounter {
             let _ = unmount(&at, MntFlags::MNT_DETACH);
         }
         Ok(Mounter {
-            lab: Lab::open(dir)?,
+            lab: lab.clone(),
             layout,
             host: host.to_owned(),
             root: root.to_owned(),
@@ -99,23 +103,49 @@ impl Mounter {
         control::write_seen_to(&self.layout, &self.host, &Vec::new())?;
         let listener: UnixListener = control::listen(&self.layout, &self.host)?;
         self.follow()?;
-        for mut stream in listener.incoming().flatten() {
-            let heard = stream
-                .set_read_timeout(Some(ORDER))
-                .and_then(|()| stream.set_write_timeout(Some(ORDER)))
-                .and_then(|()| receive::<Order>(&mut stream));
-            let Ok((order, _)) = heard else { continue };
-            let said = match order {
-                Order::Follow => self.follow().map(|()| Said::Done),
-                Order::Unmount { point, force } => self.unmount(&point, force),
+        loop {
+            let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            // A process of a mount that ends by itself is seen to without an order.
+            let patience = if self.standing.is_empty() && self.ending.is_empty() {
+                PollTimeout::NONE
+            } else {
+                PollTimeout::from(LOOK_MS)
             };
-            match said {
-                // Who asked may be gone.
-                Ok(said) => drop(send(&mut stream, &said, &[])),
-                Err(error) => self.say(&error.to_string()),
+            match poll(&mut fds, patience) {
+                Ok(0) if self.has_lost() => {
+                    self.follow().unwrap_or_else(|error| self.say(&error.to_string()));
+                }
+                Ok(0) | Err(_) => {}
+                Ok(_) => {
+                    if let Ok((stream, _)) = listener.accept() {
+                        self.hear(stream);
+                    }
+                }
             }
         }
-        Ok(())
+    }
+
+    fn hear(&mut self, mut stream: UnixStream) {
+        let heard = stream
+            .set_read_timeout(Some(ORDER))
+            .and_then(|()| stream.set_write_timeout(Some(ORDER)))
+            .and_then(|()| receive::<Order>(&mut stream));
+        let Ok((order, _)) = heard else { return };
+        let said = match order {
+            Order::Follow => self.follow().map(|()| Said::Done),
+            Order::Unmount { point, force } => self.unmount(&point, force),
+        };
+        match said {
+            // Who asked may be gone.
+            Ok(said) => drop(send(&mut stream, &said, &[])),
+            Err(error) => self.say(&error.to_string()),
+        }
+    }
+
+    /// Whether a mount's process has ended by itself.
+    fn has_lost(&mut self) -> bool {
+        self.ending.retain_mut(is_alive);
+        !self.standing.iter_mut().all(|standing| is_alive(&mut standing.process))
     }
 
     fn say(&mut self, text: &str) {
@@ -125,11 +155,10 @@ impl Mounter {
 
     /// Makes the mounts be what the emulation's table says.
     fn follow(&mut self) -> Result<(), NetError> {
-        self.ending.retain_mut(|process| matches!(process.try_wait(), Ok(None)));
+        self.ending.retain_mut(is_alive);
         let table = wanted(&self.lab, &self.host)?;
         while let Some(index) = self.standing.iter_mut().rposition(|standing| {
-            let ended = !matches!(standing.process.try_wait(), Ok(None));
-            ended || !table.contains(&standing.wanted)
+            !is_alive(&mut standing.process) || !table.contains(&standing.wanted)
         }) {
             let point = self.standing[index].wanted.point.clone();
             // What is mounted below goes first, and comes back if it is wanted.
@@ -142,7 +171,8 @@ impl Mounter {
             self.take_away(standing);
         }
         for mount in &table {
-            if !self.standing.iter().any(|standing| standing.wanted == *mount) && self.has_fuse() {
+            let stands = self.standing.iter().any(|standing| standing.wanted == *mount);
+            if !stands && !root::holds_commands(&mount.point) && self.has_fuse() {
                 self.put_up(mount);
             }
         }
@@ -219,11 +249,9 @@ impl Mounter {
         if unmount(&at, MntFlags::empty()) == Unmounted::Done {
             return end(&mut process);
         }
-        if matches!(process.try_wait(), Ok(None)) {
-            let _ = unmount(&at, MntFlags::MNT_DETACH);
+        let _ = unmount(&at, MntFlags::MNT_DETACH);
+        if is_alive(&mut process) {
             self.ending.push(process);
-        } else {
-            let _ = unmount(&at, MntFlags::MNT_DETACH);
         }
     }
 
@@ -253,6 +281,10 @@ impl Mounter {
         control::write_seen_to(&self.layout, &self.host, &seen)?;
         Ok(Said::Done)
     }
+}
+
+fn is_alive(process: &mut Child) -> bool {
+    matches!(process.try_wait(), Ok(None))
 }
 
 /// A mount's process ends by itself when it is unmounted; helped, if it does not.

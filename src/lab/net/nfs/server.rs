@@ -49,13 +49,17 @@ pub struct Server {
 
 impl Server {
     /// The server of `host`, whose lab is in `dir`.
-    pub fn new(dir: &Path, host: &str, addresses: Addresses) -> Result<Server, LabError> {
-        let lab = Lab::open(dir)?;
+    pub fn new(
+        lab: &Lab,
+        dir: &Path,
+        host: &str,
+        addresses: Addresses,
+    ) -> Result<Server, LabError> {
         if !lab.hosts()?.iter().any(|name| name == host) {
             return Err(LabError::UnknownHost(host.to_owned()));
         }
         Ok(Server {
-            lab,
+            lab: lab.clone(),
             dir: dir.to_owned(),
             host: host.to_owned(),
             addresses,
