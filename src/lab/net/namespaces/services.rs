@@ -1,0 +1,32 @@
+//! What a host runs by itself.
+
+use std::path::PathBuf;
+
+use super::super::layout::NetError;
+use super::super::root;
+
+/// The name of `sshd` among the services.
+pub(super) const SSHD: &str = "sshd";
+
+/// A program that listens on a host as long as the keeper wants it to.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    /// What the keeper's orders call it.
+    pub name: &'static str,
+    /// The program, as the host sees it.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Where it listens: it answers when somebody does there.
+    pub port: u16,
+}
+
+/// All services of a host, in the order in which they are started.
+pub(super) fn all() -> Result<Vec<Service>, NetError> {
+    Ok(vec![Service {
+        name: SSHD,
+        program: root::seen(&root::sshd()?),
+        args: ["-D", "-e", "-f", "/etc/ssh/sshd_config"].map(str::to_owned).to_vec(),
+        port: 22,
+    }])
+}
