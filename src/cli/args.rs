@@ -511,7 +511,7 @@ pub(super) enum LabCommand {
         /// Make the hosts reachable by ssh, as real processes; those of the lab
         /// that is there, where neither a plan nor an estate file is named.
         #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
-              default_missing_value = "proxy")]
+              default_missing_value = "auto")]
         ssh: Option<SshWay>,
     },
     /// End the hosts that `lab up --ssh` made, and remove their processes
@@ -524,6 +524,30 @@ pub(super) enum LabCommand {
         lab: PathBuf,
         /// The host.
         host: String,
+    },
+    /// Connect to a host and hand the socket over on stdout.
+    #[command(hide = true)]
+    Wire {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Keep hosts as namespaces, until killed.
+    #[command(hide = true)]
+    Keep {
+        /// The lab's directory.
+        lab: PathBuf,
+    },
+    /// Be process 1 of a host; for `lab keep`.
+    #[command(hide = true)]
+    Host {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Its number in the lab's network.
+        number: u16,
     },
     /// Run a command of this machine within the root of a host.
     #[command(hide = true)]

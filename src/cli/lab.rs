@@ -39,11 +39,12 @@ impl From<Exit> for Ending {
 pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {
     match command {
         LabCommand::Up { plan, estate, scale, ssh } => {
+            let way = ssh.map(lab_ssh::way).transpose()?;
             if plan.is_some() || estate.is_some() {
                 up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale)?;
             }
-            if let Some(way) = ssh {
-                let config = net::up(&open_lab(place)?, &place.lab(), (*way).into())?;
+            if let Some(way) = way {
+                let config = net::up(&open_lab(place)?, &place.lab(), way)?;
                 out.line(&format!("reached by `ssh -F {} HOST`", config.display()));
             }
             Ok(Exit::Ok.into())
@@ -54,6 +55,9 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
             Ok(Exit::Ok.into())
         }
         LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
+        LabCommand::Wire { lab, host } => lab_ssh::wire(lab, host),
+        LabCommand::Keep { lab } => lab_ssh::keep(lab),
+        LabCommand::Host { lab, host, number } => lab_ssh::host(lab, host, *number),
         LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
         LabCommand::Nfs { lab, host, point, at, server, with_parent } => {
             lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)

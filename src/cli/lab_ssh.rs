@@ -2,7 +2,7 @@
 //! configuration calls, and this program under the name of an AIX command.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use clap::ValueEnum;
 
 use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
-use crate::lab::net::{self, Here, Link, NetError, Way};
+use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Streams};
 
+use super::args::ColorChoice;
 use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
@@ -23,16 +24,30 @@ use super::place::Place;
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SshWay {
+    /// Namespaces where this machine allows them, otherwise proxy.
+    Auto,
+    /// With root: namespaces with a network, and an `sshd` that listens in it.
+    Namespaces,
     /// Without root: an `sshd -i` for each connection, nothing listens.
     Proxy,
 }
 
-impl From<SshWay> for Way {
-    fn from(way: SshWay) -> Way {
-        match way {
-            SshWay::Proxy => Way::Proxy,
+/// The way to take, on a machine that has what it needs; what is missing is said
+/// before anything is made.
+pub(super) fn way(way: SshWay) -> Result<Way, CliError> {
+    let chosen = match way {
+        SshWay::Namespaces => Way::Namespaces,
+        SshWay::Proxy => Way::Proxy,
+        SshWay::Auto => {
+            let (chosen, why) = net::choose();
+            if let Some(why) = why {
+                Out::note(&format!("hosts are reached by proxy, not as namespaces: {why}"));
+            }
+            chosen
         }
-    }
+    };
+    net::check(chosen)?;
+    Ok(chosen)
 }
 
 impl From<MountError> for CliError {
@@ -47,12 +62,17 @@ impl From<NetError> for CliError {
             NetError::Missing { .. }
             | NetError::NotUp(_)
             | NetError::IsUp(_)
-            | NetError::Beyond { .. } => Exit::Usage,
+            | NetError::Beyond { .. }
+            | NetError::HostDown(_)
+            | NetError::KeeperGone => Exit::Usage,
             _ => Exit::Internal,
         };
         let made = CliError::new(exit, format!("the lab's hosts: {error}"));
         match &error {
             NetError::IsUp(_) => made.help("`nimshift lab down` ends that"),
+            NetError::KeeperGone => {
+                made.help("that ends what is left of the hosts; the estate stays")
+            }
             NetError::NotUp(_) => made.help("`nimshift lab up --ssh` makes its hosts reachable"),
             _ => made,
         }
@@ -66,7 +86,11 @@ pub(super) fn serve(lab: &Path, host: &str) -> Result<Ending, CliError> {
 
 /// `lab enter`: a command within the root of a host.
 pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending, CliError> {
-    net::enter(lab, host, false)?;
+    if net::way(lab)? == Some(Way::Namespaces) {
+        net::join(lab, host)?;
+        return run_program(command);
+    }
+    net::enter(lab, host)?;
     Err(become_program(Path::new(&command[0]), command))
 }
 
@@ -111,6 +135,40 @@ pub(super) fn nfsd(
     Ok(Ending::Ours(Exit::Ok))
 }
 
+/// Runs a program and waits: one that is to be in other process ids cannot be
+/// this process.
+#[expect(clippy::disallowed_methods, reason = "this process stands for what was asked for")]
+fn run_program(argv: &[String]) -> Result<Ending, CliError> {
+    let ended = std::process::Command::new(&argv[0]).args(&argv[1..]).status();
+    let status = ended
+        .map_err(|error| CliError::file(Exit::Internal, "run", Path::new(&argv[0]), &error))?;
+    Ok(Ending::Status(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255)))
+}
+
+/// `lab wire`: one connection, for `ProxyCommand` with `ProxyUseFdpass`.
+pub(super) fn wire(lab: &Path, host: &str) -> Result<Ending, CliError> {
+    match net::wire(lab, host) {
+        Ok(status) => Ok(Ending::Status(i32::from(status))),
+        Err(error) => {
+            CliError::from(error).say(&Out::new(ColorChoice::Never));
+            // As `ssh` ends when there is no connection.
+            Ok(Ending::Status(255))
+        }
+    }
+}
+
+/// `lab keep`: the process that hosts as namespaces depend on.
+pub(super) fn keep(lab: &Path) -> Result<Ending, CliError> {
+    net::keep(lab)?;
+    Ok(Exit::Ok.into())
+}
+
+/// `lab host`: process 1 of a host.
+pub(super) fn host(lab: &Path, host: &str, number: u16) -> Result<Ending, CliError> {
+    net::run_host(&Birth { lab: lab.to_owned(), host: host.to_owned(), number })?;
+    Ok(Exit::Ok.into())
+}
+
 /// Becomes another program; comes back only when that cannot be.
 #[expect(clippy::disallowed_methods, reason = "this process becomes what was asked for")]
 fn become_program(program: &Path, argv: &[String]) -> CliError {
@@ -133,7 +191,7 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     let status = match run_aix(&here, argv) {
         Ok(status) => u8::try_from(status).unwrap_or(255),
         Err(error) => {
-            error.say(&Out::new(super::args::ColorChoice::Never));
+            error.say(&Out::new(ColorChoice::Never));
             error.exit().code()
         }
     };
@@ -203,7 +261,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     }
     // This process may be one of those that end.
     for host in &ended.went_down {
-        net::stop_host(&here.lab, host)?;
+        net::stop_host(&lab, &here.lab, host)?;
     }
     Ok(ended.status)
 }

@@ -168,6 +168,11 @@ impl Lab {
         })
     }
 
+    /// Whether a fault by name keeps a connection to the host from being made.
+    pub fn strikes_connection(&self, host: &str) -> Result<bool, LabError> {
+        self.with(|world, _, _| strike(world, FaultKind::Unreachable, host, "").is_some())
+    }
+
     /// Runs a command as a process does: it takes its time, and what it reads
     /// and writes goes through pipes.
     pub fn run_program(

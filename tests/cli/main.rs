@@ -13,9 +13,15 @@ mod lab;
 mod lease;
 mod messages;
 mod nights;
+#[cfg(target_os = "linux")]
+mod nights_over_ssh;
 mod nimadm;
 mod operations;
 mod overnight;
 mod plan;
 mod reports;
+#[cfg(target_os = "linux")]
+mod ssh_lab;
+#[cfg(target_os = "linux")]
+mod troubled_links;
 mod world;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, NetError, Way, write};
+use super::namespaces::{Kept, Shaping};
 use crate::base::{Millis, SystemClock};
 use crate::lab::trouble::Trouble;
 
@@ -27,6 +28,10 @@ pub struct Link {
     /// The share of packets that is lost: hosts as namespaces only.
     #[serde(default)]
     pub loss_percent: u8,
+    /// The real directories of the host are full before this time: hosts as
+    /// namespaces only.
+    #[serde(default)]
+    pub full_until_ms: Millis,
     /// Every connection is closed after the host has sent so many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_after: Option<u64>,
@@ -42,14 +47,28 @@ impl Link {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Whether a link that does this can be had in that way.
-    pub fn can(way: Way, trouble: Trouble) -> Result<(), NetError> {
+    /// Whether a link that does this can be had in that way, on this kernel.
+    pub(super) fn can(layout: &Layout, way: Way, trouble: Trouble) -> Result<(), NetError> {
+        let shaping = || Kept::read(layout).ok_or(NetError::KeeperGone).map(|kept| kept.shaping);
         match (way, trouble) {
             (Way::Proxy, Trouble::LinkLoss | Trouble::DiskFill) => Err(NetError::Beyond {
                 what: trouble.name(),
                 why: "the hosts of this lab have no network and no disk of their own \
                       (`lab up --ssh=namespaces` gives them one)",
             }),
+            (Way::Namespaces, Trouble::LinkDelay) if shaping()? != Shaping::Netem => {
+                Err(NetError::Beyond {
+                    what: trouble.name(),
+                    why: "this kernel cannot delay packets: no netem",
+                })
+            }
+            (Way::Namespaces, Trouble::LinkLoss) if shaping()? == Shaping::None => {
+                Err(NetError::Beyond {
+                    what: trouble.name(),
+                    why: "this kernel has no netem, and `nft` (Debian's package `nftables`) \
+                          was missing when the hosts were begun",
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -66,6 +85,11 @@ impl Link {
     /// Whether nothing passes now.
     pub(super) fn silent(&self) -> bool {
         self.silent_until_ms > SystemClock::read_ms()
+    }
+
+    /// Whether the host's disk is full now.
+    pub(super) fn full(&self) -> bool {
+        self.full_until_ms > SystemClock::read_ms()
     }
 
     /// Whether nobody listens now.

@@ -6,14 +6,13 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::layout::{Layout, NetError};
 use super::link::Link;
 use super::{process, root};
-use crate::base::{Millis, SystemClock};
+use crate::base::SystemClock;
 use crate::lab::handle::{Lab, LabError};
 
 /// How often a connection looks at its link.
@@ -101,12 +100,12 @@ fn relay(layout: &Layout, host: &str, mut socket: UnixStream) {
             if caller.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
                 return;
             }
-            wait(u64::from(LOOK_MS));
+            process::pause(u64::from(LOOK_MS));
             continue;
         }
         let any = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
         if !(caller | server).is_empty() && link.delay_ms > 0 {
-            wait(link.delay_ms);
+            process::pause(link.delay_ms);
         }
         if caller.intersects(any) {
             match read_some(&mut stdin, &mut buffer) {
@@ -140,9 +139,4 @@ fn relay(layout: &Layout, host: &str, mut socket: UnixStream) {
 fn read_some(stdin: &mut std::io::Stdin, buffer: &mut [u8]) -> usize {
     // Past std's own buffer: what it kept back, no poll would tell of.
     nix::unistd::read(stdin.as_fd(), buffer).unwrap_or(0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a connection lives by the machine's time")]
-fn wait(ms: Millis) {
-    std::thread::sleep(Duration::from_millis(ms));
 }

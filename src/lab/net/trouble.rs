@@ -41,7 +41,7 @@ pub fn make_trouble(
 ) -> Result<(), NetError> {
     let way = way(dir)?;
     match way {
-        Some(way) => Link::can(way, trouble)?,
+        Some(way) => Link::can(&Layout::new(dir), way, trouble)?,
         None if trouble.is_of_the_world() => {}
         None => return Err(NetError::NotUp(dir.to_owned())),
     }
@@ -63,12 +63,9 @@ pub fn make_trouble(
         }),
         Trouble::HostReboot => {
             lab.reboot(host)?;
-            way.map_or(Ok(()), |_| stop_host(dir, host))
+            way.map_or(Ok(()), |_| stop_host(lab, dir, host))
         }
-        Trouble::DiskFill => Err(NetError::Beyond {
-            what: trouble.name(),
-            why: "the hosts of this lab have no disk of their own",
-        }),
+        Trouble::DiskFill => change(&|link| link.full_until_ms = until),
     }
 }
 
