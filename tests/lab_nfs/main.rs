@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 #![expect(clippy::print_stderr, reason = "what is skipped is told")]
 
+mod night;
 mod site;
 
 use site::{Site, until};

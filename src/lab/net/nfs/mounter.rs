@@ -212,8 +212,9 @@ impl Mounter {
             .get(&wanted.server)
             .map(|address| SocketAddr::new(address, self.port))
             .ok_or_else(|| format!("the address of {} is not known", wanted.server))?;
-        // Its path may be another one in the host's root.
-        let mut process = process::command("/proc/self/exe")
+        // By its own name: by another, it would be a command of AIX.
+        let program = root::own_program().map_err(|error| error.to_string())?;
+        let mut process = process::command(program)
             .args(["lab", "nfs", "--with-parent"])
             .arg(format!("--server={address}"))
             .arg("--at")
