@@ -12,6 +12,7 @@
 //! With hosts as namespaces (`namespaces`):
 //! LAB/ssh/keeper.json, .log    the process that all hosts depend on
 //! LAB/ssh/hosts/HOST/init.json its process 1, while it runs
+//! LAB/ssh/hosts/HOST/link.seen what of `link` is done
 //! LAB/ssh/hosts/HOST/console   what its processes say
 //! LAB/ssh/hosts/HOST/disk/     its disk, in the keeper's mounts alone
 //! ```
@@ -28,6 +29,7 @@ mod link;
 mod namespaces;
 mod process;
 mod root;
+mod say;
 mod serve;
 mod trouble;
 mod up;
