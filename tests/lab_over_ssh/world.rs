@@ -177,7 +177,13 @@ pub(crate) fn processes_in(namespaces: &[PathBuf]) -> Vec<i64> {
         let of = |kind: &str| fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
         kinds.iter().filter_map(|kind| of(kind)).any(|one| namespaces.contains(&one))
     };
-    processes().into_iter().filter(within).collect()
+    processes().into_iter().filter(|pid| runs(*pid)).filter(within).collect()
+}
+
+/// One that has ended is there until it is waited for.
+fn runs(pid: i64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Namespaces of a process that are not those of this one.

@@ -94,14 +94,20 @@ impl Link {
 
     /// Waits until the keeper has done what the file says, for as long as one that
     /// is there takes.
-    pub(super) fn wait_until_seen(layout: &Layout, host: &str) {
+    pub(super) fn wait_until_seen(layout: &Layout, host: &str) -> Result<(), NetError> {
         let limit = SystemClock::read_ms() + SEEN_MS;
         let seen = layout.home(host).join("link.seen");
-        while layout.read_json(&seen) != Some(Link::read(layout, host))
-            && SystemClock::read_ms() < limit
-        {
+        while layout.read_json(&seen) != Some(Link::read(layout, host)) {
+            if SystemClock::read_ms() > limit {
+                let log = layout.file("keeper.log");
+                return Err(NetError::Refused {
+                    what: format!("change the link of `{host}`"),
+                    why: format!("the keeper has not done it, see {}", log.display()),
+                });
+            }
             process::pause(10);
         }
+        Ok(())
     }
 
     /// Whether nothing passes now.

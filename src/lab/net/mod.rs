@@ -23,6 +23,7 @@
 
 mod enter;
 mod here;
+mod identity;
 mod keys;
 mod layout;
 mod link;

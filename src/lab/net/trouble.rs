@@ -50,7 +50,7 @@ pub fn make_trouble(
         Some(way) => {
             Link::change(dir, host, change)?;
             if way == Way::Namespaces {
-                Link::wait_until_seen(&Layout::new(dir), host);
+                Link::wait_until_seen(&Layout::new(dir), host)?;
             }
             Ok(())
         }

@@ -12,11 +12,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
+use super::super::identity::Identity;
 use super::super::layout::{Layout, NetError, io, write};
 use super::super::link::Link;
 use super::super::{process, root};
 use super::address::Address;
-use super::identity::Identity;
 use super::links::{self, Shape, Shaping};
 use super::services::SSHD;
 use super::{disk, services};
