@@ -647,8 +647,8 @@ pub(super) struct FaultArgs {
     /// After so many matches that go well.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) skip: u32,
-    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut` and
-    /// `sshd-kill` in seconds of this machine's clock.
+    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut`,
+    /// `sshd-kill` and `disk-fill` in seconds of this machine's clock.
     #[arg(long, value_name = "N")]
     pub(super) seconds: Option<u64>,
     /// What `link-delay` holds data back, in milliseconds; 0 ends it.

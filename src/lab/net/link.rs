@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, NetError, Way, write};
 use super::namespaces::{Kept, Shaping};
+use super::process;
 use crate::base::{Millis, SystemClock};
 use crate::lab::trouble::Trouble;
+
+/// How long a keeper takes at most to do what a link's file says.
+const SEEN_MS: Millis = 2_000;
 
 /// A link's state. Times are the machine's: a connection lives by real time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,30 @@ impl Link {
         change(&mut link);
         let text = serde_json::to_string(&link).expect("a link is plain data");
         write(&layout.home(host).join("link"), &text)
+    }
+
+    /// The keeper tells that it has done what the file says.
+    pub(super) fn write_seen(&self, layout: &Layout, host: &str) -> Result<(), NetError> {
+        let text = serde_json::to_string(self).expect("a link is plain data");
+        write(&layout.home(host).join("link.seen"), &text)
+    }
+
+    /// Waits until the keeper has done what the file says, for as long as one that
+    /// is there takes.
+    pub(super) fn wait_until_seen(layout: &Layout, host: &str) -> Result<(), NetError> {
+        let limit = SystemClock::read_ms() + SEEN_MS;
+        let seen = layout.home(host).join("link.seen");
+        while layout.read_json(&seen) != Some(Link::read(layout, host)) {
+            if SystemClock::read_ms() > limit {
+                let log = layout.file("keeper.log");
+                return Err(NetError::Refused {
+                    what: format!("change the link of `{host}`"),
+                    why: format!("the keeper has not done it, see {}", log.display()),
+                });
+            }
+            process::pause(10);
+        }
+        Ok(())
     }
 
     /// Whether nothing passes now.

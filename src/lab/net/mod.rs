@@ -12,6 +12,7 @@
 //! With hosts as namespaces (`namespaces`):
 //! LAB/ssh/keeper.json, .log    the process that all hosts depend on
 //! LAB/ssh/hosts/HOST/init.json its process 1, while it runs
+//! LAB/ssh/hosts/HOST/link.seen what of `link` is done
 //! LAB/ssh/hosts/HOST/console   what its processes say
 //! LAB/ssh/hosts/HOST/disk/     its disk, in the keeper's mounts alone
 //! ```
@@ -22,6 +23,7 @@
 
 mod enter;
 mod here;
+mod identity;
 mod keys;
 mod layout;
 mod link;
@@ -29,6 +31,7 @@ mod namespaces;
 pub mod nfs;
 mod process;
 mod root;
+mod say;
 mod serve;
 mod trouble;
 mod up;

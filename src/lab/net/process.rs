@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::identity::Identity;
 use super::layout::NetError;
 use crate::base::{Millis, SystemClock};
 
@@ -81,35 +82,61 @@ pub(super) fn mark(lab: &Path, part: &str) -> String {
     format!("{}:{part}", lab.display())
 }
 
-/// Processes with that mark, as far as this user may see. One that has ended and
-/// is not waited for has no environment.
-fn marked(mark: &str) -> Vec<Pid> {
-    let wanted = format!("{MARK}={mark}");
+/// Processes with a mark that is asked for, as far as this user may see. One that
+/// is about to end has no environment any more.
+fn marked(is_wanted: impl Fn(&str) -> bool) -> Vec<Identity> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
-        .filter(|pid| {
+        .filter_map(|pid| {
+            let identity = Identity::of(Pid::from_raw(pid))?;
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            let mut marks = environment.split('\0').filter_map(|entry| {
+                entry.strip_prefix(MARK).and_then(|rest| rest.strip_prefix('='))
+            });
+            marks.any(&is_wanted).then_some(identity)
         })
-        .map(Pid::from_raw)
         .collect()
 }
 
-/// Ends every process that has the mark, and those that they make meanwhile.
-/// This process is left out. They are gone when this returns, as far as they can
-/// be waited for.
-pub(super) fn kill_all(mark: &str) {
+/// Ends every process of one part of a lab, and those that it makes meanwhile.
+/// This process is left out.
+pub(super) fn end_part(lab: &Path, part: &str) -> Result<(), NetError> {
+    let wanted = mark(lab, part);
+    end(|mark| mark == wanted)
+}
+
+/// Ends every process of a lab, the keeper first or not: nobody begins anything
+/// without it.
+pub(super) fn end_lab(lab: &Path) -> Result<(), NetError> {
+    let wanted = mark(lab, "");
+    // A part's name has neither; the directory of another lab may.
+    end(|mark| mark.strip_prefix(&wanted).is_some_and(|part| !part.contains(['/', ':'])))
+}
+
+/// They are gone, with all that they held, when this returns.
+fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
+    let this = Pid::this();
     let limit = SystemClock::read_ms() + END_MS;
+    let mut killed: Vec<Identity> = Vec::new();
     loop {
-        let found: Vec<Pid> = marked(mark).into_iter().filter(|pid| *pid != Pid::this()).collect();
-        if found.is_empty() || SystemClock::read_ms() > limit {
-            return;
-        }
-        for pid in found {
+        killed.retain(Identity::lives);
+        let found = marked(&is_wanted).into_iter().filter(|found| found.pid() != this);
+        for found in found {
             // One that is gone already is what was wanted.
-            let _ = kill(pid, Signal::SIGKILL);
+            let _ = kill(found.pid(), Signal::SIGKILL);
+            if !killed.contains(&found) {
+                killed.push(found);
+            }
+        }
+        let Some(left) = killed.first() else { return Ok(()) };
+        if SystemClock::read_ms() > limit {
+            return Err(NetError::Refused {
+                what: format!("end process {}", left.pid()),
+                why: "it does not go".to_owned(),
+            });
         }
         pause(5);
     }

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::layout::{Layout, NetError};
 use super::link::Link;
-use super::{process, root};
+use super::{process, root, say};
 use crate::base::SystemClock;
 use crate::lab::handle::{Lab, LabError};
 
@@ -20,9 +20,7 @@ const LOOK_MS: u16 = 50;
 
 /// Why no connection is made.
 fn refusal(lab: &Lab, host: &str) -> Result<Option<String>, LabError> {
-    Ok(lab
-        .refuses_connection(host)?
-        .map(|why| format!("ssh: connect to host {host} port 22: {why}")))
+    lab.refuses_connection(host)
 }
 
 /// Serves one connection on stdin and stdout. Gives the exit status.
@@ -32,16 +30,15 @@ pub fn serve(dir: &Path, host: &str) -> Result<u8, NetError> {
     let lab = Lab::open(dir)?;
     let link = Link::read(&layout, host);
     let why = if link.silent() {
-        Some(format!("ssh: connect to host {host} port 22: Connection timed out"))
+        Some("Connection timed out".to_owned())
     } else if link.refused() {
-        Some(format!("ssh: connect to host {host} port 22: Connection refused"))
+        Some("Connection refused".to_owned())
     } else {
         refusal(&lab, host)?
     };
     drop(lab);
     if let Some(why) = why {
-        // What OpenSSH itself says where it makes the connection.
-        let _ = writeln!(std::io::stderr(), "{why}");
+        say::no_connection(host, &why);
         return Ok(255);
     }
     let (ours, theirs) = UnixStream::pair().map_err(super::layout::io(Path::new("socketpair")))?;

@@ -47,7 +47,13 @@ pub fn make_trouble(
     }
     let until = SystemClock::read_ms().saturating_add(extent.for_ms);
     let change = |change: &dyn Fn(&mut Link)| match way {
-        Some(_) => Link::change(dir, host, change),
+        Some(way) => {
+            Link::change(dir, host, change)?;
+            if way == Way::Namespaces {
+                Link::wait_until_seen(&Layout::new(dir), host)?;
+            }
+            Ok(())
+        }
         None => Ok(()),
     };
     match trouble {

@@ -92,10 +92,7 @@ fn remove(layout: &Layout) -> Result<(), NetError> {
         return Ok(());
     }
     close_masters(layout);
-    namespaces::end(layout);
-    for host in fs::read_dir(layout.file("hosts")).into_iter().flatten().flatten() {
-        kill_host(layout.lab(), &host.file_name().to_string_lossy());
-    }
+    process::end_lab(layout.lab())?;
     fs::remove_dir_all(&top).map_err(io(&top))
 }
 
@@ -135,14 +132,9 @@ pub fn stop_host(lab: &Lab, dir: &Path, host: &str) -> Result<(), NetError> {
     // Connections are ended by those who serve them.
     let now = SystemClock::read_ms() + 1;
     Link::change(dir, host, |link| link.closed_at_ms = now)?;
-    kill_host(dir, host);
-    Ok(())
-}
-
-fn kill_host(dir: &Path, host: &str) {
     // As sshd puts it into the environment of each session. Within a host, the
     // machine's files have a prefix.
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let dir = dir.strip_prefix(here::BASE).map_or(dir.clone(), |rest| Path::new("/").join(rest));
-    process::kill_all(&process::mark(&dir, host));
+    process::end_part(&dir, host)
 }

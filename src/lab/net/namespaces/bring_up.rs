@@ -1,4 +1,4 @@
-//! The keeper is begun, and ended.
+//! The keeper is begun.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -51,13 +51,8 @@ pub(in super::super) fn bring_up(layout: &Layout, hosts: usize) -> Result<(), Ne
     if said.trim() == "ready" {
         return Ok(());
     }
-    end(layout);
+    let _ = keeper.kill();
     let _ = keeper.wait();
     let why = if said.trim().is_empty() { "it said nothing" } else { said.trim() };
     Err(NetError::Failed { command: "nimshift lab keep".to_owned(), why: why.to_owned() })
-}
-
-/// Ends the keeper, and with it all hosts.
-pub(in super::super) fn end(layout: &Layout) {
-    process::kill_all(&process::mark(layout.lab(), KEEPER));
 }

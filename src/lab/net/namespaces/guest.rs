@@ -12,11 +12,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
+use super::super::identity::Identity;
 use super::super::layout::{Layout, NetError, io, write};
 use super::super::link::Link;
 use super::super::{process, root};
 use super::address::Address;
-use super::identity::Identity;
 use super::links::{self, Shape, Shaping};
 use super::services::SSHD;
 use super::{disk, services};
@@ -106,11 +106,13 @@ pub(super) struct Guest {
     address: Address,
     init: Option<Init>,
     is_full: bool,
+    /// What the link's file said when it was done last.
+    seen: Option<Link>,
 }
 
 impl Guest {
     pub(super) fn new(name: String, address: Address) -> Guest {
-        Guest { name, address, init: None, is_full: false }
+        Guest { name, address, init: None, is_full: false, seen: None }
     }
 
     /// Which boot of the host runs; also while it ends.
@@ -210,7 +212,7 @@ impl Guest {
                 order(init, &format!("start {}", service.name));
             }
         }
-        self.follow_link(layout, &link, shaping)
+        self.follow_link(&link, shaping)
     }
 
     /// Does what the link's file says now.
@@ -224,16 +226,15 @@ impl Guest {
             disk::set_full(layout, &self.name, link.full())?;
             self.is_full = link.full();
         }
-        self.follow_link(layout, &link, shaping)
+        self.follow_link(&link, shaping)?;
+        if self.seen.as_ref() != Some(&link) {
+            link.write_seen(layout, &self.name)?;
+            self.seen = Some(link);
+        }
+        Ok(())
     }
 
-    fn follow_link(
-        &mut self,
-        layout: &Layout,
-        link: &Link,
-        shaping: Shaping,
-    ) -> Result<(), NetError> {
-        let _ = layout;
+    fn follow_link(&mut self, link: &Link, shaping: Shaping) -> Result<(), NetError> {
         let Some(init) = self.init.as_mut() else { return Ok(()) };
         if init.ending || init.stage < Stage::Cabled {
             return Ok(());
@@ -253,6 +254,10 @@ impl Guest {
                 init.stage = Stage::Cabled;
             }
             order(init, &format!("{} {SSHD}", if link.refused() { "stop" } else { "start" }));
+            if link.refused() {
+                // Also those that began since the trouble was asked for.
+                order(init, &format!("close {}", SystemClock::read_ms()));
+            }
         }
         if link.closed_at_ms > init.applied.closed_at_ms
             && link.closed_at_ms <= SystemClock::read_ms()

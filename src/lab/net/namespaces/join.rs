@@ -6,9 +6,9 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
+use super::super::identity::Identity;
 use super::super::layout::{Layout, NetError};
 use super::guest::InitFile;
-use super::identity::Identity;
 
 /// All that a host has of its own; the mounts last, for they take `/proc` away.
 const ALL: [(&str, CloneFlags); 5] = [

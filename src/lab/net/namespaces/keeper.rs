@@ -11,11 +11,11 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Pid, chdir, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::super::identity::Identity;
 use super::super::layout::{Layout, NetError, Record, Way, write};
 use super::address::{Address, HOSTS_MAX};
 use super::disk;
 use super::guest::{Guest, Told};
-use super::identity::Identity;
 use super::links::{self, Shaping};
 use crate::base::{Millis, SystemClock};
 use crate::lab::handle::Lab;

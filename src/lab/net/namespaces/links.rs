@@ -139,10 +139,15 @@ fn netem(tc: &std::path::Path, device: &str, shape: Shape) -> Result<(), NetErro
 }
 
 fn nft_lines(table: &str, device: &str, percent: u8) -> String {
+    // All of them are not a share that `numgen` knows.
+    let losing = match percent {
+        100.. => String::new(),
+        _ => format!("numgen random mod 100 < {percent}"),
+    };
     let chain = |name: &str, hook: &str| {
         format!(
             "  chain {name} {{\n    type filter hook {hook} device \"{device}\" priority 0\n    \
-             numgen random mod 100 < {percent} drop\n  }}\n"
+             {losing} drop\n  }}\n"
         )
     };
     format!("table netdev {table} {{\n{}{}}}\n", chain("from", "ingress"), chain("to", "egress"))

@@ -19,7 +19,6 @@ mod address;
 mod bring_up;
 mod disk;
 mod guest;
-mod identity;
 mod init;
 mod join;
 mod keeper;
@@ -30,7 +29,7 @@ mod sessions;
 mod wire;
 
 pub(super) use address::Address;
-pub(super) use bring_up::{bring_up, end};
+pub(super) use bring_up::bring_up;
 pub(super) use guest::wait_for_end;
 pub use init::{Birth, run_host};
 pub use join::join;

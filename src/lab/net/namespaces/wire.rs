@@ -1,7 +1,7 @@
 //! A connection for OpenSSH's client: made in the lab's network, handed over as
 //! an open socket.
 
-use std::io::{ErrorKind, IoSlice, Write as _};
+use std::io::{ErrorKind, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::Path;
@@ -11,6 +11,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::geteuid;
 
 use super::super::layout::{Layout, NetError};
+use super::super::say;
 use super::address::Address;
 use super::join::join_control;
 use super::keeper::Kept;
@@ -25,10 +26,15 @@ const PORT: u16 = 22;
 /// Connects to a host's `sshd` and hands the socket over on stdout, for
 /// `ProxyUseFdpass`. Gives the exit status; what fails is said as `ssh` says it.
 pub fn wire(dir: &Path, host: &str) -> Result<u8, NetError> {
-    match connect(dir, host)? {
-        Ok(socket) => hand_over(&socket).map(|()| 0),
-        Err(why) => {
-            let _ = writeln!(std::io::stderr(), "ssh: connect to host {host} port {PORT}: {why}");
+    match connect(dir, host) {
+        Err(NetError::KeeperGone) => {
+            say::to_caller(&format!("{}\n", NetError::KeeperGone));
+            Ok(255)
+        }
+        Err(error) => Err(error),
+        Ok(Ok(socket)) => hand_over(&socket).map(|()| 0),
+        Ok(Err(why)) => {
+            say::no_connection(host, &why);
             Ok(255)
         }
     }

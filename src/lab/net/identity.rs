@@ -29,6 +29,10 @@ impl Identity {
         Identity::of(Pid::from_raw(self.pid)).as_ref() == Some(self)
     }
 
+    pub(super) fn pid(&self) -> Pid {
+        Pid::from_raw(self.pid)
+    }
+
     /// One of its namespaces, if it runs still.
     pub(super) fn namespace(&self, name: &str) -> Option<File> {
         let file = File::open(format!("/proc/{}/ns/{name}", self.pid)).ok()?;
