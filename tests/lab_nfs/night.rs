@@ -114,8 +114,8 @@ fn a_script_on_the_master_uses_the_copy_by_redirection() {
     for client in ["lpar01", "lpar02"] {
         let copy = world.lab().join(format!("hosts/{client}/fs/altinst_rootvg"));
         let found = |path: &str| {
-            let volumes = fs::read_dir(&copy).unwrap().flatten();
-            volumes.filter_map(|volume| fs::read_to_string(volume.path().join(path)).ok()).next()
+            let mut volumes = fs::read_dir(&copy).unwrap().flatten();
+            volumes.find_map(|volume| fs::read_to_string(volume.path().join(path)).ok())
         };
         assert_eq!(found("site").as_deref(), Some("Welcome to AIX Version 7.2!\n"));
         assert!(found("etc/group").unwrap().contains("site:!:990:"), "it outlives the migration");
@@ -130,10 +130,10 @@ fn down_ends_whoever_waits_for_a_host() {
     let mark = world.lab().canonicalize().unwrap().display().to_string();
     let processes = |word: &str| {
         let all = fs::read_dir("/proc").unwrap().flatten();
-        let lines = all.filter_map(|entry| {
+        let lines = all.map(|entry| {
             let text = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
             let whole = [text("cmdline"), text("environ")].concat();
-            Some(String::from_utf8_lossy(&whole).into_owned())
+            String::from_utf8_lossy(&whole).into_owned()
         });
         lines.filter(|line| line.contains(&mark) && line.contains(word)).count()
     };
