@@ -285,6 +285,9 @@ fn begun(host: &HostId, talk: Talk) -> Result<Reply, TransportError> {
     Err(ssh::diagnose(host, talk.status, &talk.reply.around))
 }
 
+/// How remote shells say that a connection has ended, which there was.
+const BROKEN: [&str; 5] = ["reset", "broken", "closed", "aborted", "lost"];
+
 /// What a program said that another host has handed on.
 fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, TransportError> {
     let Some(within) = talk.within.filter(|within| within.has_begun) else {
@@ -305,6 +308,10 @@ fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, Transpo
             }
             Some(_) if lower.contains("unknown host") || lower.contains("not resolve") => {
                 TransportError::Unresolved { host, why }
+            }
+            // A connection that broke may have carried the request.
+            Some(status) if status != 0 && BROKEN.iter().any(|word| lower.contains(word)) => {
+                TransportError::Lost { host, why }
             }
             Some(status) if status != 0 => TransportError::Unreachable { host, why },
             Some(_) => TransportError::NoShell { host, why },

@@ -17,7 +17,7 @@ mod nim;
 mod nim_software;
 pub(super) mod nimadm;
 pub(super) mod processes;
-mod remote;
+pub(super) mod remote;
 mod show;
 mod system;
 mod words;

@@ -7,6 +7,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chdir, getegid, geteuid, pivot_root};
 
+use super::here::Here;
 use super::layout::{Layout, NetError};
 
 fn refused<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, NetError> {
@@ -46,11 +47,13 @@ pub(super) fn check_namespaces() -> Result<(), NetError> {
 /// own. `own_proc`: the process is in a namespace of process ids as well.
 ///
 /// Without root, it is done as root of a user namespace, and left again as the
-/// user that it was: nothing of it can be undone from within.
+/// user that it was: nothing of it can be undone from within. Of a process that
+/// is on a host already, the way leads through the machine's root that it sees.
 pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
     let layout = Layout::new(lab);
     let (user, group): (Uid, Gid) = (geteuid(), getegid());
     let root = layout.root(host);
+    let machine = Here::find().map_or_else(|| Path::new("/").to_owned(), |here| here.base);
     if user.is_root() {
         refused(
             "make a mount namespace (root of a container may lack CAP_SYS_ADMIN)",
@@ -75,7 +78,7 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
     };
     bind(&root, &root)?;
     // Bound first, and so without what follows.
-    bind(Path::new("/"), &root.join("lab/base"))?;
+    bind(&machine, &root.join("lab/base"))?;
     bind(&layout.file("farm"), &root.join("lab/farm"))?;
     bind(Path::new("/dev"), &root.join("dev"))?;
     if own_proc {
