@@ -51,6 +51,9 @@ pub(super) struct World {
     /// It is to be booted when a start loses its reply, with all traces of jobs.
     pub(super) loses_traces: bool,
     pub(super) barred: bool,
+    /// A start that is under way from an engine that died: it arrives after the
+    /// first look.
+    pub(super) under_way: Option<(String, Job)>,
 }
 
 pub(super) struct Host {
@@ -145,7 +148,11 @@ impl Transport for Host {
             let fail_ms = {
                 let mut world = self.world.lock().unwrap();
                 if world.execs_fail == 0 {
-                    return Ok(world.script(script));
+                    let given = world.script(script);
+                    if let Some((id, job)) = world.under_way.take() {
+                        world.jobs.entry(id).or_insert(job);
+                    }
+                    return Ok(given);
                 }
                 world.execs_fail -= 1;
                 world.fail_ms
@@ -218,8 +225,14 @@ impl Transport for Host {
                 world.killed.push(id.to_string());
                 let now = self.clock.now_ms();
                 let stubborn = world.stubborn;
+                if !world.rebooted {
+                    let output = Output::default();
+                    let none = Job { ends_ms: now, output, lost: true };
+                    world.jobs.entry(id.to_string()).or_insert(none);
+                }
                 if let Some(job) = world.jobs.get_mut(id.as_str())
                     && now < job.ends_ms
+                    && !job.lost
                     && !stubborn
                 {
                     job.ends_ms = now;

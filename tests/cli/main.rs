@@ -7,15 +7,23 @@ mod damage;
 mod disks;
 mod drop_in;
 mod errors;
+#[cfg(target_os = "linux")]
+mod fault_pipe;
 mod help;
 mod import;
 mod lab;
 mod lease;
 mod messages;
 mod nights;
+#[cfg(target_os = "linux")]
+mod nights_over_ssh;
 mod nimadm;
 mod operations;
 mod overnight;
 mod plan;
 mod reports;
+#[cfg(target_os = "linux")]
+mod ssh_lab;
+#[cfg(target_os = "linux")]
+mod troubled_links;
 mod world;

@@ -25,20 +25,20 @@ const KILLS_OF_A_MODE: usize = 10;
 /// One more comes in each night, right after a start.
 const KILLS_OF_A_NIGHT: usize = 4;
 const AT_ONCE: usize = 2;
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a night ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    clients: BTreeMap<String, Json>,
-    digest: String,
+pub(super) struct Outcome {
+    pub(super) clients: BTreeMap<String, Json>,
+    pub(super) digest: String,
 }
 
 /// Chance, from a seed that is printed: `NIMSHIFT_TEST_SEED` gives it back.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -49,16 +49,16 @@ impl Chance {
 
 /// A sample plan, and the exit code of its night.
 #[derive(Debug, Clone)]
-struct Sample {
-    plan: String,
-    code: i32,
+pub(super) struct Sample {
+    pub(super) plan: String,
+    pub(super) code: i32,
 }
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn overnight() -> Sample {
+pub(super) fn overnight() -> Sample {
     Sample { plan: fixtures().join("overnight.toml").to_str().unwrap().to_owned(), code: 3 }
 }
 
@@ -87,14 +87,14 @@ fn args(world: &World, sample: &Sample) -> Vec<String> {
 }
 
 /// How a start of the engine ended.
-enum End {
+pub(super) enum End {
     Killed,
     Ended(i32, String),
 }
 
 /// Starts the engine, and kills it at `moment` after it has said `awaited`,
 /// unless it has ended before.
-fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
+pub(super) fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut child =
         world.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -136,7 +136,7 @@ fn start(world: &World, args: &[String], awaited: &str, moment: Duration) -> End
     }
 }
 
-fn outcome(world: &World) -> Outcome {
+pub(super) fn outcome(world: &World) -> Outcome {
     for args in [&["lab", "check"][..], &["verify"]] {
         let ran = world.run(args);
         assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
@@ -153,7 +153,7 @@ fn outcome(world: &World) -> Outcome {
 
 /// How often each command of a step that is not to be repeated was started, by
 /// ticket. The scope of the state directory is left out.
-fn commands(world: &World) -> BTreeMap<(String, String), usize> {
+pub(super) fn commands(world: &World) -> BTreeMap<(String, String), usize> {
     let log = world.run(&["lab", "log", "--json"]).stdout;
     let mut counts = BTreeMap::new();
     for line in log.lines() {
@@ -178,17 +178,24 @@ fn commands(world: &World) -> BTreeMap<(String, String), usize> {
 /// tickets, as by a night without kills. (There are scripts that hold a command
 /// twice.) A kill costs no attempt: another process takes up the same ticket.
 fn unequal(world: &World, quiet: &BTreeMap<(String, String), usize>) -> Vec<String> {
-    let found = commands(world);
+    differences(&commands(world), quiet)
+}
+
+/// What was not started as often as in a quiet night.
+pub(super) fn differences(
+    found: &BTreeMap<(String, String), usize>,
+    quiet: &BTreeMap<(String, String), usize>,
+) -> Vec<String> {
     let all: BTreeSet<_> = found.keys().chain(quiet.keys()).collect();
     let count = |of: &BTreeMap<(String, String), usize>, key| of.get(key).copied().unwrap_or(0);
     all.into_iter()
-        .filter(|key| count(&found, key) != count(quiet, key))
-        .map(|key| format!("{key:?}: {} for {}", count(&found, key), count(quiet, key)))
+        .filter(|key| count(found, key) != count(quiet, key))
+        .map(|key| format!("{key:?}: {} for {}", count(found, key), count(quiet, key)))
         .collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a night takes here is measured")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -224,7 +231,7 @@ fn killed_night(world: &World, sample: &Sample, kills: &[(&str, u64)]) -> usize 
     }
 }
 
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let given = std::env::var("NIMSHIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("NIMSHIFT_TEST_SEED={seed}");

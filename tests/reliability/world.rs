@@ -113,8 +113,7 @@ pub(crate) fn is_soak() -> bool {
 impl Flavour {
     /// Of so many points one is tried. The steps of nimadm are the same in all
     /// modes, and so are their probes and undos but for a few: beside a
-    /// plain disk migration every fourth is tried, in each mode another. So it is
-    /// where only the lease is another.
+    /// plain disk migration every fourth is tried, in each mode another.
     pub(crate) fn sample<T>(self, points: impl IntoIterator<Item = T>) -> Vec<T> {
         let alike =
             self == Flavour::TakenOver || self.driver() == Driver::Nimadm && self != NimadmPlain;

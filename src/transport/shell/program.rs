@@ -104,7 +104,7 @@ impl Program {
             Ask::Forget(prefix) => format!("nm_forget {}", quoted(job_name(prefix)?)),
             Ask::Unfinished(prefix) => format!("nm_unfinished {}", quoted(job_name(prefix)?)),
             Ask::Bar { prefix, by, bars } => {
-                let call = if bars { "nm_bar" } else { "nm_unbar" };
+                let call = if bars { "nm_shut" } else { "nm_reopen" };
                 format!("{call} {} {}", quoted(job_name(prefix)?), quoted(job_name(by)?))
             }
             Ask::Output(id, OutputMark { command, stdout, stderr }) => {
