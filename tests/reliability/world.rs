@@ -115,9 +115,7 @@ impl Flavour {
     /// modes, and so are their probes and undos but for a few: beside a
     /// plain disk migration every fourth is tried, in each mode another.
     pub(crate) fn sample<T>(self, points: impl IntoIterator<Item = T>) -> Vec<T> {
-        let alike =
-            self == Flavour::TakenOver || self.driver() == Driver::Nimadm && self != NimadmPlain;
-        let sampled = alike && !is_soak();
+        let sampled = self.driver() == Driver::Nimadm && self != NimadmPlain && !is_soak();
         let first = FLAVOURS.iter().position(|flavour| *flavour == self).unwrap_or(0);
         let stride = if sampled { 4 } else { 1 };
         points.into_iter().skip(first % stride).step_by(stride).collect()
