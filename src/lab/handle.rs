@@ -426,10 +426,12 @@ impl Transport for Lab {
 
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
-            let outcome = self.call(host, id.as_str(), |world, name, _, _| {
-                if let Some(job) = world.at_mut(name).jobs.get_mut(id.as_str())
-                    && job.stage == JobStage::Running
-                {
+            let outcome = self.call(host, id.as_str(), |world, name, now, _| {
+                let jobs = &mut world.at_mut(name).jobs;
+                let job = jobs
+                    .entry(id.as_str().to_owned())
+                    .or_insert_with(|| Arc::new(job::Job::new(&Script::default(), now)));
+                if job.stage == JobStage::Running {
                     let job = Arc::make_mut(job);
                     job.stage = JobStage::Lost;
                     job.due_ms = None;

@@ -52,6 +52,21 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A job that is about to begin.
+    pub(crate) fn new(script: &Script, now: Millis) -> Job {
+        Job {
+            script: script.clone(),
+            index: 0,
+            stage: JobStage::Running,
+            outputs: Vec::new(),
+            since_ms: now,
+            due_ms: Some(now),
+            effect: Effect::default(),
+            started_ms: now,
+            process: None,
+        }
+    }
+
     /// Bytes of output so far.
     pub(crate) fn bytes(&self) -> u64 {
         let ended: u64 =
@@ -92,18 +107,7 @@ pub(crate) fn start(
     now: Millis,
     log: &mut Vec<LogEntry>,
 ) {
-    let job = Job {
-        script: script.clone(),
-        index: 0,
-        stage: JobStage::Running,
-        outputs: Vec::new(),
-        since_ms: now,
-        due_ms: Some(now),
-        effect: Effect::default(),
-        started_ms: now,
-        process: None,
-    };
-    world.at_mut(host).jobs.insert(id.to_owned(), Arc::new(job));
+    world.at_mut(host).jobs.insert(id.to_owned(), Arc::new(Job::new(script, now)));
     begin_command(world, host, id, now, log);
 }
 

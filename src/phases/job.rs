@@ -113,6 +113,23 @@ impl Jobs<'_> {
         self.transport.exec(host, script, PROBE_TIMEOUT).await
     }
 
+    /// The same, for a job that may have been asked for by somebody who is gone: a
+    /// start that has not arrived yet is kept from ever beginning.
+    pub(super) async fn settled_state(
+        &self,
+        host: &HostId,
+        id: &JobId,
+    ) -> Result<JobState, TransportError> {
+        match self.state(host, id).await? {
+            JobState::Absent => match self.transport.kill(host, id).await? {
+                // Nothing has begun, and nothing can.
+                JobState::Lost => Ok(JobState::Absent),
+                state => Ok(state),
+            },
+            state => Ok(state),
+        }
+    }
+
     /// Starts the job. A lost reply is answered by asking again: the id starts
     /// at most once, unless the host has been booted and knows nothing of it any
     /// more.

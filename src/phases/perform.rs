@@ -265,6 +265,25 @@ impl Attempt<'_> {
             Err(error) => return failed(of_transport(&error), Trace::Clean),
         };
         self.before = Some(sight.presence.clone());
+        let starts = sight.barred.is_none()
+            && match sight.presence {
+                Presence::Absent => true,
+                Presence::Partial => repeat_of(self.def, &self.order.spec) == Repeat::Safe,
+                Presence::Present | Presence::Unknown(_) => false,
+            };
+        if !starts && self.order.issued {
+            match self.jobs.settled_state(self.host(), own).await {
+                // What was seen may be its doing.
+                Ok(JobState::Running { .. }) => return self.attach(run, own).await,
+                Ok(JobState::Done(output)) => {
+                    self.way = Way::Taken;
+                    return self.after_run(run, Some(output), None).await;
+                }
+                Ok(JobState::Lost) => return self.after_run(run, None, None).await,
+                Ok(JobState::Absent | JobState::Rebooted) => {}
+                Err(error) => return failed(of_transport(&error), Trace::Dirty),
+            }
+        }
         if let Some(cause) = sight.barred {
             return failed(cause, Trace::Clean);
         }
@@ -274,7 +293,7 @@ impl Attempt<'_> {
                 return Outcome::Done;
             }
             Presence::Absent => {}
-            Presence::Partial if repeat_of(self.def, &self.order.spec) == Repeat::Safe => {}
+            Presence::Partial if starts => {}
             Presence::Partial => {
                 return failed(
                     transient(format!("found half done: {}", self.def.about)),
@@ -442,7 +461,7 @@ impl Attempt<'_> {
         self.before = Some(sight.presence.clone());
         match (sight.barred, sight.presence) {
             (Some(cause), _) => return failed(cause, Trace::Dirty),
-            (None, Presence::Absent) => return Outcome::Done,
+            (None, Presence::Absent) => return self.nothing_to_undo(&own).await,
             (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
             (None, Presence::Partial | Presence::Present) => {}
         }
@@ -456,12 +475,34 @@ impl Attempt<'_> {
         }
     }
 
-    /// Makes sure that no forward job of the step runs any more.
+    /// There is nothing to be undone, and what an engine that died has asked for
+    /// is not to come when there is something again.
+    async fn nothing_to_undo(&mut self, own: &JobId) -> Outcome {
+        if !self.order.issued {
+            return Outcome::Done;
+        }
+        match self.jobs.settled_state(self.host(), own).await {
+            Ok(JobState::Running { .. }) => {
+                self.way = Way::Attached;
+                match self.wait(own).await {
+                    Went::Through(output) => self.after_undo(&Script::default(), output).await,
+                    Went::Wrong(outcome) => outcome,
+                }
+            }
+            Ok(_) => Outcome::Done,
+            Err(error) => failed(of_transport(&error), Trace::Dirty),
+        }
+    }
+
+    /// Makes sure that no forward job of the step runs any more, or can begin.
     async fn end_forward_job(&mut self) -> Result<(), Outcome> {
         let Some(forward) = &self.order.undo_of else { return Ok(()) };
         let dirty = |error: TransportError| failed(of_transport(&error), Trace::Dirty);
         let last = self.order.job(forward);
-        let state = self.job_state(&last).await.map_err(dirty)?;
+        let state = match self.job_state(&last).await.map_err(dirty)? {
+            JobState::Absent => self.jobs.settled_state(self.host(), &last).await.map_err(dirty)?,
+            state => state,
+        };
         let running = match state {
             JobState::Running { .. } => Some(last),
             JobState::Done(_) | JobState::Lost => None,
@@ -500,15 +541,15 @@ impl Attempt<'_> {
     }
 
     /// The job of an attempt before `ticket`'s that still runs: its answer was
-    /// lost with the connection. An attempt that its host knows has seen to
-    /// those before it.
+    /// lost with the connection. Where its start was lost, it can never come after
+    /// this. An attempt that has ended has seen to those before it.
     async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
         for attempt in (1..ticket.attempt).rev() {
             let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
-            match self.jobs.state(self.host(), &id).await? {
+            match self.jobs.settled_state(self.host(), &id).await? {
                 JobState::Running { .. } => return Ok(Some(id)),
-                JobState::Done(_) | JobState::Lost => return Ok(None),
-                JobState::Absent | JobState::Rebooted => {}
+                JobState::Done(_) => return Ok(None),
+                JobState::Absent | JobState::Rebooted | JobState::Lost => {}
             }
         }
         Ok(None)

@@ -59,6 +59,9 @@ struct World {
     /// It is to be booted when a start loses its reply, with all traces of jobs.
     loses_traces: bool,
     barred: bool,
+    /// A start that is under way from an engine that died: it arrives after the
+    /// first look.
+    under_way: Option<(String, Job)>,
 }
 
 struct Host {
@@ -153,7 +156,11 @@ impl Transport for Host {
             let fail_ms = {
                 let mut world = self.world.lock().unwrap();
                 if world.execs_fail == 0 {
-                    return Ok(world.script(script));
+                    let given = world.script(script);
+                    if let Some((id, job)) = world.under_way.take() {
+                        world.jobs.entry(id).or_insert(job);
+                    }
+                    return Ok(given);
                 }
                 world.execs_fail -= 1;
                 world.fail_ms
@@ -226,8 +233,14 @@ impl Transport for Host {
                 world.killed.push(id.to_string());
                 let now = self.clock.now_ms();
                 let stubborn = world.stubborn;
+                if !world.rebooted {
+                    let output = Output::default();
+                    let none = Job { ends_ms: now, output, lost: true };
+                    world.jobs.entry(id.to_string()).or_insert(none);
+                }
                 if let Some(job) = world.jobs.get_mut(id.as_str())
                     && now < job.ends_ms
+                    && !job.lost
                     && !stubborn
                 {
                     job.ends_ms = now;
@@ -448,6 +461,48 @@ async fn half_an_effect_is_not_run_over_where_it_must_be_undone_first() {
     assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
     assert!(text.starts_with("found half done"), "{text}");
     assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_arrives_late_is_attached_to_or_kept_from_coming() {
+    const CLONE_JOB: &str = "s1.m7.01-clone-rootvg.f0.1";
+    let lspv = || "hdisk1 00f7a1b2c3d4e5f7 altinst_rootvg\n".to_owned();
+    let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
+    let clone = Order { issued: true, ..clone };
+    // What is half done is the doing of a job that begins just now.
+    let late = host(World { lspv: lspv(), ..World::default() });
+    let ends_ms = late.clock.now_ms() + 60_000;
+    late.world.lock().unwrap().under_way = Some((CLONE_JOB.into(), job(ends_ms)));
+    let answer = run(&late, &clone).await;
+    assert_eq!(answer.record.way, Way::Attached);
+    assert!(late.world.lock().unwrap().killed.is_empty());
+    // It is nobody's: whoever still asks for it comes too late.
+    let left = host(World { lspv: lspv(), ..World::default() });
+    let (_, trace, text) = failure(&run(&left, &clone).await);
+    assert!(text.starts_with("found half done"), "{text}");
+    assert_eq!(trace, Trace::Dirty);
+    assert_eq!(left.world.lock().unwrap().killed, [CLONE_JOB]);
+    let (client, id) = (HostId::new("lpar01"), JobId::new(CLONE_JOB));
+    let script = Script::new([Command::new(["alt_disk_copy"])]);
+    assert_eq!(left.start(&client, &id, &script).await, Ok(JobState::Lost));
+    assert!(left.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_start_of_an_earlier_attempt_or_of_what_is_undone_comes_no_more() {
+    let host = host(World::default());
+    let answer = run(&host, &lease(3)).await;
+    assert_eq!(answer.outcome, Outcome::Done);
+    let killed = host.world.lock().unwrap().killed.clone();
+    assert_eq!(killed, ["s1.m7.01-take-lease.f0.2", LEASE_JOB]);
+    let host = self::host(World { lease: Some("s1.m7".into()), ..World::default() });
+    assert_eq!(run(&host, &drop_lease(1)).await.outcome, Outcome::Done);
+    assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
+    // Nothing is there, and nothing is to come that an engine has asked for.
+    let host = self::host(World::default());
+    let order = Order { issued: true, ..drop_lease(1) };
+    assert_eq!(run(&host, &order).await.outcome, Outcome::Done);
+    assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB, "s1.m7.01-take-lease.u0.1"]);
 }
 
 #[tokio::test(start_paused = true)]

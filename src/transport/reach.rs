@@ -243,7 +243,9 @@ pub trait Transport: Send + Sync {
     ) -> TransportFuture<'a, JobState>;
 
     /// Ends the job `id` if it runs. Returns its state after that; `Running`
-    /// when it has not ended yet.
+    /// when it has not ended yet. One that was never started is lost from then
+    /// on: a start that is still under way, from a caller that died, comes too
+    /// late.
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState>;
 
     /// Forgets all jobs whose id begins with `prefix` and that do not run:

@@ -7,6 +7,8 @@ mod damage;
 mod disks;
 mod drop_in;
 mod errors;
+#[cfg(target_os = "linux")]
+mod fault_pipe;
 mod help;
 mod import;
 mod lab;

@@ -15,11 +15,18 @@ impl SshLab {
     /// The estate of `plan`, reached by ssh; none, and why, where this machine
     /// cannot.
     pub(crate) fn up(plan: &str, scale: &str) -> Option<SshLab> {
+        SshLab::up_by("auto", plan, scale)
+    }
+
+    /// The same, by a way of its own.
+    pub(crate) fn up_by(way: &str, plan: &str, scale: &str) -> Option<SshLab> {
         let world = World::new();
         world.write("lab.toml", plan);
         let made = world.run(&["lab", "up", "--plan", "lab.toml", "--time-scale", scale]);
         assert_eq!(made.code, 0, "{}", made.stderr);
-        let up = world.run(&["lab", "up", "--ssh"]);
+        let by = format!("--ssh={way}");
+        let ssh = if way == "auto" { "--ssh" } else { &by };
+        let up = world.run(&["lab", "up", ssh]);
         if up.stderr.contains("is missing") {
             eprintln!("SKIPPED: {}", up.stderr);
             return None;

@@ -1,8 +1,8 @@
 //! Performers and transports that fail on purpose: wrappers around the real
 //! ones.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimshift::domain::{
@@ -170,11 +170,25 @@ pub(crate) struct Dies {
     pub(crate) count: AtomicU64,
     pub(crate) last: u64,
     pub(crate) dead: Notify,
+    /// Which of the boundaries stand before a start.
+    pub(crate) starts: Mutex<Vec<u64>>,
+    /// The start that the engine died over.
+    pub(crate) under_way: Mutex<Option<Asked>>,
 }
+
+/// A start that was asked for.
+pub(crate) type Asked = (HostId, JobId, Script);
 
 impl Dies {
     pub(crate) fn at(lab: Lab, last: u64) -> Arc<Dies> {
-        Arc::new(Dies { lab, count: AtomicU64::new(0), last, dead: Notify::new() })
+        Arc::new(Dies {
+            lab,
+            count: AtomicU64::new(0),
+            last,
+            dead: Notify::new(),
+            starts: Mutex::default(),
+            under_way: Mutex::default(),
+        })
     }
 
     async fn boundary(&self) {
@@ -207,6 +221,11 @@ impl Transport for Dies {
         script: &'a Script,
     ) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
+            let next = self.count.load(Ordering::SeqCst) + 1;
+            self.starts.lock().unwrap().push(next);
+            if next == self.last {
+                *self.under_way.lock().unwrap() = Some((host.clone(), id.clone(), script.clone()));
+            }
             self.boundary().await;
             let state = self.lab.start(host, id, script).await;
             self.boundary().await;
@@ -229,6 +248,90 @@ impl Transport for Dies {
 
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
         self.lab.kill(host, id)
+    }
+
+    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
+        self.lab.forget(host, prefix)
+    }
+}
+
+/// The start that a dead engine asked for arrives after so many calls of the
+/// next one.
+pub(crate) struct Arrives {
+    lab: Lab,
+    asked: Mutex<Option<Asked>>,
+    left: AtomicU64,
+}
+
+impl Arrives {
+    pub(crate) fn after(calls: u64, dies: &Dies) -> Arrives {
+        let asked = dies.under_way.lock().unwrap().take();
+        assert!(asked.is_some(), "it died over a start");
+        Arrives { lab: dies.lab.clone(), asked: Mutex::new(asked), left: AtomicU64::new(calls) }
+    }
+
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.asked.lock().unwrap().is_none()
+    }
+
+    async fn call(&self) {
+        let asked = match self.left.load(Ordering::SeqCst) {
+            0 => self.asked.lock().unwrap().take(),
+            left => {
+                self.left.store(left - 1, Ordering::SeqCst);
+                None
+            }
+        };
+        if let Some((host, id, script)) = asked {
+            // Nobody hears its answer.
+            let _ = self.lab.start(&host, &id, &script).await;
+        }
+    }
+}
+
+impl Transport for Arrives {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        timeout: Duration,
+    ) -> TransportFuture<'a, Output> {
+        Box::pin(async move {
+            self.call().await;
+            self.lab.exec(host, script, timeout).await
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            self.call().await;
+            self.lab.start(host, id, script).await
+        })
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            self.call().await;
+            self.lab.poll(host, id, seen_bytes, wait).await
+        })
+    }
+
+    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            self.call().await;
+            self.lab.kill(host, id).await
+        })
     }
 
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {

@@ -20,7 +20,7 @@ use nimshift::journal::{Journal, RequestKind};
 use nimshift::lab::{Expectation, Stage};
 use nimshift::phases::StepDef;
 
-use faulty::{Dies, FORMS, Fails, Form, Halves, Mark, Twice};
+use faulty::{Arrives, Dies, FORMS, Fails, Form, Halves, Mark, Twice};
 use power_vfs::{Disk, Loss, Vfs};
 use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, is_soak, virtual_time};
 
@@ -281,6 +281,52 @@ fn deaths(driver: Driver) {
             });
         }
     }
+}
+
+/// An engine dies over a start that is still under way, and that arrives in the
+/// midst of what the next engine does: before it has asked for the job, between
+/// that and its look, after that. What runs is attached to, and nothing twice.
+///
+/// Of disk migration every other start is tried, of the rest every seventh;
+/// `NIMSHIFT_SOAK=1` tries all, and more moments.
+#[test]
+fn starts_that_arrive_late() {
+    let mut arrived = 0;
+    for flavour in flavours() {
+        let good = virtual_time(async || good_end(flavour).await);
+        let starts = virtual_time(async || {
+            let world = World::new(flavour);
+            let counts = Dies::at(world.lab.clone(), u64::MAX);
+            world.live(Arc::new(world.performer(counts.clone()))).await;
+            counts.starts.lock().unwrap().clone()
+        });
+        assert!(!starts.is_empty(), "{flavour:?}");
+        let stride = match (is_soak(), flavour.is_tried_whole()) {
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => 7,
+        };
+        for dies_at in flavour.sample(starts.into_iter().step_by(stride)) {
+            for calls in if is_soak() { 0..6 } else { 1..4 } {
+                virtual_time(async || {
+                    let what = format!("{flavour:?}, dead at {dies_at}, after {calls} calls");
+                    let world = World::new(flavour);
+                    let dies = Dies::at(world.lab.clone(), dies_at);
+                    world.live_until_dead(&dies).await;
+                    let arrives = Arc::new(Arrives::after(calls, &dies));
+                    world.live(Arc::new(world.performer(arrives.clone()))).await;
+                    arrived += u32::from(arrives.has_arrived());
+                    assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+                    assert_same(&good, &world.lab.image().expect("an image"), &what);
+                    assert_nothing_ran_twice(&world, &what);
+                    let story = world.story();
+                    assert!(!story.contains("found half done"), "{what}: {story}");
+                    world.assert_replays(&what);
+                });
+            }
+        }
+    }
+    assert!(arrived > 50, "only {arrived} arrived");
 }
 
 /// The power fails at every write of the journal: what it had acknowledged

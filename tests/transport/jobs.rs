@@ -237,6 +237,21 @@ fn a_job_is_ended_with_all_that_it_began() {
 }
 
 #[test]
+fn a_job_that_is_ended_before_it_begins_never_begins() {
+    for_each_shell(async |here, dir| {
+        assert_eq!(here.kill("m1.barred").await, JobState::Lost);
+        let job = script([effect(&dir.path().join("effects"))]);
+        for _ in 0..2 {
+            assert_eq!(here.start("m1.barred", &job).await, JobState::Lost);
+        }
+        assert_eq!(here.kill("m1.barred").await, JobState::Lost);
+        assert_eq!(effects(dir), 0);
+        here.hosts.forget(&here.host, "m1.").await.unwrap();
+        assert_eq!(here.poll("m1.barred").await, JobState::Absent, "as any other that ended");
+    });
+}
+
+#[test]
 fn jobs_are_forgotten_by_their_beginning_and_never_while_they_run() {
     for_each_shell(async |here, dir| {
         let gate = dir.path().join("gate");

@@ -8,7 +8,8 @@
 #   job      the program: commands, runner; renamed into place when it is whole
 #   p.PID    a runner's line, "PID BOOT...", written before it claims
 #   claim    hard link to the one winning p.PID. ln(1) fails where the name
-#            exists: at most one run, however many start it, and however late
+#            exists: at most one run, however many start it, and however late;
+#            none, where who was to end a job that had not begun has claimed it
 #   o.N e.N  output of command N, made before the claim
 #   s.N.RC   command N ended with RC: a hard link to the claim, for a name needs
 #            no room where a full disk has none left
@@ -293,10 +294,25 @@ nm_read_tree() {
   nm_tree=$(echo $nm_tree)
 }
 
+# Claims a job that nobody has begun for this shell, which is not its runner: it
+# is lost then, and a start that is still under way finds it claimed.
+nm_bar() {
+  umask 077
+  mkdir -p "$nm_root" 2>/dev/null
+  mkdir "$nm_j" 2>/dev/null
+  nm_read_boot
+  nm_p=$nm_j/p.$$
+  { echo "$$ $nm_boot" >"$nm_p"; } 2>/dev/null
+  # Where it cannot be claimed, it cannot be begun either, or was just begun.
+  ln "$nm_p" "$nm_j/claim" 2>/dev/null
+  nm_state
+}
+
 # TERM at first, to all but the runner, which writes down what came of it; KILL
 # to it as well when told again, or where not even a name can be written.
 nm_kill() {
   nm_state
+  [ "$nm_st" = absent ] && nm_bar
   if [ "$nm_st" = running ]; then
     nm_signal=KILL
     ln "$nm_j/claim" "$nm_j/stop" 2>/dev/null && nm_signal=TERM
