@@ -560,6 +560,44 @@ pub(super) enum LabCommand {
         #[arg(required = true, last = true)]
         command: Vec<String>,
     },
+    /// Mount for real what a host of the lab has mounted over NFS, and answer the
+    /// kernel until it is unmounted.
+    #[command(hide = true)]
+    Nfs {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// The mount point, as `mount` shows it there.
+        point: String,
+        /// Mount over this directory instead.
+        #[arg(long, value_name = "DIR")]
+        at: Option<PathBuf>,
+        /// The address of the exporting host's server.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        server: std::net::SocketAddr,
+        /// End when whoever started this ends.
+        #[arg(long)]
+        with_parent: bool,
+    },
+    /// Serve what a host of the lab exports, to mounts by `lab nfs`.
+    #[command(hide = true)]
+    Nfsd {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: std::net::SocketAddr,
+        /// Also mount for real what the host has mounted over NFS, below this
+        /// directory.
+        #[arg(long, value_name = "DIR")]
+        mounts: Option<PathBuf>,
+        /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
+        #[arg(long, value_name = "FILE")]
+        hosts: PathBuf,
+    },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,
     /// Run a command on a host, and end with its exit status.

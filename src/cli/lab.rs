@@ -59,6 +59,12 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         LabCommand::Keep { lab } => lab_ssh::keep(lab),
         LabCommand::Host { lab, host, number } => lab_ssh::host(lab, host, *number),
         LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
+        LabCommand::Nfs { lab, host, point, at, server, with_parent } => {
+            lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)
+        }
+        LabCommand::Nfsd { lab, host, listen, mounts, hosts } => {
+            lab_ssh::nfsd(lab, host, *listen, mounts.as_deref(), hosts)
+        }
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Fault(args) => lab_fault::fault(out, place, args).map(Ending::from),
@@ -129,7 +135,13 @@ fn host_row(host: &HostShow) -> Vec<String> {
 }
 
 fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
-    let output = open_lab(place)?.exec_words(host, command)?;
+    let lab = open_lab(place)?;
+    if let Some((status, message)) = lab_ssh::busy_unmount(place, &lab, host, command)? {
+        let _ = std::io::stderr().lock().write_all(message.as_bytes());
+        return Ok(Ending::Status(status));
+    }
+    let output = lab.exec_words(host, command)?;
+    net::follow(&lab, &place.lab())?;
     // The command's own output, as its host gave it.
     out.write(output.stdout.as_bytes());
     let _ = std::io::stderr().lock().write_all(output.stderr.as_bytes());

@@ -1,13 +1,16 @@
 //! Hosts of the lab as real processes: `lab up --ssh`, what its `ssh`
 //! configuration calls, and this program under the name of an AIX command.
 
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::base::{Millis, SystemClock};
+use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Streams};
 
@@ -16,6 +19,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
 use super::out::Out;
+use super::place::Place;
 
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,6 +48,12 @@ pub(super) fn way(way: SshWay) -> Result<Way, CliError> {
     };
     net::check(chosen)?;
     Ok(chosen)
+}
+
+impl From<MountError> for CliError {
+    fn from(error: MountError) -> CliError {
+        CliError::new(Exit::Internal, format!("mount: {error}"))
+    }
 }
 
 impl From<NetError> for CliError {
@@ -82,6 +92,47 @@ pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending
     }
     net::enter(lab, host)?;
     Err(become_program(Path::new(&command[0]), command))
+}
+
+/// `lab nfs`: a mount, until it is unmounted.
+pub(super) fn nfs(
+    out: &Out,
+    lab: &Path,
+    host: &str,
+    (point, at): (&str, Option<&Path>),
+    server: SocketAddr,
+    with_parent: bool,
+) -> Result<Ending, CliError> {
+    let at = at.unwrap_or(Path::new(point)).to_owned();
+    let (host, point) = (host.to_owned(), point.to_owned());
+    let spot = Spot { host, point, at, server, with_parent };
+    nfs::mount(lab, &spot, |word| out.line(word))?;
+    Ok(Ending::Ours(Exit::Ok))
+}
+
+/// `lab nfsd`: a host's server, and its mounter.
+pub(super) fn nfsd(
+    lab: &Path,
+    host: &str,
+    listen: SocketAddr,
+    mounts: Option<&Path>,
+    hosts: &Path,
+) -> Result<Ending, CliError> {
+    let addresses = Addresses::read(hosts)
+        .map_err(|error| CliError::file(Exit::Internal, "read", hosts, &error))?;
+    let estate = Lab::open(lab)?;
+    let server = Arc::new(nfs::Server::new(&estate, lab, host, addresses.clone())?);
+    let listener = TcpListener::bind(listen).map_err(|error| {
+        CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
+    })?;
+    match mounts {
+        None => server.serve(&listener),
+        Some(root) => {
+            std::thread::spawn(move || server.serve(&listener));
+            nfs::Mounter::new(&estate, lab, host, root, (addresses, listen.port()))?.run()?;
+        }
+    }
+    Ok(Ending::Ours(Exit::Ok))
 }
 
 /// Runs a program and waits: one that is to be in other process ids cannot be
@@ -147,6 +198,22 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
+/// Status and message of an `umount` whose mount somebody uses; nothing where it
+/// may go on.
+pub(super) fn busy_unmount(
+    place: &Place,
+    lab: &Lab,
+    host: &str,
+    command: &[String],
+) -> Result<Option<(i32, String)>, CliError> {
+    let (host, argv) = (host.to_owned(), command.to_vec());
+    let (env, cwd) = (Vec::new(), "/".to_owned());
+    let program = Program { host, argv, env, cwd, job: None, refused: None };
+    let unmounts = lab.unmounts(&program)?;
+    let busy = unmounts.filter(|unmounts| !nfs::unmount(&place.lab(), unmounts));
+    Ok(busy.map(|unmounts| unmounts.busy()))
+}
+
 fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     let cwd = std::env::current_dir().map_or("/".to_owned(), |dir| dir.display().to_string());
     if net::real_tool(&argv, &cwd) {
@@ -156,7 +223,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         }
     }
     let lab = Lab::open(&here.lab)?;
-    let program = Program {
+    let mut program = Program {
         host: here.host.clone(),
         argv,
         env: std::env::vars_os()
@@ -166,7 +233,13 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
             .collect(),
         cwd,
         job: net::job_of_this_process(),
+        refused: None,
     };
+    if let Some(unmounts) = lab.unmounts(&program)?
+        && !nfs::unmount(&here.lab, &unmounts)
+    {
+        program.refused = Some(unmounts.busy());
+    }
     let (mut input, mut output, mut messages) =
         (std::io::stdin(), std::io::stdout(), std::io::stderr());
     // A link that cannot be changed leaves the network as it is.

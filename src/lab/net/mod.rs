@@ -28,6 +28,7 @@ mod keys;
 mod layout;
 mod link;
 mod namespaces;
+pub mod nfs;
 mod process;
 mod root;
 mod say;

@@ -8,6 +8,7 @@ use super::here::{self, BASE, FARM, REAL};
 use super::layout::{Layout, NetError, Record, Way, io, make_dir, write};
 use super::namespaces::Address;
 use super::process;
+use crate::lab::tree::is_within;
 
 /// Tools of the machine that AIX has as well: what a shell script may use. All
 /// others are not found, as on AIX.
@@ -89,6 +90,12 @@ const COMMAND_DIRS: [&str; 14] = [
     "ALT_MIG_SPOT/sbin",
     "ALT_MIG_SPOT/usr/sbin",
 ];
+
+/// Whether links to commands stand at or below that directory of a host. What is
+/// mounted over it would hide them.
+pub(super) fn holds_commands(point: &str) -> bool {
+    COMMAND_DIRS.iter().any(|dir| is_within(&format!("/{dir}"), point))
+}
 
 /// The machine's shell that logins get.
 pub(super) fn shell() -> Result<PathBuf, NetError> {

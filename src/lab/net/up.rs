@@ -7,7 +7,7 @@ use nix::unistd::{getegid, geteuid};
 
 use super::layout::{Layout, NetError, Record, Way, io, make_dir};
 use super::link::Link;
-use super::{enter, here, keys, namespaces, process, root};
+use super::{enter, here, keys, namespaces, nfs, process, root};
 use crate::base::SystemClock;
 use crate::lab::handle::Lab;
 
@@ -106,12 +106,16 @@ fn close_masters(layout: &Layout) {
     }
 }
 
-/// Makes empty directories where the emulation has made some since.
+/// Makes empty directories where the emulation has made some since, and lets the
+/// kernel's NFS mounts be as the emulation's.
 pub fn follow(lab: &Lab, dir: &Path) -> Result<(), NetError> {
     let layout = Layout::new(dir);
-    for (host, dirs) in lab.directories()? {
-        root::follow(&layout, &host, dirs);
+    if layout.file("estate.json").is_file() {
+        for (host, dirs) in lab.directories()? {
+            root::follow(&layout, &host, dirs);
+        }
     }
+    nfs::follow(lab, &layout)?;
     Ok(())
 }
 

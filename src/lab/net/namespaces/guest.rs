@@ -208,7 +208,8 @@ impl Guest {
             // Sessions of an earlier boot are gone with it.
             init.applied.closed_at_ms = link.closed_at_ms;
             order(init, "network");
-            for service in services::all()?.iter().filter(|service| service.name != SSHD) {
+            let services = services::all(layout.lab(), &self.name)?;
+            for service in services.iter().filter(|service| service.name != SSHD) {
                 order(init, &format!("start {}", service.name));
             }
         }

@@ -106,7 +106,7 @@ struct Host {
 
 impl Host {
     fn new(birth: &Birth) -> Result<Host, NetError> {
-        let services = services::all()?.into_iter();
+        let services = services::all(&birth.lab, &birth.host)?.into_iter();
         Ok(Host {
             services: services
                 .map(|service| Running {

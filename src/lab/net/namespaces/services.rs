@@ -1,9 +1,9 @@
 //! What a host runs by itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::layout::NetError;
-use super::super::root;
+use super::super::{nfs, root};
 
 /// The name of `sshd` among the services.
 pub(super) const SSHD: &str = "sshd";
@@ -22,11 +22,21 @@ pub(super) struct Service {
 }
 
 /// All services of a host, in the order in which they are started.
-pub(super) fn all() -> Result<Vec<Service>, NetError> {
-    Ok(vec![Service {
+pub(super) fn all(lab: &Path, host: &str) -> Result<Vec<Service>, NetError> {
+    let sshd = Service {
         name: SSHD,
         program: root::seen(&root::sshd()?),
         args: ["-D", "-e", "-f", "/etc/ssh/sshd_config"].map(str::to_owned).to_vec(),
         port: 22,
-    }])
+    };
+    let listen = format!("--listen=0.0.0.0:{}", nfs::PORT);
+    let lab = root::seen(lab).display().to_string();
+    let args = ["lab", "nfsd", "--mounts=/", "--hosts=/etc/hosts", &listen, "--", &lab, host];
+    let nfsd = Service {
+        name: "nfsd",
+        program: root::seen(&root::own_program()?),
+        args: args.map(str::to_owned).to_vec(),
+        port: nfs::PORT,
+    };
+    Ok(vec![sshd, nfsd])
 }
