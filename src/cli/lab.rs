@@ -55,7 +55,7 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
             Ok(Exit::Ok.into())
         }
         LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
-        LabCommand::Wire { lab, host } => lab_ssh::wire(lab, host),
+        LabCommand::Wire { lab, host } => Ok(lab_ssh::wire(lab, host)),
         LabCommand::Keep { lab } => lab_ssh::keep(lab),
         LabCommand::Host { lab, host, number } => lab_ssh::host(lab, host, *number),
         LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),

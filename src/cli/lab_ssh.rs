@@ -146,13 +146,13 @@ fn run_program(argv: &[String]) -> Result<Ending, CliError> {
 }
 
 /// `lab wire`: one connection, for `ProxyCommand` with `ProxyUseFdpass`.
-pub(super) fn wire(lab: &Path, host: &str) -> Result<Ending, CliError> {
+pub(super) fn wire(lab: &Path, host: &str) -> Ending {
     match net::wire(lab, host) {
-        Ok(status) => Ok(Ending::Status(i32::from(status))),
+        Ok(status) => Ending::Status(i32::from(status)),
         Err(error) => {
             CliError::from(error).say(&Out::new(ColorChoice::Never));
             // As `ssh` ends when there is no connection.
-            Ok(Ending::Status(255))
+            Ending::Status(255)
         }
     }
 }

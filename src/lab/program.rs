@@ -14,6 +14,7 @@ use super::handle::{Lab, LabError};
 use super::log::{LogEntry, Stage};
 use super::run::{Begun, Effect, end_line, start_line, start_within};
 use super::shell::{Call, Line, Reply, Span, Stream, innermost, run_one};
+use super::store::DirStore;
 use super::tree::{Kind, Tree};
 use super::world::{Power, World};
 use crate::base::limits::OUTPUT_BYTES_MAX;
@@ -186,8 +187,14 @@ impl Lab {
     }
 
     /// Whether a fault by name keeps a connection to the host from being made.
-    pub fn strikes_connection(&self, host: &str) -> Result<bool, LabError> {
-        self.with(|world, _, _| strike(world, FaultKind::Unreachable, host, "").is_some())
+    /// The estate is opened only where there is one.
+    pub fn strikes_connection(dir: &std::path::Path, host: &str) -> Result<bool, LabError> {
+        let faults = DirStore::faults(dir)?;
+        if !faults.iter().any(|fault| fault.spec.kind == FaultKind::Unreachable) {
+            return Ok(false);
+        }
+        Lab::open(dir)?
+            .with(|world, _, _| strike(world, FaultKind::Unreachable, host, "").is_some())
     }
 
     /// Runs a command as a process does: it takes its time, and what it reads

@@ -213,6 +213,11 @@ impl DirStore {
         Ok(store)
     }
 
+    /// The faults to come, as they were stored last.
+    pub(crate) fn faults(dir: &Path) -> Result<Vec<Fault>, StoreError> {
+        Ok(read_json::<State>(&dir.join("state.json"))?.faults)
+    }
+
     /// Opens the directory of an estate.
     pub(crate) fn open(dir: &Path) -> Result<(DirStore, World, ScaledClock), StoreError> {
         if !DirStore::exists(dir) && !dir.join("redo.json").is_file() {

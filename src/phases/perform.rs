@@ -574,10 +574,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// The job of an attempt before `ticket`'s that still runs: its answer was
-    /// lost with the connection. Attempts that their host has never heard of can
-    /// never begin after this, the oldest first: one that the host knows has seen
-    /// to those before it.
+    /// The job of an attempt before `ticket`'s that still runs. Those that their
+    /// host never heard of can never begin after this, the oldest first: one that
+    /// it knows has seen to those before it.
     async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
         let job = |attempt| self.order.job(&Ticket { attempt, ..ticket.clone() });
         let mut unheard = ticket.attempt;

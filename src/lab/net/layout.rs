@@ -147,15 +147,15 @@ impl Layout {
             .map_err(|error| NetError::Damaged { path, why: error.to_string() })
     }
 
-    /// What a file holds, if it is there and whole.
-    pub(super) fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Option<T> {
-        serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
-    }
-
     pub(super) fn write_record(&self, record: &Record) -> Result<(), NetError> {
         let text = serde_json::to_string(record).expect("the record is plain data");
         write(&self.file("estate.json"), &text)
     }
+}
+
+/// What a file holds, if it is there and whole.
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
 }
 
 /// Writes a file that appears whole or not at all.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, NetError, Way, write};
+use super::layout::{Layout, NetError, Way, read_json, write};
 use super::namespaces::{Kept, Shaping};
 use super::process;
 use crate::base::{Millis, SystemClock};
@@ -97,7 +97,7 @@ impl Link {
     pub(super) fn wait_until_seen(layout: &Layout, host: &str) -> Result<(), NetError> {
         let limit = SystemClock::read_ms() + SEEN_MS;
         let seen = layout.home(host).join("link.seen");
-        while layout.read_json(&seen) != Some(Link::read(layout, host)) {
+        while read_json(&seen) != Some(Link::read(layout, host)) {
             if SystemClock::read_ms() > limit {
                 let log = layout.file("keeper.log");
                 return Err(NetError::Refused {

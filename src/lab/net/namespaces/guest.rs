@@ -13,7 +13,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, io, write};
+use super::super::layout::{Layout, NetError, io, read_json, write};
 use super::super::link::Link;
 use super::super::{process, root};
 use super::address::Address;
@@ -43,7 +43,7 @@ pub(in super::super) struct InitFile {
 impl InitFile {
     /// What the keeper wrote of the host, if it runs.
     pub(in super::super) fn read(layout: &Layout, host: &str) -> Option<InitFile> {
-        layout.read_json(&layout.home(host).join("init.json"))
+        read_json(&layout.home(host).join("init.json"))
     }
 }
 
@@ -186,12 +186,13 @@ impl Guest {
     }
 
     /// Takes in a line of process 1. Gives the lines of `ip` that it needs.
-    pub(super) fn hear(&mut self, line: &str) -> Option<String> {
+    pub(super) fn hear(&mut self, layout: &Layout, line: &str) -> Option<String> {
         let init = self.init.as_mut().filter(|init| !init.ending)?;
         match line.split_once(' ') {
             None if line == "born" => {
                 init.stage = Stage::Born;
-                return Some(links::cable(self.address, init.pid));
+                init.applied.up = !Link::read(layout, &self.name).silent();
+                return Some(links::cable(self.address, init.pid, init.applied.up));
             }
             Some(("answers", SSHD)) => init.stage = init.stage.max(Stage::Answering),
             _ => {}

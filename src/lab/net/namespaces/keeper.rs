@@ -12,7 +12,7 @@ use nix::unistd::{Pid, chdir, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, Record, Way, write};
+use super::super::layout::{Layout, NetError, Record, Way, read_json, write};
 use super::address::{Address, HOSTS_MAX};
 use super::disk;
 use super::guest::{Guest, Told};
@@ -40,7 +40,7 @@ pub(in super::super) struct Kept {
 impl Kept {
     /// What the keeper of that lab has written; it may be gone.
     pub(in super::super) fn read(layout: &Layout) -> Option<Kept> {
-        layout.read_json(&layout.file("keeper.json"))
+        read_json(&layout.file("keeper.json"))
     }
 }
 
@@ -214,7 +214,7 @@ impl Keeper {
         let guest = &mut self.guests[index];
         match told {
             Told::Line(line) => {
-                if let Some(lines) = guest.hear(line) {
+                if let Some(lines) = guest.hear(&self.layout, line) {
                     self.cables.lines += &lines;
                     self.cables.guests.push(index);
                 }

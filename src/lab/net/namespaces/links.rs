@@ -64,12 +64,12 @@ pub(super) fn make_control(hosts: &[Address]) -> Result<(), NetError> {
 }
 
 /// The lines that lay a cable between the bridge and the network of a process.
-/// The keeper's end is not up yet.
-pub(super) fn cable(host: Address, init: Pid) -> String {
+pub(super) fn cable(host: Address, init: Pid, up: bool) -> String {
     let (port, mac) = (host.port(), host.mac());
+    let state = if up { "up" } else { "down" };
     format!(
         "link add {port} type veth peer name eth0 address {mac} netns {init}\n\
-         link set {port} master {BRIDGE}\n"
+         link set {port} master {BRIDGE} {state}\n"
     )
 }
 

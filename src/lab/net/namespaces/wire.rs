@@ -58,7 +58,7 @@ fn connect(dir: &Path, host: &str) -> Result<Result<TcpStream, String>, NetError
     if !join_control(&kept.keeper)? {
         return Err(gone());
     }
-    if Lab::open(dir)?.strikes_connection(host)? {
+    if Lab::strikes_connection(dir, host)? {
         return Ok(Err("Connection timed out".to_owned()));
     }
     let to = SocketAddr::from((address.ip(), PORT));
