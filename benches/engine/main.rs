@@ -107,6 +107,7 @@ fn spec(client: &str) -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1,
+        dead_lease_after_ms: None,
         wave: 1,
         messages: Vec::new(),
         task: nimshift::domain::Task::Migrate,

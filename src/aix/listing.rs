@@ -25,11 +25,32 @@ pub fn link_target(text: &str, path: &str) -> Result<String, Unread> {
     }
 }
 
+/// Reads `ls -l DIRECTORY`: the symbolic links in it, and what they point to.
+pub fn links(text: &str) -> Vec<(String, String)> {
+    let link = |line: &str| {
+        let (line, target) = line.strip_prefix('l')?.split_once(" -> ")?;
+        let name = line.split_whitespace().next_back()?;
+        Some((name.to_owned(), target.trim().to_owned()))
+    };
+    lines(text).filter_map(link).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn links_of_a_directory_are_read() {
+        let text = "total 16\n\
+            -rw-r--r--    1 root     system            0 Mar 02 07:15 clone-rootvg.done\n\
+            lrwxrwxrwx    1 root     system            5 Mar 02 07:15 lease -> s1.m7\n\
+            lrwxrwxrwx    1 root     system           20 Mar 02 07:15 lease.over.s1.m7 -> s9.m1,over=s1.m7\n";
+        let pair = |name: &str, target: &str| (name.to_owned(), target.to_owned());
+        let wanted = [pair("lease", "s1.m7"), pair("lease.over.s1.m7", "s9.m1,over=s1.m7")];
+        assert_eq!(links(text), wanted);
+    }
 
     #[test]
     fn the_target_of_a_link_is_read() {

@@ -6,6 +6,12 @@ use std::time::Duration;
 /// What is cut is said in the output itself.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
+/// Bytes of a stream of a job's output that are read at once. A multiple of 512.
+pub const OUTPUT_PIECE_BYTES_MAX: usize = 32 * 1024;
+
+/// Jobs that a host names at once.
+pub const JOBS_NAMED_MAX: usize = 1_000;
+
 /// Bytes of output in one row of the journal, before compression.
 pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
 

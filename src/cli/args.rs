@@ -94,7 +94,7 @@ pub(super) enum Command {
     /// Go on after a hold.
     Release(OrderArgs),
     /// Try again at once what failed; begin anew what was taken back.
-    Retry(EngineOrderArgs),
+    Retry(RetryArgs),
     /// Stop, and take back what was done, unless the client has booted the copy.
     Cancel(EngineOrderArgs),
     /// Give up, leaving the hosts as they are.
@@ -376,6 +376,19 @@ pub(super) struct OrderArgs {
 pub(super) struct EngineOrderArgs {
     #[command(flatten)]
     pub(super) order: OrderArgs,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    #[command(flatten)]
+    pub(super) order: OrderArgs,
+    /// Take over the lease of another nimshift on the client, which is gone for
+    /// good: refused while a job of its journal has not ended there or on the
+    /// master. For a migration that begins anew.
+    #[arg(long)]
+    pub(super) take_lease: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }

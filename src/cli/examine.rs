@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::aix::argv;
 use crate::base::{Millis, duration_text, sanitize_line};
+use crate::domain::Lease;
 use crate::transport::{Command, CommandOutput, JobState, Output, Script, TransportError};
 
 /// How a finding is to be taken.
@@ -77,12 +78,13 @@ fn sh(text: &str, words: &[&str]) -> Command {
 const RESOLVE: &str =
     r#"host "$1" && host "$(host "$1" | awk 'NR == 1 { sub(",", "", $3); print $3 }')""#;
 
-/// Who holds the lease, and which of the holder's jobs have not ended.
+/// Who holds the lease, and which jobs of the holder's journal have not ended.
 const LEASE: &str = r#"
     [ -h "$1" ] || exit 0
-    holder=$(ls -l "$1" | sed 's/.* -> //')
-    echo "$holder"
-    for job in "$2/$holder".*; do
+    lease=$(ls -l "$1" | sed 's/.* -> //')
+    echo "$lease"
+    owner=${lease%%[@,]*}
+    for job in "$2/${owner%.*}".*; do
       if [ -f "$job/claim" ] && [ ! -f "$job/done" ]; then echo "${job##*/}"; fi
     done"#;
 
@@ -296,19 +298,20 @@ fn lease(output: Option<&CommandOutput>) -> Finding {
         return Finding::other("lease", Verdict::Warning, &text, "look at it by hand");
     };
     let mut lines = said.stdout.lines();
-    let Some(holder) = lines.next() else { return Finding::good("lease", "nobody holds it") };
+    let Some(holder) = lines.next().map(|line| Lease::read(line).words()) else {
+        return Finding::good("lease", "nobody holds it");
+    };
     let jobs: Vec<&str> = lines.collect();
     let (text, help) = if jobs.is_empty() {
         (
-            format!("{holder} holds it, and no job of it is unfinished"),
-            format!(
-                "`nimshift resume` where that migration was begun; where nobody will, remove {} there",
-                argv::LEASE
-            ),
+            format!("held by {holder}; no job of it is unfinished"),
+            "`nimshift resume` where that migration was begun; where nobody will, \
+             `nimshift retry --take-lease` for the one that was refused here"
+                .to_owned(),
         )
     } else {
         (
-            format!("{holder} holds it, with unfinished jobs: {}", jobs.join(" ")),
+            format!("held by {holder}, with unfinished jobs: {}", jobs.join(" ")),
             "`nimshift resume` where that migration was begun; no other may begin before its jobs have ended"
                 .to_owned(),
         )

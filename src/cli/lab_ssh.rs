@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
-use crate::lab::{Lab, Program, Streams, Unmounts};
+use crate::lab::{Lab, Program, Session, Streams, Unmounts};
 
 use super::args::ColorChoice;
 use super::error::CliError;
@@ -247,6 +247,13 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         output: &mut output,
         messages: &mut messages,
         on_cut: &mut cut,
+        remote: &mut |client, line| match net::remote_shell(here, client, line) {
+            Ok(session) => session,
+            Err(error) => {
+                super::out::Out::note(&error.to_string());
+                Session::Ended(1)
+            }
+        },
     };
     let ended = lab.run_program(&program, &mut streams)?;
     if let Some(unmounts) = &unmounts {

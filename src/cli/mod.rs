@@ -103,8 +103,9 @@ fn trace(verbose: u8) {
 
 fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
-    let order =
-        |kind, whom: Whom<'_>, engine: &EngineArgs| Order { out, place, kind, engine }.give(&whom);
+    let order = |kind, whom: Whom<'_>, engine: &EngineArgs| {
+        Order { out, place, kind, engine, take_lease: false }.give(&whom)
+    };
     let quiet = EngineArgs::default();
     let exit = match cli.command {
         Command::Run(args) => run::run(out, place, &args)?,
@@ -126,7 +127,10 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,
-        Command::Retry(args) => order(RequestKind::Retry, whom(&args.order), &args.engine)?,
+        Command::Retry(args) => {
+            let (kind, engine, take_lease) = (RequestKind::Retry, &args.engine, args.take_lease);
+            Order { out, place, kind, engine, take_lease }.give(&whom(&args.order))?
+        }
         Command::Cancel(args) => order(RequestKind::Cancel, whom(&args.order), &args.engine)?,
         Command::Verify => journal::verify(out, place)?,
         Command::Journal(JournalCommand::Backup { file }) => journal::backup(out, place, &file)?,

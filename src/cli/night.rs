@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::base::SystemClock;
-use crate::domain::MigrationId;
+use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
@@ -101,12 +101,20 @@ impl Night<'_> {
     ) -> Result<Option<Ended>, CliError> {
         let Open { journal, acks, loaded } = open;
         let mut requests = JournaledRequests::new(self.place.dir(), &loaded)?;
+        let views = place::views(&self.place.reader()?)?;
+        let batches = views.into_iter().map(|view| (view.id, view.batch)).collect();
         let evidence = EvidenceFiles::new(self.place.evidence());
         let performer = StepPerformer {
             transport: Arc::clone(&self.estate.transport),
             clock: Arc::clone(&self.estate.clock),
             evidence: Arc::new(evidence),
             scope: journal.scope().to_owned(),
+            control: Control {
+                host: place::host_name(),
+                batch: String::new(),
+                epoch: journal.epoch(),
+            },
+            batches: Arc::new(batches),
         };
         let (stop, stopped) = stop_handle();
         let engine = Engine {

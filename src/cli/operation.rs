@@ -373,6 +373,7 @@ fn bare(client: &NimName, master: &HostName, spot: Option<&NimName>) -> Migratio
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1_800_000,
+        dead_lease_after_ms: None,
         wave: 1,
         messages: Vec::new(),
         task: Task::Migrate,

@@ -7,7 +7,7 @@
 //! clients where there is work to be done.
 
 use crate::base::{SystemClock, limits};
-use crate::domain::NimName;
+use crate::domain::{MigrationSpec, NimName};
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
@@ -39,6 +39,8 @@ pub(super) struct Order<'a> {
     pub(super) place: &'a Place,
     pub(super) kind: RequestKind,
     pub(super) engine: &'a EngineArgs,
+    /// For a retry that begins anew: another's lease is taken over.
+    pub(super) take_lease: bool,
 }
 
 impl Order<'_> {
@@ -49,6 +51,15 @@ impl Order<'_> {
         if chosen.is_empty() {
             Out::note(&format!("`{}` means nothing to any client now", self.kind.name()));
             return Ok(Exit::Ok);
+        }
+        if self.take_lease
+            && let Some(view) = chosen.iter().find(|view| !begins_anew(&view.state))
+        {
+            let (client, state) = (&view.client, spoken(&view.state));
+            return Err(CliError::usage(format!(
+                "{client} is {state}: `--take-lease` is for a migration that begins anew"
+            ))
+            .help(format!("`nimshift rollback {client}` first, then retry")));
         }
         match Open::new(self.place) {
             Ok(open) => self.by_ourselves(open, &chosen),
@@ -203,6 +214,13 @@ impl Order<'_> {
                     // With the part went all parts before it.
                     State::RolledBack { .. } => std::sync::Arc::new(one.spec.from_the_start()),
                     _ => std::sync::Arc::clone(&one.spec),
+                };
+                let spec = if self.take_lease {
+                    let now = Some(0);
+                    let spec = std::sync::Arc::unwrap_or_clone(spec);
+                    std::sync::Arc::new(MigrationSpec { dead_lease_after_ms: now, ..spec })
+                } else {
+                    spec
                 };
                 let specs = std::iter::once((one.number, spec));
                 let mut fresh = create(&open.journal, &again, specs)?;

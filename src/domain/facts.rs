@@ -20,12 +20,16 @@ pub struct Facts {
     /// Before a copy is woken: the name of its volume group, if it sleeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asleep: Option<String>,
+    /// The lease that was taken over from another, as it said. Introduced in
+    /// 0.2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_over: Option<String>,
 }
 
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level, asleep } = other;
+        let Facts { baseline, level, asleep, lease_over } = other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
@@ -34,6 +38,9 @@ impl Facts {
         }
         if asleep.is_some() {
             self.asleep = asleep;
+        }
+        if lease_over.is_some() {
+            self.lease_over = lease_over;
         }
     }
 }

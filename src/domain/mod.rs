@@ -3,6 +3,7 @@
 mod attempt;
 mod facts;
 mod failure;
+mod lease;
 mod name;
 mod nimadm_line;
 mod phase;
@@ -18,6 +19,7 @@ mod ticket;
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
+pub use lease::{Control, Lease};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
 pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
 pub use phase::{Phase, PhaseError, parse_phases, phases_text};
@@ -25,8 +27,8 @@ pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
 pub use reach::{Reach, RealHosts, Via};
 pub use spec::{
-    BootFailure, Bootlist, CopyPolicy, Driver, EstateKind, FailurePolicy, MigrationSpec, Mode,
-    Options, RetryPolicy, SPEC_FORMAT, Target,
+    BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy, MigrationSpec,
+    Mode, Options, RetryPolicy, SPEC_FORMAT, Target,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
 pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};

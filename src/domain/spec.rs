@@ -172,6 +172,16 @@ pub enum FailurePolicy {
     Hold,
 }
 
+/// What is done about the lease of another nimshift that is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeadLease {
+    /// The client is refused.
+    Refuse,
+    /// It is taken over when it is old and its holder's jobs have ended.
+    Take,
+}
+
 /// What becomes of the copy in a rollback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -224,6 +234,10 @@ pub struct MigrationSpec {
     pub on_boot_failure: BootFailure,
     /// How long a rebooted client may take to answer, in ms.
     pub reboot_timeout_ms: u64,
+    /// After how long another's lease of the client is taken over whose jobs have
+    /// ended, in ms. Stored where it ever is. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_lease_after_ms: Option<u64>,
     /// Clients of a lower wave are begun before those of a higher one. Stored
     /// where it is not the first.
     #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]

@@ -1,9 +1,10 @@
 //! Attempts made by the steps of the phases, over a transport.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::ClockRef;
-use crate::domain::{MigrationId, MigrationSpec};
+use crate::domain::{Control, MigrationId, MigrationSpec};
 use crate::phases::{self, EvidenceSink};
 use crate::transport::Transport;
 
@@ -20,16 +21,31 @@ pub struct StepPerformer {
     pub evidence: Arc<dyn EvidenceSink>,
     /// What makes ids of jobs unique among state directories.
     pub scope: String,
+    /// This engine, as leases tell of it. The batch is told by `batches`.
+    pub control: Control,
+    /// Names of batches, by their migrations.
+    pub batches: Arc<BTreeMap<MigrationId, String>>,
 }
 
 impl Performer for StepPerformer {
     fn perform(&self, order: Order) -> PerformerFuture {
-        let StepPerformer { transport, clock, evidence, scope } = self.clone();
+        let StepPerformer { transport, clock, evidence, scope, mut control, batches } =
+            self.clone();
         let Order { migration, ticket, undo_of, spec, facts, issued, interrupt } = order;
         let facts = Arc::unwrap_or_clone(facts);
         let interrupt = Some(interrupt);
-        let order =
-            phases::Order { migration, ticket, spec, facts, scope, undo_of, issued, interrupt };
+        control.batch = batches.get(&migration).cloned().unwrap_or_default();
+        let order = phases::Order {
+            migration,
+            ticket,
+            spec,
+            facts,
+            scope,
+            control,
+            undo_of,
+            issued,
+            interrupt,
+        };
         Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })
     }
 

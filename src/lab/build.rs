@@ -80,6 +80,7 @@ fn blank_host(name: &str, disks: BTreeMap<String, Disk>, now: Millis) -> Host {
         exports: BTreeMap::new(),
         nim: BTreeMap::new(),
         jobs: BTreeMap::new(),
+        barred: std::collections::BTreeSet::new(),
         multibos_leftovers: false,
         nimadm_keeps: false,
         initial: Initial::default(),

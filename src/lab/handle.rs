@@ -14,10 +14,11 @@ use super::show::{HostShow, show};
 use super::store::{DirStore, StoreError};
 use super::world::{Power, World};
 use super::{image, power, run};
+use crate::base::limits::JOBS_NAMED_MAX;
 use crate::base::{ClockRef, Millis};
 use crate::transport::{
-    Command, CommandOutput, HostId, JobId, JobState, Output, Script, Transport, TransportError,
-    TransportFuture,
+    Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
+    Transport, TransportError, TransportFuture,
 };
 
 /// Why the lab could not be asked.
@@ -384,12 +385,17 @@ impl Transport for Lab {
             let text = lines(script);
             let outcome = self.call(host, &text, |world, name, now, log| {
                 if !world.at(name).jobs.contains_key(id.as_str()) {
+                    let mut bars = world.at(name).barred.iter();
+                    if let Some((_, by)) = bars.find(|(prefix, _)| id.as_str().starts_with(prefix))
+                    {
+                        return Err(TransportError::Barred { host: host.clone(), by: by.clone() });
+                    }
                     job::start(world, name, id.as_str(), script, now, log);
                 }
                 let lost = strike(world, FaultKind::LostReply, name, &text).is_some();
-                (state_of(world, name, id.as_str()).0, lost)
+                Ok((state_of(world, name, id.as_str()).0, lost))
             });
-            let (state, lost) = self.answered(outcome).await?;
+            let (state, lost) = self.answered(outcome).await??;
             if lost {
                 return Err(TransportError::Lost {
                     host: host.clone(),
@@ -447,6 +453,61 @@ impl Transport for Lab {
             let outcome = self.call(host, prefix, |world, name, _, _| {
                 let jobs = &mut world.at_mut(name).jobs;
                 jobs.retain(|id, job| job.stage == JobStage::Running || !id.starts_with(prefix));
+            });
+            self.answered(outcome).await
+        })
+    }
+
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
+        Box::pin(async move {
+            let outcome = self.call(host, id.as_str(), |world, name, _, _| {
+                let job = world.at(name).jobs.get(id.as_str());
+                job.map_or_else(
+                    || OutputPiece { next: mark, is_last: true, ..OutputPiece::default() },
+                    |job| job.piece(mark),
+                )
+            });
+            self.answered(outcome).await
+        })
+    }
+
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        Box::pin(async move {
+            let outcome = self.call(host, prefix, |world, name, _, _| {
+                let jobs = world.at(name).jobs.iter();
+                let running = jobs
+                    .filter(|(id, job)| job.stage == JobStage::Running && id.starts_with(prefix));
+                running.take(JOBS_NAMED_MAX).map(|(id, _)| JobId::new(id.as_str())).collect()
+            });
+            self.answered(outcome).await
+        })
+    }
+
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()> {
+        Box::pin(async move {
+            let outcome = self.call(host, prefix, |world, name, _, _| {
+                let bar = (prefix.to_owned(), by.to_owned());
+                let barred = &mut world.at_mut(name).barred;
+                if bars {
+                    barred.insert(bar)
+                } else {
+                    barred.remove(&bar)
+                };
             });
             self.answered(outcome).await
         })

@@ -12,7 +12,8 @@ use super::run::{Begun, Effect, start_line};
 use super::shell::{Call, Line};
 use super::world::{Power, World};
 use crate::base::Millis;
-use crate::transport::{CommandOutput, Output, Script};
+use crate::base::limits::OUTPUT_PIECE_BYTES_MAX;
+use crate::transport::{CommandOutput, Output, OutputMark, OutputPiece, Script};
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,27 @@ impl Job {
         let ended: u64 =
             self.outputs.iter().map(|o| (o.stdout.len() + o.stderr.len()) as u64).sum();
         ended + self.process.as_ref().map_or(0, |process| process.bytes())
+    }
+
+    /// A piece of its output behind `mark`.
+    pub(crate) fn piece(&self, mark: OutputMark) -> OutputPiece {
+        let ended = self.outputs.get(mark.command);
+        let running = self.process.as_deref().filter(|_| mark.command == self.index);
+        let [out, err] = match (ended, running) {
+            (Some(output), _) => [output.stdout.as_str(), output.stderr.as_str()],
+            (None, Some(process)) => process.said(),
+            (None, None) => ["", ""],
+        };
+        let mut is_short = true;
+        let mut part = |text: &str, from: u64| {
+            let rest = usize::try_from(from).ok().and_then(|from| text.as_bytes().get(from..));
+            let rest = rest.unwrap_or_default();
+            is_short &= rest.len() < OUTPUT_PIECE_BYTES_MAX;
+            rest[..rest.len().min(OUTPUT_PIECE_BYTES_MAX)].to_vec()
+        };
+        let streams = [part(out, mark.stdout), part(err, mark.stderr)];
+        let is_over = self.stage != JobStage::Running;
+        OutputPiece::read(mark, streams, is_short, ended.is_some(), is_over)
     }
 
     /// All outputs.

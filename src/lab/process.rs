@@ -56,6 +56,11 @@ impl Process {
         Process { status, state: nimadm::Run::new(pid, halved), running: None }
     }
 
+    /// What it has said so far, on both streams.
+    pub(crate) fn said(&self) -> [&str; 2] {
+        [&self.state.out, &self.state.err]
+    }
+
     /// Bytes that it has said.
     pub(crate) fn bytes(&self) -> u64 {
         (self.state.out.len() + self.state.err.len()) as u64

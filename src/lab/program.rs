@@ -8,12 +8,12 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::commands::REGISTRY;
+use super::commands::{REGISTRY, remote};
 use super::fault::{FaultKind, strike};
 use super::handle::{Lab, LabError};
 use super::log::{LogEntry, Stage};
-use super::run::{Begun, Effect, end_line, start_line};
-use super::shell::{Call, Line, Reply, Stream, innermost, run_one};
+use super::run::{Begun, Effect, end_line, start_line, start_within};
+use super::shell::{Call, Line, Reply, Span, Stream, innermost, run_one};
 use super::tree::{Kind, Tree};
 use super::world::{Power, World};
 use crate::base::limits::OUTPUT_BYTES_MAX;
@@ -68,6 +68,20 @@ pub struct Streams<'a> {
     /// Called when a fault cuts the network of the host, with the milliseconds
     /// of the machine's clock that it lasts.
     pub on_cut: &'a mut dyn FnMut(Millis),
+    /// Runs a line of shell on another host, on the streams of this process, and
+    /// tells how that ended.
+    pub remote: &'a mut dyn FnMut(&str, &str) -> Session,
+}
+
+/// How a session of a remote shell ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// With this exit status.
+    Ended(i32),
+    /// The host did not answer: nothing was begun.
+    Unreached,
+    /// The connection broke. What was begun goes on.
+    Broken,
 }
 
 /// How a command ended.
@@ -80,6 +94,9 @@ pub struct Ended {
     /// Whether its reply is to be lost, by a fault.
     pub lost: bool,
 }
+
+/// What a connection to another host takes.
+const CONNECT_MS: Millis = 1000;
 
 /// Status of a command whose host went down under it.
 const GONE: i32 = 137;
@@ -189,6 +206,10 @@ impl Lab {
         let Some((boot_ms, inner)) = found else {
             return Ok(Ended { status: GONE, went_down: Vec::new(), lost: false });
         };
+        if call.name() == "c_rsh" {
+            let begun = self.remote_shell(program, &mut call, &text, streams)?;
+            return self.end_program(program, call, &text, &begun, boot_ms, streams);
+        }
         let input =
             if reads_input(&inner) { self.read_input(&call, streams)? } else { Input::None };
         let cut = matches!(input, Input::Cut);
@@ -221,6 +242,49 @@ impl Lab {
         self.wait_until(begun.due_ms);
         let begun = if cut { cut_short(&begun) } else { begun };
         self.end_program(program, call, &text, &begun, boot_ms, streams)
+    }
+
+    /// Where shells are real, the line that another host is given is one of its
+    /// shell's: what runs there are commands of their own.
+    fn remote_shell(
+        &self,
+        program: &Program,
+        call: &mut Call,
+        text: &str,
+        streams: &mut Streams<'_>,
+    ) -> Result<Begun, LabError> {
+        let (begun, target) = self.with(|world, now, log| {
+            let (host, job) = (program.host.as_str(), program.job.as_deref());
+            log.push(LogEntry::new(now, host, job, text, Stage::Started, None));
+            call.now = now;
+            let target = remote::reached(world, call).and_then(|(client, line)| {
+                match strike(world, FaultKind::Unreachable, &client, text) {
+                    Some(_) => Err(remote::timed_out()),
+                    None => Ok((client, line)),
+                }
+            });
+            let line = Line { call: call.clone(), pipe_to: None };
+            let span = Span { ms: CONNECT_MS, staged: false, stepwise: false };
+            (start_within(world, &line, text, span), target)
+        })?;
+        self.wait_until(begun.due_ms);
+        let wanted = match begun.effect {
+            Effect::Whole => None,
+            Effect::Status { status, .. } => Some(status),
+            _ => return Ok(begun),
+        };
+        let reply = match target {
+            Err(refused) => refused,
+            Ok((client, line)) => match (streams.remote)(&client, &line) {
+                Session::Ended(status) => {
+                    Reply { status: wanted.unwrap_or(status), ..Reply::default() }
+                }
+                Session::Unreached => remote::timed_out(),
+                Session::Broken => remote::broken(),
+            },
+        };
+        let Reply { status, out, err, .. } = reply;
+        Ok(Begun { effect: Effect::Failed { status, out, err }, ..begun })
     }
 
     fn end_program(

@@ -60,10 +60,16 @@ pub(crate) struct Begun {
 
 /// Begins a line at its call's time.
 pub(crate) fn start_line(world: &mut World, line: &Line, text: &str) -> Begun {
+    let span = span(world, line);
+    start_within(world, line, text, span)
+}
+
+/// As [`start_line`], of which `span` is known.
+pub(crate) fn start_within(world: &mut World, line: &Line, text: &str, span: Span) -> Begun {
     let host = line.call.host.clone();
     let now = line.call.now;
     let hit = |world: &mut World, kind| strike(world, kind, &host, text).is_some();
-    let Span { mut ms, staged, stepwise } = span(world, line);
+    let Span { mut ms, staged, stepwise } = span;
     if hit(world, FaultKind::Slow) {
         ms *= 10;
     }

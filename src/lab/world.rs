@@ -3,7 +3,7 @@
 //! One value, cheap to clone: hosts and file trees are shared until they are
 //! changed, so that a store can see what a command changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,10 @@ pub(crate) struct Host {
     /// Jobs by id. Each is kept in a file of its own, not in the host's record.
     #[serde(skip)]
     pub jobs: BTreeMap<String, Arc<Job>>,
+    /// Prefixes of jobs that are not begun any more, each with who says so.
+    /// Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub barred: BTreeSet<(String, String)>,
     /// Remains of multibos that no list shows.
     pub multibos_leftovers: bool,
     /// Of the master: whether a `nimadm -P` that fails leaves all as it is.

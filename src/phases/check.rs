@@ -200,6 +200,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
             presence: Presence::Present,
             facts: Some(Facts { level, ..Facts::default() }),
             barred: None,
+            over: None,
         },
     }
 }

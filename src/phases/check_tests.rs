@@ -4,7 +4,7 @@ use super::find;
 use super::sample;
 use super::step::{Answers, Context, Sight};
 use crate::domain::{
-    Direction, Facts, FailureClass, MigrationSpec, Phase, Presence, StepName, Ticket,
+    Control, Direction, Facts, FailureClass, MigrationSpec, Phase, Presence, StepName, Ticket,
 };
 use crate::transport::{CommandOutput, Output};
 
@@ -55,7 +55,14 @@ fn judge(spec: &MigrationSpec, answers: &Answers) -> Sight {
         attempt: 1,
     };
     let facts = Facts::default();
-    let ctx = Context { spec, facts: &facts, ticket: &ticket, owner: "s1.m7", now_ms: 0 };
+    let ctx = Context {
+        spec,
+        facts: &facts,
+        ticket: &ticket,
+        owner: "s1.m7",
+        control: &Control::default(),
+        now_ms: 0,
+    };
     (def.judge)(&ctx, answers)
 }
 

@@ -1,5 +1,5 @@
-//! Phase 1: lease, baseline, SPOT, and the clone of rootvg. The check before
-//! it is in `check.rs`.
+//! Phase 1: SPOT, and the clone of rootvg. Check, lease and baseline before it
+//! have files of their own.
 
 use std::time::Duration;
 
@@ -16,64 +16,6 @@ use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState};
 use super::marks;
 use super::read::{Read, Said, judged, look};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
-
-/// One migration at a time works on a client.
-pub(super) const TAKE_LEASE: StepDef = StepDef {
-    phase: Phase::Clone,
-    name: StepName::new("take-lease"),
-    about: "take the lease on the client",
-    host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(5 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| spec.mode.changes_client(),
-    looks: |_| {
-        let directory = words(&["ls", argv::LEASE_DIR]);
-        vec![look(HostRole::Client, [words(&["ls", "-l", argv::LEASE]), directory])]
-    },
-    judge: |ctx, answers| {
-        judged(Said::by(answers, 0).lease(0).map(|holder| {
-            match holder {
-                None => Sight::of(Presence::Absent),
-                Some(holder) if holder == ctx.owner => Sight::of(Presence::Present),
-                Some(holder) => Sight::barred(
-                    Cause::new(
-                        FailureClass::Permanent,
-                        format!("{holder} holds the client's lease"),
-                    )
-                    .with_hint(format!(
-                        "wait for that migration; where none runs any more, remove {}",
-                        argv::LEASE
-                    )),
-                ),
-            }
-        }))
-    },
-    run: Some(|ctx, _| {
-        Script::new([
-            Command::new(["mkdir", "-p", argv::LEASE_DIR]),
-            Command::new(["ln", "-s", ctx.owner, argv::LEASE]),
-        ])
-    }),
-    undo_run: Some(|_, _| {
-        Script::new([
-            Command::new(argv::drop_lease()),
-            Command::new(["rmdir", argv::LEASE_DIR]).tolerated(),
-        ])
-    }),
-    judge_undo: Some(|ctx, answers| {
-        // Somebody else's lease is not ours to drop.
-        judged(
-            Said::by(answers, 0)
-                .leased(0, 1, ctx.owner)
-                .map(|ours| Sight::of(if ours { Presence::Present } else { Presence::Absent })),
-        )
-    }),
-};
 
 /// The client's programs for the copy come from the SPOT.
 pub(super) const MOUNT_SPOT: StepDef = StepDef {

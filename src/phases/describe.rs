@@ -4,8 +4,8 @@
 //! usual file systems of rootvg. The commands are made by the steps themselves.
 
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, Direction, DiskName, Facts, HostRole, MigrationSpec, Phase,
-    StepName, Ticket,
+    Baseline, BaselineDisk, BaselineFs, Control, Direction, DiskName, Facts, HostRole,
+    MigrationSpec, Phase, StepName, Ticket,
 };
 use crate::transport::Script;
 
@@ -71,7 +71,14 @@ fn first_ticket(def: &StepDef) -> Ticket {
 fn describe_step(def: &StepDef, spec: &MigrationSpec, facts: &Facts) -> StepText {
     let hosts = hosts(spec);
     let context = |ticket: &Ticket, act: &dyn Fn(&Context<'_>) -> Vec<String>| {
-        act(&Context { spec, facts, ticket, owner: "<owner>", now_ms: 0 })
+        act(&Context {
+            spec,
+            facts,
+            ticket,
+            owner: "<owner>",
+            control: &Control::default(),
+            now_ms: 0,
+        })
     };
     let ticket = |direction| Ticket {
         phase: def.phase,
@@ -158,6 +165,7 @@ fn assumed(spec: &MigrationSpec) -> Facts {
         }),
         level: None,
         asleep: None,
+        lease_over: None,
     }
 }
 

@@ -15,6 +15,7 @@ use super::bring::{brings, remove_brought};
 use super::clone::{spot_rows, unmount_spot};
 use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, mounts_below};
 use super::export::remove_top;
+use super::lease::{drop_lease, left, list, takes_over};
 use super::mount::{mount_looks, unmount_all};
 use super::read::{Read, Said, judged, look};
 use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
@@ -34,17 +35,19 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 1,
     applies: |spec| chosen(spec, Phase::End) && spec.mode.changes_client(),
-    looks: |_| {
+    looks: |ctx| {
         let spot = words(&["ls", "-d", argv::SPOT_MOUNT]);
         let lease = words(&["ls", "-l", argv::LEASE]);
         let directory = words(&["ls", argv::LEASE_DIR]);
-        vec![look(HostRole::Client, [words(&["mount"]), lease, spot, directory])]
+        let looks = [words(&["mount"]), lease, spot, directory];
+        let taken_over = takes_over(ctx.spec).then(list);
+        vec![look(HostRole::Client, looks.into_iter().chain(taken_over))]
     },
     judge: |ctx, answers| {
         judged((|| {
             let said = Said::by(answers, 0);
             let mounted = spot_rows(&said.read(0, aix::mounts)?) > 0 || said.is_there(2)?;
-            let leased = said.leased(1, 3, ctx.owner)?;
+            let leased = left(ctx, said, 1, 3, 4)?;
             let clean = !mounted && !leased;
             Ok(Sight::of(if clean { Presence::Present } else { Presence::Absent }))
         })())
@@ -53,12 +56,13 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
         let said = Said::by(answers, 0);
         let mounted = said.read(0, aix::mounts).map_or(1, |rows| spot_rows(&rows));
         let mut commands = unmount_spot(mounted, ctx.ticket.attempt > 1);
-        let ours = said.lease(1).ok().is_none_or(|holder| holder.is_none_or(|h| h == ctx.owner));
+        let holder = said.lease(1).ok().flatten();
+        let ours = holder.is_none_or(|holder| holder.owner == ctx.owner);
         if ours && brings(ctx.spec) {
             commands.push(Command::new(remove_brought()));
         }
         if ours {
-            commands.push(Command::new(argv::drop_lease()));
+            commands.push(Command::new(drop_lease(ctx, said, 1, 4)));
             commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
         }
         Script::new(commands)
@@ -208,7 +212,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
         let facts = Some(Facts { level: Some(level), ..Facts::default() });
-        return Ok(Sight { presence: Presence::Present, facts, barred: None });
+        return Ok(Sight { presence: Presence::Present, facts, barred: None, over: None });
     };
     let hint = "look at the client before anything else is done";
     Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))

@@ -165,5 +165,10 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
         return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
     }
-    Ok(Sight { presence: Presence::Present, facts: Some(Facts::default()), barred: None })
+    Ok(Sight {
+        presence: Presence::Present,
+        facts: Some(Facts::default()),
+        barred: None,
+        over: None,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, NimObject};
 use crate::domain::{
-    Cause, Driver, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat,
+    Cause, Driver, FailureClass, HostRole, Lease, MigrationSpec, NimName, Phase, Presence, Repeat,
     StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
@@ -50,9 +50,9 @@ pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(holder(ctx, answers).map(|holder| match holder {
             None => Sight::of(Presence::Absent),
-            Some(holder) if holder == ctx.owner => Sight::of(Presence::Present),
+            Some(holder) if holder.owner == ctx.owner => Sight::of(Presence::Present),
             Some(holder) => Sight::barred(
-                Cause::new(FailureClass::Permanent, format!("{holder} holds the lease"))
+                Cause::new(FailureClass::Permanent, format!("{} holds the lease", holder.words()))
                     .with_hint(format!(
                         "wait for that migration; where none runs any more, remove {} on the master",
                         lease(ctx.spec)
@@ -63,7 +63,7 @@ pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
     run: Some(|ctx, _| {
         Script::new([
             Command::new(["mkdir", "-p", &ctx.spec.work_directory()]),
-            Command::new(["ln", "-s", ctx.owner, &lease(ctx.spec)]),
+            Command::new(["ln", "-s", &ctx.lease().to_string(), &lease(ctx.spec)]),
         ])
     }),
     undo_run: Some(|ctx, _| {
@@ -75,15 +75,15 @@ pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
     judge_undo: Some(|ctx, answers| {
         judged((|| {
             // Somebody else's lease is not ours to drop.
-            let ours = holder(ctx, answers)?.is_none_or(|holder| holder == ctx.owner);
+            let ours = holder(ctx, answers)?.is_none_or(|holder| holder.owner == ctx.owner);
             let left = ours && Said::by(answers, 0).is_there(1)?;
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
 };
 
-fn holder(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
-    Said::by(answers, 0).link(0, &lease(ctx.spec))
+fn holder(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Lease>> {
+    Said::by(answers, 0).lease_at(0, &lease(ctx.spec))
 }
 
 const FETCHED: &str = "image.data.done";

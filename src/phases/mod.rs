@@ -19,6 +19,7 @@ mod export;
 mod filesets;
 mod finish;
 mod job;
+mod lease;
 mod ledger;
 mod marks;
 mod master;
@@ -31,6 +32,8 @@ mod outcome;
 mod parts;
 mod perform;
 #[cfg(test)]
+mod perform_host;
+#[cfg(test)]
 mod perform_tests;
 mod read;
 mod record;
@@ -39,6 +42,7 @@ mod registry;
 mod sample;
 mod scripts;
 mod step;
+mod takeover;
 mod unmount;
 
 pub use describe::{ASSUMPTION, StepText, describe};

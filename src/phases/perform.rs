@@ -10,19 +10,21 @@ use tokio::sync::watch;
 
 use crate::base::{ClockRef, Millis};
 use crate::domain::{
-    Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, MigrationId,
-    MigrationSpec, Outcome, Presence, Repeat, Ticket, Trace, Way,
+    Answer, AttemptRecord, Cause, CommandRecord, Control, Direction, Facts, FailureClass, Lease,
+    MigrationId, MigrationSpec, Outcome, Presence, Repeat, Ticket, Trace, Way,
 };
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
 use super::evidence;
 use super::job::{Ended, Jobs};
+use super::lease;
 use super::ledger;
 use super::nimadm;
 use super::outcome;
 use super::parts::is_assumed;
 use super::registry::{find, repeat_of, settle_of};
 use super::step::{Answers, Context, HostNames, Sight, StepDef};
+use super::takeover;
 
 /// What is to be carried out.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct Order {
     pub facts: Facts,
     /// Makes job ids unique among state directories.
     pub scope: String,
+    /// The engine that this is for.
+    pub control: Control,
     /// For an undo: the last forward ticket of the step, whose job must not run
     /// any more.
     pub undo_of: Option<Ticket>,
@@ -173,6 +177,7 @@ impl Attempt<'_> {
             facts: &self.order.facts,
             ticket: &self.order.ticket,
             owner: &self.owner,
+            control: &self.order.control,
             now_ms: self.jobs.clock.now_ms(),
         })
     }
@@ -303,6 +308,11 @@ impl Attempt<'_> {
             // Acting on hosts that cannot be read would be guessing.
             Presence::Unknown(why) => return failed(transient(why), Trace::Dirty),
         }
+        if let Some(holder) = &sight.over
+            && let Some(outcome) = self.stands_in_the_way(holder).await
+        {
+            return outcome;
+        }
         let script = self.with_context(|ctx| run(ctx, &answers));
         if script.is_empty() {
             return failed(permanent(format!("no way to {}", self.def.about)), Trace::Clean);
@@ -310,6 +320,28 @@ impl Attempt<'_> {
         match self.carry_out(own, &script).await {
             Went::Through(output) => self.after_run(run, output, Some(&script)).await,
             Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Why the lease of `holder` is not taken over.
+    async fn stands_in_the_way(&self, holder: &Lease) -> Option<Outcome> {
+        match takeover::clear(&self.jobs, &self.hosts, holder, &self.owner).await {
+            takeover::Way::Clear => None,
+            takeover::Way::Job(job, host) => {
+                let why = format!("its job {job} on {host} has not ended");
+                let sight = self.with_context(|ctx| lease::refused(ctx, holder, Some(why)));
+                sight.barred.map(|cause| failed(cause, Trace::Clean))
+            }
+            takeover::Way::Unknown(error) => Some(failed(of_transport(&error), Trace::Dirty)),
+        }
+    }
+
+    /// The step is undone; the lease of another, if it still stands, is whole.
+    async fn let_go(&self, holder: Option<&Lease>) -> Outcome {
+        let Some(holder) = holder else { return Outcome::Done };
+        match takeover::lift(&self.jobs, &self.hosts, holder, &self.owner).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => failed(of_transport(&error), Trace::Dirty),
         }
     }
 
@@ -461,7 +493,9 @@ impl Attempt<'_> {
         self.before = Some(sight.presence.clone());
         match (sight.barred, sight.presence) {
             (Some(cause), _) => return failed(cause, Trace::Dirty),
-            (None, Presence::Absent) => return self.nothing_to_undo(&own).await,
+            (None, Presence::Absent) => {
+                return self.nothing_to_undo(&own, sight.over.as_ref()).await;
+            }
             (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
             (None, Presence::Partial | Presence::Present) => {}
         }
@@ -477,9 +511,9 @@ impl Attempt<'_> {
 
     /// There is nothing to be undone, and what an engine that died has asked for
     /// is not to come when there is something again.
-    async fn nothing_to_undo(&mut self, own: &JobId) -> Outcome {
+    async fn nothing_to_undo(&mut self, own: &JobId, over: Option<&Lease>) -> Outcome {
         if !self.order.issued {
-            return Outcome::Done;
+            return self.let_go(over).await;
         }
         match self.jobs.settled_state(self.host(), own).await {
             Ok(JobState::Running { .. }) => {
@@ -489,7 +523,7 @@ impl Attempt<'_> {
                     Went::Wrong(outcome) => outcome,
                 }
             }
-            Ok(_) => Outcome::Done,
+            Ok(_) => self.let_go(over).await,
             Err(error) => failed(of_transport(&error), Trace::Dirty),
         }
     }
@@ -527,7 +561,7 @@ impl Attempt<'_> {
         self.after = Some(sight.presence.clone());
         match (sight.barred, &sight.presence) {
             (Some(cause), _) => failed(cause, Trace::Dirty),
-            (None, Presence::Absent) => Outcome::Done,
+            (None, Presence::Absent) => self.let_go(sight.over.as_ref()).await,
             (None, presence) => {
                 let words = self.words(script, output.as_ref());
                 let why = match (words, presence) {

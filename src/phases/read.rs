@@ -4,7 +4,7 @@
 use crate::aix::{self, argv, argv::Argv};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
-use crate::domain::{HostRole, Presence};
+use crate::domain::{HostRole, Lease, Presence};
 use crate::transport::{Command, CommandOutput, Script};
 
 use super::step::{Answers, Sight};
@@ -82,8 +82,13 @@ impl<'a> Said<'a> {
     }
 
     /// Who holds the client's lease, by `command`, an `ls -l` of it.
-    pub(super) fn lease(self, command: usize) -> Read<Option<String>> {
-        self.link(command, argv::LEASE)
+    pub(super) fn lease(self, command: usize) -> Read<Option<Lease>> {
+        self.lease_at(command, argv::LEASE)
+    }
+
+    /// As [`Said::lease`], of the lease at `path`.
+    pub(super) fn lease_at(self, command: usize, path: &str) -> Read<Option<Lease>> {
+        Ok(self.link(command, path)?.map(|text| Lease::read(&text)))
     }
 
     /// What the link `path` says, by `command`, an `ls -l` of it.
@@ -101,7 +106,7 @@ impl Said<'_> {
     /// `directory`, an `ls` of its directory.
     pub(super) fn leased(self, lease: usize, directory: usize, owner: &str) -> Read<bool> {
         match self.lease(lease)? {
-            Some(holder) => Ok(holder == owner),
+            Some(holder) => Ok(holder.owner == owner),
             None if self.is_there(directory)? => {
                 let own = |name: &String| argv::FINISHED.ends_with(&format!("/{name}"));
                 Ok(self.names(directory)?.iter().all(own))

@@ -7,8 +7,8 @@ use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
-use super::{boot_image, bring, check, clone, end, export, filesets, finish, master, migrate};
-use super::{mksysb, mount, nimadm, parts, record, scripts, unmount};
+use super::{boot_image, bring, check, clone, end, export, filesets, finish, lease};
+use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
@@ -18,7 +18,7 @@ static REGISTRY: [StepDef; 84] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     parts::CHECK_PHASES,
-    clone::TAKE_LEASE,
+    lease::TAKE_LEASE,
     master::TAKE_MASTER_LEASE,
     master::FETCH_IMAGE_DATA,
     record::RECORD_BASELINE,
@@ -220,7 +220,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Bootlist, Direction, Presence, Task, Ticket, UndoKind};
+    use crate::domain::{Bootlist, Control, Direction, Presence, Task, Ticket, UndoKind};
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
     use crate::transport::{CommandOutput, Output};
@@ -295,8 +295,14 @@ mod tests {
                 round: 0,
                 attempt: 2,
             };
-            let ctx =
-                Context { spec: &spec, facts: &facts, ticket: &ticket, owner: "s1.m1", now_ms: 0 };
+            let ctx = Context {
+                spec: &spec,
+                facts: &facts,
+                ticket: &ticket,
+                owner: "s1.m1",
+                control: &Control::default(),
+                now_ms: 0,
+            };
             let _ = (def.judge)(&ctx, &answers);
             let _ = def.judge_undo.map(|judge| judge(&ctx, &answers));
             let _ = def.run.map(|run| run(&ctx, &answers));
@@ -327,8 +333,14 @@ mod tests {
                 round: 0,
                 attempt: 1,
             };
-            let ctx =
-                Context { spec: &spec, facts: &facts, ticket: &ticket, owner: "s1.m1", now_ms: 0 };
+            let ctx = Context {
+                spec: &spec,
+                facts: &facts,
+                ticket: &ticket,
+                owner: "s1.m1",
+                control: &Control::default(),
+                now_ms: 0,
+            };
             let sight = (def.judge)(&ctx, &Answers::default());
             let unsure = matches!(sight.presence, Presence::Unknown(_));
             assert!(unsure || sight.barred.is_some(), "{}", def.name);

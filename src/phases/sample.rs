@@ -44,6 +44,7 @@ pub(crate) fn spec() -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 1_800_000,
+        dead_lease_after_ms: None,
         wave: 1,
         messages: Vec::new(),
         task: Task::Migrate,
@@ -85,5 +86,6 @@ pub(crate) fn facts() -> Facts {
         }),
         level: None,
         asleep: None,
+        lease_over: None,
     }
 }

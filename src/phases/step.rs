@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::base::Millis;
 use crate::domain::{
-    Cause, Facts, HostRole, MigrationSpec, Phase, Presence, Repeat, StepName, StepSpec, Ticket,
-    UndoKind,
+    Cause, Control, Facts, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
+    StepSpec, Ticket, UndoKind,
 };
 use crate::transport::{CommandOutput, HostId, Output, Script};
 
@@ -22,8 +22,17 @@ pub struct Context<'a> {
     /// Who holds the lease: the same text for all attempts of one migration,
     /// different for all others. Letters, digits and `_.-` only.
     pub owner: &'a str,
+    /// The engine that has the step carried out.
+    pub control: &'a Control,
     /// The time now.
     pub now_ms: Millis,
+}
+
+impl Context<'_> {
+    /// The lease that is taken now.
+    pub fn lease(&self) -> Lease {
+        Lease::new(self.owner, self.control, self.now_ms)
+    }
 }
 
 /// The scripts of a probe, each with the host that it runs on. They change
@@ -51,17 +60,21 @@ pub struct Sight {
     /// Why the step must not run, or a step that only looks has failed. At the
     /// gate, class `AlreadyDone` skips the migration.
     pub barred: Option<Cause>,
+    /// The lease of another. Before the step runs, its holder's jobs must have
+    /// ended and are barred; when it has been undone, they are barred no more.
+    pub over: Option<Lease>,
 }
 
 impl Sight {
     /// A sight without facts or bars.
     pub fn of(presence: Presence) -> Sight {
-        Sight { presence, facts: None, barred: None }
+        Sight { presence, facts: None, barred: None, over: None }
     }
 
     /// The step must not run.
     pub fn barred(cause: Cause) -> Sight {
-        Sight { presence: Presence::Unknown(cause.text.clone()), facts: None, barred: Some(cause) }
+        let presence = Presence::Unknown(cause.text.clone());
+        Sight { presence, facts: None, barred: Some(cause), over: None }
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::base::{Millis, duration_text};
 use crate::domain::{
-    AttemptRecord, Cause, CommandRecord, Direction, MigrationSpec, Phase, Presence, Ticket, Way,
-    phases_text,
+    AttemptRecord, Cause, CommandRecord, Direction, Lease, MigrationSpec, Phase, Presence, Ticket,
+    Way, phases_text,
 };
 use crate::machine::{EventKind, State, Then};
 
@@ -147,6 +147,14 @@ impl Teller<'_> {
         }
         if let Some(cause) = failed {
             self.cause(cause);
+        }
+        if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event
+            && let Some(over) = &facts.lease_over
+        {
+            self.say(format!(
+                "            the lease was taken over: {}",
+                Lease::read(over).words()
+            ));
         }
         if let Some(text) = sight_text(record, failed.is_some()) {
             self.say(format!("            {text}"));

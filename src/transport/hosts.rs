@@ -10,10 +10,12 @@ use std::time::Duration;
 use super::command::{Output, Script};
 use super::link::{self, Bounds, Leave, Links};
 use super::process::{Invocation, Talk};
-use super::reach::{HostId, JobId, JobState, Transport, TransportError, TransportFuture};
-use super::shell::{Ask, JobWord, Manner, Program, Reply, guard, last_line};
+use super::reach::{
+    HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError, TransportFuture,
+};
+use super::shell::{Ask, BLOCK, JobWord, Manner, Program, Reply, guard, last_line};
 use super::ssh::{self, SshSettings, SshTarget};
-use crate::base::limits::REMOTE_CALL_TIMEOUT;
+use crate::base::limits::{OUTPUT_PIECE_BYTES_MAX, REMOTE_CALL_TIMEOUT};
 use crate::base::{ClockRef, Millis};
 
 /// How a host is reached.
@@ -248,10 +250,18 @@ impl Hosts {
             Some(JobWord::Is(state)) => Ok(state),
             Some(JobWord::Done) => Ok(JobState::Done(reply.output)),
             Some(JobWord::Failed(why)) => Err(TransportError::Unable { host: host.clone(), why }),
-            Some(JobWord::Forgotten) | None => {
-                let why = "it said nothing of the job".to_owned();
-                Err(TransportError::Lost { host: host.clone(), why })
-            }
+            Some(JobWord::Barred(by)) => Err(TransportError::Barred { host: host.clone(), by }),
+            Some(JobWord::Ready | JobWord::Read { .. }) | None => Err(mute(host)),
+        }
+    }
+
+    /// Asks about jobs, for what is not the state of one.
+    async fn ask_jobs(&self, host: &HostId, ask: Ask<'_>) -> Result<Reply, TransportError> {
+        let reply = self.ask(host, ask, REMOTE_CALL_TIMEOUT).await?;
+        match reply.job {
+            Some(JobWord::Failed(why)) => Err(TransportError::Unable { host: host.clone(), why }),
+            Some(_) => Ok(reply),
+            None => Err(mute(host)),
         }
     }
 
@@ -261,10 +271,38 @@ impl Hosts {
     }
 }
 
+/// A host has answered, and not what it was asked.
+fn mute(host: &HostId) -> TransportError {
+    TransportError::Lost { host: host.clone(), why: "it said nothing of the job".to_owned() }
+}
+
 impl Route {
     fn manner(&self) -> Manner {
         Manner { shell: self.shell.clone(), job_dir: self.job_dir.clone() }
     }
+}
+
+/// What was read in whole blocks, as it lies behind `mark`.
+fn piece(
+    mark: OutputMark,
+    blocks: [Vec<u8>; 2],
+    command_ended: bool,
+    job_over: bool,
+) -> OutputPiece {
+    let seen = [mark.stdout, mark.stderr];
+    let mut is_short = true;
+    let mut at = 0;
+    let streams = blocks.map(|mut bytes| {
+        let before = usize::try_from(seen[at] % BLOCK as u64).unwrap_or(0).min(bytes.len());
+        at += 1;
+        bytes.drain(..before);
+        if bytes.len() >= OUTPUT_PIECE_BYTES_MAX {
+            bytes.truncate(OUTPUT_PIECE_BYTES_MAX);
+            is_short = false;
+        }
+        bytes
+    });
+    OutputPiece::read(mark, streams, is_short, command_ended, job_over)
 }
 
 /// Whether `error` is one of the connection to `host`.
@@ -284,6 +322,9 @@ fn begun(host: &HostId, talk: Talk) -> Result<Reply, TransportError> {
     }
     Err(ssh::diagnose(host, talk.status, &talk.reply.around))
 }
+
+/// How remote shells say that a connection has ended, which there was.
+const BROKEN: [&str; 5] = ["reset", "broken", "closed", "aborted", "lost"];
 
 /// What a program said that another host has handed on.
 fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, TransportError> {
@@ -305,6 +346,10 @@ fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, Transpo
             }
             Some(_) if lower.contains("unknown host") || lower.contains("not resolve") => {
                 TransportError::Unresolved { host, why }
+            }
+            // A connection that broke may have carried the request.
+            Some(status) if status != 0 && BROKEN.iter().any(|word| lower.contains(word)) => {
+                TransportError::Lost { host, why }
             }
             Some(status) if status != 0 => TransportError::Unreachable { host, why },
             Some(_) => TransportError::NoShell { host, why },
@@ -374,8 +419,44 @@ impl Transport for Hosts {
     }
 
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
+        Box::pin(async move { self.ask_jobs(host, Ask::Forget(prefix)).await.map(|_| ()) })
+    }
+
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
         Box::pin(async move {
-            self.ask(host, Ask::Forget(prefix), REMOTE_CALL_TIMEOUT).await.map(|_| ())
+            let reply = self.ask_jobs(host, Ask::Output(id.as_str(), mark)).await?;
+            let Some(JobWord::Read { command_ended, job_over }) = reply.job else {
+                return Err(mute(host));
+            };
+            Ok(piece(mark, reply.piece, command_ended, job_over))
         })
+    }
+
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        Box::pin(async move {
+            let reply = self.ask_jobs(host, Ask::Unfinished(prefix)).await?;
+            Ok(reply.jobs.into_iter().map(JobId::new).collect())
+        })
+    }
+
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()> {
+        Box::pin(
+            async move { self.ask_jobs(host, Ask::Bar { prefix, by, bars }).await.map(|_| ()) },
+        )
     }
 }

@@ -17,5 +17,7 @@ mod ssh;
 pub use command::{Command, CommandOutput, Output, Script};
 pub use hosts::{Hosts, Route, RouteWay};
 pub use link::Bounds;
-pub use reach::{HostId, JobId, JobState, Transport, TransportError, TransportFuture};
+pub use reach::{
+    HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError, TransportFuture,
+};
 pub use ssh::{SshSettings, SshTarget};

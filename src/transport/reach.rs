@@ -147,6 +147,15 @@ pub enum TransportError {
         /// One line.
         why: String,
     },
+    /// The host begins no jobs of that name any more: another has taken over what
+    /// they belong to. Not arrived.
+    #[error("{host} begins no job of this migration any more: {by} has taken its client over")]
+    Barred {
+        /// The host.
+        host: HostId,
+        /// Who.
+        by: String,
+    },
     /// There is no such host.
     #[error("there is no host {0}")]
     UnknownHost(HostId),
@@ -164,6 +173,7 @@ impl TransportError {
             TransportError::HostKey { .. }
             | TransportError::Login { .. }
             | TransportError::NoShell { .. }
+            | TransportError::Barred { .. }
             | TransportError::UnknownHost(_) => true,
             TransportError::Unreachable { .. }
             | TransportError::Lost { .. }
@@ -198,9 +208,62 @@ impl TransportError {
             ),
             TransportError::Refused { .. } => Some("is sshd running, and on this port?"),
             TransportError::Unresolved { .. } => Some("look at the name, DNS and /etc/hosts"),
+            TransportError::Barred { .. } => Some(
+                "leave the client to the other; `nimshift abandon` gives this migration up here",
+            ),
             TransportError::UnknownHost(_) => Some("name a host of the plan"),
             _ => None,
         }
+    }
+}
+
+/// How far the output of a job was read: all of the commands before `command`,
+/// and so many bytes of its two streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutputMark {
+    /// The command.
+    pub command: usize,
+    /// Bytes of its standard output.
+    pub stdout: u64,
+    /// Bytes of its standard error.
+    pub stderr: u64,
+}
+
+/// A piece of a job's output, as it is: nothing is sanitized.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputPiece {
+    /// Standard output behind the mark, of one command: at most
+    /// [`OUTPUT_PIECE_BYTES_MAX`](crate::base::limits::OUTPUT_PIECE_BYTES_MAX).
+    pub stdout: Vec<u8>,
+    /// Standard error, in the same way.
+    pub stderr: Vec<u8>,
+    /// Where the next piece begins.
+    pub next: OutputMark,
+    /// Whether there is no more, now or later.
+    pub is_last: bool,
+}
+
+impl OutputPiece {
+    /// The piece that was read at `mark`. `command_ended` and `job_over` were
+    /// seen before it was read; `is_short` tells that a stream had no more.
+    pub fn read(
+        mark: OutputMark,
+        [stdout, stderr]: [Vec<u8>; 2],
+        is_short: bool,
+        command_ended: bool,
+        job_over: bool,
+    ) -> OutputPiece {
+        let next = if is_short && command_ended {
+            OutputMark { command: mark.command + 1, stdout: 0, stderr: 0 }
+        } else {
+            OutputMark {
+                command: mark.command,
+                stdout: mark.stdout + stdout.len() as u64,
+                stderr: mark.stderr + stderr.len() as u64,
+            }
+        };
+        let is_last = is_short && job_over && !command_ended;
+        OutputPiece { stdout, stderr, next, is_last }
     }
 }
 
@@ -251,4 +314,33 @@ pub trait Transport: Send + Sync {
     /// Forgets all jobs whose id begins with `prefix` and that do not run:
     /// their migration has ended.
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()>;
+
+    /// Reads the output of the job `id` behind `mark`, while it runs or after
+    /// that. A job that the host does not know has none.
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece>;
+
+    /// The jobs whose id begins with `prefix` and that have not ended, as far as
+    /// can be told.
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>>;
+
+    /// In the name of `by`, lets the host begin no more jobs whose id begins with
+    /// `prefix`, or, unless `bars`, lets it again. A job that began at the same
+    /// moment ends before its first command, or is seen by
+    /// [`Transport::unfinished`] afterwards.
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()>;
 }

@@ -46,8 +46,41 @@ fn a_client_in_two_plans_is_migrated_by_one_and_the_other_says_so() {
     assert_eq!(scopes(&world, "lpar01").len(), 1, "the second has changed nothing there");
     assert_eq!(scopes(&world, "lpar02").len(), 1);
 
+    assert!(second.stdout.contains("batch small, epoch 1, since "), "{}", second.stdout);
+
     let retried = world.run(&["retry", "--no-progress", "lpar01"]);
     assert_eq!(retried.code, 0, "{}{}", retried.stdout, retried.stderr);
     assert_eq!(scopes(&world, "lpar01").len(), 1);
     assert_ne!(world.run(&lease).code, 0, "the lease is given back");
+}
+
+#[test]
+fn by_order_the_lease_of_one_that_is_gone_is_taken_over() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let up = world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    let exec = |words: &[&str]| {
+        let words: Vec<&str> =
+            ["lab", "exec", "lpar01", "--"].into_iter().chain(words.iter().copied()).collect();
+        world.run(&words)
+    };
+    assert_eq!(exec(&["mkdir", "-p", "/var/adm/nimshift"]).code, 0);
+    let gone = "s1.m7@control1,batch=overnight,epoch=3,since=2026-11-25T19:00:00Z";
+    assert_eq!(exec(&["ln", "-s", gone, "/var/adm/nimshift/lease"]).code, 0);
+
+    let refused = world.run(&["run", "--no-progress", "plan.toml"]);
+    assert_eq!(refused.code, 3, "{}{}", refused.stdout, refused.stderr);
+    let words = "s1.m7 on control1, batch overnight, epoch 3, since 2026-11-25T19:00:00Z holds";
+    assert!(refused.stdout.contains(words), "{}", refused.stdout);
+
+    let taken = world.run(&["retry", "--take-lease", "--no-progress", "lpar01"]);
+    assert_eq!(taken.code, 0, "{}{}", taken.stdout, taken.stderr);
+    let told = world.run(&["history", "lpar01"]).stdout;
+    assert!(told.contains("the lease was taken over: s1.m7 on control1"), "{told}");
+    assert_ne!(exec(&["ls", "-d", "/var/adm/nimshift"]).code, 0, "nothing of it is left");
+
+    let senseless = world.run(&["retry", "--take-lease", "--no-progress", "lpar01"]);
+    assert_eq!(senseless.code, 2, "{}", senseless.stderr);
+    assert!(senseless.stderr.contains("begins anew"), "{}", senseless.stderr);
 }

@@ -61,6 +61,7 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         failed_copy: CopyPolicy::Remove,
         on_boot_failure: BootFailure::Hold,
         reboot_timeout_ms: 600_000,
+        dead_lease_after_ms: None,
         wave: 1,
         messages: Vec::new(),
         task: nimshift::domain::Task::Migrate,

@@ -10,7 +10,9 @@ use nimshift::domain::{
 };
 use nimshift::engine::{Order, Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
-use nimshift::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportFuture};
+use nimshift::transport::{
+    HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script, Transport, TransportFuture,
+};
 use tokio::sync::Notify;
 
 /// A step and a direction.
@@ -161,6 +163,33 @@ impl Transport for Halves {
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
         self.lab.forget(host, prefix)
     }
+
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
+        self.lab.output(host, id, mark)
+    }
+
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        self.lab.unfinished(host, prefix)
+    }
+
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()> {
+        self.lab.bar(host, prefix, by, bars)
+    }
 }
 
 /// Counts the calls to hosts, twice each: before it is made, and after it was
@@ -253,6 +282,43 @@ impl Transport for Dies {
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
         self.lab.forget(host, prefix)
     }
+
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
+        self.lab.output(host, id, mark)
+    }
+
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        Box::pin(async move {
+            self.boundary().await;
+            let given = self.lab.unfinished(host, prefix).await;
+            self.boundary().await;
+            given
+        })
+    }
+
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()> {
+        Box::pin(async move {
+            self.boundary().await;
+            let given = self.lab.bar(host, prefix, by, bars).await;
+            self.boundary().await;
+            given
+        })
+    }
 }
 
 /// The start that a dead engine asked for arrives after so many calls of the
@@ -336,5 +402,32 @@ impl Transport for Arrives {
 
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
         self.lab.forget(host, prefix)
+    }
+
+    fn output<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
+        self.lab.output(host, id, mark)
+    }
+
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        self.lab.unfinished(host, prefix)
+    }
+
+    fn bar<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+        by: &'a str,
+        bars: bool,
+    ) -> TransportFuture<'a, ()> {
+        self.lab.bar(host, prefix, by, bars)
     }
 }

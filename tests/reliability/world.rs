@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    BootFailure, Bootlist, CopyPolicy, Driver, FailurePolicy, MigrationSpec, Mode, NimName,
-    Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
+    BootFailure, Bootlist, Control, CopyPolicy, Driver, FailurePolicy, MigrationSpec, Mode,
+    NimName, Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -61,6 +61,8 @@ pub(crate) enum Flavour {
     NimadmMksysbToClient,
     /// Phases 4 to 12, after others have done those before.
     Part,
+    /// The lease of another, which is no more, is taken over.
+    TakenOver,
     Cleanup,
     Wake,
     Sleep,
@@ -73,7 +75,7 @@ use Flavour::{
     Shaped, Update,
 };
 
-pub(crate) const FLAVOURS: [Flavour; 19] = [
+pub(crate) const FLAVOURS: [Flavour; 20] = [
     Plain,
     Cached,
     Update,
@@ -89,6 +91,7 @@ pub(crate) const FLAVOURS: [Flavour; 19] = [
     NimadmMksysbToMksysb,
     NimadmMksysbToClient,
     Flavour::Part,
+    Flavour::TakenOver,
     Flavour::Cleanup,
     Flavour::Wake,
     Flavour::Sleep,
@@ -168,6 +171,7 @@ impl Flavour {
             failed_copy: CopyPolicy::Remove,
             on_boot_failure: BootFailure::Backout,
             reboot_timeout_ms: 2_700_000,
+            dead_lease_after_ms: (self == Flavour::TakenOver).then_some(0),
             wave: 1,
             messages: Vec::new(),
             task: match self {
@@ -262,6 +266,9 @@ impl Flavour {
         match self {
             Flavour::Part => awake.into_iter().chain(offered).collect(),
             Flavour::Cleanup => awake.into_iter().chain(offered).chain(mess).collect(),
+            Flavour::TakenOver => {
+                vec![client("mkdir -p /var/adm/nimshift"), client(&leased(DEAD_LEASE))]
+            }
             Flavour::Wake => asleep.to_vec(),
             Flavour::Sleep => asleep.into_iter().chain(woken).chain(offered).collect(),
             _ => Vec::new(),
@@ -289,6 +296,15 @@ impl Flavour {
         let spec = self.spec();
         registry().iter().filter(|def| def.is_in(&spec)).collect()
     }
+}
+
+/// The lease of a nimshift that is no more.
+pub(crate) const DEAD_LEASE: &str =
+    "s1.m7@control1,batch=overnight,epoch=3,since=2026-03-02T19:00:00Z";
+
+/// Makes the client's lease say this.
+pub(crate) fn leased(text: &str) -> String {
+    format!("ln -s {text} /var/adm/nimshift/lease")
 }
 
 fn name(text: &str) -> NimName {
@@ -424,11 +440,18 @@ impl World {
 
     /// What makes attempts here, over `transport`.
     pub(crate) fn performer(&self, transport: Arc<dyn Transport>) -> StepPerformer {
+        self.performer_of("test", transport)
+    }
+
+    /// As [`World::performer`], for the journal of `scope`.
+    pub(crate) fn performer_of(&self, scope: &str, transport: Arc<dyn Transport>) -> StepPerformer {
         StepPerformer {
             transport,
             clock: Arc::clone(&self.clock),
             evidence: Arc::new(Evidence::default()),
-            scope: "test".to_owned(),
+            scope: scope.to_owned(),
+            control: Control { host: "here".to_owned(), batch: String::new(), epoch: 1 },
+            batches: Arc::default(),
         }
     }
 

@@ -232,7 +232,7 @@ fn a_job_is_ended_with_all_that_it_began() {
         assert!(matches!(state, JobState::Running { .. }), "{state:?}");
         state = here.kill("deaf").await;
         assert!(matches!(state, JobState::Lost | JobState::Done(_)), "{state:?}");
-        assert_eq!(here.kill("never-begun").await, JobState::Absent);
+        assert_eq!(here.kill("never-begun").await, JobState::Lost);
     });
 }
 

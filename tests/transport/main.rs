@@ -4,7 +4,9 @@
 #![expect(clippy::print_stdout, reason = "what is not installed is told")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod bars;
 mod jobs;
+mod output;
 mod shells;
 mod ssh;
 mod support;

@@ -315,6 +315,7 @@ fn a_client_is_reached_by_a_remote_shell_of_the_master() {
         let text = "#!/bin/sh\ncase $1 in\n\
             client) shift; exec /bin/sh -c \"$*\" ;;\n\
             down) echo '0042-006 c_rsh: (exec_nimsh_cmd) exec_cmd Connection refused' >&2; exit 1 ;;\n\
+            cut) echo '0042-006 c_rsh: (exec_nimsh_cmd) recv Connection reset by peer' >&2; exit 6 ;;\n\
             barred) echo '0042-008 nimsh: Request denied - wrong cpuid' >&2; exit 1 ;;\n\
             mute) exit 0 ;;\nesac\n";
         fs::write(&relay, text).unwrap();
@@ -332,7 +333,7 @@ fn a_client_is_reached_by_a_remote_shell_of_the_master() {
             ("good", site.route("good")),
             ("here", route(RouteWay::Local, Path::new("/bin/sh"), &jobs)),
         ] {
-            let names = ["client", "down", "barred", "mute"];
+            let names = ["client", "down", "cut", "barred", "mute"];
             let clients = names.map(|name| (HostId::new(name), by(master, name)));
             let routes = clients.into_iter().chain([(HostId::new(master), way)]);
             let hosts = crate::support::hosts(routes, site.settings());
@@ -346,6 +347,8 @@ fn a_client_is_reached_by_a_remote_shell_of_the_master() {
             let error = exec(&hosts, "down", sh("true")).await.unwrap_err();
             assert!(matches!(&error, TransportError::Refused { .. }), "{error}");
             assert!(error.to_string().contains("0042-006"), "{error}");
+            let error = exec(&hosts, "cut", sh("true")).await.unwrap_err();
+            assert!(matches!(&error, TransportError::Lost { .. }), "{error}");
             let error = exec(&hosts, "barred", sh("true")).await.unwrap_err();
             assert!(matches!(&error, TransportError::Login { .. }), "{error}");
             let error = exec(&hosts, "mute", sh("true")).await.unwrap_err();

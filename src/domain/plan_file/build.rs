@@ -19,8 +19,8 @@ use crate::domain::name::{HostName, Level, NimName};
 use crate::domain::phase::{Phase, parse_phases};
 use crate::domain::plan::{Limits, Plan};
 use crate::domain::spec::{
-    BootFailure, Bootlist, CopyPolicy, FailurePolicy, MigrationSpec, Options, RetryPolicy,
-    SPEC_FORMAT, Target,
+    BootFailure, Bootlist, CopyPolicy, DeadLease, FailurePolicy, MigrationSpec, Options,
+    RetryPolicy, SPEC_FORMAT, Target,
 };
 use crate::domain::task::Task;
 
@@ -122,6 +122,7 @@ impl Reader<'_, '_> {
         }
         if let Some(failure) = &file.failure {
             self.reboot_timeout(None, failure);
+            self.dead_lease(None, failure);
         }
         if let Some(target) = &file.target {
             self.word(target.spot.as_ref(), At::Key("target", "spot"));
@@ -167,6 +168,7 @@ impl Reader<'_, '_> {
         let retry = client.retry.as_ref().map(|retry| self.retry(Some(index), retry));
         let failure = client.failure.as_ref();
         let timeout = failure.map(|failure| self.reboot_timeout(Some(index), failure));
+        let dead_lease = failure.map(|failure| self.dead_lease(Some(index), failure));
         let synopsis =
             rules::check(self, index, client, target.as_ref().map(|target| &target.level));
         Some(MigrationSpec {
@@ -186,6 +188,7 @@ impl Reader<'_, '_> {
             failed_copy: failure?.copy.unwrap_or(CopyPolicy::Remove),
             on_boot_failure: failure?.on_boot_failure.unwrap_or(BootFailure::Hold),
             reboot_timeout_ms: timeout??,
+            dead_lease_after_ms: dead_lease??,
             wave: client.wave.unwrap_or(default::WAVE),
             messages: Vec::new(),
             task: Task::Migrate,
@@ -299,6 +302,25 @@ impl Reader<'_, '_> {
                 self.wrong(at, " gives a client no time at all", "an LPAR takes about 10m to boot");
                 None
             }
+        }
+    }
+}
+
+impl Reader<'_, '_> {
+    /// After how long another's lease is taken over, if it ever is.
+    #[expect(clippy::option_option, reason = "what is wrong, and what is not asked for")]
+    fn dead_lease(&mut self, client: Option<usize>, table: &FailureTable) -> Option<Option<u64>> {
+        let at = At::Setting(client, "failure", "dead_lease_after");
+        let after = self.maybe(table.dead_lease_after.as_ref(), at)?;
+        match (table.dead_lease, after) {
+            (Some(DeadLease::Take), None) => Some(Some(ms(default::DEAD_LEASE_AFTER))),
+            (Some(DeadLease::Take), Some(after)) if after.ms > 0 => Some(Some(after.ms)),
+            (Some(DeadLease::Take), Some(_)) => {
+                let help = "say how old: `dead_lease_after = \"12h\"`";
+                self.wrong(at, " takes the lease of a migration that may go on", help);
+                None
+            }
+            (_, _) => Some(None),
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::base::limits;
 use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
 use crate::domain::reach::Via;
-use crate::domain::spec::{BootFailure, Bootlist, CopyPolicy, Driver, EstateKind, FailurePolicy};
+use crate::domain::spec::{
+    BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy,
+};
 
 /// What stands for a key that no one has set.
 pub(super) mod default {
@@ -29,6 +31,7 @@ pub(super) mod default {
     pub(in super::super) const DELAY_MAX: &str = "5m";
     pub(in super::super) const JITTER_PERCENT: u32 = 20;
     pub(in super::super) const REBOOT_TIMEOUT: &str = "45m";
+    pub(in super::super) const DEAD_LEASE_AFTER: &str = "12h";
     pub(in super::super) const WAVE: u8 = 1;
     pub(in super::super) const CONNECT_TIMEOUT: &str = "15s";
     pub(in super::super) const SESSIONS: u32 = 8;
@@ -340,6 +343,14 @@ pub(super) struct FailureTable {
     /// How long a rebooted client may take to answer.
     #[schemars(extend("default" = default::REBOOT_TIMEOUT))]
     pub(super) reboot_timeout: Option<Raw<DurationText>>,
+    /// What is done about the lease of another nimshift: `refuse` leaves the client
+    /// to it; `take` takes it over when it is older than `dead_lease_after` and no
+    /// job of its holder is unfinished.
+    #[schemars(extend("default" = "refuse"))]
+    pub(super) dead_lease: Option<DeadLease>,
+    /// With `dead_lease = "take"`: how old the other's lease must be.
+    #[schemars(extend("default" = default::DEAD_LEASE_AFTER))]
+    pub(super) dead_lease_after: Option<Raw<DurationText>>,
 }
 
 /// What a message means. It has an `id`, a `pattern`, or both.

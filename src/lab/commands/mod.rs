@@ -17,7 +17,7 @@ mod nim;
 mod nim_software;
 pub(super) mod nimadm;
 pub(super) mod processes;
-mod remote;
+pub(super) mod remote;
 mod show;
 mod system;
 mod words;
@@ -137,6 +137,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("ln", 100, files::ln, "ln -s [-f] Source Target"),
     row("cp", 3000, files::cp, "cp [-h] [-p] [-R] Source ... Target"),
     row("test", 100, words::test, "test Expression"),
+    row("grep", 50, words::grep, "grep -F -e Text"),
     row("readlink", 100, files::readlink, "readlink File"),
     sized(
         long(row("dd", 1000, archive::dd, "dd [if=File] [of=File] [bs=N]"), archive::begin_dd),

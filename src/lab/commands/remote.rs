@@ -11,8 +11,8 @@ pub(crate) fn never(_: &mut World, call: &Call) -> Reply {
     refuse(call, "Wrong number of arguments.", usage(call))
 }
 
-/// The command line on the client.
-pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
+/// The client that `c_rsh` reaches, and the line of shell for it.
+pub(crate) fn reached(world: &World, call: &Call) -> Result<(String, String), Reply> {
     let [client, line] = call.args() else {
         return Err(refuse(call, "Wrong number of arguments.", usage(call)));
     };
@@ -29,18 +29,31 @@ pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
         ));
     }
     if !world.joins(&call.host, client, call.now) {
-        return Err(Reply::fail(
-            6,
-            "0042-006 c_rsh: (exec_nimsh_cmd) connect Connection timed out",
-        ));
+        return Err(timed_out());
     }
-    let argv = split(line)
-        .ok_or_else(|| Reply::fail(2, "ksh: 0403-057 Syntax error: a quote is not closed."))?;
-    if argv.is_empty() {
+    if line.trim().is_empty() {
         return Err(refuse(call, "A command is missing.", usage(call)));
     }
+    Ok((client.clone(), line.clone()))
+}
+
+/// Nobody answers.
+pub(crate) fn timed_out() -> Reply {
+    Reply::fail(6, "0042-006 c_rsh: (exec_nimsh_cmd) connect Connection timed out")
+}
+
+/// The connection is gone.
+pub(crate) fn broken() -> Reply {
+    Reply::fail(6, "0042-006 c_rsh: (exec_nimsh_cmd) recv Connection reset by peer")
+}
+
+/// The command line on the client, where no shell reads it.
+pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
+    let (client, line) = reached(world, call)?;
+    let argv = split(&line)
+        .ok_or_else(|| Reply::fail(2, "ksh: 0403-057 Syntax error: a quote is not closed."))?;
     Ok(Call {
-        host: client.clone(),
+        host: client,
         argv,
         cwd: "/".to_owned(),
         root: "/".to_owned(),

@@ -1,7 +1,7 @@
 //! Small commands that only speak.
 
 use super::super::flags::refuse;
-use super::super::shell::{Call, Reply};
+use super::super::shell::{Call, Reply, Stream};
 use super::super::tree::Kind;
 use super::super::world::World;
 use super::usage;
@@ -22,6 +22,17 @@ pub(crate) fn printf(_: &mut World, call: &Call) -> Reply {
         return Reply::ok(format);
     }
     Reply::ok(texts.iter().map(|text| format.replace("%s", text)).collect::<String>())
+}
+
+/// Lines of its input that hold a text.
+pub(crate) fn grep(_: &mut World, call: &Call) -> Reply {
+    let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
+    let (["-F", "-e", text], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
+        return refuse(call, "Wrong arguments.", usage(call));
+    };
+    let found: String =
+        input.lines().filter(|line| line.contains(text)).map(|line| format!("{line}\n")).collect();
+    Reply { status: i32::from(found.is_empty()), out: found, ..Reply::default() }
 }
 
 pub(crate) fn yes(_: &mut World, _: &Call) -> Reply {

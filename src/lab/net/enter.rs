@@ -7,6 +7,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chdir, getegid, geteuid, pivot_root};
 
+use super::here::Here;
 use super::layout::{Layout, NetError};
 
 fn refused<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, NetError> {
@@ -46,7 +47,8 @@ pub(super) fn check_namespaces() -> Result<(), NetError> {
 /// own.
 ///
 /// Without root, it is done as root of a user namespace, and left again as the
-/// user that it was: nothing of it can be undone from within.
+/// user that it was: nothing of it can be undone from within. Of a process that
+/// is on a host already, the way leads through the machine's root that it sees.
 pub fn enter(lab: &Path, host: &str) -> Result<(), NetError> {
     let layout = Layout::new(lab);
     let (user, group): (Uid, Gid) = (geteuid(), getegid());
@@ -80,6 +82,7 @@ pub(super) fn take_root(
     more: &[(PathBuf, PathBuf)],
 ) -> Result<(), NetError> {
     let root = layout.root(host);
+    let machine = Here::find().map_or_else(|| Path::new("/").to_owned(), |here| here.base);
     let none: Option<&str> = None;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     refused("keep mounts private", mount(none, "/", none, private, none))?;
@@ -92,7 +95,7 @@ pub(super) fn take_root(
     };
     bind(&root, &root)?;
     // Bound first, and so without what follows.
-    bind(Path::new("/"), &root.join("lab/base"))?;
+    bind(&machine, &root.join("lab/base"))?;
     bind(&layout.file("farm"), &root.join("lab/farm"))?;
     bind(Path::new("/dev"), &root.join("dev"))?;
     for (from, to) in more {

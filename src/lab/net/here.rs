@@ -19,9 +19,9 @@ pub(super) const REAL: [&str; 6] =
 
 /// Tools that a shell script needs and that the emulation has as well: they are
 /// real when they are given real files, or none at all.
-const BOTH: [&str; 17] = [
-    "cat", "chmod", "cp", "dd", "df", "echo", "false", "find", "ln", "ls", "mkdir", "mv", "printf",
-    "rm", "rmdir", "touch", "true",
+const BOTH: [&str; 18] = [
+    "cat", "chmod", "cp", "dd", "df", "echo", "false", "find", "grep", "ln", "ls", "mkdir", "mv",
+    "printf", "rm", "rmdir", "touch", "true",
 ];
 
 /// Those of [`BOTH`] that do something without a file.
@@ -85,7 +85,7 @@ pub fn real_tool(argv: &[String], cwd: &str) -> bool {
     if !BOTH.contains(&name) {
         return false;
     }
-    if matches!(name, "echo" | "false" | "printf" | "true") {
+    if matches!(name, "echo" | "false" | "grep" | "printf" | "true") {
         return true;
     }
     let mut files = rest.iter().filter_map(|arg| file_of(name, arg)).peekable();

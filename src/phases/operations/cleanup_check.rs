@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::aix::argv::{self, words};
 use crate::aix::{self, NimObject, Process};
-use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{
+    Cause, FailureClass, HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
+};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{CLIENT_ROOT, is_below, master_top};
@@ -49,14 +51,14 @@ pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
 
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let master = Said::by(answers, 0);
-    let mut holders = vec![master.link(0, &master_lease(ctx))?];
+    let mut holders = vec![master.lease_at(0, &master_lease(ctx))?];
     if ctx.spec.mode.has_client() {
         holders.push(Said::by(answers, 1).lease(0)?);
     }
     if let Some(holder) = holders.into_iter().flatten().find(|holder| is_alive(ctx, holder)) {
         let cause = Cause::new(
             FailureClass::Permanent,
-            format!("{holder} holds the lease of {}: another nimshift", ctx.spec.client),
+            format!("{} holds the lease of {}: another nimshift", holder.words(), ctx.spec.client),
         );
         return Ok(Sight::barred(cause.with_hint(
             "take its migration back where it was begun (`nimshift rollback`); \
@@ -75,9 +77,9 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 
 /// Whether the holder of a lease may be at work. One of our own journal is not:
 /// then the client would be in flight here.
-pub(crate) fn is_alive(ctx: &Context<'_>, holder: &str) -> bool {
+pub(crate) fn is_alive(ctx: &Context<'_>, holder: &Lease) -> bool {
     let scope = |owner: &str| owner.rsplit_once('.').map(|(scope, _)| scope.to_owned());
-    !ctx.spec.options.force && scope(holder) != scope(ctx.owner)
+    !ctx.spec.options.force && scope(&holder.owner) != scope(ctx.owner)
 }
 
 /// The client's NIM object, by `command`.

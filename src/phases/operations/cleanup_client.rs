@@ -8,6 +8,7 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{CLIENT_ROOT, is_below, master_top, mounts_below};
+use super::super::lease::is_of_takeover;
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::cleanup_check::{gone, is_alive, is_empty_tree, only, tree_looks};
@@ -190,9 +191,12 @@ pub(crate) const WORK: StepDef = StepDef {
         let said = Said::by(answers, 0);
         let mut commands = Vec::new();
         if has_work(said).unwrap_or(true) {
-            let paths = OWN.map(|name| format!("{}/{name}", argv::LEASE_DIR));
+            // And what a takeover of the lease has left.
+            let names = said.names(1).unwrap_or_default();
+            let claims = names.iter().map(String::as_str).filter(|name| is_of_takeover(name));
             let mut remove = words(&["rm", "-f"]);
-            remove.extend(paths);
+            let paths = OWN.into_iter().chain(claims);
+            remove.extend(paths.map(|name| format!("{}/{name}", argv::LEASE_DIR)));
             commands.push(Command::new(remove));
             commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
         }
@@ -211,13 +215,14 @@ fn has_work(said: Said<'_>) -> Read<bool> {
         return Ok(false);
     }
     let names = said.names(1)?;
-    Ok(names.is_empty() || names.iter().any(|name| OWN.contains(&name.as_str())))
+    Ok(names.is_empty()
+        || names.iter().any(|name| OWN.contains(&name.as_str()) || is_of_takeover(name)))
 }
 
 fn judge_work(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     if let Some(holder) = said.lease(0)?.filter(|holder| is_alive(ctx, holder)) {
-        return Err(format!("{holder} has taken the lease meanwhile"));
+        return Err(format!("{} has taken the lease meanwhile", holder.words()));
     }
     Ok(gone(!has_work(said)? && !is_empty_tree(said, 2)?))
 }

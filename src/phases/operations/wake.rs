@@ -50,7 +50,7 @@ pub(crate) const CHECK: StepDef = StepDef {
             let Some(row) = copy_row(ctx, &lspv) else { return Ok(no_copy(ctx)) };
             let asleep = (!row.is_active()).then(|| row.vg.clone()).flatten();
             let facts = Some(Facts { asleep, ..Facts::default() });
-            Ok(Sight { presence: Presence::Present, facts, barred: None })
+            Ok(Sight { presence: Presence::Present, facts, barred: None, over: None })
         })())
     },
     run: None,
@@ -63,7 +63,7 @@ pub(crate) fn leased(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<
     let Some(holder) = said.lease(command)?.filter(|holder| is_alive(ctx, holder)) else {
         return Ok(None);
     };
-    let text = format!("{holder} holds the client's lease: another nimshift");
+    let text = format!("{} holds the client's lease: another nimshift", holder.words());
     let cause = Cause::new(FailureClass::Permanent, text);
     Ok(Some(Sight::barred(cause.with_hint("wait for it, or take its migration back there"))))
 }
@@ -170,6 +170,7 @@ pub(crate) const RECORD: StepDef = StepDef {
             presence: Presence::Present,
             facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
             barred: None,
+            over: None,
         }))
     },
     run: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::frames::{Frame, Frames};
-use crate::base::limits::OUTPUT_BYTES_MAX;
+use crate::base::limits::{JOBS_NAMED_MAX, OUTPUT_BYTES_MAX};
 use crate::base::{sanitize, sanitize_line};
 use crate::transport::command::{CommandOutput, Output};
 use crate::transport::reach::JobState;
@@ -29,6 +29,10 @@ pub(in crate::transport) struct Reply {
     pub(in crate::transport) output: Output,
     /// What it says of a job.
     pub(in crate::transport) job: Option<JobWord>,
+    /// Jobs that it names.
+    pub(in crate::transport) jobs: Vec<String>,
+    /// A piece of a job's two streams.
+    pub(in crate::transport) piece: [Vec<u8>; 2],
     /// Words on stderr that no command said: the connection's.
     pub(in crate::transport) around: String,
     /// The status of the remote shell that a program was handed to.
@@ -44,8 +48,13 @@ pub(in crate::transport) enum JobWord {
     Is(JobState),
     /// It is done.
     Done,
-    /// Jobs were removed.
-    Forgotten,
+    /// Jobs were removed, named, barred.
+    Ready,
+    /// It is not begun: somebody has barred it.
+    Barred(String),
+    /// A piece of its output was read. Before that, its command had ended, or all
+    /// of it had.
+    Read { command_ended: bool, job_over: bool },
     /// The host could not do it, and has not.
     Failed(String),
 }
@@ -88,6 +97,7 @@ impl Heard {
         let mut commands: BTreeMap<usize, CommandOutput> = BTreeMap::new();
         let mut stderr: BTreeMap<usize, String> = BTreeMap::new();
         let (mut job, mut relay, mut relay_said) = (None, None, String::new());
+        let (mut jobs, mut piece) = (Vec::new(), [Vec::new(), Vec::new()]);
         // Where a connection has one stream only, marks of stderr come on stdout.
         for Frame { said, mark } in frames.iter().chain(&errors) {
             let mut words = mark.split(' ');
@@ -104,6 +114,9 @@ impl Heard {
                     stderr.insert(index, kept(said));
                 }
                 ("j" | "x", _) => job = job_word(mark),
+                ("u", _) if jobs.len() < JOBS_NAMED_MAX => jobs.extend(mark.get(2..).map(plain)),
+                ("po", _) => piece[0].clone_from(said),
+                ("pe", _) => piece[1].clone_from(said),
                 ("r", _) => {
                     relay = mark.get(2..).and_then(|status| status.parse().ok());
                     relay_said.push_str(&kept(said));
@@ -124,6 +137,8 @@ impl Heard {
             is_whole,
             output: Output { commands: commands.into_values().collect() },
             job,
+            jobs,
+            piece,
             relay,
             relay_said,
             around: sanitize(&String::from_utf8_lossy(&around), AROUND_BYTES_MAX),
@@ -133,6 +148,11 @@ impl Heard {
 
 fn kept(said: &[u8]) -> String {
     sanitize(&String::from_utf8_lossy(said), OUTPUT_BYTES_MAX)
+}
+
+/// A name, as it may be shown.
+fn plain(name: &str) -> String {
+    sanitize_line(name, 100)
 }
 
 fn job_word(mark: &str) -> Option<JobWord> {
@@ -146,7 +166,12 @@ fn job_word(mark: &str) -> Option<JobWord> {
         "rebooted" => JobWord::Is(JobState::Rebooted),
         "lost" => JobWord::Is(JobState::Lost),
         "done" => JobWord::Done,
-        "forgotten" => JobWord::Forgotten,
+        "ready" => JobWord::Ready,
+        "barred" => JobWord::Barred(plain(words.next().unwrap_or("another"))),
+        "read" => JobWord::Read {
+            command_ended: words.next() == Some("yes"),
+            job_over: words.next() == Some("yes"),
+        },
         "running" => {
             let output_bytes = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
             JobWord::Is(JobState::Running { output_bytes })

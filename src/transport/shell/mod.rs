@@ -11,5 +11,5 @@ mod program;
 mod quote;
 
 pub(super) use heard::{Heard, JobWord, Reply, last_line};
-pub(super) use program::{Ask, Manner, Program, guard};
+pub(super) use program::{Ask, BLOCK, Manner, Program, guard};
 pub(super) use quote::readable;

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 
 use super::cksum::cksum;
 use super::quote::{all_quoted, quoted};
-use crate::base::limits::{ARGUMENT_BYTES_MAX, OUTPUT_BYTES_MAX, SCRIPT_COMMANDS_MAX};
+use crate::base::limits::{
+    ARGUMENT_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_PIECE_BYTES_MAX, SCRIPT_COMMANDS_MAX,
+};
 use crate::transport::command::{Command, Script};
+use crate::transport::reach::OutputMark;
 
 /// The functions that each program holds.
 const TOOL: &str = include_str!("tool.sh");
 
 /// The block size of `dd` on every host.
-const BLOCK: usize = 512;
+pub(in crate::transport) const BLOCK: usize = 512;
 
 /// What is asked of a host.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +30,12 @@ pub(in crate::transport) enum Ask<'a> {
     Kill(&'a str),
     /// Remove all that begin so.
     Forget(&'a str),
+    /// Those that begin so and have not ended.
+    Unfinished(&'a str),
+    /// Begin none any more that begins so, in somebody's name; or do again.
+    Bar { prefix: &'a str, by: &'a str, bars: bool },
+    /// Its output behind a mark.
+    Output(&'a str, OutputMark),
 }
 
 /// How a host wants to be talked to.
@@ -79,7 +88,12 @@ impl Program {
                 let _ = writeln!(text, "nm_sum={}", quoted(&cksum(job.as_bytes())));
                 let _ = writeln!(text, "nm_job() {{\n  cat <<'{end}'\n{job}{end}\n}}");
             }
-            Ask::Poll(_) | Ask::Kill(_) | Ask::Forget(_) => {}
+            Ask::Poll(_)
+            | Ask::Kill(_)
+            | Ask::Forget(_)
+            | Ask::Unfinished(_)
+            | Ask::Bar { .. }
+            | Ask::Output(..) => {}
         }
         text.push_str(TOOL);
         let call = match ask {
@@ -88,6 +102,17 @@ impl Program {
             Ask::Poll(id) => with_job("nm_tell", id, manner)?,
             Ask::Kill(id) => with_job("nm_kill", id, manner)?,
             Ask::Forget(prefix) => format!("nm_forget {}", quoted(job_name(prefix)?)),
+            Ask::Unfinished(prefix) => format!("nm_unfinished {}", quoted(job_name(prefix)?)),
+            Ask::Bar { prefix, by, bars } => {
+                let call = if bars { "nm_shut" } else { "nm_reopen" };
+                format!("{call} {} {}", quoted(job_name(prefix)?), quoted(job_name(by)?))
+            }
+            Ask::Output(id, OutputMark { command, stdout, stderr }) => {
+                let blocks = OUTPUT_PIECE_BYTES_MAX / BLOCK + 1;
+                let skip = |bytes: u64| bytes / BLOCK as u64;
+                let call = format!("nm_read {command} {} {} {blocks}", skip(stdout), skip(stderr));
+                with_job(&call, id, manner)?
+            }
         };
         let _ = write!(text, "nm_main() {{\n  nm_hello\n  {call}\n  nm_end\n}}\nnm_main; exit 0\n");
         Ok(Program { nonce, text })
@@ -134,7 +159,8 @@ fn job_name(id: &str) -> Result<&str, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let fits = (1..=80).contains(&id.len()) && id.chars().all(plain);
     // Names without a job that jobs must not be taken for.
-    if fits && !id.starts_with(['.', '-']) && !id.starts_with("gone.") && !id.starts_with("b.") {
+    let taken = ["gone.", "b.", "bar."];
+    if fits && !id.starts_with(['.', '-']) && !taken.iter().any(|name| id.starts_with(name)) {
         Ok(id)
     } else {
         Err(format!("`{}` is no name for a job", id.escape_default()))
@@ -241,7 +267,19 @@ mod tests {
 
     #[test]
     fn names_that_would_be_paths_or_options_are_refused() {
-        for id in ["", "a/b", "..", ".x", "-x", "a b", "gone.1", "b.7", "a\nb", &"x".repeat(81)] {
+        for id in [
+            "",
+            "a/b",
+            "..",
+            ".x",
+            "-x",
+            "a b",
+            "gone.1",
+            "b.7",
+            "bar.s1.@s2.m1",
+            "a\nb",
+            &"x".repeat(81),
+        ] {
             assert!(Program::new(Ask::Poll(id), &manner(), "n".to_owned()).is_err(), "{id:?}");
         }
         assert!(

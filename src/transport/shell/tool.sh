@@ -15,7 +15,10 @@
 #            no room where a full disk has none left
 #   stop     the job was told to end
 #   done     the runner has ended, and has said all
-# Beside the directories, "boot" holds the boot that the last job was begun in.
+# Beside the directories, "boot" holds the boot that the last job was begun in,
+# and a link "bar.PREFIX@WHO" bars jobs whose names begin so. Who bars makes the
+# link and looks for claims, a runner claims and looks for links: one of the two
+# sees the other.
 
 # shellcheck disable=SC2154 # nm_nonce, nm_root, nm_count ... stand before
 # shellcheck disable=SC2012,SC2034,SC2317
@@ -134,6 +137,18 @@ nm_state() {
   [ "$nm_was" = "$nm_boot" ] || nm_why=rebooted
 }
 
+# Sets nm_by: who has barred the job.
+nm_read_bar() {
+  nm_by=
+  for nm_f in "$nm_root"/bar.*@*; do
+    [ -h "$nm_f" ] || continue
+    nm_f=${nm_f##*/bar.}
+    case ${nm_j##*/} in
+      "${nm_f%%@*}"*) nm_by=${nm_f#*@} ;;
+    esac
+  done
+}
+
 nm_bytes() {
   ls -ln "$nm_j" 2>/dev/null |
     awk '$NF ~ /^[oe][.][0-9]+$/ { n += $5 } END { printf "%.0f\n", n }'
@@ -170,6 +185,13 @@ nm_tell() {
         nm_mark "e $nm_i" >&2
         nm_i=$((nm_i + 1))
       done
+      if [ "$nm_i" -eq 0 ]; then
+        nm_read_bar
+        [ -z "$nm_by" ] || {
+          nm_mark "j barred $nm_by"
+          return 0
+        }
+      fi
       nm_mark "j done"
       ;;
   esac
@@ -199,6 +221,12 @@ nm_start() {
     return 0
   }
   if [ ! -f "$nm_j/claim" ]; then
+    nm_read_bar
+    [ -z "$nm_by" ] || {
+      rmdir "$nm_j" 2>/dev/null
+      nm_mark "j barred $nm_by"
+      return 0
+    }
     nm_stage || return 0
     # The runner holds the pipe open until it has claimed, or lost: no sleep, and
     # no $(... &), for which ksh93 waits as long as the job takes.
@@ -262,7 +290,8 @@ nm_run() {
   cd /
   umask 022
   nm_i=0
-  while [ "$nm_i" -lt "$nm_count" ] && [ ! -f "$nm_j/stop" ]; do
+  nm_read_bar
+  while [ -z "$nm_by" ] && [ "$nm_i" -lt "$nm_count" ] && [ ! -f "$nm_j/stop" ]; do
     (nm_command "$nm_i") >>"$nm_j/o.$nm_i" 2>>"$nm_j/e.$nm_i" </dev/null
     nm_status $?
     nm_keep "s.$nm_i.$nm_s"
@@ -355,5 +384,51 @@ nm_forget() {
     rm -f "$nm_root/boot"
     rmdir "$nm_root" 2>/dev/null
   fi
-  nm_mark "j forgotten"
+  nm_mark "j ready"
+}
+
+# Names the jobs whose names begin with PREFIX and that have not ended.
+nm_unfinished() {
+  for nm_j in "$nm_root/$1"*; do
+    [ -d "$nm_j" ] || continue
+    nm_state
+    [ "$nm_st" = running ] && nm_mark "u ${nm_j##*/}"
+  done
+  nm_mark "j ready"
+}
+
+# Bars jobs whose names begin with PREFIX, for WHO. A name needs no room.
+nm_shut() {
+  umask 077
+  nm_f="$nm_root/bar.$1@$2"
+  nm_e=$(mkdir -p "$nm_root" 2>&1)
+  [ -h "$nm_f" ] || nm_e=$nm_e\ $(ln -s "$2" "$nm_f" 2>&1)
+  [ -h "$nm_f" ] || {
+    nm_fails "jobs cannot be barred: $nm_e"
+    return 0
+  }
+  sync
+  nm_mark "j ready"
+}
+
+nm_reopen() {
+  rm -f "$nm_root/bar.$1@$2"
+  rmdir "$nm_root" 2>/dev/null
+  nm_mark "j ready"
+}
+
+# Reads command N's output from a block of each stream on, so many blocks.
+nm_read() {
+  nm_over=yes
+  nm_state
+  [ "$nm_st" = running ] && nm_over=no
+  nm_ended=no
+  for nm_f in "$nm_j/s.$1".*; do
+    [ -f "$nm_f" ] && nm_ended=yes
+  done
+  dd if="$nm_j/o.$1" bs=512 skip="$2" count="$4" 2>/dev/null
+  nm_mark "po"
+  dd if="$nm_j/e.$1" bs=512 skip="$3" count="$4" 2>/dev/null
+  nm_mark "pe"
+  nm_mark "j read $nm_ended $nm_over"
 }

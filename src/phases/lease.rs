@@ -1,0 +1,244 @@
+//! Phase 1: the lease of the client, which lets one migration at a time work on
+//! it, and how the lease of another is taken over that is no more.
+//!
+//! A takeover begins with a claim, the link `lease.over.OWNER`: it names the
+//! taker, fails where it exists, and so is made by one taker only. Then the
+//! taker's lease is made beside the old one and renamed over it. Ended in
+//! between, the claim tells who was taking over, and is held by it as a lease
+//! is. What was claimed is checked in the same job: a taker that slept in
+//! between claims nothing that others have given back meanwhile.
+
+use std::time::Duration;
+
+use crate::aix;
+use crate::aix::argv::{self, Argv, words};
+use crate::base::duration_text;
+use crate::domain::{
+    Cause, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
+    UndoKind,
+};
+use crate::transport::{Command, Script};
+
+use super::read::{Read, Said, judged, look};
+use super::step::{Answers, Context, Sight, StepDef};
+
+/// Names beside the lease: who takes over whose lease, and a lease that is made.
+const CLAIM: &str = "lease.over.";
+const FRESH: &str = "lease.new.";
+
+/// Whether a file beside the lease is of a takeover.
+pub(super) fn is_of_takeover(name: &str) -> bool {
+    name.starts_with(CLAIM) || name.starts_with(FRESH)
+}
+
+/// Whether the lease of another may be taken over.
+pub(super) fn takes_over(spec: &MigrationSpec) -> bool {
+    spec.dead_lease_after_ms.is_some()
+}
+
+/// The look at what a takeover leaves.
+pub(super) fn list() -> Argv {
+    words(&["ls", "-l", argv::LEASE_DIR])
+}
+
+/// One migration at a time works on a client.
+pub(super) const TAKE_LEASE: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("take-lease"),
+    about: "take the lease on the client",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Reverse,
+    gate: false,
+    timeout: Duration::from_secs(5 * 60),
+    stall: None,
+    settle: Duration::ZERO,
+    weight: 1,
+    applies: |spec| spec.mode.changes_client(),
+    looks: |ctx| {
+        let directory = words(&["ls", argv::LEASE_DIR]);
+        let looks = [words(&["ls", "-l", argv::LEASE]), directory];
+        vec![look(HostRole::Client, looks.into_iter().chain(takes_over(ctx.spec).then(list)))]
+    },
+    judge: |ctx, answers| judged(judge(ctx, answers)),
+    run: Some(|ctx, answers| {
+        let mut commands = vec![Command::new(["mkdir", "-p", argv::LEASE_DIR])];
+        match Held::read(ctx, Said::by(answers, 0)) {
+            Ok(Some(held)) if takes_over(ctx.spec) => commands.extend(held.take_over(ctx)),
+            _ => {
+                let lease = ctx.lease().to_string();
+                commands.push(Command::new(["ln", "-s", &lease, argv::LEASE]));
+            }
+        }
+        Script::new(commands)
+    }),
+    undo_run: Some(|ctx, answers| {
+        let drop = drop_lease(ctx, Said::by(answers, 0), 0, 2);
+        Script::new([Command::new(drop), Command::new(["rmdir", argv::LEASE_DIR]).tolerated()])
+    }),
+    judge_undo: Some(|ctx, answers| {
+        let said = Said::by(answers, 0);
+        judged((|| {
+            // Somebody else's lease is not ours to drop.
+            let ours = left(ctx, said, 0, 1, 2)?;
+            let other = said.lease(0)?.filter(|lease| lease.owner != ctx.owner);
+            let presence = if ours { Presence::Present } else { Presence::Absent };
+            Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..Sight::of(presence) })
+        })())
+    }),
+};
+
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let Some(lease) = said.lease(0)? else { return Ok(Sight::of(Presence::Absent)) };
+    if lease.owner == ctx.owner {
+        let facts = lease.over.map(|over| Facts { lease_over: Some(over), ..Facts::default() });
+        return Ok(Sight { facts, ..Sight::of(Presence::Present) });
+    }
+    if !takes_over(ctx.spec) {
+        return Ok(refused(ctx, &lease, None));
+    }
+    let Some(held) = Held::read(ctx, said)? else { return Ok(Sight::of(Presence::Absent)) };
+    if let Some(why) = held.keeps_it(ctx) {
+        return Ok(refused(ctx, &held.holder, Some(why)));
+    }
+    let presence = if held.is_claimed { Presence::Partial } else { Presence::Absent };
+    Ok(Sight { over: Some(held.holder), ..Sight::of(presence) })
+}
+
+/// Another holds the client.
+pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) -> Sight {
+    let client = &ctx.spec.client;
+    let text = format!("{} holds the client's lease", holder.words());
+    let text = why.map_or_else(|| text.clone(), |why| format!("{text}: {why}"));
+    let hint = format!(
+        "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"
+    );
+    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
+}
+
+/// The lease of another.
+struct Held {
+    /// The lease as it stands.
+    lease: Lease,
+    /// Who holds it by it, or by having claimed it.
+    holder: Lease,
+    /// Whether this migration has claimed it: the holder is who had it before.
+    is_claimed: bool,
+}
+
+impl Held {
+    /// None where nobody holds it, or this migration.
+    fn read(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Held>> {
+        let Some(lease) = said.lease(0)?.filter(|lease| lease.owner != ctx.owner) else {
+            return Ok(None);
+        };
+        let claims = claims(ctx, said, 2)?;
+        let mut held = Held { holder: lease.clone(), lease, is_claimed: false };
+        // Each claims from another; more steps than claims would be a ring.
+        for _ in 0..claims.len() {
+            let claim = claims.iter().find(|(over, _)| *over == held.holder.owner);
+            match claim {
+                Some((_, by)) if by.owner == ctx.owner => {
+                    held.is_claimed = true;
+                    break;
+                }
+                Some((_, by)) => held.holder = by.clone(),
+                None => break,
+            }
+        }
+        Ok(Some(held))
+    }
+
+    /// Why it is not taken over.
+    fn keeps_it(&self, ctx: &Context<'_>) -> Option<String> {
+        let after = ctx.spec.dead_lease_after_ms.unwrap_or(u64::MAX);
+        if self.holder.job_prefix().is_none() {
+            return Some("it is none of nimshift's, and is not taken over".to_owned());
+        }
+        if after == 0 || self.is_claimed {
+            return None;
+        }
+        match self.holder.age_ms(ctx.now_ms) {
+            None => Some("it does not say since when, and is not taken over by itself".to_owned()),
+            Some(age) if age < after => {
+                Some(format!("it is taken over when it is {} old", duration_text(after)))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn take_over(&self, ctx: &Context<'_>) -> Vec<Command> {
+        let lease = ctx.lease().over(&self.holder).to_string();
+        let claim = format!("{}/{CLAIM}{}", argv::LEASE_DIR, self.holder.owner);
+        let fresh = format!("{}/{FRESH}{}", argv::LEASE_DIR, ctx.owner);
+        let stands = format!(" -> {}", self.lease);
+        let mut commands =
+            vec![Command::new(["ls", "-l", argv::LEASE]).piped_to(["grep", "-F", "-e", &stands])];
+        if !self.is_claimed {
+            commands.push(Command::new(["ln", "-s", &lease, &claim]));
+        }
+        commands.extend([
+            Command::new(["rm", "-f", &fresh]),
+            Command::new(["ln", "-s", &lease, &fresh]),
+            Command::new(["mv", "-f", &fresh, argv::LEASE]),
+        ]);
+        commands
+    }
+}
+
+/// Who has claimed whose lease, by `command`, which is [`list`].
+fn claims(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<Vec<(String, Lease)>> {
+    if !takes_over(ctx.spec) || !said.is_there(command)? {
+        return Ok(Vec::new());
+    }
+    let links = aix::links(&said.output(command)?.stdout);
+    let claim = |(name, target): (String, String)| {
+        Some((name.strip_prefix(CLAIM)?.to_owned(), Lease::read(&target)))
+    };
+    Ok(links.into_iter().filter_map(claim).collect())
+}
+
+/// Whether a file of a takeover is this migration's to remove: of its own, and,
+/// where it holds the lease, of those before it.
+fn is_to_drop(ctx: &Context<'_>, holds: bool, over: &str, by: &Lease) -> bool {
+    by.owner == ctx.owner || (holds && over != ctx.owner)
+}
+
+/// Files of takeovers that are this migration's to remove, by the lease and
+/// [`list`].
+fn leftovers(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Read<Vec<String>> {
+    let holds = said.lease(lease)?.is_some_and(|lease| lease.owner == ctx.owner);
+    let mut names: Vec<String> = claims(ctx, said, list)?
+        .into_iter()
+        .filter(|(over, by)| is_to_drop(ctx, holds, over, by))
+        .map(|(over, _)| format!("{CLAIM}{over}"))
+        .collect();
+    if takes_over(ctx.spec) && said.is_there(list)? {
+        let own = format!("{FRESH}{}", ctx.owner);
+        let links = aix::links(&said.output(list)?.stdout);
+        names.extend(links.into_iter().map(|(name, _)| name).filter(|name| *name == own));
+    }
+    Ok(names)
+}
+
+/// Whether anything of this migration's lease is there, by looks at the lease, at
+/// the names in its directory, and by [`list`].
+pub(super) fn left(
+    ctx: &Context<'_>,
+    said: Said<'_>,
+    lease: usize,
+    directory: usize,
+    list: usize,
+) -> Read<bool> {
+    Ok(said.leased(lease, directory, ctx.owner)? || !leftovers(ctx, said, lease, list)?.is_empty())
+}
+
+/// Removes the lease, if it is not another's, and what a takeover has left.
+pub(super) fn drop_lease(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Argv {
+    let another = said.lease(lease).ok().flatten().is_some_and(|lease| lease.owner != ctx.owner);
+    let mut remove = if another { words(&["rm", "-f"]) } else { argv::drop_lease() };
+    let names = leftovers(ctx, said, lease, list).unwrap_or_default();
+    remove.extend(names.iter().map(|name| format!("{}/{name}", argv::LEASE_DIR)));
+    remove
+}

@@ -1,0 +1,273 @@
+//! A host that does as it is told, and fails as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::base::ClockRef;
+use crate::transport::{
+    Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
+    Transport, TransportError, TransportFuture,
+};
+
+/// A job of the host.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) ends_ms: u64,
+    pub(super) output: Output,
+    pub(super) lost: bool,
+}
+
+/// The host: its lease, its disks, its jobs, and its faults.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
+pub(super) struct World {
+    pub(super) lease: Option<String>,
+    pub(super) lspv: String,
+    pub(super) level: String,
+    pub(super) jobs: BTreeMap<String, Job>,
+    pub(super) started: Vec<String>,
+    pub(super) killed: Vec<String>,
+    /// How long a job takes.
+    pub(super) job_ms: u64,
+    /// What `ln` and `rm` say, and whether they do anything.
+    pub(super) status: i32,
+    pub(super) words: String,
+    pub(super) idle: bool,
+    /// Calls that fail: `(kind, how many, whether the request arrives)`.
+    pub(super) polls_fail: u32,
+    pub(super) execs_fail: u32,
+    /// How long a call that fails takes.
+    pub(super) fail_ms: u64,
+    pub(super) starts_lose_reply: u32,
+    pub(super) talks: bool,
+    /// How large nimadm's log is, and by how much it grows with each look.
+    pub(super) log_bytes: u64,
+    pub(super) log_grows: u64,
+    pub(super) stubborn: bool,
+    pub(super) stale: bool,
+    /// It was booted since it last began a job, and knows of none.
+    pub(super) rebooted: bool,
+    /// It is to be booted when a start loses its reply, with all traces of jobs.
+    pub(super) loses_traces: bool,
+    pub(super) barred: bool,
+    /// A start that is under way from an engine that died: it arrives after the
+    /// first look.
+    pub(super) under_way: Option<(String, Job)>,
+}
+
+pub(super) struct Host {
+    pub(super) clock: ClockRef,
+    pub(super) world: Mutex<World>,
+}
+
+pub(super) fn said(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
+    CommandOutput { status, stdout: stdout.into(), stderr: stderr.into() }
+}
+
+impl World {
+    fn answer(&mut self, command: &Command) -> CommandOutput {
+        let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+        match argv.as_slice() {
+            ["chroot", ..] if self.stale => said(1, "", "chroot: Stale NFS file handle\n"),
+            ["ls", "-l", path] if path.ends_with("_alt_mig.log") => {
+                self.log_bytes += self.log_grows;
+                said(0, &format!("-rw-r--r-- 1 root system {} {path}\n", self.log_bytes), "")
+            }
+            ["ls", "-l", path] => match &self.lease {
+                Some(owner) => said(
+                    0,
+                    &format!("lrwxrwxrwx 1 root system 5 Mar 02 07:15 {path} -> {owner}\n"),
+                    "",
+                ),
+                None => said(2, "", "ls: 0653-341 The file does not exist.\n"),
+            },
+            ["ls", _] => match &self.lease {
+                Some(_) => said(0, "lease\n", ""),
+                None => said(2, "", "ls: 0653-341 The file does not exist.\n"),
+            },
+            ["ln", "-s", owner, _] => {
+                if !self.idle {
+                    self.lease = Some((*owner).to_owned());
+                }
+                said(self.status, "", &self.words)
+            }
+            ["rm", "-f", ..] => {
+                if !self.idle {
+                    self.lease = None;
+                }
+                said(self.status, "", &self.words)
+            }
+            ["lspv"] => said(0, &self.lspv, ""),
+            ["chroot", _, "/usr/bin/oslevel", "-s"] => said(0, &self.level, ""),
+            ["bootlist", ..] => said(0, "hdisk0 blv=hd5\n", ""),
+            _ => said(0, "", ""),
+        }
+    }
+
+    fn script(&mut self, script: &Script) -> Output {
+        let mut output = Output::default();
+        for command in &script.commands {
+            let answer = self.answer(command);
+            let ok = answer.ok();
+            output.commands.push(answer);
+            if !ok && !command.tolerate {
+                break;
+            }
+        }
+        output
+    }
+}
+
+impl Host {
+    fn unreachable(host: &HostId) -> TransportError {
+        TransportError::Unreachable { host: host.clone(), why: "no route".into() }
+    }
+
+    fn state(&self, id: &JobId) -> JobState {
+        let world = self.world.lock().unwrap();
+        let now = self.clock.now_ms();
+        match world.jobs.get(id.as_str()) {
+            None if world.rebooted => JobState::Rebooted,
+            None => JobState::Absent,
+            Some(job) if job.lost => JobState::Lost,
+            Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
+            Some(_) => JobState::Running { output_bytes: if world.talks { now } else { 0 } },
+        }
+    }
+}
+
+impl Transport for Host {
+    fn exec<'a>(
+        &'a self,
+        host: &'a HostId,
+        script: &'a Script,
+        _: Duration,
+    ) -> TransportFuture<'a, Output> {
+        Box::pin(async move {
+            let fail_ms = {
+                let mut world = self.world.lock().unwrap();
+                if world.execs_fail == 0 {
+                    let given = world.script(script);
+                    if let Some((id, job)) = world.under_way.take() {
+                        world.jobs.entry(id).or_insert(job);
+                    }
+                    return Ok(given);
+                }
+                world.execs_fail -= 1;
+                world.fail_ms
+            };
+            self.clock.sleep_until(self.clock.now_ms() + fail_ms).await;
+            Err(Host::unreachable(host))
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        script: &'a Script,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            let mut world = self.world.lock().unwrap();
+            if !world.jobs.contains_key(id.as_str()) {
+                world.started.push(id.to_string());
+                let output = world.script(script);
+                let ends_ms = self.clock.now_ms() + world.job_ms;
+                world.jobs.insert(id.to_string(), Job { ends_ms, output, lost: false });
+            }
+            if world.starts_lose_reply > 0 {
+                world.starts_lose_reply -= 1;
+                if world.loses_traces {
+                    world.rebooted = true;
+                    world.jobs.clear();
+                }
+                return Err(TransportError::Lost { host: host.clone(), why: "reset".into() });
+            }
+            drop(world);
+            Ok(self.state(id))
+        })
+    }
+
+    fn poll<'a>(
+        &'a self,
+        host: &'a HostId,
+        id: &'a JobId,
+        seen_bytes: u64,
+        wait: Duration,
+    ) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            {
+                let mut world = self.world.lock().unwrap();
+                if world.barred {
+                    let (host, why) = (HostId::new("lpar01"), "Permission denied".into());
+                    return Err(TransportError::Login { host, why });
+                }
+                if world.polls_fail > 0 {
+                    world.polls_fail -= 1;
+                    return Err(Host::unreachable(host));
+                }
+            }
+            let due = self.clock.now_ms() + u64::try_from(wait.as_millis()).unwrap();
+            while self.clock.now_ms() < due
+                && self.state(id) == (JobState::Running { output_bytes: seen_bytes })
+            {
+                self.clock.sleep_until((self.clock.now_ms() + 100).min(due)).await;
+            }
+            Ok(self.state(id))
+        })
+    }
+
+    fn kill<'a>(&'a self, _: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+        Box::pin(async move {
+            {
+                let mut world = self.world.lock().unwrap();
+                world.killed.push(id.to_string());
+                let now = self.clock.now_ms();
+                let stubborn = world.stubborn;
+                if !world.rebooted {
+                    let output = Output::default();
+                    let none = Job { ends_ms: now, output, lost: true };
+                    world.jobs.entry(id.to_string()).or_insert(none);
+                }
+                if let Some(job) = world.jobs.get_mut(id.as_str())
+                    && now < job.ends_ms
+                    && !job.lost
+                    && !stubborn
+                {
+                    job.ends_ms = now;
+                    job.output.commands.truncate(1);
+                    job.output.commands[0].status = 143;
+                }
+            }
+            Ok(self.state(id))
+        })
+    }
+
+    fn forget<'a>(&'a self, _: &'a HostId, _: &'a str) -> TransportFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn output<'a>(
+        &'a self,
+        _: &'a HostId,
+        _: &'a JobId,
+        mark: OutputMark,
+    ) -> TransportFuture<'a, OutputPiece> {
+        Box::pin(async move { Ok(OutputPiece { next: mark, is_last: true, ..Default::default() }) })
+    }
+
+    fn unfinished<'a>(&'a self, _: &'a HostId, _: &'a str) -> TransportFuture<'a, Vec<JobId>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn bar<'a>(
+        &'a self,
+        _: &'a HostId,
+        _: &'a str,
+        _: &'a str,
+        _: bool,
+    ) -> TransportFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
