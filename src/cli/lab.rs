@@ -136,11 +136,18 @@ fn host_row(host: &HostShow) -> Vec<String> {
 
 fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
     let lab = open_lab(place)?;
-    if let Some((status, message)) = lab_ssh::busy_unmount(place, &lab, host, command)? {
+    let unmounts = lab_ssh::unmounts(&lab, host, command)?;
+    if let Some(unmounts) = &unmounts
+        && !net::nfs::unmount(&place.lab(), unmounts)
+    {
+        let (status, message) = unmounts.busy();
         let _ = std::io::stderr().lock().write_all(message.as_bytes());
         return Ok(Ending::Status(status));
     }
     let output = lab.exec_words(host, command)?;
+    if let Some(unmounts) = &unmounts {
+        net::nfs::settle(&place.lab(), unmounts);
+    }
     net::follow(&lab, &place.lab())?;
     // The command's own output, as its host gave it.
     out.write(output.stdout.as_bytes());

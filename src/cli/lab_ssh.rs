@@ -12,14 +12,13 @@ use clap::ValueEnum;
 use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
-use crate::lab::{Lab, Program, Session, Streams};
+use crate::lab::{Lab, Program, Session, Streams, Unmounts};
 
 use super::args::ColorChoice;
 use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
 use super::out::Out;
-use super::place::Place;
 
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -198,20 +197,15 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
-/// Status and message of an `umount` whose mount somebody uses; nothing where it
-/// may go on.
-pub(super) fn busy_unmount(
-    place: &Place,
+/// What a command line unmounts, if it is an `umount`.
+pub(super) fn unmounts(
     lab: &Lab,
     host: &str,
     command: &[String],
-) -> Result<Option<(i32, String)>, CliError> {
+) -> Result<Option<Unmounts>, CliError> {
     let (host, argv) = (host.to_owned(), command.to_vec());
     let (env, cwd) = (Vec::new(), "/".to_owned());
-    let program = Program { host, argv, env, cwd, job: None, refused: None };
-    let unmounts = lab.unmounts(&program)?;
-    let busy = unmounts.filter(|unmounts| !nfs::unmount(&place.lab(), unmounts));
-    Ok(busy.map(|unmounts| unmounts.busy()))
+    Ok(lab.unmounts(&Program { host, argv, env, cwd, job: None, refused: None })?)
 }
 
 fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
@@ -235,8 +229,9 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         job: net::job_of_this_process(),
         refused: None,
     };
-    if let Some(unmounts) = lab.unmounts(&program)?
-        && !nfs::unmount(&here.lab, &unmounts)
+    let unmounts = lab.unmounts(&program)?;
+    if let Some(unmounts) = &unmounts
+        && !nfs::unmount(&here.lab, unmounts)
     {
         program.refused = Some(unmounts.busy());
     }
@@ -261,6 +256,9 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         },
     };
     let ended = lab.run_program(&program, &mut streams)?;
+    if let Some(unmounts) = &unmounts {
+        nfs::settle(&here.lab, unmounts);
+    }
     net::follow(&lab, &here.lab)?;
     if ended.lost {
         let now = SystemClock::read_ms() + 1;

@@ -207,6 +207,12 @@ fn a_mount_that_is_used_is_busy() {
         assert!(site.mounts().contains("lpar01:/data"));
         user.kill();
     }
+    // What the emulation refuses, the kernel has again.
+    site.fault(&["busy-unmount", "--host", "nim1"]);
+    let (status, text) = site.exec("nim1", "umount /mnt/data");
+    assert!(status != 0 && text.contains("0506-349"), "{text}");
+    site.shell("echo still >mnt/data/f");
+    assert_eq!(site.does("lpar01", "cat /data/f"), "still\n");
     site.does("nim1", "umount /mnt/data");
     assert_eq!((site.mounts(), site.daemons()), (String::new(), 0));
     site.shell("[ -z \"$(ls mnt/data)\" ]");

@@ -111,6 +111,7 @@ fn a_script_on_the_master_uses_the_copy_by_redirection() {
     }
     world.does(&["run", "ssh.toml", "-P", "4-12"]);
     assert_eq!(world.mounts(), 0, "{}", world.log());
+    assert_eq!(world.log(), "", "nothing was in vain");
     for client in ["lpar01", "lpar02"] {
         let copy = world.lab().join(format!("hosts/{client}/fs/altinst_rootvg"));
         let found = |path: &str| {

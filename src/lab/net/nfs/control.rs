@@ -25,8 +25,11 @@ const WAIT: Duration = Duration::from_secs(60);
 pub(super) enum Order {
     /// Make and end mounts as the emulation's table has them now.
     Follow,
-    /// End the mount there, if there is one.
+    /// End the mount there, if there is one, for a command that is about to take
+    /// it from the table: it is not made again meanwhile.
     Unmount { point: String, force: bool },
+    /// Follow: the command has ended, and the table says what has become of it.
+    Settle { point: String },
 }
 
 /// What it says.
@@ -123,4 +126,13 @@ pub fn unmount(dir: &Path, Unmounts { host, point, force, .. }: &Unmounts) -> bo
     }
     let unmount = Order::Unmount { point: point.clone(), force: *force };
     order(&layout, host, &unmount) != Some(Said::Busy)
+}
+
+/// After [`unmount`], when the emulation has ended its mount or has refused to.
+pub fn settle(dir: &Path, Unmounts { host, point, .. }: &Unmounts) {
+    let layout = Layout::new(dir);
+    if has_mounter(&layout, host) {
+        // What a host that is down would have done is done when it is up.
+        let _ = order(&layout, host, &Order::Settle { point: point.clone() });
+    }
 }

@@ -30,7 +30,7 @@ mod wire;
 
 pub use addresses::Addresses;
 pub(super) use control::follow;
-pub use control::unmount;
+pub use control::{settle, unmount};
 pub use mount::{MountError, Spot, mount};
 pub use mounter::Mounter;
 pub use server::Server;

@@ -27,12 +27,16 @@ use super::addresses::Addresses;
 use super::control::{self, Order, Said};
 use super::mount::{FS_TYPE, MOUNTED, Wanted, wanted};
 use super::wire::{receive, send};
+use crate::base::{Millis, SystemClock};
 
 /// How long a mount may take to stand.
 const STAND_MS: u16 = 20_000;
 
 /// How long an unmount may take: one that takes longer waits for a server.
 const UNMOUNT: Duration = Duration::from_secs(3);
+
+/// How long a command may take to take from the table what was unmounted for it.
+const RELEASED_MS: Millis = 30_000;
 
 /// How often the processes of mounts are looked at.
 const LOOK_MS: u16 = 1_000;
@@ -47,6 +51,12 @@ struct Standing {
     process: Child,
 }
 
+/// A mount that is not to be made again, for a while.
+struct Released {
+    wanted: Wanted,
+    until_ms: Millis,
+}
+
 /// See the module.
 pub struct Mounter {
     layout: Layout,
@@ -59,6 +69,9 @@ pub struct Mounter {
     port: u16,
     /// In the order they were made.
     standing: Vec<Standing>,
+    /// Mounts that were ended for commands which are about to take them from the
+    /// table.
+    released: Vec<Released>,
     /// Processes of mounts that nobody can reach any more.
     ending: Vec<Child>,
     log: File,
@@ -91,6 +104,7 @@ impl Mounter {
             addresses,
             port,
             standing: Vec::new(),
+            released: Vec::new(),
             ending: Vec::new(),
             log,
             without: false,
@@ -106,7 +120,8 @@ impl Mounter {
         loop {
             let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
             // A process of a mount that ends by itself is seen to without an order.
-            let patience = if self.standing.is_empty() && self.ending.is_empty() {
+            let quiet = self.released.is_empty() && self.ending.is_empty();
+            let patience = if self.standing.is_empty() && quiet {
                 PollTimeout::NONE
             } else {
                 PollTimeout::from(LOOK_MS)
@@ -133,7 +148,11 @@ impl Mounter {
         let Ok((order, _)) = heard else { return };
         let said = match order {
             Order::Follow => self.follow().map(|()| Said::Done),
-            Order::Unmount { point, force } => self.unmount(&point, force),
+            Order::Unmount { point, force } => Ok(self.unmount(&point, force)),
+            Order::Settle { point } => {
+                self.released.retain(|released| released.wanted.point != point);
+                self.follow().map(|()| Said::Done)
+            }
         };
         match said {
             // Who asked may be gone.
@@ -142,10 +161,13 @@ impl Mounter {
         }
     }
 
-    /// Whether a mount's process has ended by itself.
+    /// Whether a mount's process has ended by itself, or a command that was to
+    /// unmount.
     fn has_lost(&mut self) -> bool {
         self.ending.retain_mut(is_alive);
-        !self.standing.iter_mut().all(|standing| is_alive(&mut standing.process))
+        let now = SystemClock::read_ms();
+        self.released.iter().any(|released| released.until_ms <= now)
+            || !self.standing.iter_mut().all(|standing| is_alive(&mut standing.process))
     }
 
     fn say(&mut self, text: &str) {
@@ -157,6 +179,8 @@ impl Mounter {
     fn follow(&mut self) -> Result<(), NetError> {
         self.ending.retain_mut(is_alive);
         let table = wanted(&self.lab, &self.host)?;
+        let now = SystemClock::read_ms();
+        self.released.retain(|one| one.until_ms > now && table.contains(&one.wanted));
         while let Some(index) = self.standing.iter_mut().rposition(|standing| {
             !is_alive(&mut standing.process) || !table.contains(&standing.wanted)
         }) {
@@ -171,7 +195,8 @@ impl Mounter {
             self.take_away(standing);
         }
         for mount in &table {
-            let stands = self.standing.iter().any(|standing| standing.wanted == *mount);
+            let stands = self.standing.iter().any(|standing| standing.wanted == *mount)
+                || self.released.iter().any(|released| released.wanted == *mount);
             if !stands && !root::holds_commands(&mount.point) && self.has_fuse() {
                 self.put_up(mount);
             }
@@ -257,30 +282,24 @@ impl Mounter {
     }
 
     /// Ends a mount by order.
-    fn unmount(&mut self, point: &str, force: bool) -> Result<Said, NetError> {
+    fn unmount(&mut self, point: &str, force: bool) -> Said {
         let found = self.standing.iter().rposition(|standing| standing.wanted.point == point);
-        let Some(index) = found else { return Ok(Said::Done) };
+        let Some(index) = found else { return Said::Done };
+        if !force && unmount(&self.standing[index].at, MntFlags::empty()) == Unmounted::Busy {
+            return Said::Busy;
+        }
+        let Standing { wanted, at, mut process } = self.standing.remove(index);
         if force {
-            let Standing { mut process, at, .. } = self.standing.remove(index);
             // Its end lets those go that wait for the server.
             let _ = process.kill();
             let _ = process.wait();
             let _ = unmount(&at, MntFlags::MNT_DETACH);
         } else {
-            match unmount(&self.standing[index].at, MntFlags::empty()) {
-                Unmounted::Done | Unmounted::Absent => {
-                    end(&mut self.standing.remove(index).process);
-                }
-                Unmounted::Busy => return Ok(Said::Busy),
-            }
+            end(&mut process);
         }
-        let seen: control::SeenTo = self
-            .standing
-            .iter()
-            .map(|Standing { wanted, .. }| (wanted.point.clone(), wanted.at_ms))
-            .collect();
-        control::write_seen_to(&self.layout, &self.host, &seen)?;
-        Ok(Said::Done)
+        let until_ms = SystemClock::read_ms() + RELEASED_MS;
+        self.released.push(Released { wanted, until_ms });
+        Said::Done
     }
 }
 
