@@ -44,6 +44,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("backoff", "src/base/series.rs"),
     ("csv", "src/import/sheet.rs"),
     ("saphyr_parser", "src/import/yaml.rs"),
+    ("fuser", "src/lab/net/nfs/"),
     ("clap", "src/cli/"),
     ("indicatif", "src/cli/"),
 ];

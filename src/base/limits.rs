@@ -105,3 +105,27 @@ pub const JOB_POLL_MAX: Duration = Duration::from_secs(30);
 /// How long one question after a job may take, connecting included, in real
 /// time.
 pub const REMOTE_CALL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Bytes of one file that is written over an NFS mount of the lab: the emulation
+/// keeps files whole, in memory and in its records.
+pub const NFS_FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Bytes of all files of a file system that can be written over NFS mounts of
+/// the lab, whatever its size.
+pub const NFS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Files of a file system that can be made over NFS mounts of the lab.
+pub const NFS_FILES_MAX: usize = 20_000;
+
+/// Bytes that one request over an NFS mount of the lab reads or writes.
+pub const NFS_PIECE_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Bytes of a message between an NFS mount of the lab and its server. A list of
+/// [`NFS_FILES_MAX`] names of a usual length takes less.
+pub const NFS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Connections that an NFS server of the lab has at once.
+pub const NFS_CONNECTIONS_MAX: usize = 512;
+
+/// Inodes that an NFS mount of the lab remembers beside those in use.
+pub const NFS_INODES_MAX: usize = 100_000;

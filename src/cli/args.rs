@@ -528,7 +528,7 @@ pub(super) enum LabCommand {
         /// Make the hosts reachable by ssh, as real processes; those of the lab
         /// that is there, where neither a plan nor an estate file is named.
         #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
-              default_missing_value = "proxy")]
+              default_missing_value = "auto")]
         ssh: Option<SshWay>,
     },
     /// End the hosts that `lab up --ssh` made, and remove their processes
@@ -542,6 +542,30 @@ pub(super) enum LabCommand {
         /// The host.
         host: String,
     },
+    /// Connect to a host and hand the socket over on stdout.
+    #[command(hide = true)]
+    Wire {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Keep hosts as namespaces, until killed.
+    #[command(hide = true)]
+    Keep {
+        /// The lab's directory.
+        lab: PathBuf,
+    },
+    /// Be process 1 of a host; for `lab keep`.
+    #[command(hide = true)]
+    Host {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Its number in the lab's network.
+        number: u16,
+    },
     /// Run a command of this machine within the root of a host.
     #[command(hide = true)]
     Enter {
@@ -552,6 +576,44 @@ pub(super) enum LabCommand {
         /// Command and arguments.
         #[arg(required = true, last = true)]
         command: Vec<String>,
+    },
+    /// Mount for real what a host of the lab has mounted over NFS, and answer the
+    /// kernel until it is unmounted.
+    #[command(hide = true)]
+    Nfs {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// The mount point, as `mount` shows it there.
+        point: String,
+        /// Mount over this directory instead.
+        #[arg(long, value_name = "DIR")]
+        at: Option<PathBuf>,
+        /// The address of the exporting host's server.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        server: std::net::SocketAddr,
+        /// End when whoever started this ends.
+        #[arg(long)]
+        with_parent: bool,
+    },
+    /// Serve what a host of the lab exports, to mounts by `lab nfs`.
+    #[command(hide = true)]
+    Nfsd {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: std::net::SocketAddr,
+        /// Also mount for real what the host has mounted over NFS, below this
+        /// directory.
+        #[arg(long, value_name = "DIR")]
+        mounts: Option<PathBuf>,
+        /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
+        #[arg(long, value_name = "FILE")]
+        hosts: PathBuf,
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,
@@ -602,8 +664,8 @@ pub(super) struct FaultArgs {
     /// After so many matches that go well.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) skip: u32,
-    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut` and
-    /// `sshd-kill` in seconds of this machine's clock.
+    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut`,
+    /// `sshd-kill` and `disk-fill` in seconds of this machine's clock.
     #[arg(long, value_name = "N")]
     pub(super) seconds: Option<u64>,
     /// What `link-delay` holds data back, in milliseconds; 0 ends it.

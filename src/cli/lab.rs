@@ -39,11 +39,12 @@ impl From<Exit> for Ending {
 pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {
     match command {
         LabCommand::Up { plan, estate, scale, ssh } => {
+            let way = ssh.map(lab_ssh::way).transpose()?;
             if plan.is_some() || estate.is_some() {
                 up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale)?;
             }
-            if let Some(way) = ssh {
-                let config = net::up(&open_lab(place)?, &place.lab(), (*way).into())?;
+            if let Some(way) = way {
+                let config = net::up(&open_lab(place)?, &place.lab(), way)?;
                 out.line(&format!("reached by `ssh -F {} HOST`", config.display()));
             }
             Ok(Exit::Ok.into())
@@ -54,7 +55,16 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
             Ok(Exit::Ok.into())
         }
         LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
+        LabCommand::Wire { lab, host } => lab_ssh::wire(lab, host),
+        LabCommand::Keep { lab } => lab_ssh::keep(lab),
+        LabCommand::Host { lab, host, number } => lab_ssh::host(lab, host, *number),
         LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
+        LabCommand::Nfs { lab, host, point, at, server, with_parent } => {
+            lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)
+        }
+        LabCommand::Nfsd { lab, host, listen, mounts, hosts } => {
+            lab_ssh::nfsd(lab, host, *listen, mounts.as_deref(), hosts)
+        }
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Fault(args) => lab_fault::fault(out, place, args).map(Ending::from),
@@ -125,7 +135,13 @@ fn host_row(host: &HostShow) -> Vec<String> {
 }
 
 fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
-    let output = open_lab(place)?.exec_words(host, command)?;
+    let lab = open_lab(place)?;
+    if let Some((status, message)) = lab_ssh::busy_unmount(place, &lab, host, command)? {
+        let _ = std::io::stderr().lock().write_all(message.as_bytes());
+        return Ok(Ending::Status(status));
+    }
+    let output = lab.exec_words(host, command)?;
+    net::follow(&lab, &place.lab())?;
     // The command's own output, as its host gave it.
     out.write(output.stdout.as_bytes());
     let _ = std::io::stderr().lock().write_all(output.stderr.as_bytes());

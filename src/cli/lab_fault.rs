@@ -133,5 +133,5 @@ fn trouble_of(
 }
 
 fn lasts(trouble: Trouble) -> bool {
-    matches!(trouble, Trouble::LinkCut | Trouble::SshdKill)
+    matches!(trouble, Trouble::LinkCut | Trouble::SshdKill | Trouble::DiskFill)
 }

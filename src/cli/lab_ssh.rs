@@ -1,32 +1,58 @@
 //! Hosts of the lab as real processes: `lab up --ssh`, what its `ssh`
 //! configuration calls, and this program under the name of an AIX command.
 
-use std::os::unix::process::CommandExt as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::base::{Millis, SystemClock};
-use crate::lab::net::{self, Here, Link, NetError, Way};
+use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
+use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Session, Streams};
 
+use super::args::ColorChoice;
 use super::error::CliError;
 use super::exit::Exit;
 use super::lab::Ending;
+use super::out::Out;
+use super::place::Place;
 
 /// How hosts are reached, as the command line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SshWay {
+    /// Namespaces where this machine allows them, otherwise proxy.
+    Auto,
+    /// With root: namespaces with a network, and an `sshd` that listens in it.
+    Namespaces,
     /// Without root: an `sshd -i` for each connection, nothing listens.
     Proxy,
 }
 
-impl From<SshWay> for Way {
-    fn from(way: SshWay) -> Way {
-        match way {
-            SshWay::Proxy => Way::Proxy,
+/// The way to take, on a machine that has what it needs; what is missing is said
+/// before anything is made.
+pub(super) fn way(way: SshWay) -> Result<Way, CliError> {
+    let chosen = match way {
+        SshWay::Namespaces => Way::Namespaces,
+        SshWay::Proxy => Way::Proxy,
+        SshWay::Auto => {
+            let (chosen, why) = net::choose();
+            if let Some(why) = why {
+                Out::note(&format!("hosts are reached by proxy, not as namespaces: {why}"));
+            }
+            chosen
         }
+    };
+    net::check(chosen)?;
+    Ok(chosen)
+}
+
+impl From<MountError> for CliError {
+    fn from(error: MountError) -> CliError {
+        CliError::new(Exit::Internal, format!("mount: {error}"))
     }
 }
 
@@ -36,12 +62,17 @@ impl From<NetError> for CliError {
             NetError::Missing { .. }
             | NetError::NotUp(_)
             | NetError::IsUp(_)
-            | NetError::Beyond { .. } => Exit::Usage,
+            | NetError::Beyond { .. }
+            | NetError::HostDown(_)
+            | NetError::KeeperGone => Exit::Usage,
             _ => Exit::Internal,
         };
         let made = CliError::new(exit, format!("the lab's hosts: {error}"));
         match &error {
             NetError::IsUp(_) => made.help("`nimshift lab down` ends that"),
+            NetError::KeeperGone => {
+                made.help("that ends what is left of the hosts; the estate stays")
+            }
             NetError::NotUp(_) => made.help("`nimshift lab up --ssh` makes its hosts reachable"),
             _ => made,
         }
@@ -55,8 +86,87 @@ pub(super) fn serve(lab: &Path, host: &str) -> Result<Ending, CliError> {
 
 /// `lab enter`: a command within the root of a host.
 pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending, CliError> {
-    net::enter(lab, host, false)?;
+    if net::way(lab)? == Some(Way::Namespaces) {
+        net::join(lab, host)?;
+        return run_program(command);
+    }
+    net::enter(lab, host)?;
     Err(become_program(Path::new(&command[0]), command))
+}
+
+/// `lab nfs`: a mount, until it is unmounted.
+pub(super) fn nfs(
+    out: &Out,
+    lab: &Path,
+    host: &str,
+    (point, at): (&str, Option<&Path>),
+    server: SocketAddr,
+    with_parent: bool,
+) -> Result<Ending, CliError> {
+    let at = at.unwrap_or(Path::new(point)).to_owned();
+    let (host, point) = (host.to_owned(), point.to_owned());
+    let spot = Spot { host, point, at, server, with_parent };
+    nfs::mount(lab, &spot, |word| out.line(word))?;
+    Ok(Ending::Ours(Exit::Ok))
+}
+
+/// `lab nfsd`: a host's server, and its mounter.
+pub(super) fn nfsd(
+    lab: &Path,
+    host: &str,
+    listen: SocketAddr,
+    mounts: Option<&Path>,
+    hosts: &Path,
+) -> Result<Ending, CliError> {
+    let addresses = Addresses::read(hosts)
+        .map_err(|error| CliError::file(Exit::Internal, "read", hosts, &error))?;
+    let estate = Lab::open(lab)?;
+    let server = Arc::new(nfs::Server::new(&estate, lab, host, addresses.clone())?);
+    let listener = TcpListener::bind(listen).map_err(|error| {
+        CliError::new(Exit::Internal, format!("cannot listen on {listen}: {error}"))
+    })?;
+    match mounts {
+        None => server.serve(&listener),
+        Some(root) => {
+            std::thread::spawn(move || server.serve(&listener));
+            nfs::Mounter::new(&estate, lab, host, root, (addresses, listen.port()))?.run()?;
+        }
+    }
+    Ok(Ending::Ours(Exit::Ok))
+}
+
+/// Runs a program and waits: one that is to be in other process ids cannot be
+/// this process.
+#[expect(clippy::disallowed_methods, reason = "this process stands for what was asked for")]
+fn run_program(argv: &[String]) -> Result<Ending, CliError> {
+    let ended = std::process::Command::new(&argv[0]).args(&argv[1..]).status();
+    let status = ended
+        .map_err(|error| CliError::file(Exit::Internal, "run", Path::new(&argv[0]), &error))?;
+    Ok(Ending::Status(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255)))
+}
+
+/// `lab wire`: one connection, for `ProxyCommand` with `ProxyUseFdpass`.
+pub(super) fn wire(lab: &Path, host: &str) -> Result<Ending, CliError> {
+    match net::wire(lab, host) {
+        Ok(status) => Ok(Ending::Status(i32::from(status))),
+        Err(error) => {
+            CliError::from(error).say(&Out::new(ColorChoice::Never));
+            // As `ssh` ends when there is no connection.
+            Ok(Ending::Status(255))
+        }
+    }
+}
+
+/// `lab keep`: the process that hosts as namespaces depend on.
+pub(super) fn keep(lab: &Path) -> Result<Ending, CliError> {
+    net::keep(lab)?;
+    Ok(Exit::Ok.into())
+}
+
+/// `lab host`: process 1 of a host.
+pub(super) fn host(lab: &Path, host: &str, number: u16) -> Result<Ending, CliError> {
+    net::run_host(&Birth { lab: lab.to_owned(), host: host.to_owned(), number })?;
+    Ok(Exit::Ok.into())
 }
 
 /// Becomes another program; comes back only when that cannot be.
@@ -81,11 +191,27 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     let status = match run_aix(&here, argv) {
         Ok(status) => u8::try_from(status).unwrap_or(255),
         Err(error) => {
-            error.say(&super::out::Out::new(super::args::ColorChoice::Never));
+            error.say(&Out::new(ColorChoice::Never));
             error.exit().code()
         }
     };
     Some(ExitCode::from(status))
+}
+
+/// Status and message of an `umount` whose mount somebody uses; nothing where it
+/// may go on.
+pub(super) fn busy_unmount(
+    place: &Place,
+    lab: &Lab,
+    host: &str,
+    command: &[String],
+) -> Result<Option<(i32, String)>, CliError> {
+    let (host, argv) = (host.to_owned(), command.to_vec());
+    let (env, cwd) = (Vec::new(), "/".to_owned());
+    let program = Program { host, argv, env, cwd, job: None, refused: None };
+    let unmounts = lab.unmounts(&program)?;
+    let busy = unmounts.filter(|unmounts| !nfs::unmount(&place.lab(), unmounts));
+    Ok(busy.map(|unmounts| unmounts.busy()))
 }
 
 fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
@@ -97,7 +223,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         }
     }
     let lab = Lab::open(&here.lab)?;
-    let program = Program {
+    let mut program = Program {
         host: here.host.clone(),
         argv,
         env: std::env::vars_os()
@@ -107,7 +233,13 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
             .collect(),
         cwd,
         job: net::job_of_this_process(),
+        refused: None,
     };
+    if let Some(unmounts) = lab.unmounts(&program)?
+        && !nfs::unmount(&here.lab, &unmounts)
+    {
+        program.refused = Some(unmounts.busy());
+    }
     let (mut input, mut output, mut messages) =
         (std::io::stdin(), std::io::stdout(), std::io::stderr());
     // A link that cannot be changed leaves the network as it is.
@@ -136,7 +268,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
     }
     // This process may be one of those that end.
     for host in &ended.went_down {
-        net::stop_host(&here.lab, host)?;
+        net::stop_host(&lab, &here.lab, host)?;
     }
     Ok(ended.status)
 }

@@ -46,7 +46,7 @@ pub use estate::{
 pub use fault::{Fault, FaultKind, FaultSpec};
 pub use handle::{Lab, LabError};
 pub use log::{LogEntry, Stage};
-pub use program::{Ended, Program, Session, Streams};
+pub use program::{Ended, Program, Session, Streams, Unmounts};
 pub use show::{HostShow, VgShow};
 pub use store::StoreError;
 pub use trouble::Trouble;

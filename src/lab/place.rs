@@ -100,7 +100,13 @@ impl World {
     }
 
     /// Whether the server still has mounted what the handle stands for.
-    fn check_handle(&self, server: &str, vg: &str, lv: &str, serial: u64) -> Result<(), PathError> {
+    pub(crate) fn check_handle(
+        &self,
+        server: &str,
+        vg: &str,
+        lv: &str,
+        serial: u64,
+    ) -> Result<(), PathError> {
         let server = self.at(server);
         let same =
             server.vgs.get(vg).and_then(|vg| vg.lvs.get(lv)).is_some_and(|lv| lv.serial == serial);

@@ -33,6 +33,28 @@ pub struct Program {
     pub cwd: String,
     /// The durable job that it belongs to.
     pub job: Option<String>,
+    /// Why the machine does not let it do anything: exit status and message.
+    pub refused: Option<(i32, String)>,
+}
+
+/// A file system that a command unmounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmounts {
+    /// On which host.
+    pub host: String,
+    /// Its mount point.
+    pub point: String,
+    /// As the command line has it.
+    pub what: String,
+    /// Whether it is unmounted in any case.
+    pub force: bool,
+}
+
+impl Unmounts {
+    /// Exit status and message of `umount` where somebody uses it.
+    pub fn busy(&self) -> (i32, String) {
+        (1, format!("{}\n", super::commands::unmount_busy(&self.what)))
+    }
 }
 
 /// What the process reads and writes.
@@ -146,6 +168,28 @@ impl Lab {
         })?
     }
 
+    /// What `umount` unmounts, if the command is one, also through another
+    /// command.
+    pub fn unmounts(&self, program: &Program) -> Result<Option<Unmounts>, LabError> {
+        let call = call_of(program, self.clock().now_ms());
+        self.with(|world, _, _| {
+            world.find(&program.host)?;
+            let inner = innermost(world, &call);
+            if inner.name() != "umount" || world.find(&inner.host).is_none() {
+                return None;
+            }
+            let (what, force) = super::commands::unmounted(&inner)?;
+            let point = inner.path(&what);
+            world.at(&inner.host).mounted_at(&point)?;
+            Some(Unmounts { host: inner.host.clone(), point, what, force })
+        })
+    }
+
+    /// Whether a fault by name keeps a connection to the host from being made.
+    pub fn strikes_connection(&self, host: &str) -> Result<bool, LabError> {
+        self.with(|world, _, _| strike(world, FaultKind::Unreachable, host, "").is_some())
+    }
+
     /// Runs a command as a process does: it takes its time, and what it reads
     /// and writes goes through pipes.
     pub fn run_program(
@@ -179,7 +223,11 @@ impl Lab {
             call.now = now;
             let half = makes_archive(&inner).then(|| first_half(world, &call)).flatten();
             let before = world.at(host).cut_until_ms;
-            let begun = start_line(world, &Line { call: call.clone(), pipe_to: None }, &text);
+            let line = Line { call: call.clone(), pipe_to: None };
+            let begun = match program.refused.clone() {
+                Some((status, err)) => refused(now, status, err),
+                None => start_line(world, &line, &text),
+            };
             let cut_until = world.at(host).cut_until_ms;
             (begun, half, (cut_until != before).then(|| cut_until.saturating_sub(now)))
         })?;
@@ -344,6 +392,11 @@ fn call_of(program: &Program, now: Millis) -> Call {
 /// The first half of what the call will give, if it gives anything.
 fn first_half(world: &World, call: &Call) -> Option<String> {
     run_one(&mut world.clone(), call).archive.map(Stream::first_half).and_then(pack)
+}
+
+fn refused(now: Millis, status: i32, err: String) -> Begun {
+    let effect = Effect::Failed { status, out: String::new(), err };
+    Begun { effect, due_ms: Some(now) }
 }
 
 fn cut_short(begun: &Begun) -> Begun {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::commands::unmount_busy;
 use super::fault::{FaultKind, strike};
 use super::power;
 use super::process;
@@ -124,10 +125,7 @@ fn refusal(world: &mut World, line: &Line, text: &str) -> Option<Reply> {
     let is_umount = text.contains("umount ") && !text.contains("umount -f");
     if is_umount && strike(world, FaultKind::BusyUnmount, host, text).is_some() {
         let what = line.call.argv.last().map_or("", String::as_str);
-        return Some(Reply::fail(
-            1,
-            format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy."),
-        ));
+        return Some(Reply::fail(1, unmount_busy(what)));
     }
     if strike(world, FaultKind::StaleHandle, host, text).is_some() {
         return Some(Reply::fail(

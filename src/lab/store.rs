@@ -306,7 +306,7 @@ impl DirStore {
             None => self.append_log(&text)?,
             Some(redo) => {
                 write_json(&self.dir.join("redo.json"), &redo)?;
-                redo_if_any(&self.dir)?;
+                make(&self.dir, &redo)?;
                 self.state = redo.state;
             }
         }
@@ -488,7 +488,11 @@ fn redo_if_any(dir: &Path) -> Result<(), StoreError> {
     if !path.is_file() {
         return Ok(());
     }
-    let redo: Redo = read_json(&path)?;
+    make(dir, &read_json(&path)?)
+}
+
+/// Makes the change of a redo record, which is written, and removes it.
+fn make(dir: &Path, redo: &Redo) -> Result<(), StoreError> {
     for op in &redo.files {
         op.apply(dir).map_err(io(dir))?;
     }
@@ -515,7 +519,7 @@ fn redo_if_any(dir: &Path) -> Result<(), StoreError> {
         (&log).write_all(redo.log.as_bytes()).map_err(io(&path))?;
     }
     write_json(&dir.join("state.json"), &redo.state)?;
-    remove(&path)
+    remove(&dir.join("redo.json"))
 }
 
 #[cfg(test)]

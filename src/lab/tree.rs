@@ -85,6 +85,19 @@ impl Tree {
         self.nodes.retain(|name, _| name != path && !name.starts_with(&below));
     }
 
+    /// Gives `path` and all below it another path. What stands there must be
+    /// removed before.
+    pub(crate) fn rename(&mut self, path: &str, to: &str) {
+        let below = format!("{path}/");
+        let inner = self.nodes.keys().filter(|name| name.starts_with(&below));
+        let names: Vec<String> = inner.cloned().chain([path.to_owned()]).collect();
+        for name in names {
+            if let Some(node) = self.nodes.remove(&name) {
+                self.nodes.insert(format!("{to}{}", &name[path.len()..]), node);
+            }
+        }
+    }
+
     /// Names of what is directly in the directory `path`.
     pub(crate) fn names(&self, path: &str) -> Vec<String> {
         let below = if path.is_empty() { String::new() } else { format!("{path}/") };

@@ -66,6 +66,15 @@ impl Lab {
         })?
     }
 
+    /// All hosts; for each that is up, when it was booted, by the lab's clock.
+    pub fn powered(&self) -> Result<Vec<(String, Option<Millis>)>, LabError> {
+        self.with(|world, _, _| {
+            let booted =
+                |host: &super::world::Host| (host.power == Power::Up).then_some(host.boot_ms);
+            world.hosts.values().map(|host| (host.name.clone(), booted(host))).collect()
+        })
+    }
+
     /// Takes the host down; it boots by itself. One that is down stays so.
     pub fn reboot(&self, host: &str) -> Result<(), LabError> {
         self.with(|world, now, _| match world.find(host).map(|host| &host.power) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::job::Job;
-use super::tree::Tree;
+use super::tree::{Tree, is_within};
 use crate::base::Millis;
 
 /// The whole estate.
@@ -141,6 +141,13 @@ impl Host {
     /// The mount at exactly `point`: the latest, if there are several.
     pub(crate) fn mounted_at(&self, point: &str) -> Option<&Mount> {
         self.mounts.iter().rev().find(|mount| mount.point == point)
+    }
+
+    /// The export that decides about `path`: that of the longest directory that
+    /// holds it.
+    pub(crate) fn export_of(&self, path: &str) -> Option<&Export> {
+        let holding = self.exports.iter().filter(|(dir, _)| is_within(path, dir));
+        holding.max_by_key(|(dir, _)| dir.len()).map(|(_, export)| export)
     }
 
     /// PPs of `disk` that are not in use.
@@ -360,6 +367,11 @@ pub(crate) struct Export {
 }
 
 impl Export {
+    /// Whether nobody may change what is in it.
+    pub(crate) fn read_only(&self) -> bool {
+        self.options.split(',').any(|option| option == "ro")
+    }
+
     /// Whether `host` may mount it.
     pub(crate) fn admits(&self, host: &str) -> bool {
         let lists = || self.options.split(',').filter_map(|option| option.split_once('='));

@@ -575,15 +575,24 @@ impl Attempt<'_> {
     }
 
     /// The job of an attempt before `ticket`'s that still runs: its answer was
-    /// lost with the connection. Where its start was lost, it can never come after
-    /// this. An attempt that has ended has seen to those before it.
+    /// lost with the connection. Attempts that their host has never heard of can
+    /// never begin after this, the oldest first: one that the host knows has seen
+    /// to those before it.
     async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
-        for attempt in (1..ticket.attempt).rev() {
-            let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
-            match self.jobs.settled_state(self.host(), &id).await? {
+        let job = |attempt| self.order.job(&Ticket { attempt, ..ticket.clone() });
+        let mut unheard = ticket.attempt;
+        while unheard > 1 {
+            let id = job(unheard - 1);
+            match self.jobs.state(self.host(), &id).await? {
                 JobState::Running { .. } => return Ok(Some(id)),
-                JobState::Done(_) => return Ok(None),
-                JobState::Absent | JobState::Rebooted | JobState::Lost => {}
+                JobState::Done(_) | JobState::Lost => break,
+                JobState::Absent | JobState::Rebooted => unheard -= 1,
+            }
+        }
+        for attempt in unheard..ticket.attempt {
+            let id = job(attempt);
+            if let JobState::Running { .. } = self.jobs.settled_state(self.host(), &id).await? {
+                return Ok(Some(id));
             }
         }
         Ok(None)

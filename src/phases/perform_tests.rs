@@ -252,7 +252,7 @@ async fn a_lost_start_of_an_earlier_attempt_or_of_what_is_undone_comes_no_more()
     let answer = run(&host, &lease(3)).await;
     assert_eq!(answer.outcome, Outcome::Done);
     let killed = host.world.lock().unwrap().killed.clone();
-    assert_eq!(killed, ["s1.m7.01-take-lease.f0.2", LEASE_JOB]);
+    assert_eq!(killed, [LEASE_JOB, "s1.m7.01-take-lease.f0.2"]);
     let host = self::host(World { lease: Some("s1.m7".into()), ..World::default() });
     assert_eq!(run(&host, &drop_lease(1)).await.outcome, Outcome::Done);
     assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);

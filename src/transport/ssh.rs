@@ -242,6 +242,8 @@ const WORDS: &[(&str, Before)] = &[
     ("kex_exchange_identification", Before::Unreachable),
     ("ssh_exchange_identification", Before::Unreachable),
     ("banner exchange", Before::Unreachable),
+    // `ProxyUseFdpass`.
+    ("did not pass back a connection", Before::Unreachable),
 ];
 
 /// What `ssh` says when it was let in, and at its end.

@@ -50,7 +50,7 @@ impl<P: Performer + 'static> Performer for Twice<P> {
                 return first;
             }
             let mut again = order;
-            again.ticket.attempt += 1_000;
+            again.ticket.attempt += 1;
             let ticket = again.ticket.clone();
             let second = inner.perform(again).await;
             assert_eq!(second.outcome, Outcome::Done, "{ticket}: {:#?}", second.record);

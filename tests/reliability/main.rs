@@ -297,6 +297,7 @@ fn deaths(driver: Driver) {
 /// `NIMSHIFT_SOAK=1` tries all, and more moments.
 #[test]
 fn starts_that_arrive_late() {
+    let mut arrived = 0;
     for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         let starts = virtual_time(async || {
@@ -311,7 +312,6 @@ fn starts_that_arrive_late() {
             (false, true) => 2,
             (false, false) => 7,
         };
-        let mut arrived = 0;
         for dies_at in flavour.sample(starts.into_iter().step_by(stride)) {
             for calls in if is_soak() { 0..6 } else { 1..4 } {
                 virtual_time(async || {
@@ -331,8 +331,8 @@ fn starts_that_arrive_late() {
                 });
             }
         }
-        assert!(arrived > 0, "{flavour:?}: none arrived");
     }
+    assert!(arrived > 50, "only {arrived} arrived");
 }
 
 /// The power fails at every write of the journal: what it had acknowledged

@@ -23,7 +23,7 @@ mod show;
 mod system;
 mod words;
 
-pub(crate) use mounts::mount_lv;
+pub(crate) use mounts::{mount_lv, unmount_busy, unmounted};
 
 use super::shell::{Call, Reply};
 use super::world::World;

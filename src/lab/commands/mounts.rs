@@ -6,7 +6,7 @@ use super::super::flags::{Flags, refuse, settle};
 use super::super::place::PathError;
 use super::super::shell::{Call, Reply};
 use super::super::tree::{Kind, is_within};
-use super::super::world::{LvKind, Mount, Source, World};
+use super::super::world::{Export, LvKind, Mount, Source, World};
 use super::usage;
 use crate::base::Millis;
 
@@ -170,14 +170,11 @@ fn mount_nfs(
         )));
     }
     check_point(world, call, &point)?;
-    // The longest exported directory that holds the path decides.
-    let exports = &world.at(server).exports;
-    let export =
-        exports.iter().filter(|(dir, _)| is_within(path, dir)).max_by_key(|(dir, _)| dir.len());
-    if !export.is_some_and(|(_, export)| export.admits(&call.host)) {
+    let export = world.at(server).export_of(path);
+    if !export.is_some_and(|export| export.admits(&call.host)) {
         return Err(giving_up(format!("mount: 1831-011 access denied for {server}:{path}")));
     }
-    let read_only = export.is_some_and(|(_, export)| export.options.split(',').any(|o| o == "ro"));
+    let read_only = export.is_some_and(Export::read_only);
     let handle = world.place(server, path, call.now).and_then(|place| {
         let tree = world.tree(&place)?;
         if tree.is_dir(&place.rel) {
@@ -213,6 +210,18 @@ fn mount_nfs(
     Ok(Reply::default())
 }
 
+/// What `umount` is to unmount, and whether in any case; nothing where the
+/// command line is none.
+pub(crate) fn unmounted(call: &Call) -> Option<(String, bool)> {
+    let flags = Flags::read(call, "fv:", usage(call)).ok()?;
+    Some((flags.one(call, usage(call)).ok()?.to_owned(), flags.has('f')))
+}
+
+/// What `umount` says of a file system that is in use.
+pub(crate) fn unmount_busy(what: &str) -> String {
+    format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy.")
+}
+
 pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "fv:", usage(call)).and_then(|flags| {
         let what = flags.one(call, usage(call))?.to_owned();
@@ -233,10 +242,7 @@ pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
             host.mounts.iter().any(|mount| mount.point != point && is_within(&mount.point, &point));
         let system = matches!(point.as_str(), "/" | "/usr" | "/var" | "/tmp");
         if nested || system {
-            return Err(Reply::fail(
-                1,
-                format!("umount: 0506-349 Cannot unmount {what}: The requested resource is busy."),
-            ));
+            return Err(Reply::fail(1, unmount_busy(&what)));
         }
         world.at_mut(&call.host).mounts.remove(index);
         let out =

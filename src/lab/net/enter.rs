@@ -1,7 +1,7 @@
 //! From the machine into the root of a host.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -44,16 +44,14 @@ pub(super) fn check_namespaces() -> Result<(), NetError> {
 }
 
 /// Makes the host's root this process's own root, in a mount namespace of its
-/// own. `own_proc`: the process is in a namespace of process ids as well.
+/// own.
 ///
 /// Without root, it is done as root of a user namespace, and left again as the
 /// user that it was: nothing of it can be undone from within. Of a process that
 /// is on a host already, the way leads through the machine's root that it sees.
-pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
+pub fn enter(lab: &Path, host: &str) -> Result<(), NetError> {
     let layout = Layout::new(lab);
     let (user, group): (Uid, Gid) = (geteuid(), getegid());
-    let root = layout.root(host);
-    let machine = Here::find().map_or_else(|| Path::new("/").to_owned(), |here| here.base);
     if user.is_root() {
         refused(
             "make a mount namespace (root of a container may lack CAP_SYS_ADMIN)",
@@ -66,6 +64,25 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
         )?;
         map(0, user.as_raw(), 0, group.as_raw())?;
     }
+    take_root(&layout, host, false, &[])?;
+    if !user.is_root() {
+        refused("leave a user namespace", unshare(CloneFlags::CLONE_NEWUSER))?;
+        map(user.as_raw(), 0, group.as_raw(), 0)?;
+    }
+    Ok(())
+}
+
+/// Makes the host's root this process's own root, in the mount namespace that it
+/// has made. `own_proc`: it is in a namespace of process ids as well. `more`:
+/// directories of the machine, and where the root has them.
+pub(super) fn take_root(
+    layout: &Layout,
+    host: &str,
+    own_proc: bool,
+    more: &[(PathBuf, PathBuf)],
+) -> Result<(), NetError> {
+    let root = layout.root(host);
+    let machine = Here::find().map_or_else(|| Path::new("/").to_owned(), |here| here.base);
     let none: Option<&str> = None;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     refused("keep mounts private", mount(none, "/", none, private, none))?;
@@ -81,6 +98,9 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
     bind(&machine, &root.join("lab/base"))?;
     bind(&layout.file("farm"), &root.join("lab/farm"))?;
     bind(Path::new("/dev"), &root.join("dev"))?;
+    for (from, to) in more {
+        bind(from, to)?;
+    }
     if own_proc {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         refused("mount /proc", mount(Some("proc"), &root.join("proc"), Some("proc"), flags, none))?;
@@ -90,10 +110,5 @@ pub fn enter(lab: &Path, host: &str, own_proc: bool) -> Result<(), NetError> {
     refused("go to the host's root", chdir(&root))?;
     // Not `chroot`: whoever is in one may make no user namespace.
     refused("take the host's root", pivot_root(".", "."))?;
-    refused("leave the machine's root", umount2(".", MntFlags::MNT_DETACH))?;
-    if !user.is_root() {
-        refused("leave a user namespace", unshare(CloneFlags::CLONE_NEWUSER))?;
-        map(user.as_raw(), 0, group.as_raw(), 0)?;
-    }
-    Ok(())
+    refused("leave the machine's root", umount2(".", MntFlags::MNT_DETACH))
 }

@@ -75,6 +75,13 @@ impl Here {
 pub fn real_tool(argv: &[String], cwd: &str) -> bool {
     let Some((program, rest)) = argv.split_first() else { return false };
     let name = program.rsplit('/').next().unwrap_or(program);
+    if name == "ps" {
+        // What the emulation knows of a host's jobs, it shows in one layout.
+        let known = |word: &String| {
+            ["-e", "-p", "-o", "pid,args"].contains(&word.as_str()) || word.parse::<u32>().is_ok()
+        };
+        return !rest.iter().all(known);
+    }
     if !BOTH.contains(&name) {
         return false;
     }
@@ -137,6 +144,7 @@ mod tests {
         assert!(real("mkdir -p /var/adm/nimshift-jobs/m1-2"));
         assert!(real("/usr/bin/ln /var/adm/nimshift-jobs/a/p.1 /var/adm/nimshift-jobs/a/claim"));
         assert!(real("dd bs=512 skip=1 if=/var/adm/nimshift-jobs/a/out"));
+        assert!(real("ps -p 17 -o args=") && real("ps -ef"), "processes are real");
         assert!(real("cat"), "it only hands on");
         assert!(real("printf %s\\n /image.data"), "it only speaks");
     }
@@ -150,6 +158,7 @@ mod tests {
         assert!(!real("dd of=/dev/hd5 bs=4k"));
         assert!(!real("find . -print"));
         assert!(!real("tar -cf - -C /alt_inst ."));
+        assert!(!real("ps -e -o pid,args") && !real("ps -p 17"), "emulated jobs are there");
         assert!(!real("lspv"));
         assert!(!real("rm -rf"), "its own message is as good as another");
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::layout::{Layout, NetError, Record, io, make_dir, write};
+use super::layout::{Layout, NetError, Record, Way, io, make_dir, write};
 use super::process;
 
 /// The client's key, and one for each host.
@@ -63,7 +63,13 @@ pub(super) fn write_config(
     let mut text = String::from("# Written by `nimshift lab up`.\n");
     for host in &record.hosts {
         let _ = writeln!(text, "Host {host}\n  HostKeyAlias {host}");
-        let _ = writeln!(text, "  ProxyCommand '{program}' lab serve '{lab}' {host}");
+        let _ = match record.way {
+            Way::Proxy => writeln!(text, "  ProxyCommand '{program}' lab serve '{lab}' {host}"),
+            Way::Namespaces => writeln!(
+                text,
+                "  ProxyCommand '{program}' lab wire '{lab}' {host}\n  ProxyUseFdpass yes"
+            ),
+        };
     }
     let _ = write!(
         text,

@@ -54,6 +54,20 @@ pub enum NetError {
         /// Why not.
         why: &'static str,
     },
+    /// A host that is to be entered does not run.
+    #[error("`{0}` does not run")]
+    HostDown(String),
+    /// A host did not come up.
+    #[error("`{host}` does not come up: {console}")]
+    Silent {
+        /// The host.
+        host: String,
+        /// What its console shows.
+        console: String,
+    },
+    /// The process that all hosts depend on.
+    #[error("the lab's keeper is gone: `nimshift lab down`, then `nimshift lab up --ssh`")]
+    KeeperGone,
     /// The kernel refuses.
     #[error("cannot {what}: {why}")]
     Refused {
@@ -77,6 +91,8 @@ pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {
 pub enum Way {
     /// `sshd -i` for each connection, started by the client's `ProxyCommand`.
     Proxy,
+    /// Namespaces with a network and an `sshd` of their own. Needs root.
+    Namespaces,
 }
 
 /// What was made.
@@ -129,6 +145,11 @@ impl Layout {
         let text = fs::read_to_string(&path).map_err(io(&path))?;
         serde_json::from_str(&text)
             .map_err(|error| NetError::Damaged { path, why: error.to_string() })
+    }
+
+    /// What a file holds, if it is there and whole.
+    pub(super) fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Option<T> {
+        serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
     }
 
     pub(super) fn write_record(&self, record: &Record) -> Result<(), NetError> {

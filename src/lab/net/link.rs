@@ -5,8 +5,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, NetError, Way, write};
+use super::namespaces::{Kept, Shaping};
+use super::process;
 use crate::base::{Millis, SystemClock};
 use crate::lab::trouble::Trouble;
+
+/// How long a keeper takes at most to do what a link's file says.
+const SEEN_MS: Millis = 2_000;
 
 /// A link's state. Times are the machine's: a connection lives by real time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,10 @@ pub struct Link {
     /// The share of packets that is lost: hosts as namespaces only.
     #[serde(default)]
     pub loss_percent: u8,
+    /// The real directories of the host are full before this time: hosts as
+    /// namespaces only.
+    #[serde(default)]
+    pub full_until_ms: Millis,
     /// Every connection is closed after the host has sent so many bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_after: Option<u64>,
@@ -42,14 +51,28 @@ impl Link {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    /// Whether a link that does this can be had in that way.
-    pub fn can(way: Way, trouble: Trouble) -> Result<(), NetError> {
+    /// Whether a link that does this can be had in that way, on this kernel.
+    pub(super) fn can(layout: &Layout, way: Way, trouble: Trouble) -> Result<(), NetError> {
+        let shaping = || Kept::read(layout).ok_or(NetError::KeeperGone).map(|kept| kept.shaping);
         match (way, trouble) {
             (Way::Proxy, Trouble::LinkLoss | Trouble::DiskFill) => Err(NetError::Beyond {
                 what: trouble.name(),
                 why: "the hosts of this lab have no network and no disk of their own \
                       (`lab up --ssh=namespaces` gives them one)",
             }),
+            (Way::Namespaces, Trouble::LinkDelay) if shaping()? != Shaping::Netem => {
+                Err(NetError::Beyond {
+                    what: trouble.name(),
+                    why: "this kernel cannot delay packets: no netem",
+                })
+            }
+            (Way::Namespaces, Trouble::LinkLoss) if shaping()? == Shaping::None => {
+                Err(NetError::Beyond {
+                    what: trouble.name(),
+                    why: "this kernel has no netem, and `nft` (Debian's package `nftables`) \
+                          was missing when the hosts were begun",
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -63,9 +86,38 @@ impl Link {
         write(&layout.home(host).join("link"), &text)
     }
 
+    /// The keeper tells that it has done what the file says.
+    pub(super) fn write_seen(&self, layout: &Layout, host: &str) -> Result<(), NetError> {
+        let text = serde_json::to_string(self).expect("a link is plain data");
+        write(&layout.home(host).join("link.seen"), &text)
+    }
+
+    /// Waits until the keeper has done what the file says, for as long as one that
+    /// is there takes.
+    pub(super) fn wait_until_seen(layout: &Layout, host: &str) -> Result<(), NetError> {
+        let limit = SystemClock::read_ms() + SEEN_MS;
+        let seen = layout.home(host).join("link.seen");
+        while layout.read_json(&seen) != Some(Link::read(layout, host)) {
+            if SystemClock::read_ms() > limit {
+                let log = layout.file("keeper.log");
+                return Err(NetError::Refused {
+                    what: format!("change the link of `{host}`"),
+                    why: format!("the keeper has not done it, see {}", log.display()),
+                });
+            }
+            process::pause(10);
+        }
+        Ok(())
+    }
+
     /// Whether nothing passes now.
     pub(super) fn silent(&self) -> bool {
         self.silent_until_ms > SystemClock::read_ms()
+    }
+
+    /// Whether the host's disk is full now.
+    pub(super) fn full(&self) -> bool {
+        self.full_until_ms > SystemClock::read_ms()
     }
 
     /// Whether nobody listens now.

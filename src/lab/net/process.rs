@@ -2,13 +2,20 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::identity::Identity;
 use super::layout::NetError;
+use crate::base::{Millis, SystemClock};
+
+/// How long processes that were killed are waited for.
+const END_MS: Millis = 10_000;
 
 /// A command of the machine, not yet run.
 #[expect(clippy::disallowed_methods, reason = "hosts of the lab are processes")]
@@ -18,13 +25,29 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// Runs a command of the machine and gives its output.
 pub(super) fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Result<String, NetError> {
+    feed(program, args, "")
+}
+
+/// As [`run`], with an input.
+pub(super) fn feed<S: AsRef<OsStr>>(
+    program: &Path,
+    args: &[S],
+    input: &str,
+) -> Result<String, NetError> {
     let mut made = command(program);
-    made.args(args).stdin(Stdio::null());
+    made.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let text = || {
         let args = args.iter().map(|arg| arg.as_ref().to_string_lossy().into_owned());
         std::iter::once(program.display().to_string()).chain(args).collect::<Vec<_>>().join(" ")
     };
-    match made.output() {
+    let ended = made.spawn().and_then(|mut child| {
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that does not want it says why by its status.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        child.wait_with_output()
+    });
+    match ended {
         Ok(output) if output.status.success() => {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         }
@@ -51,33 +74,76 @@ pub(super) fn program(name: &str, package: &str) -> Result<PathBuf, NetError> {
         })
 }
 
-/// Processes whose environment has `NAME=value`, as far as this user may see.
-pub(super) fn with_variable(name: &str, value: &str) -> Vec<Pid> {
-    let wanted = format!("{name}={value}");
+/// In the environment of every process of a lab's hosts.
+pub(super) const MARK: &str = "NIMSHIFT_LAB_MARK";
+
+/// The mark of the processes of a host, or of another part of the lab.
+pub(super) fn mark(lab: &Path, part: &str) -> String {
+    format!("{}:{part}", lab.display())
+}
+
+/// Processes with a mark that is asked for, as far as this user may see. One that
+/// is about to end has no environment any more.
+fn marked(is_wanted: impl Fn(&str) -> bool) -> Vec<Identity> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
-        .filter(|pid| {
+        .filter_map(|pid| {
+            let identity = Identity::of(Pid::from_raw(pid))?;
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            let mut marks = environment.split('\0').filter_map(|entry| {
+                entry.strip_prefix(MARK).and_then(|rest| rest.strip_prefix('='))
+            });
+            marks.any(&is_wanted).then_some(identity)
         })
-        .map(Pid::from_raw)
         .collect()
 }
 
-/// Ends every process that has the variable, and those that they make
-/// meanwhile. This process is left out.
-pub(super) fn kill_all(name: &str, value: &str) {
-    for _ in 0..20 {
-        let found: Vec<Pid> =
-            with_variable(name, value).into_iter().filter(|pid| *pid != Pid::this()).collect();
-        if found.is_empty() {
-            return;
-        }
-        for pid in found {
+/// Ends every process of one part of a lab, and those that it makes meanwhile.
+/// This process is left out.
+pub(super) fn end_part(lab: &Path, part: &str) -> Result<(), NetError> {
+    let wanted = mark(lab, part);
+    end(|mark| mark == wanted)
+}
+
+/// Ends every process of a lab, the keeper first or not: nobody begins anything
+/// without it.
+pub(super) fn end_lab(lab: &Path) -> Result<(), NetError> {
+    let wanted = mark(lab, "");
+    // A part's name has neither; the directory of another lab may.
+    end(|mark| mark.strip_prefix(&wanted).is_some_and(|part| !part.contains(['/', ':'])))
+}
+
+/// They are gone, with all that they held, when this returns.
+fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
+    let this = Pid::this();
+    let limit = SystemClock::read_ms() + END_MS;
+    let mut killed: Vec<Identity> = Vec::new();
+    loop {
+        killed.retain(Identity::lives);
+        let found = marked(&is_wanted).into_iter().filter(|found| found.pid() != this);
+        for found in found {
             // One that is gone already is what was wanted.
-            let _ = kill(pid, Signal::SIGKILL);
+            let _ = kill(found.pid(), Signal::SIGKILL);
+            if !killed.contains(&found) {
+                killed.push(found);
+            }
         }
+        let Some(left) = killed.first() else { return Ok(()) };
+        if SystemClock::read_ms() > limit {
+            return Err(NetError::Refused {
+                what: format!("end process {}", left.pid()),
+                why: "it does not go".to_owned(),
+            });
+        }
+        pause(5);
     }
+}
+
+/// Waits, by the machine's time.
+#[expect(clippy::disallowed_methods, reason = "processes live by the machine's time")]
+pub(super) fn pause(ms: Millis) {
+    std::thread::sleep(Duration::from_millis(ms));
 }

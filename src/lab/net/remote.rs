@@ -1,6 +1,7 @@
 //! The remote shell between two hosts, `c_rsh`: a real shell on the other one, on
 //! the caller's streams, behind the links of both.
 
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
@@ -10,8 +11,9 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::here::{BASE, Here};
-use super::layout::{Layout, NetError};
+use super::layout::{Layout, NetError, Way};
 use super::link::Link;
+use super::namespaces::Address;
 use super::{process, root};
 use crate::base::{Millis, SystemClock};
 use crate::lab::program::Session;
@@ -22,6 +24,9 @@ const LOOK_MS: u16 = 50;
 /// How long a connection is tried.
 const CONNECT_MS: Millis = 5_000;
 
+/// Where a client's sshd listens.
+const SSH_PORT: u16 = 22;
+
 /// The shell that an account of AIX has, and its path.
 const SHELL: &str = "/usr/bin/ksh";
 const PATH: &str = "/usr/bin:/etc:/usr/sbin:/usr/ucb:/sbin";
@@ -29,6 +34,13 @@ const PATH: &str = "/usr/bin:/etc:/usr/sbin:/usr/ucb:/sbin";
 /// Runs `line` in a shell on `client` for the host that this process is on, with
 /// this process's streams, through the links of both.
 pub fn remote_shell(here: &Here, client: &str, line: &str) -> Result<Session, NetError> {
+    let layout = Layout::new(&here.lab);
+    let record = layout.record()?;
+    if record.way == Way::Namespaces {
+        let index = record.hosts.iter().position(|host| host == client);
+        let Some(at) = index.and_then(Address::of) else { return Ok(Session::Unreached) };
+        return through_network(here, &layout, client, at.ip(), line);
+    }
     let session = Connection {
         layout: Layout::new(&here.lab),
         hosts: [here.host.clone(), client.to_owned()],
@@ -68,6 +80,50 @@ pub fn remote_shell(here: &Here, client: &str, line: &str) -> Result<Session, Ne
         return Ok(Session::Broken);
     }
     Ok(Session::Ended(status(&mut child)))
+}
+
+/// Over the hosts' own network. nimsh itself is not emulated: the session is one
+/// of the client's sshd.
+fn through_network(
+    here: &Here,
+    layout: &Layout,
+    client: &str,
+    at: Ipv4Addr,
+    line: &str,
+) -> Result<Session, NetError> {
+    let limit = Duration::from_millis(CONNECT_MS);
+    let answers = TcpStream::connect_timeout(&(at, SSH_PORT).into(), limit);
+    let ssh = here.tool("ssh").filter(|_| answers.is_ok());
+    let Some(ssh) = ssh else { return Ok(Session::Unreached) };
+    let mut command = process::command(&ssh);
+    let known = format!("UserKnownHostsFile={}", layout.file("known_hosts").display());
+    command.args(["-F", "none", "-T", "-l", "root", "-i"]).arg(layout.file("id"));
+    for option in [
+        known.as_str(),
+        "GlobalKnownHostsFile=/dev/null",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "ControlPath=none",
+        "ConnectTimeout=5",
+        "KexAlgorithms=curve25519-sha256",
+        "ServerAliveInterval=2",
+        "ServerAliveCountMax=3",
+        "LogLevel=ERROR",
+    ] {
+        command.args(["-o", option]);
+    }
+    command.args(["-o", &format!("HostKeyAlias={client}")]).arg(at.to_string()).arg("--").arg(line);
+    let status = command.status().map_err(|error| NetError::Failed {
+        command: ssh.display().to_string(),
+        why: error.to_string(),
+    })?;
+    Ok(match status.code() {
+        // What ssh says of itself; a command's own 255 is told no better.
+        Some(255) => Session::Broken,
+        Some(code) => Session::Ended(code),
+        None => Session::Ended(128 + status.signal().unwrap_or(0)),
+    })
 }
 
 /// A shell on the client.

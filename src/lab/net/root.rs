@@ -5,8 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::here::{self, BASE, FARM, REAL};
-use super::layout::{Layout, NetError, io, make_dir, write};
+use super::layout::{Layout, NetError, Record, Way, io, make_dir, write};
+use super::namespaces::Address;
 use super::process;
+use crate::lab::tree::is_within;
 
 /// Tools of the machine that AIX has as well: what a shell script may use. All
 /// others are not found, as on AIX.
@@ -89,6 +91,12 @@ const COMMAND_DIRS: [&str; 14] = [
     "ALT_MIG_SPOT/usr/sbin",
 ];
 
+/// Whether links to commands stand at or below that directory of a host. What is
+/// mounted over it would hide them.
+pub(super) fn holds_commands(point: &str) -> bool {
+    COMMAND_DIRS.iter().any(|dir| is_within(&format!("/{dir}"), point))
+}
+
 /// The machine's shell that logins get.
 pub(super) fn shell() -> Result<PathBuf, NetError> {
     SHELLS
@@ -139,7 +147,12 @@ pub(super) fn make_farm(
 }
 
 /// Makes the root of a host.
-pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), NetError> {
+pub(super) fn make(
+    layout: &Layout,
+    record: &Record,
+    host: &str,
+    uid: (u32, u32),
+) -> Result<(), NetError> {
     let root = layout.root(host);
     for dir in ["lab/base", "lab/farm", "proc", "dev", "etc/ssh", "tmp", "run/sshd", "usr/lib"] {
         make_dir(&root.join(dir))?;
@@ -178,8 +191,22 @@ pub(super) fn make(layout: &Layout, host: &str, uid: (u32, u32)) -> Result<(), N
     )?;
     etc("group", &format!("system:x:{group}:\nnogroup:x:65534:\n"))?;
     etc("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")?;
-    etc("hosts", &format!("127.0.0.1 localhost loopback {host}\n"))?;
+    etc("hosts", &hosts_file(record, host))?;
     write(&root.join(here::FILE), &here::Here::text(layout.lab(), host))
+}
+
+/// A host's `/etc/hosts`: in a network of their own, all hosts by name.
+fn hosts_file(record: &Record, host: &str) -> String {
+    match record.way {
+        Way::Proxy => format!("127.0.0.1 localhost loopback {host}\n"),
+        Way::Namespaces => {
+            let named = record.hosts.iter().enumerate();
+            let lines = named.filter_map(|(index, name)| {
+                Address::of(index).map(|address| format!("{address} {name}\n"))
+            });
+            format!("127.0.0.1 localhost loopback\n{}", lines.collect::<String>())
+        }
+    }
 }
 
 /// Makes empty directories where the emulation has some, so that a shell can

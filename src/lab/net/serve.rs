@@ -6,14 +6,13 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::layout::{Layout, NetError};
 use super::link::Link;
-use super::{process, root};
-use crate::base::{Millis, SystemClock};
+use super::{process, root, say};
+use crate::base::SystemClock;
 use crate::lab::handle::{Lab, LabError};
 
 /// How often a connection looks at its link.
@@ -21,9 +20,7 @@ const LOOK_MS: u16 = 50;
 
 /// Why no connection is made.
 fn refusal(lab: &Lab, host: &str) -> Result<Option<String>, LabError> {
-    Ok(lab
-        .refuses_connection(host)?
-        .map(|why| format!("ssh: connect to host {host} port 22: {why}")))
+    lab.refuses_connection(host)
 }
 
 /// Serves one connection on stdin and stdout. Gives the exit status.
@@ -33,16 +30,15 @@ pub fn serve(dir: &Path, host: &str) -> Result<u8, NetError> {
     let lab = Lab::open(dir)?;
     let link = Link::read(&layout, host);
     let why = if link.silent() {
-        Some(format!("ssh: connect to host {host} port 22: Connection timed out"))
+        Some("Connection timed out".to_owned())
     } else if link.refused() {
-        Some(format!("ssh: connect to host {host} port 22: Connection refused"))
+        Some("Connection refused".to_owned())
     } else {
         refusal(&lab, host)?
     };
     drop(lab);
     if let Some(why) = why {
-        // What OpenSSH itself says where it makes the connection.
-        let _ = writeln!(std::io::stderr(), "{why}");
+        say::no_connection(host, &why);
         return Ok(255);
     }
     let (ours, theirs) = UnixStream::pair().map_err(super::layout::io(Path::new("socketpair")))?;
@@ -101,12 +97,12 @@ fn relay(layout: &Layout, host: &str, mut socket: UnixStream) {
             if caller.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
                 return;
             }
-            wait(u64::from(LOOK_MS));
+            process::pause(u64::from(LOOK_MS));
             continue;
         }
         let any = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
         if !(caller | server).is_empty() && link.delay_ms > 0 {
-            wait(link.delay_ms);
+            process::pause(link.delay_ms);
         }
         if caller.intersects(any) {
             match read_some(&mut stdin, &mut buffer) {
@@ -140,9 +136,4 @@ fn relay(layout: &Layout, host: &str, mut socket: UnixStream) {
 fn read_some(stdin: &mut std::io::Stdin, buffer: &mut [u8]) -> usize {
     // Past std's own buffer: what it kept back, no poll would tell of.
     nix::unistd::read(stdin.as_fd(), buffer).unwrap_or(0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a connection lives by the machine's time")]
-fn wait(ms: Millis) {
-    std::thread::sleep(Duration::from_millis(ms));
 }

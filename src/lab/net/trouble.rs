@@ -41,13 +41,19 @@ pub fn make_trouble(
 ) -> Result<(), NetError> {
     let way = way(dir)?;
     match way {
-        Some(way) => Link::can(way, trouble)?,
+        Some(way) => Link::can(&Layout::new(dir), way, trouble)?,
         None if trouble.is_of_the_world() => {}
         None => return Err(NetError::NotUp(dir.to_owned())),
     }
     let until = SystemClock::read_ms().saturating_add(extent.for_ms);
     let change = |change: &dyn Fn(&mut Link)| match way {
-        Some(_) => Link::change(dir, host, change),
+        Some(way) => {
+            Link::change(dir, host, change)?;
+            if way == Way::Namespaces {
+                Link::wait_until_seen(&Layout::new(dir), host)?;
+            }
+            Ok(())
+        }
         None => Ok(()),
     };
     match trouble {
@@ -63,12 +69,9 @@ pub fn make_trouble(
         }),
         Trouble::HostReboot => {
             lab.reboot(host)?;
-            way.map_or(Ok(()), |_| stop_host(dir, host))
+            way.map_or(Ok(()), |_| stop_host(lab, dir, host))
         }
-        Trouble::DiskFill => Err(NetError::Beyond {
-            what: trouble.name(),
-            why: "the hosts of this lab have no disk of their own",
-        }),
+        Trouble::DiskFill => change(&|link| link.full_until_ms = until),
     }
 }
 

@@ -1,0 +1,76 @@
+//! A process, told apart from one that has got its number later.
+
+use std::fs::{self, File};
+
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// A process that ran at some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    /// Its number.
+    pid: i32,
+    /// When it was started, in ticks since the machine's boot.
+    started: u64,
+    /// That boot.
+    boot: String,
+}
+
+impl Identity {
+    /// Of a process that runs.
+    pub(super) fn of(pid: Pid) -> Option<Identity> {
+        let pid = pid.as_raw();
+        Some(Identity { pid, started: started(pid)?, boot: boot()? })
+    }
+
+    /// Whether it runs still.
+    pub(super) fn lives(&self) -> bool {
+        Identity::of(Pid::from_raw(self.pid)).as_ref() == Some(self)
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        Pid::from_raw(self.pid)
+    }
+
+    /// One of its namespaces, if it runs still.
+    pub(super) fn namespace(&self, name: &str) -> Option<File> {
+        let file = File::open(format!("/proc/{}/ns/{name}", self.pid)).ok()?;
+        // Asked after: the number was not another's when the file was opened.
+        self.lives().then_some(file)
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`; a process that has ended but was not waited
+/// for does not count.
+fn started(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may hold anything.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+fn boot() -> Option<String> {
+    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_the_one_that_has_its_number_later() {
+        let this = Identity::of(Pid::this()).unwrap();
+        assert!(this.lives());
+        assert!(this.namespace("net").is_some());
+        let earlier = Identity { started: this.started - 1, ..this.clone() };
+        assert!(!earlier.lives());
+        assert!(earlier.namespace("net").is_none());
+        let other_boot = Identity { boot: "another".to_owned(), ..this };
+        assert!(!other_boot.lives());
+    }
+}

@@ -1,0 +1,44 @@
+//! What hosts as namespaces need of the machine.
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::geteuid;
+
+use super::super::layout::NetError;
+use super::super::root;
+use super::links;
+
+/// Whether hosts can be namespaces here. A thread tries it, with which all that
+/// it made ends.
+pub(in super::super) fn check() -> Result<(), NetError> {
+    if !geteuid().is_root() {
+        return Err(NetError::Missing {
+            what: "root".to_owned(),
+            cure: "run as root, or take `--ssh=proxy`".to_owned(),
+        });
+    }
+    root::sshd()?;
+    links::ip()?;
+    let tried = std::thread::spawn(|| {
+        let all = CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWUTS
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWPID;
+        // The last: its first process would be the last one.
+        let network = all.difference(CloneFlags::CLONE_NEWPID);
+        unshare(network).map_err(|why| NetError::Refused {
+            what: "make namespaces (root of a container may lack CAP_SYS_ADMIN)".to_owned(),
+            why: why.to_string(),
+        })?;
+        links::batch(
+            "link add br0 type bridge\nlink add h0 type veth peer name e0\nlink set h0 master br0\n",
+        )?;
+        unshare(CloneFlags::CLONE_NEWPID).map_err(|why| NetError::Refused {
+            what: "make a namespace of process ids".to_owned(),
+            why: why.to_string(),
+        })
+    });
+    tried.join().unwrap_or_else(|_| {
+        Err(NetError::Refused { what: "try namespaces".to_owned(), why: "it failed".to_owned() })
+    })
+}

@@ -1,0 +1,11 @@
+//! The lab's hosts as real processes, through the machine's own `ssh` and
+//! `sshd`. Skipped, with a note, where those are missing, or root.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+#![expect(clippy::print_stderr, reason = "what is skipped is told")]
+
+mod both_ways;
+mod end;
+mod namespaces;
+mod trouble;
+mod world;
