@@ -141,6 +141,17 @@ fn what_the_master_would_refuse_is_refused() {
 }
 
 #[test]
+fn doctor_finds_a_fresh_lab_well() {
+    let Some(world) = World::up() else { return };
+    let asked = world.run(&["doctor", "ssh.toml"]);
+    let text = String::from_utf8_lossy(&[asked.stdout, asked.stderr].concat()).into_owned();
+    assert!(asked.status.success() && text.contains("All is well."), "{text}");
+    // The clock of the estate runs faster than this machine's: that may be told.
+    let others = |line: &&str| line.starts_with("  warn") && !line.contains(" clock ");
+    assert_eq!(text.lines().find(others), None, "{text}");
+}
+
+#[test]
 fn a_night_through_the_master_ends_as_one_in_process() {
     let Some(world) = World::up() else { return };
     let ran = world.run(&["run", "ssh.toml"]);

@@ -250,6 +250,10 @@ pub(super) struct HistoryArgs {
     /// Show the output of all commands, not only of those that failed.
     #[arg(long, conflicts_with = "json")]
     pub(super) all: bool,
+    /// Go on telling until the client is at rest or no engine runs: entries as they
+    /// are journaled, and what the step in flight says on its host.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) follow: bool,
     /// As a versioned document with every entry.
     #[arg(long)]
     pub(super) json: bool,

@@ -18,11 +18,13 @@ use super::real;
 pub(super) struct Estate {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: ClockRef,
+    /// Where hosts keep durable jobs; empty where that is the usual place.
+    pub(super) job_dir: String,
 }
 
 impl Estate {
     fn of_lab(lab: Lab) -> Estate {
-        Estate { clock: lab.clock(), transport: Arc::new(lab) }
+        Estate { clock: lab.clock(), transport: Arc::new(lab), job_dir: String::new() }
     }
 
     /// The lab of a state directory.

@@ -5,6 +5,7 @@ use crate::report::{Detail, HistoryDocument, history_lines};
 use super::args::HistoryArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::follow::follow;
 use super::out::Out;
 use super::place::{self, Place};
 use super::status::now_ms;
@@ -23,12 +24,15 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
                 .help(format!("its latest is {}", view.number))
         })?;
     }
+    let detail = if args.all { Detail::All } else { Detail::Failures };
+    if args.follow {
+        return follow(out, place, &reader, view, detail);
+    }
     let story = place::story(&reader, view.clone())?;
     if args.json {
         out.json(&HistoryDocument::new(&story));
         return Ok(Exit::Ok);
     }
-    let detail = if args.all { Detail::All } else { Detail::Failures };
     out.lines(&history_lines(&story, now_ms(place)?, detail));
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ mod evidence;
 mod examine;
 mod exit;
 mod explain;
+mod follow;
 mod history;
 mod import;
 mod journal;

@@ -113,6 +113,7 @@ impl Night<'_> {
                 host: place::host_name(),
                 batch: String::new(),
                 epoch: journal.epoch(),
+                job_dir: self.estate.job_dir.clone(),
             },
             batches: Arc::new(batches),
         };

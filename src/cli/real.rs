@@ -15,7 +15,8 @@ use super::out::Out;
 
 /// The estate of real hosts. Nothing is asked of them yet.
 pub(super) fn estate(real: Option<&RealHosts>) -> Result<Estate, CliError> {
-    Ok(Estate { transport: Arc::new(hosts(real)?), clock: Arc::new(SystemClock) })
+    let job_dir = real.map(|real| real.job_dir.clone()).unwrap_or_default();
+    Ok(Estate { transport: Arc::new(hosts(real)?), clock: Arc::new(SystemClock), job_dir })
 }
 
 /// The hosts of a plan.

@@ -64,7 +64,7 @@ pub(super) fn now_ms(place: &Place) -> Result<Millis, CliError> {
 }
 
 /// The engine that holds the state directory, if one does.
-fn engine(place: &Place) -> Result<Option<String>, CliError> {
+pub(super) fn engine(place: &Place) -> Result<Option<String>, CliError> {
     let held = Holder::of(place.dir())?;
     Ok(held.map(|holder| format!("process {} on {}", holder.pid, holder.host)))
 }

@@ -21,6 +21,18 @@ pub struct Control {
     pub batch: String,
     /// The epoch of its journal.
     pub epoch: u64,
+    /// The directory of durable jobs on hosts; empty where it is the usual one.
+    pub job_dir: String,
+}
+
+/// Where durable jobs are kept on a host.
+pub(super) const JOB_DIR: &str = "/var/adm/nimshift-jobs";
+
+impl Control {
+    /// The directory of durable jobs on hosts.
+    pub fn job_dir(&self) -> &str {
+        if self.job_dir.is_empty() { JOB_DIR } else { &self.job_dir }
+    }
 }
 
 /// A lease.
@@ -190,8 +202,12 @@ mod tests {
 
     #[test]
     fn a_lease_says_who_holds_it_and_where_that_was_begun() {
-        let control =
-            Control { host: "control1".to_owned(), batch: "overnight".to_owned(), epoch: 3 };
+        let control = Control {
+            host: "control1".to_owned(),
+            batch: "overnight".to_owned(),
+            epoch: 3,
+            ..Control::default()
+        };
         let lease = Lease::new("s1.m7", &control, 1_795_633_200_999);
         assert_eq!(lease.to_string(), TEXT);
         assert_eq!(

@@ -127,6 +127,13 @@ impl Reader {
         (&self.connection, &self.path)
     }
 
+    /// What makes ids of jobs unique among state directories.
+    pub fn scope(&self) -> Result<String, JournalError> {
+        self.connection
+            .query_row("SELECT scope FROM meta WHERE id = 1", [], |row| row.get(0))
+            .map_err(|error| self.failed(&error))
+    }
+
     /// Changes whenever another process or connection has committed.
     pub fn data_version(&self) -> Result<i64, JournalError> {
         self.connection

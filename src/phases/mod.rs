@@ -10,6 +10,7 @@ mod bring;
 mod check;
 #[cfg(test)]
 mod check_tests;
+mod clean_copy;
 mod clone;
 mod copy;
 mod describe;

@@ -7,14 +7,14 @@ use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
-use super::{boot_image, bring, check, clone, end, export, filesets, finish, lease};
+use super::{boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, lease};
 use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 84] = [
+static REGISTRY: [StepDef; 85] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     parts::CHECK_PHASES,
@@ -29,6 +29,7 @@ static REGISTRY: [StepDef; 84] = [
     clone::MAKE_ROOTVG,
     nimadm::MARK_PHASES,
     nimadm::CLONE,
+    clean_copy::CLEAN_COPY,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
     nimadm::EXPORT,
@@ -112,7 +113,7 @@ pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
 }
 
 /// Steps of the native driver that the nimadm driver has too.
-const SHARED: [&str; 15] = [
+const SHARED: [&str; 16] = [
     "check-client",
     "check-mksysb",
     "check-phases",
@@ -121,6 +122,7 @@ const SHARED: [&str; 15] = [
     "fetch-image-data",
     "record-baseline",
     "record-mksysb",
+    "clean-copy",
     "verify-level",
     "set-bootlist",
     "clean-client",
@@ -374,6 +376,7 @@ mod tests {
                 "record-baseline",
                 "mount-spot",
                 "clone-rootvg",
+                "clean-copy",
                 "export-filesystems",
                 "mount-filesystems",
                 "save-config",

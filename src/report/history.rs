@@ -32,13 +32,14 @@ pub enum Detail {
 
 /// The story, line by line.
 pub fn history_lines(story: &Story, now_ms: Millis, detail: Detail) -> Vec<String> {
-    let mut teller = Teller { story, detail, lines: Vec::new(), day: String::new(), chapter: None };
-    teller.heading();
-    for (index, entry) in story.entries.iter().enumerate() {
-        teller.entry(entry, index.checked_sub(1).map(|before| &story.entries[before].to));
-    }
+    let mut teller = Teller::begun(story, detail);
     teller.ending(now_ms);
     teller.lines
+}
+
+/// The story so far, without its end: more entries only add lines to it.
+pub fn history_begun(story: &Story, detail: Detail) -> Vec<String> {
+    Teller::begun(story, detail).lines
 }
 
 struct Teller<'a> {
@@ -50,6 +51,16 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    fn begun(story: &Story, detail: Detail) -> Teller<'_> {
+        let (lines, day) = (Vec::new(), String::new());
+        let mut teller = Teller { story, detail, lines, day, chapter: None };
+        teller.heading();
+        for (index, entry) in story.entries.iter().enumerate() {
+            teller.entry(entry, index.checked_sub(1).map(|before| &story.entries[before].to));
+        }
+        teller
+    }
+
     fn say(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
     }

@@ -14,7 +14,8 @@ mod view;
 
 pub use alt_mig::{AltMigLog, LogDetail};
 pub use history::{
-    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_lines, spoken, spoken_as,
+    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines, spoken,
+    spoken_as,
 };
 pub use operation::{did_nothing, operation_lines};
 pub use remains::{next_step, remains};

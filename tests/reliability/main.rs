@@ -2,6 +2,7 @@
 //! fails, is repeated, undone and cut off at every point. All of it iterates
 //! over the registry: a new step is taken in by itself.
 
+mod clean_copy;
 mod faulty;
 mod messes;
 mod modes;

@@ -450,7 +450,12 @@ impl World {
             clock: Arc::clone(&self.clock),
             evidence: Arc::new(Evidence::default()),
             scope: scope.to_owned(),
-            control: Control { host: "here".to_owned(), batch: String::new(), epoch: 1 },
+            control: Control {
+                host: "here".to_owned(),
+                batch: String::new(),
+                epoch: 1,
+                ..Control::default()
+            },
             batches: Arc::default(),
         }
     }

@@ -35,7 +35,7 @@ pub(super) mod default {
     pub(in super::super) const WAVE: u8 = 1;
     pub(in super::super) const CONNECT_TIMEOUT: &str = "15s";
     pub(in super::super) const SESSIONS: u32 = 8;
-    pub(in super::super) const JOB_DIR: &str = "/var/adm/nimshift-jobs";
+    pub(in super::super) const JOB_DIR: &str = crate::domain::lease::JOB_DIR;
     pub(in super::super) const SHELL: &str = "/bin/sh";
     pub(in super::super) const REMOTE_SHELL: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
 }

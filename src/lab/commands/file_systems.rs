@@ -96,6 +96,26 @@ pub(crate) fn df(world: &mut World, call: &Call) -> Reply {
         } else {
             (0, "512-blocks")
         };
+        if flags.has('P') {
+            // As POSIX has it: used and available, for a reader that is no person.
+            reply.out =
+                format!("Filesystem    {heading:>11}      Used Available Capacity Mounted on\n");
+            let blocks = if unit == 1 { 1024 } else { 2048 };
+            for row in rows {
+                let free = row.total_mb.saturating_sub(row.used_mb);
+                let percent = (row.used_mb * 100).div_ceil(row.total_mb.max(1));
+                let _ = writeln!(
+                    reply.out,
+                    "{:<14} {:>10} {:>9} {:>9} {percent:>7}% {}",
+                    row.device,
+                    row.total_mb * blocks,
+                    row.used_mb * blocks,
+                    free * blocks,
+                    row.point
+                );
+            }
+            return reply;
+        }
         reply.out =
             format!("Filesystem    {heading:>11}      Free %Used    Iused %Iused Mounted on\n");
         for row in rows {

@@ -12,6 +12,7 @@ mod install;
 mod lvm;
 mod mksysb;
 mod mounts;
+mod names;
 mod nfs;
 mod nim;
 mod nim_software;
@@ -100,7 +101,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("getlvodm", 200, lvm::getlvodm, "getlvodm -j PhysicalVolume"),
     // File systems.
     row("lsfs", 200, file_systems::lsfs, "lsfs [-c] [-q] [-v vfs] [FileSystem ...]"),
-    row("df", 300, file_systems::df, "df [-k | -m | -g] [-I] [FileSystem ...]"),
+    row("df", 300, file_systems::df, "df [-k | -m | -g] [-I | -P] [FileSystem ...]"),
     row(
         "crfs",
         4000,
@@ -245,13 +246,14 @@ pub(crate) static REGISTRY: &[Row] = &[
     cover(row("c_rsh", 1000, remote::never, "c_rsh Client CommandLine"), remote::c_rsh),
     cover(row("chroot", 100, remote::never, "chroot Directory Command"), remote::chroot),
     // The system.
+    row("host", 100, names::host, "host [-n] {HostName | Address}"),
     row("hostname", 50, system::hostname, "hostname"),
     row("uname", 50, system::uname, "uname [-n | -s | -M | -L]"),
     row("uptime", 100, system::uptime, "uptime"),
     row("ps", 200, processes::ps, "ps {-e | -p ProcessId} [-o pid,args]"),
     row("kill", 100, processes::kill, "kill [-9 | -15] ProcessId ..."),
     row("who", 100, system::who, "who -b"),
-    row("date", 50, system::date, "date"),
+    row("date", 50, system::date, "date [-u] [+Format]"),
     row("prtconf", 3000, system::prtconf, "prtconf"),
     row("errpt", 300, system::errpt, "errpt [-s Time]"),
     row("lsdev", 300, system::lsdev, "lsdev -Cc disk"),

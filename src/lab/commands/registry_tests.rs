@@ -123,6 +123,20 @@ fn answers_have_the_layouts_of_aix() {
         say("lpar1", "df -m")
             .starts_with("Filesystem      MB blocks      Free %Used    Iused %Iused Mounted on\n")
     );
+    let portable = say("lpar1", "df -kP /var/adm");
+    let mut lines = portable.lines();
+    let heading = "Filesystem    1024-blocks      Used Available Capacity Mounted on";
+    assert_eq!(lines.next(), Some(heading));
+    let row: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+    let number = |at: usize| row[at].parse::<u64>().unwrap();
+    assert_eq!((row.len(), row[0], row[5]), (6, "/dev/hd9var", "/var"), "{portable}");
+    assert_eq!(number(1), number(2) + number(3), "{portable}");
+    assert_eq!(lines.next(), None);
+    let named = say("lpar1", "host nim1");
+    let address = named.strip_prefix("nim1 is ").unwrap().trim();
+    assert_eq!(say("nim1", &format!("host {address}")), named);
+    let stamp = say("lpar1", "date -u +%Y-%m-%dT%H:%M:%SZ");
+    assert_eq!((stamp.len(), &stamp[10..11]), (21, "T"), "{stamp}");
     assert!(say("lpar1", "mount").contains("         /dev/hd2         /usr             jfs2   "));
     assert_eq!(
         say("lpar1", "bootlist -m normal -o"),

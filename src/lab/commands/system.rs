@@ -66,8 +66,45 @@ pub(crate) fn who(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
+/// The clocks of the estate show UTC.
 pub(crate) fn date(_: &mut World, call: &Call) -> Reply {
-    Reply::ok(format!("{}\n", long_date(call.now)))
+    let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
+    match args.as_slice() {
+        [] | ["-u"] => Reply::ok(format!("{}\n", long_date(call.now))),
+        [format] | ["-u", format] if format.starts_with('+') => {
+            match formatted(&format[1..], call.now) {
+                Some(text) => Reply::ok(format!("{text}\n")),
+                None => refuse(call, "The format is not valid.", usage(call)),
+            }
+        }
+        _ => refuse(call, "Wrong arguments.", usage(call)),
+    }
+}
+
+/// The conversions of numbers; none where there is another.
+fn formatted(format: &str, ms: Millis) -> Option<String> {
+    let text = time_text(ms);
+    let mut out = String::new();
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        out.push_str(match chars.next()? {
+            'Y' => text.get(0..4)?,
+            'm' => text.get(5..7)?,
+            'd' => text.get(8..10)?,
+            'H' => text.get(11..13)?,
+            'M' => text.get(14..16)?,
+            'S' => text.get(17..19)?,
+            'T' => text.get(11..19)?,
+            'Z' => "UTC",
+            '%' => "%",
+            _ => return None,
+        });
+    }
+    Some(out)
 }
 
 pub(crate) fn prtconf(world: &mut World, call: &Call) -> Reply {

@@ -163,7 +163,7 @@ pub(crate) const LEFT_ALONE: StepDef = StepDef {
 };
 
 /// What a migration keeps on the client, by name in its directory.
-const OWN: [&str; 5] =
+pub(in super::super) const OWN: [&str; 5] =
     ["lease", "finish-clone.done", "exclude_files", "image.data", "clone-rootvg.done"];
 
 /// The last step: the lease, whose holder is no more, and empty directories.
