@@ -103,7 +103,7 @@ impl Drop for World {
 async fn exec(hosts: &Hosts, host: &HostId) {
     let script = Script::new([Words::new(["true"])]);
     let output = hosts.exec(host, &script, Duration::from_secs(60)).await.expect("an answer");
-    assert!(output.get(0).is_some_and(|command| command.ok()));
+    assert!(output.get(0).is_some_and(nimshift::transport::CommandOutput::ok));
 }
 
 /// A durable job, from its start to the knowledge that it has ended.

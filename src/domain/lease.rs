@@ -143,23 +143,14 @@ impl Lease {
 
     /// All of it, for people.
     pub fn words(&self) -> String {
-        let mut text = self.owner.clone();
-        if let Some(host) = &self.host {
-            text += &format!(" on {host}");
-        }
-        if let Some(batch) = &self.batch {
-            text += &format!(", batch {batch}");
-        }
-        if let Some(epoch) = self.epoch {
-            text += &format!(", epoch {epoch}");
-        }
-        if let Some(since) = self.since_ms {
-            text += &format!(", since {}", time_text(since));
-        }
-        if let Some(over) = &self.over {
-            text += &format!(", taken over from {}", Lease::read(over).owner);
-        }
-        text
+        let more = [
+            self.host.as_ref().map(|host| format!(" on {host}")),
+            self.batch.as_ref().map(|batch| format!(", batch {batch}")),
+            self.epoch.map(|epoch| format!(", epoch {epoch}")),
+            self.since_ms.map(|since| format!(", since {}", time_text(since))),
+            self.over.as_ref().map(|over| format!(", taken over from {}", Lease::read(over).owner)),
+        ];
+        more.into_iter().flatten().fold(self.owner.clone(), |text, more| text + &more)
     }
 }
 
