@@ -89,7 +89,7 @@ impl World {
                 read_only,
             }),
             Source::Nfs { host: server, vg, lv, sub, serial, .. } => {
-                if !self.joins(host, server, now) {
+                if !self.reaches(server, now) {
                     return Err(PathError::ServerDown(server.clone()));
                 }
                 let rel = normal("/", &format!("{sub}/{rest}")).trim_start_matches('/').to_owned();

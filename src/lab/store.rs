@@ -210,6 +210,10 @@ impl DirStore {
             next_seq: 1,
         };
         store.commit(&empty, world, Vec::new())?;
+        for (name, host) in &world.hosts {
+            let generation = store.state.hosts.get(name).copied().unwrap_or_default();
+            keep_whole(dir, host, generation);
+        }
         Ok(store)
     }
 
@@ -424,9 +428,15 @@ fn load_host(dir: &Path, name: &str, generation: u64) -> Result<Host, StoreError
         return Ok(whole.into_host());
     }
     let host = load_files(&home)?;
-    // Without it, the next process reads the files as well.
-    let _ = write_json(&path, &Whole::of(&host, generation));
+    keep_whole(dir, &host, generation);
     Ok(host)
+}
+
+/// Writes all of a host into one file. Where that fails, the next process reads
+/// the files as well.
+fn keep_whole(dir: &Path, host: &Host, generation: u64) {
+    let path = dir.join("hosts").join(&host.name).join("whole.json");
+    let _ = write_json(&path, &Whole::of(host, generation));
 }
 
 impl Whole {
