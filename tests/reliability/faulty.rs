@@ -251,9 +251,10 @@ impl Transport for Dies {
     ) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
             let next = self.count.load(Ordering::SeqCst) + 1;
-            self.starts.lock().unwrap().push(next);
+            self.starts.lock().expect("a lock").push(next);
             if next == self.last {
-                *self.under_way.lock().unwrap() = Some((host.clone(), id.clone(), script.clone()));
+                *self.under_way.lock().expect("a lock") =
+                    Some((host.clone(), id.clone(), script.clone()));
             }
             self.boundary().await;
             let state = self.lab.start(host, id, script).await;
@@ -331,18 +332,18 @@ pub(crate) struct Arrives {
 
 impl Arrives {
     pub(crate) fn after(calls: u64, dies: &Dies) -> Arrives {
-        let asked = dies.under_way.lock().unwrap().take();
+        let asked = dies.under_way.lock().expect("a lock").take();
         assert!(asked.is_some(), "it died over a start");
         Arrives { lab: dies.lab.clone(), asked: Mutex::new(asked), left: AtomicU64::new(calls) }
     }
 
     pub(crate) fn has_arrived(&self) -> bool {
-        self.asked.lock().unwrap().is_none()
+        self.asked.lock().expect("a lock").is_none()
     }
 
     async fn call(&self) {
         let asked = match self.left.load(Ordering::SeqCst) {
-            0 => self.asked.lock().unwrap().take(),
+            0 => self.asked.lock().expect("a lock").take(),
             left => {
                 self.left.store(left - 1, Ordering::SeqCst);
                 None

@@ -304,7 +304,7 @@ fn starts_that_arrive_late() {
             let world = World::new(flavour);
             let counts = Dies::at(world.lab.clone(), u64::MAX);
             world.live(Arc::new(world.performer(counts.clone()))).await;
-            counts.starts.lock().unwrap().clone()
+            counts.starts.lock().expect("a lock").clone()
         });
         assert!(!starts.is_empty(), "{flavour:?}");
         let stride = match (is_soak(), flavour.is_tried_whole()) {
@@ -319,9 +319,9 @@ fn starts_that_arrive_late() {
                     let world = World::new(flavour);
                     let dies = Dies::at(world.lab.clone(), dies_at);
                     world.live_until_dead(&dies).await;
-                    let arrives = Arc::new(Arrives::after(calls, &dies));
-                    world.live(Arc::new(world.performer(arrives.clone()))).await;
-                    arrived += u32::from(arrives.has_arrived());
+                    let late = Arc::new(Arrives::after(calls, &dies));
+                    world.live(Arc::new(world.performer(late.clone()))).await;
+                    arrived += u32::from(late.has_arrived());
                     assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
                     assert_same(&good, &world.lab.image().expect("an image"), &what);
                     assert_nothing_ran_twice(&world, &what);
