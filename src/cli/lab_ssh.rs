@@ -2,7 +2,7 @@
 //! configuration calls, and this program under the name of an AIX command.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ fn run_program(argv: &[String]) -> Result<Ending, CliError> {
     let ended = std::process::Command::new(&argv[0]).args(&argv[1..]).status();
     let status = ended
         .map_err(|error| CliError::file(Exit::Internal, "run", Path::new(&argv[0]), &error))?;
-    Ok(Ending::Status(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(255)))
+    Ok(Ending::Status(net::exit_code(status)))
 }
 
 /// `lab wire`: one connection, for `ProxyCommand` with `ProxyUseFdpass`.
@@ -250,7 +250,7 @@ fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {
         remote: &mut |client, line| match net::remote_shell(here, client, line) {
             Ok(session) => session,
             Err(error) => {
-                super::out::Out::note(&error.to_string());
+                Out::note(&error.to_string());
                 Session::Ended(1)
             }
         },

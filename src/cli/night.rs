@@ -11,7 +11,7 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::journal::{Ack, Journal, Loaded};
+use crate::journal::{Ack, BatchId, Journal, Loaded};
 use crate::machine::State;
 use crate::report::{Verdict, summary_lines};
 
@@ -101,8 +101,11 @@ impl Night<'_> {
     ) -> Result<Option<Ended>, CliError> {
         let Open { journal, acks, loaded } = open;
         let mut requests = JournaledRequests::new(self.place.dir(), &loaded)?;
-        let views = place::views(&self.place.reader()?)?;
-        let batches = views.into_iter().map(|view| (view.id, view.batch)).collect();
+        let rows = self.place.reader()?.batches()?;
+        let names: BTreeMap<BatchId, String> =
+            rows.into_iter().map(|row| (row.id, row.name)).collect();
+        let batch_of = |one: &Loaded| Some((one.id, names.get(&one.batch)?.clone()));
+        let batches = loaded.iter().filter_map(batch_of).collect();
         let evidence = EvidenceFiles::new(self.place.evidence());
         let performer = StepPerformer {
             transport: Arc::clone(&self.estate.transport),

@@ -8,8 +8,7 @@ use crate::aix::{self, FilesetLevel, LogicalVolume, NimObject, PhysicalVolume, V
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Repeat, StepName, UndoKind,
 };
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
@@ -196,12 +195,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     check_cache(ctx, master, room.as_ref(), &mut findings);
     match findings.cause() {
         Some(cause) => Sight::barred(cause),
-        None => Sight {
-            presence: Presence::Present,
-            facts: Some(Facts { level, ..Facts::default() }),
-            barred: None,
-            over: None,
-        },
+        None => Sight::found(Facts { level, ..Facts::default() }),
     }
 }
 

@@ -14,8 +14,7 @@ use crate::domain::{HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind}
 use crate::transport::{Command, Script};
 
 use super::copy::CLIENT_ROOT;
-use super::lease::is_of_takeover;
-use super::operations::cleanup_client::OWN;
+use super::operations::cleanup_client::is_own;
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -72,8 +71,7 @@ fn paths(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
     let [jobs, lease] = directories(ctx);
     let (in_jobs, in_lease) = (said.names(0)?, said.names(1)?);
     let of_jobs = in_jobs.into_iter().filter(|name| is_of_jobs(name));
-    let is_of_lease = |name: &String| OWN.contains(&name.as_str()) || is_of_takeover(name);
-    let of_lease = in_lease.into_iter().filter(is_of_lease);
+    let of_lease = in_lease.into_iter().filter(|name| is_own(name));
     Ok(of_jobs
         .map(|name| format!("{jobs}/{name}"))
         .chain(of_lease.map(|name| format!("{lease}/{name}")))

@@ -211,8 +211,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
-        let facts = Some(Facts { level: Some(level), ..Facts::default() });
-        return Ok(Sight { presence: Presence::Present, facts, barred: None, over: None });
+        return Ok(Sight::found(Facts { level: Some(level), ..Facts::default() }));
     };
     let hint = "look at the client before anything else is done";
     Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))

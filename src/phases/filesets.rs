@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use crate::aix::argv;
 use crate::aix::{self, NimObject};
-use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
-};
+use crate::domain::{Cause, Facts, FailureClass, HostRole, Phase, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::baseline;
@@ -165,10 +163,5 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
         return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
     }
-    Ok(Sight {
-        presence: Presence::Present,
-        facts: Some(Facts::default()),
-        barred: None,
-        over: None,
-    })
+    Ok(Sight::found(Facts::default()))
 }

@@ -29,12 +29,7 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => Sight {
-            presence: Presence::Present,
-            facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
-            barred: None,
-            over: None,
-        },
+        Ok(baseline) => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
         Err(why) => Sight::of(Presence::Unknown(why)),
     },
     run: None,
@@ -58,12 +53,7 @@ pub(super) const RECORD_MKSYSB: StepDef = StepDef {
     applies: |spec| !spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => Sight {
-            presence: Presence::Present,
-            facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
-            barred: None,
-            over: None,
-        },
+        Ok(baseline) => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
         Err(why) => Sight::of(Presence::Unknown(why)),
     },
     run: None,

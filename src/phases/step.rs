@@ -71,10 +71,15 @@ impl Sight {
         Sight { presence, facts: None, barred: None, over: None }
     }
 
+    /// The effect is there, and has told `facts`.
+    pub fn found(facts: Facts) -> Sight {
+        Sight { facts: Some(facts), ..Sight::of(Presence::Present) }
+    }
+
     /// The step must not run.
     pub fn barred(cause: Cause) -> Sight {
         let presence = Presence::Unknown(cause.text.clone());
-        Sight { presence, facts: None, barred: Some(cause), over: None }
+        Sight { barred: Some(cause), ..Sight::of(presence) }
     }
 }
 

@@ -2,18 +2,6 @@
 
 use super::world::{World, exists};
 
-/// A test in each way.
-macro_rules! in_both_ways {
-    ($($name:ident),* $(,)?) => {
-        mod proxy {
-            $(#[test] fn $name() { super::$name("proxy"); })*
-        }
-        mod namespaces {
-            $(#[test] fn $name() { super::$name("namespaces"); })*
-        }
-    };
-}
-
 in_both_ways! {
     a_shell_finds_aix_and_its_own_files,
     a_night_over_ssh_ends_as_one_in_process,

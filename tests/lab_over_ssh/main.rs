@@ -4,8 +4,21 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 #![expect(clippy::print_stderr, reason = "what is skipped is told")]
 
+/// A test in each way.
+macro_rules! in_both_ways {
+    ($($name:ident),* $(,)?) => {
+        mod proxy {
+            $(#[test] fn $name() { super::$name("proxy"); })*
+        }
+        mod namespaces {
+            $(#[test] fn $name() { super::$name("namespaces"); })*
+        }
+    };
+}
+
 mod both_ways;
 mod end;
 mod namespaces;
+mod relay;
 mod trouble;
 mod world;

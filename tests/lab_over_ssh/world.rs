@@ -86,7 +86,7 @@ impl World {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a real ssh is what is tested")]
-    fn client(&self, words: &[&str]) -> Command {
+    pub(crate) fn client(&self, words: &[&str]) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.arg("-F").arg(self.config()).args(words).stdin(Stdio::null());
         ssh

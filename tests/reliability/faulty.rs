@@ -3,17 +3,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use nimshift::domain::{
     Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, StepName, Ticket, Trace, Way,
 };
 use nimshift::engine::{Order, Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
-use nimshift::transport::{
-    HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script, Transport, TransportFuture,
-};
+use nimshift::transport::{HostId, JobId, Script, Transport as _};
 use tokio::sync::Notify;
+
+use super::over_lab::{Around, Call, OverLab};
 
 /// A step and a direction.
 #[derive(Debug, Clone)]
@@ -120,22 +119,9 @@ pub(crate) struct Halves {
     pub(crate) done: AtomicBool,
 }
 
-impl Transport for Halves {
-    fn exec<'a>(
-        &'a self,
-        host: &'a HostId,
-        script: &'a Script,
-        timeout: Duration,
-    ) -> TransportFuture<'a, Output> {
-        self.lab.exec(host, script, timeout)
-    }
-
-    fn start<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        script: &'a Script,
-    ) -> TransportFuture<'a, JobState> {
+impl Around for Halves {
+    async fn before(&self, call: &Call<'_>) {
+        let Call::Start(host, id, script) = call else { return };
         let direction = if self.mark.direction == Direction::Forward { ".f" } else { ".u" };
         let marked = format!("-{}{direction}", self.mark.step);
         if id.as_str().contains(&marked) && !self.done.swap(true, Ordering::SeqCst) {
@@ -143,83 +129,40 @@ impl Transport for Halves {
             let fault = FaultSpec { skip, ..FaultSpec::once(FaultKind::Partial, host.as_str()) };
             self.lab.add_fault(fault).expect("a fault");
         }
-        self.lab.start(host, id, script)
-    }
-
-    fn poll<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        seen_bytes: u64,
-        wait: Duration,
-    ) -> TransportFuture<'a, JobState> {
-        self.lab.poll(host, id, seen_bytes, wait)
-    }
-
-    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
-        self.lab.kill(host, id)
-    }
-
-    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
-        self.lab.forget(host, prefix)
-    }
-
-    fn output<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        mark: OutputMark,
-    ) -> TransportFuture<'a, OutputPiece> {
-        self.lab.output(host, id, mark)
-    }
-
-    fn unfinished<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-    ) -> TransportFuture<'a, Vec<JobId>> {
-        self.lab.unfinished(host, prefix)
-    }
-
-    fn bar<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-        by: &'a str,
-        bars: bool,
-    ) -> TransportFuture<'a, ()> {
-        self.lab.bar(host, prefix, by, bars)
     }
 }
 
 /// Counts the calls to hosts, twice each: before it is made, and after it was
 /// made and before its answer is seen. At the chosen one the engine dies.
-pub(crate) struct Dies {
-    pub(crate) lab: Lab,
+pub(crate) struct Dying {
     pub(crate) count: AtomicU64,
     pub(crate) last: u64,
     pub(crate) dead: Notify,
     /// Which of the boundaries stand before a start.
     pub(crate) starts: Mutex<Vec<u64>>,
     /// The start that the engine died over.
-    pub(crate) under_way: Mutex<Option<Asked>>,
+    under_way: Mutex<Option<Asked>>,
 }
 
+pub(crate) type Dies = OverLab<Dying>;
+
 /// A start that was asked for.
-pub(crate) type Asked = (HostId, JobId, Script);
+type Asked = (HostId, JobId, Script);
 
 impl Dies {
     pub(crate) fn at(lab: Lab, last: u64) -> Arc<Dies> {
-        Arc::new(Dies {
-            lab,
+        let around = Dying {
             count: AtomicU64::new(0),
             last,
             dead: Notify::new(),
             starts: Mutex::default(),
             under_way: Mutex::default(),
-        })
+        };
+        Arc::new(OverLab { lab, around })
     }
+}
 
+impl Dying {
     async fn boundary(&self) {
         if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.last {
             self.dead.notify_one();
@@ -228,120 +171,60 @@ impl Dies {
     }
 }
 
-impl Transport for Dies {
-    fn exec<'a>(
-        &'a self,
-        host: &'a HostId,
-        script: &'a Script,
-        timeout: Duration,
-    ) -> TransportFuture<'a, Output> {
-        Box::pin(async move {
-            self.boundary().await;
-            let output = self.lab.exec(host, script, timeout).await;
-            self.boundary().await;
-            output
-        })
-    }
-
-    fn start<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        script: &'a Script,
-    ) -> TransportFuture<'a, JobState> {
-        Box::pin(async move {
-            let next = self.count.load(Ordering::SeqCst) + 1;
-            self.starts.lock().expect("a lock").push(next);
-            if next == self.last {
-                *self.under_way.lock().expect("a lock") =
-                    Some((host.clone(), id.clone(), script.clone()));
+impl Around for Dying {
+    async fn before(&self, call: &Call<'_>) {
+        match call {
+            Call::Kill | Call::Forget | Call::Output => return,
+            Call::Start(host, id, script) => {
+                let next = self.count.load(Ordering::SeqCst) + 1;
+                self.starts.lock().expect("a lock").push(next);
+                if next == self.last {
+                    let asked = ((*host).clone(), (*id).clone(), (*script).clone());
+                    *self.under_way.lock().expect("a lock") = Some(asked);
+                }
             }
-            self.boundary().await;
-            let state = self.lab.start(host, id, script).await;
-            self.boundary().await;
-            state
-        })
+            Call::Exec | Call::Poll | Call::Unfinished | Call::Bar => {}
+        }
+        self.boundary().await;
     }
 
-    fn poll<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        seen_bytes: u64,
-        wait: Duration,
-    ) -> TransportFuture<'a, JobState> {
-        Box::pin(async move {
-            self.boundary().await;
-            self.lab.poll(host, id, seen_bytes, wait).await
-        })
-    }
-
-    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
-        self.lab.kill(host, id)
-    }
-
-    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
-        self.lab.forget(host, prefix)
-    }
-
-    fn output<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        mark: OutputMark,
-    ) -> TransportFuture<'a, OutputPiece> {
-        self.lab.output(host, id, mark)
-    }
-
-    fn unfinished<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-    ) -> TransportFuture<'a, Vec<JobId>> {
-        Box::pin(async move {
-            self.boundary().await;
-            let given = self.lab.unfinished(host, prefix).await;
-            self.boundary().await;
-            given
-        })
-    }
-
-    fn bar<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-        by: &'a str,
-        bars: bool,
-    ) -> TransportFuture<'a, ()> {
-        Box::pin(async move {
-            self.boundary().await;
-            let given = self.lab.bar(host, prefix, by, bars).await;
-            self.boundary().await;
-            given
-        })
+    async fn after(&self, call: &Call<'_>) {
+        match call {
+            Call::Poll | Call::Kill | Call::Forget | Call::Output => {}
+            Call::Exec | Call::Start(..) | Call::Unfinished | Call::Bar => self.boundary().await,
+        }
     }
 }
 
 /// The start that a dead engine asked for arrives after so many calls of the
 /// next one.
-pub(crate) struct Arrives {
+pub(crate) struct Arriving {
     lab: Lab,
     asked: Mutex<Option<Asked>>,
     left: AtomicU64,
 }
 
+pub(crate) type Arrives = OverLab<Arriving>;
+
 impl Arrives {
     pub(crate) fn after(calls: u64, dies: &Dies) -> Arrives {
-        let asked = dies.under_way.lock().expect("a lock").take();
+        let asked = dies.around.under_way.lock().expect("a lock").take();
         assert!(asked.is_some(), "it died over a start");
-        Arrives { lab: dies.lab.clone(), asked: Mutex::new(asked), left: AtomicU64::new(calls) }
+        let (asked, left) = (Mutex::new(asked), AtomicU64::new(calls));
+        let lab = dies.lab.clone();
+        OverLab { lab: lab.clone(), around: Arriving { lab, asked, left } }
     }
 
     pub(crate) fn has_arrived(&self) -> bool {
-        self.asked.lock().expect("a lock").is_none()
+        self.around.asked.lock().expect("a lock").is_none()
     }
+}
 
-    async fn call(&self) {
+impl Around for Arriving {
+    async fn before(&self, call: &Call<'_>) {
+        if !matches!(call, Call::Exec | Call::Start(..) | Call::Poll | Call::Kill) {
+            return;
+        }
         let asked = match self.left.load(Ordering::SeqCst) {
             0 => self.asked.lock().expect("a lock").take(),
             left => {
@@ -353,82 +236,5 @@ impl Arrives {
             // Nobody hears its answer.
             let _ = self.lab.start(&host, &id, &script).await;
         }
-    }
-}
-
-impl Transport for Arrives {
-    fn exec<'a>(
-        &'a self,
-        host: &'a HostId,
-        script: &'a Script,
-        timeout: Duration,
-    ) -> TransportFuture<'a, Output> {
-        Box::pin(async move {
-            self.call().await;
-            self.lab.exec(host, script, timeout).await
-        })
-    }
-
-    fn start<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        script: &'a Script,
-    ) -> TransportFuture<'a, JobState> {
-        Box::pin(async move {
-            self.call().await;
-            self.lab.start(host, id, script).await
-        })
-    }
-
-    fn poll<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        seen_bytes: u64,
-        wait: Duration,
-    ) -> TransportFuture<'a, JobState> {
-        Box::pin(async move {
-            self.call().await;
-            self.lab.poll(host, id, seen_bytes, wait).await
-        })
-    }
-
-    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
-        Box::pin(async move {
-            self.call().await;
-            self.lab.kill(host, id).await
-        })
-    }
-
-    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
-        self.lab.forget(host, prefix)
-    }
-
-    fn output<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        mark: OutputMark,
-    ) -> TransportFuture<'a, OutputPiece> {
-        self.lab.output(host, id, mark)
-    }
-
-    fn unfinished<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-    ) -> TransportFuture<'a, Vec<JobId>> {
-        self.lab.unfinished(host, prefix)
-    }
-
-    fn bar<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-        by: &'a str,
-        bars: bool,
-    ) -> TransportFuture<'a, ()> {
-        self.lab.bar(host, prefix, by, bars)
     }
 }

@@ -7,6 +7,7 @@ mod faulty;
 mod messes;
 mod modes;
 mod nimadm;
+mod over_lab;
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
 mod takeover;
@@ -23,6 +24,7 @@ use nimshift::lab::{Expectation, Stage};
 use nimshift::phases::StepDef;
 
 use faulty::{Arrives, Dies, FORMS, Fails, Form, Halves, Mark, Twice};
+use over_lab::OverLab;
 use power_vfs::{Disk, Loss, Vfs};
 use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, is_soak, virtual_time};
 
@@ -85,11 +87,11 @@ async fn failed(flavour: Flavour, def: &StepDef, form: Form, undo_twice: bool) -
     let world = World::new(flavour);
     let done = || AtomicBool::new(false);
     let inner = match form {
-        Form::Half => world.performer(Arc::new(Halves {
-            lab: world.lab.clone(),
-            mark: forward(def),
-            done: done(),
-        })),
+        Form::Half => {
+            let lab = world.lab.clone();
+            let around = Halves { lab: lab.clone(), mark: forward(def), done: done() };
+            world.performer(Arc::new(OverLab { lab, around }))
+        }
         _ => world.plain_performer(),
     };
     let fails = Fails { inner: Arc::new(inner), mark: forward(def), form, done: done() };
@@ -270,7 +272,7 @@ fn deaths(driver: Driver) {
             let world = World::new(flavour);
             let counts = Dies::at(world.lab.clone(), u64::MAX);
             world.live(Arc::new(world.performer(counts.clone()))).await;
-            counts.count.load(Ordering::SeqCst)
+            counts.around.count.load(Ordering::SeqCst)
         });
         assert!(calls > 10, "a migration makes many calls: {calls}");
         for dies_at in flavour.sample((1..=calls).step_by(stride)) {
@@ -304,7 +306,7 @@ fn starts_that_arrive_late() {
             let world = World::new(flavour);
             let counts = Dies::at(world.lab.clone(), u64::MAX);
             world.live(Arc::new(world.performer(counts.clone()))).await;
-            counts.starts.lock().expect("a lock").clone()
+            counts.around.starts.lock().expect("a lock").clone()
         });
         assert!(!starts.is_empty(), "{flavour:?}");
         let stride = match (is_soak(), flavour.is_tried_whole()) {

@@ -225,7 +225,7 @@ fn death_at_every_call_of_a_takeover() {
         let performer = world.performer(counts.clone());
         let outcome = performer.perform(order("take-lease", 1)).await.outcome;
         assert_eq!(outcome, Outcome::Done);
-        counts.count.load(Ordering::SeqCst)
+        counts.around.count.load(Ordering::SeqCst)
     });
     assert!(calls > 15, "it asks, bars, asks again and acts: {calls}");
     for dies_at in 1..=calls + 12 {

@@ -511,7 +511,7 @@ impl World {
         let mut nobody = ();
         tokio::select! {
             biased;
-            () = dies.dead.notified() => {}
+            () = dies.around.dead.notified() => {}
             ended = self.live_on(&journal, loaded, performer, &mut nobody) => {
                 panic!("the engine outlived its death: {ended:?}")
             }

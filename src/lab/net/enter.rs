@@ -8,11 +8,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chdir, getegid, geteuid, pivot_root};
 
 use super::here::Here;
-use super::layout::{Layout, NetError};
-
-fn refused<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, NetError> {
-    result.map_err(|why| NetError::Refused { what: what.to_owned(), why: why.to_string() })
-}
+use super::layout::{Layout, NetError, refused};
 
 fn map(from: u32, to: u32, group_from: u32, group_to: u32) -> Result<(), NetError> {
     let write = |name: &str, text: String| {

@@ -41,9 +41,10 @@ impl Identity {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`; a process that has ended but was not waited
+/// When a process was started, in ticks since the machine's boot: field 22 of
+/// `/proc/PID/stat`. A process that has ended but was not waited
 /// for does not count.
-fn started(pid: i32) -> Option<u64> {
+pub(super) fn started(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Behind the name, which may hold anything.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();

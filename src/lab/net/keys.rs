@@ -39,13 +39,13 @@ pub(super) fn make(layout: &Layout, record: &Record) -> Result<(), NetError> {
 }
 
 fn sshd_config(layout: &Layout, host: &str) -> String {
-    let lab = layout.lab().display();
+    let (name, mark) = (process::MARK, process::mark(layout.lab(), host));
     format!(
         "Port 22\nListenAddress 0.0.0.0\nHostKey /etc/ssh/host_key\nUsePAM no\n\
          PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nStrictModes no\n\
          AuthorizedKeysFile /etc/ssh/authorized_keys\nPermitUserEnvironment no\n\
-         SetEnv PATH=/usr/bin:/etc:/usr/sbin:/usr/ucb:/sbin NIMSHIFT_LAB_MARK={lab}:{host}\n\
+         SetEnv PATH=/usr/bin:/etc:/usr/sbin:/usr/ucb:/sbin {name}={mark}\n\
          PidFile none\nUseDNS no\nMaxSessions 10\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n\
          LogLevel ERROR\n"
     )

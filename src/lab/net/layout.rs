@@ -153,6 +153,14 @@ impl Layout {
     }
 }
 
+/// What the kernel gave for `what`, or that it refuses.
+pub(super) fn refused<T, E: std::fmt::Display>(
+    what: &str,
+    result: Result<T, E>,
+) -> Result<T, NetError> {
+    result.map_err(|why| NetError::Refused { what: what.to_owned(), why: why.to_string() })
+}
+
 /// What a file holds, if it is there and whole.
 pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_str(&fs::read_to_string(path).ok()?).ok()

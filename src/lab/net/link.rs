@@ -5,13 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, NetError, Way, read_json, write};
-use super::namespaces::{Kept, Shaping};
+use super::namespaces::{Kept, SEEN_MS, Shaping};
 use super::process;
 use crate::base::{Millis, SystemClock};
 use crate::lab::trouble::Trouble;
-
-/// How long a keeper takes at most to do what a link's file says.
-const SEEN_MS: Millis = 2_000;
 
 /// A link's state. Times are the machine's: a connection lives by real time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

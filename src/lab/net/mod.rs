@@ -42,6 +42,7 @@ pub use here::{Here, job_of_this_process, real_tool};
 pub use layout::{NetError, Way};
 pub use link::Link;
 pub use namespaces::{Birth, join, keep, run_host, wire};
+pub use process::exit_code;
 pub use remote::remote_shell;
 pub use serve::serve;
 pub use trouble::{Extent, end_trouble, make_trouble, way};

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -82,13 +83,17 @@ pub(super) fn mark(lab: &Path, part: &str) -> String {
     format!("{}:{part}", lab.display())
 }
 
+/// The numbers of all processes that `/proc` shows.
+pub(super) fn numbers() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).collect()
+}
+
 /// Processes with a mark that is asked for, as far as this user may see. One that
 /// is about to end has no environment any more.
 fn marked(is_wanted: impl Fn(&str) -> bool) -> Vec<Identity> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
+    numbers()
+        .into_iter()
         .filter_map(|pid| {
             let identity = Identity::of(Pid::from_raw(pid))?;
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -140,6 +145,11 @@ fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
         }
         pause(5);
     }
+}
+
+/// How a process ended, as a shell tells it: 128 and more for a signal.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
 /// Waits, by the machine's time.

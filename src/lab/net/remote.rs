@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub fn remote_shell(here: &Here, client: &str, line: &str) -> Result<Session, Ne
         if SystemClock::read_ms() > session.began + CONNECT_MS {
             return Ok(Session::Unreached);
         }
-        wait(u64::from(LOOK_MS));
+        process::pause(u64::from(LOOK_MS));
     }
     let mut child = start(&session.layout, client, line)?;
     let (input, output, messages) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -79,7 +79,7 @@ pub fn remote_shell(here: &Here, client: &str, line: &str) -> Result<Session, Ne
         // The other side goes on until it finds out.
         return Ok(Session::Broken);
     }
-    Ok(Session::Ended(status(&mut child)))
+    Ok(Session::Ended(child.wait().map_or(255, process::exit_code)))
 }
 
 /// Over the hosts' own network. nimsh itself is not emulated: the session is one
@@ -118,11 +118,10 @@ fn through_network(
         command: ssh.display().to_string(),
         why: error.to_string(),
     })?;
-    Ok(match status.code() {
+    Ok(match process::exit_code(status) {
         // What ssh says of itself; a command's own 255 is told no better.
-        Some(255) => Session::Broken,
-        Some(code) => Session::Ended(code),
-        None => Session::Ended(128 + status.signal().unwrap_or(0)),
+        255 => Session::Broken,
+        code => Session::Ended(code),
     })
 }
 
@@ -131,9 +130,8 @@ fn start(layout: &Layout, client: &str, line: &str) -> Result<Child, NetError> {
     let program = root::own_program()?;
     let lab = layout.lab();
     // As sshd puts it into the environment of each of its sessions.
-    let mark = lab
-        .strip_prefix(BASE)
-        .map_or_else(|_| lab.display().to_string(), |rest| format!("/{}", rest.display()));
+    let of_machine = lab.strip_prefix(BASE).map(|rest| Path::new("/").join(rest));
+    let mark = process::mark(of_machine.as_deref().unwrap_or(lab), client);
     let mut command = process::command(&program);
     command
         .args(["lab", "enter"])
@@ -142,7 +140,7 @@ fn start(layout: &Layout, client: &str, line: &str) -> Result<Child, NetError> {
         .env_clear()
         .envs([("PATH", PATH), ("HOME", "/"), ("SHELL", SHELL), ("USER", "root")])
         .env("LOGNAME", "root")
-        .env("NIMSHIFT_LAB_MARK", format!("{mark}:{client}"))
+        .env(process::MARK, mark)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -150,13 +148,6 @@ fn start(layout: &Layout, client: &str, line: &str) -> Result<Child, NetError> {
         command: program.display().to_string(),
         why: error.to_string(),
     })
-}
-
-fn status(child: &mut Child) -> i32 {
-    match child.wait() {
-        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        Err(_) => 255,
-    }
 }
 
 /// A connection between two hosts.
@@ -193,7 +184,7 @@ impl Connection {
             let sent = self.sent.load(Ordering::Relaxed);
             let stalled = links.iter().any(|link| link.stall_after.is_some_and(|at| sent >= at));
             if stalled || links.iter().any(Link::silent) {
-                wait(u64::from(LOOK_MS));
+                process::pause(u64::from(LOOK_MS));
                 continue;
             }
             let mut fds = [PollFd::new(from, PollFlags::POLLIN)];
@@ -203,7 +194,7 @@ impl Connection {
             }
             let delay = links.iter().map(|link| link.delay_ms).max().unwrap_or(0);
             if delay > 0 {
-                wait(delay);
+                process::pause(delay);
             }
             let Ok(mut read) = nix::unistd::read(from, &mut buffer) else { return true };
             if read == 0 {
@@ -233,9 +224,4 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
         bytes = &bytes[written..];
     }
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a connection lives by the machine's time")]
-fn wait(ms: Millis) {
-    std::thread::sleep(Duration::from_millis(ms));
 }

@@ -163,8 +163,13 @@ pub(crate) const LEFT_ALONE: StepDef = StepDef {
 };
 
 /// What a migration keeps on the client, by name in its directory.
-pub(in super::super) const OWN: [&str; 5] =
+const OWN: [&str; 5] =
     ["lease", "finish-clone.done", "exclude_files", "image.data", "clone-rootvg.done"];
+
+/// Whether a name in that directory is one that a migration gives.
+pub(in super::super) fn is_own(name: &str) -> bool {
+    OWN.contains(&name) || is_of_takeover(name)
+}
 
 /// The last step: the lease, whose holder is no more, and empty directories.
 pub(crate) const WORK: StepDef = StepDef {
@@ -215,8 +220,7 @@ fn has_work(said: Said<'_>) -> Read<bool> {
         return Ok(false);
     }
     let names = said.names(1)?;
-    Ok(names.is_empty()
-        || names.iter().any(|name| OWN.contains(&name.as_str()) || is_of_takeover(name)))
+    Ok(names.is_empty() || names.iter().any(|name| is_own(name)))
 }
 
 fn judge_work(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {

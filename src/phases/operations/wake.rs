@@ -49,8 +49,7 @@ pub(crate) const CHECK: StepDef = StepDef {
             let lspv = said.read(0, aix::lspv)?;
             let Some(row) = copy_row(ctx, &lspv) else { return Ok(no_copy(ctx)) };
             let asleep = (!row.is_active()).then(|| row.vg.clone()).flatten();
-            let facts = Some(Facts { asleep, ..Facts::default() });
-            Ok(Sight { presence: Presence::Present, facts, barred: None, over: None })
+            Ok(Sight::found(Facts { asleep, ..Facts::default() }))
         })())
     },
     run: None,
@@ -147,36 +146,34 @@ pub(crate) fn sight_of_copy(answers: &Answers) -> Read<(bool, bool)> {
 }
 
 /// What the copy's file systems are, and where scripts lie.
-pub(crate) const RECORD: StepDef = StepDef {
-    phase: Phase::Clone,
-    name: StepName::new("wake-record"),
-    about: "record the client and the woken copy",
-    host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
-    applies: |spec| spec.mode.has_client(),
-    looks: |ctx| {
-        let mut looks = baseline_looks(ctx);
-        looks.push(look(HostRole::Client, [argv::lsvg_l(ALT_VG)]));
-        looks
-    },
-    judge: |ctx, answers| {
-        judged(record(ctx, answers).map(|baseline| Sight {
-            presence: Presence::Present,
-            facts: Some(Facts { baseline: Some(baseline), ..Facts::default() }),
-            barred: None,
-            over: None,
-        }))
-    },
-    run: None,
-    undo_run: None,
-    judge_undo: None,
-};
+pub(crate) const RECORD: StepDef =
+    StepDef {
+        phase: Phase::Clone,
+        name: StepName::new("wake-record"),
+        about: "record the client and the woken copy",
+        host: HostRole::Client,
+        repeat: Repeat::Safe,
+        undo: UndoKind::Nothing,
+        gate: false,
+        timeout: Duration::from_secs(300),
+        stall: None,
+        settle: Duration::ZERO,
+        weight: 0,
+        applies: |spec| spec.mode.has_client(),
+        looks: |ctx| {
+            let mut looks = baseline_looks(ctx);
+            looks.push(look(HostRole::Client, [argv::lsvg_l(ALT_VG)]));
+            looks
+        },
+        judge: |ctx, answers| {
+            judged(record(ctx, answers).map(|baseline| {
+                Sight::found(Facts { baseline: Some(baseline), ..Facts::default() })
+            }))
+        },
+        run: None,
+        undo_run: None,
+        judge_undo: None,
+    };
 
 fn record(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
     let mut baseline = read_baseline(ctx, answers)?;

@@ -325,7 +325,7 @@ nm_read_tree() {
 
 # Claims a job that nobody has begun for this shell, which is not its runner: it
 # is lost then, and a start that is still under way finds it claimed.
-nm_bar() {
+nm_forestall() {
   umask 077
   mkdir -p "$nm_root" 2>/dev/null
   mkdir "$nm_j" 2>/dev/null
@@ -341,7 +341,7 @@ nm_bar() {
 # to it as well when told again, or where not even a name can be written.
 nm_kill() {
   nm_state
-  [ "$nm_st" = absent ] && nm_bar
+  [ "$nm_st" = absent ] && nm_forestall
   if [ "$nm_st" = running ]; then
     nm_signal=KILL
     ln "$nm_j/claim" "$nm_j/stop" 2>/dev/null && nm_signal=TERM

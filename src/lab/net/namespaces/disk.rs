@@ -8,7 +8,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::statvfs;
 
-use super::super::layout::{Layout, NetError, io, make_dir};
+use super::super::layout::{Layout, NetError, io, make_dir, refused};
 
 /// What a disk holds. A job's output is bounded, and so are jobs.
 const SIZE: &str = "size=64m,mode=755";
@@ -24,11 +24,11 @@ fn place(layout: &Layout, host: &str) -> PathBuf {
 pub(super) fn make(layout: &Layout, host: &str) -> Result<(), NetError> {
     let disk = place(layout, host);
     make_dir(&disk)?;
-    mount(Some("lab"), &disk, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(SIZE))
-        .map_err(|why| NetError::Refused {
-            what: format!("mount a disk on {}", disk.display()),
-            why: why.to_string(),
-        })?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    refused(
+        &format!("mount a disk on {}", disk.display()),
+        mount(Some("lab"), &disk, Some("tmpfs"), flags, Some(SIZE)),
+    )?;
     make_dir(&disk.join("jobs"))?;
     make_dir(&layout.root(host).join(JOBS))
 }

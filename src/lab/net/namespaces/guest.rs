@@ -13,10 +13,11 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, io, read_json, write};
+use super::super::layout::{Layout, NetError, io, write};
 use super::super::link::Link;
 use super::super::{process, root};
 use super::address::Address;
+use super::boot_file::InitFile;
 use super::links::{self, Shape, Shaping};
 use super::services::SSHD;
 use super::{disk, services};
@@ -30,35 +31,6 @@ const LINE_MAX: u64 = 4 << 10;
 
 /// The thread that waits for an init does nothing else.
 const STACK_BYTES: usize = 256 << 10;
-
-/// Which boot of a host its processes belong to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(in super::super) struct InitFile {
-    /// Its process 1.
-    pub(super) init: Identity,
-    /// When the emulated host was booted, by the lab's clock.
-    pub boot_ms: Millis,
-}
-
-impl InitFile {
-    /// What the keeper wrote of the host, if it runs.
-    pub(in super::super) fn read(layout: &Layout, host: &str) -> Option<InitFile> {
-        read_json(&layout.home(host).join("init.json"))
-    }
-}
-
-/// How long a keeper takes at most to see that a host went down.
-const SEEN_MS: Millis = 2_000;
-
-/// Waits until no other boot of the host runs than that one, for as long as a
-/// keeper that is there takes.
-pub(in super::super) fn wait_for_end(layout: &Layout, host: &str, booted: Option<Millis>) {
-    let limit = SystemClock::read_ms() + SEEN_MS;
-    let earlier = || InitFile::read(layout, host).is_some_and(|file| Some(file.boot_ms) != booted);
-    while earlier() && SystemClock::read_ms() < limit {
-        process::pause(10);
-    }
-}
 
 /// What comes from a host's process 1.
 #[derive(Debug)]

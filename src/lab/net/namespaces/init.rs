@@ -20,7 +20,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
-use super::super::layout::{Layout, NetError};
+use super::super::layout::{Layout, NetError, refused};
 use super::super::{enter, process};
 use super::address::Address;
 use super::services::{self, SSHD, Service};
@@ -45,10 +45,6 @@ pub struct Birth {
     pub host: String,
     /// Its number in the network.
     pub number: u16,
-}
-
-fn refused<T>(what: &str, result: nix::Result<T>) -> Result<T, NetError> {
-    result.map_err(|why| NetError::Refused { what: what.to_owned(), why: why.to_string() })
 }
 
 /// Is a host, until the keeper ends.

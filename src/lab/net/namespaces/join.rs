@@ -7,8 +7,8 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
 use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError};
-use super::guest::InitFile;
+use super::super::layout::{Layout, NetError, refused};
+use super::boot_file::InitFile;
 
 /// All that a host has of its own; the mounts last, for they take `/proc` away.
 const ALL: [(&str, CloneFlags); 5] = [
@@ -20,8 +20,7 @@ const ALL: [(&str, CloneFlags); 5] = [
 ];
 
 fn enter(file: &File, kind: CloneFlags, what: &str) -> Result<(), NetError> {
-    setns(file, kind)
-        .map_err(|why| NetError::Refused { what: format!("join {what}"), why: why.to_string() })
+    refused(&format!("join {what}"), setns(file, kind))
 }
 
 /// Joins the host's namespaces. Its process ids count for the processes that this

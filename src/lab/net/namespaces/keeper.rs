@@ -12,7 +12,7 @@ use nix::unistd::{Pid, chdir, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, Record, Way, read_json, write};
+use super::super::layout::{Layout, NetError, Record, Way, read_json, refused, write};
 use super::address::{Address, HOSTS_MAX};
 use super::disk;
 use super::guest::{Guest, Told};
@@ -55,10 +55,6 @@ enum Event {
     Host(usize, Told),
     /// Who asked for the hosts is gone.
     Abandoned,
-}
-
-fn refused<T>(what: &str, result: nix::Result<T>) -> Result<T, NetError> {
-    result.map_err(|why| NetError::Refused { what: what.to_owned(), why: why.to_string() })
 }
 
 /// Makes the hosts of a lab and keeps them, until it is killed or the lab is

@@ -16,6 +16,7 @@
 //! the keeper, everything on a host with its init; then nothing is left of it.
 
 mod address;
+mod boot_file;
 mod bring_up;
 mod disk;
 mod guest;
@@ -29,8 +30,8 @@ mod sessions;
 mod wire;
 
 pub(super) use address::Address;
+pub(super) use boot_file::{SEEN_MS, wait_for_end};
 pub(super) use bring_up::bring_up;
-pub(super) use guest::wait_for_end;
 pub use init::{Birth, run_host};
 pub use join::join;
 pub(super) use keeper::Kept;

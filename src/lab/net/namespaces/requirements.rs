@@ -3,7 +3,7 @@
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
-use super::super::layout::NetError;
+use super::super::layout::{NetError, refused};
 use super::super::root;
 use super::links;
 
@@ -26,17 +26,11 @@ pub(in super::super) fn check() -> Result<(), NetError> {
             | CloneFlags::CLONE_NEWPID;
         // The last: its first process would be the last one.
         let network = all.difference(CloneFlags::CLONE_NEWPID);
-        unshare(network).map_err(|why| NetError::Refused {
-            what: "make namespaces (root of a container may lack CAP_SYS_ADMIN)".to_owned(),
-            why: why.to_string(),
-        })?;
+        refused("make namespaces (root of a container may lack CAP_SYS_ADMIN)", unshare(network))?;
         links::batch(
             "link add br0 type bridge\nlink add h0 type veth peer name e0\nlink set h0 master br0\n",
         )?;
-        unshare(CloneFlags::CLONE_NEWPID).map_err(|why| NetError::Refused {
-            what: "make a namespace of process ids".to_owned(),
-            why: why.to_string(),
-        })
+        refused("make a namespace of process ids", unshare(CloneFlags::CLONE_NEWPID))
     });
     tried.join().unwrap_or_else(|_| {
         Err(NetError::Refused { what: "try namespaces".to_owned(), why: "it failed".to_owned() })

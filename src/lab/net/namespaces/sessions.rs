@@ -5,6 +5,8 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
+use super::super::identity::started;
+use super::super::process;
 use crate::base::{Millis, SystemClock};
 
 /// Ends the sessions that began before `before_ms`. Commands that they began go
@@ -20,10 +22,8 @@ pub(super) fn close(before_ms: Millis, listener: Option<i32>) {
 
 /// Processes of `sshd`: newer ones have programs of their own for sessions.
 fn all() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok())
+    process::numbers()
+        .into_iter()
         .filter(|pid| {
             fs::read_to_string(format!("/proc/{pid}/comm"))
                 .is_ok_and(|name| name.starts_with("sshd"))
@@ -33,9 +33,7 @@ fn all() -> Vec<i32> {
 
 /// When a process was started, by the machine's clock.
 fn began_ms(pid: i32) -> Option<Millis> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which may hold anything: the twentieth field after it.
-    let ticks: u64 = stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()?;
+    let ticks = started(pid)?;
     let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
     let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split(' ').next()?.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an uptime")]

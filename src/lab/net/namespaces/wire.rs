@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::geteuid;
 
-use super::super::layout::{Layout, NetError};
+use super::super::layout::{Layout, NetError, refused};
 use super::super::say;
 use super::address::Address;
 use super::join::join_control;
@@ -81,8 +81,6 @@ fn hand_over(socket: &TcpStream) -> Result<(), NetError> {
         MsgFlags::empty(),
         None,
     );
-    sent.map(drop).map_err(|why| NetError::Refused {
-        what: "hand the connection over (it is for `ProxyUseFdpass yes` of ssh)".to_owned(),
-        why: why.to_string(),
-    })
+    let what = "hand the connection over (it is for `ProxyUseFdpass yes` of ssh)";
+    refused(what, sent.map(drop))
 }
