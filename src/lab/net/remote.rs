@@ -17,6 +17,7 @@ use super::namespaces::Address;
 use super::{process, root};
 use crate::base::{Millis, SystemClock};
 use crate::lab::program::Session;
+use crate::transport::Command as Words;
 
 /// How often a session looks at its links.
 const LOOK_MS: u16 = 50;
@@ -113,7 +114,11 @@ fn through_network(
     ] {
         command.args(["-o", option]);
     }
-    command.args(["-o", &format!("HostKeyAlias={client}")]).arg(at.to_string()).arg("--").arg(line);
+    command
+        .args(["-o", &format!("HostKeyAlias={client}")])
+        .arg(at.to_string())
+        .arg("--")
+        .arg(whole(line));
     let status = command.status().map_err(|error| NetError::Failed {
         command: ssh.display().to_string(),
         why: error.to_string(),
@@ -123,6 +128,14 @@ fn through_network(
         255 => Session::Broken,
         code => Session::Ended(code),
     })
+}
+
+/// `line` in a shell whose end another one tells: of one that a signal ended, ssh
+/// says no more than of a connection that broke.
+fn whole(line: &str) -> String {
+    let shell = Words::new([SHELL, "-c", line]).shell_text();
+    // A Korn shell counts signals from 256 on.
+    format!("{shell}; s=$?; [ $s -le 256 ] || s=$((s - 128)); exit $s")
 }
 
 /// A shell on the client.
