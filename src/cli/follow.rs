@@ -61,6 +61,8 @@ pub(super) fn follow(
         if lines.len() > told
             && let Some(ended) = &mut job
         {
+            // Its last words come before what came of it.
+            runtime.block_on(ended.read_all(out, &*estate.transport));
             ended.end(out);
         }
         out.lines(lines.get(told..).unwrap_or_default());
@@ -75,13 +77,17 @@ pub(super) fn follow(
         if job.as_ref().map(|job| &job.id) != wanted.as_ref().map(|(_, id)| id) {
             job = wanted.map(|(host, id)| Running::new(host, id));
         }
+        let mut waited = ASK_EVERY;
         while reader.data_version()? == version && engine(place)?.is_some() {
             runtime.block_on(async {
-                if let Some(job) = &mut job {
+                if let Some(job) = &mut job
+                    && waited >= ASK_EVERY
+                {
                     job.read(out, &*estate.transport).await;
+                    waited = Duration::ZERO;
                 }
-                let pause = if job.is_some() { ASK_EVERY } else { limits::WATCH_POLL };
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(limits::WATCH_POLL).await;
+                waited += limits::WATCH_POLL;
             });
         }
     }
@@ -138,6 +144,17 @@ impl Running {
             self.is_over = piece.is_last && self.mark != OutputMark::default();
             self.mark = piece.next;
             if !is_new {
+                return;
+            }
+        }
+    }
+
+    /// Shows all that it has said until now.
+    async fn read_all(&mut self, out: &Out, transport: &dyn Transport) {
+        loop {
+            let before = self.mark;
+            self.read(out, transport).await;
+            if self.mark == before {
                 return;
             }
         }

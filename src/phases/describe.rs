@@ -9,8 +9,8 @@ use crate::domain::{
 };
 use crate::transport::Script;
 
+use super::order::hosts;
 use super::parts::is_assumed;
-use super::perform::hosts;
 use super::registry::registry;
 use super::step::{Answers, Context, Looks, StepDef};
 

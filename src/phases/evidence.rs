@@ -9,7 +9,7 @@ use crate::transport::{Script, Transport};
 
 use super::copy::ALT_VG;
 use super::nimadm;
-use super::perform::{EvidenceSink, Order};
+use super::order::{EvidenceSink, Order};
 use super::read::look;
 use super::step::{HostNames, StepDef};
 

@@ -29,6 +29,7 @@ mod mksysb;
 mod mount;
 mod nimadm;
 mod operations;
+mod order;
 mod outcome;
 mod parts;
 mod perform;
@@ -47,6 +48,7 @@ mod takeover;
 mod unmount;
 
 pub use describe::{ASSUMPTION, StepText, describe};
-pub use perform::{EvidenceSink, Order, hosts, perform};
+pub use order::{EvidenceSink, Order, hosts};
+pub use perform::perform;
 pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};

@@ -9,6 +9,7 @@ mod drop_in;
 mod errors;
 #[cfg(target_os = "linux")]
 mod fault_pipe;
+mod follow;
 mod help;
 mod import;
 mod lab;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{
-    BatchName, DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases,
-};
+use crate::domain::{DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases};
 
-use super::lab_ssh::SshWay;
+mod import;
+mod lab;
+
+pub(super) use import::{ImportArgs, ImportCommand, InventoryFormat};
+pub(super) use lab::{FaultArgs, LabCommand};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -285,87 +287,6 @@ pub(super) struct DoctorArgs {
     pub(super) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum ImportCommand {
-    /// From the output of `lsnim -l`: its standalone machines.
-    Lsnim {
-        /// The file; `-` is standard input.
-        #[arg(value_name = "FILE", required_unless_present = "from_master")]
-        file: Option<PathBuf>,
-        /// Ask the master that `--master` names: `lsnim -l -t standalone`.
-        #[arg(long, requires = "master", conflicts_with = "file")]
-        from_master: bool,
-        #[command(flatten)]
-        import: ImportArgs,
-    },
-    /// From a CSV file: the header names keys of the plan, a row is a client.
-    Csv {
-        /// The file; `-` is standard input.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        #[command(flatten)]
-        import: ImportArgs,
-    },
-    /// From an Ansible inventory.
-    Ansible {
-        /// The file; `-` is standard input.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// How it is written; without it, its name and its first line decide.
-        #[arg(long, value_name = "FORMAT")]
-        format: Option<InventoryFormat>,
-        /// Only hosts of these groups; the first group is wave 1.
-        #[arg(long, value_name = "GROUP,...", value_delimiter = ',')]
-        groups: Vec<String>,
-        #[command(flatten)]
-        import: ImportArgs,
-    },
-}
-
-/// See [`ImportCommand::Ansible`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum InventoryFormat {
-    /// INI.
-    Ini,
-    /// YAML.
-    Yaml,
-}
-
-/// What is known already of the plan, and where it goes.
-#[derive(Debug, Args)]
-pub(super) struct ImportArgs {
-    /// The name of the batch.
-    #[arg(long, value_name = "NAME")]
-    pub(super) name: Option<BatchName>,
-    /// The NIM master.
-    #[arg(long, value_name = "HOST")]
-    pub(super) master: Option<HostName>,
-    /// The SPOT.
-    #[arg(long, value_name = "NAME")]
-    pub(super) spot: Option<NimName>,
-    /// The lpp_source.
-    #[arg(long, value_name = "NAME")]
-    pub(super) lpp_source: Option<NimName>,
-    /// The level that the clients are to have.
-    #[arg(long, value_name = "LEVEL")]
-    pub(super) level: Option<Level>,
-    /// Target disks of clients that name none.
-    #[arg(long, value_name = "DISK,...", value_delimiter = ',')]
-    pub(super) disks: Vec<DiskName>,
-    /// The software licences are accepted.
-    #[arg(long)]
-    pub(super) accept_licenses: bool,
-    /// Leave out domains: `lpar01` of `lpar01.example.com`.
-    #[arg(long)]
-    pub(super) short_names: bool,
-    /// Write the plan to this file instead of standard output.
-    #[arg(long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    /// Overwrite the file.
-    #[arg(long, requires = "output")]
-    pub(super) force: bool,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
     /// The clients.
@@ -511,172 +432,6 @@ pub(super) enum JournalCommand {
         /// The client.
         client: NimName,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum LabCommand {
-    /// Make the estate: from a plan, or from an estate file.
-    Up {
-        /// The plan whose estate to make.
-        #[arg(long, value_name = "PLAN", required_unless_present_any = ["estate", "ssh"])]
-        plan: Option<PathBuf>,
-        /// The estate file to make it from.
-        #[arg(long, value_name = "FILE", conflicts_with = "plan")]
-        estate: Option<PathBuf>,
-        #[command(flatten)]
-        scale: ScaleArgs,
-        /// Make the hosts reachable by ssh, as real processes; those of the lab
-        /// that is there, where neither a plan nor an estate file is named.
-        #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
-              default_missing_value = "auto")]
-        ssh: Option<SshWay>,
-    },
-    /// End the hosts that `lab up --ssh` made, and remove their processes
-    /// and files. The estate stays.
-    Down,
-    /// Serve a connection to a host on stdin and stdout.
-    #[command(hide = true)]
-    Serve {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-    },
-    /// Connect to a host and hand the socket over on stdout.
-    #[command(hide = true)]
-    Wire {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-    },
-    /// Keep hosts as namespaces, until killed.
-    #[command(hide = true)]
-    Keep {
-        /// The lab's directory.
-        lab: PathBuf,
-    },
-    /// Be process 1 of a host; for `lab keep`.
-    #[command(hide = true)]
-    Host {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-        /// Its number in the lab's network.
-        number: u16,
-    },
-    /// Run a command of this machine within the root of a host.
-    #[command(hide = true)]
-    Enter {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-        /// Command and arguments.
-        #[arg(required = true, last = true)]
-        command: Vec<String>,
-    },
-    /// Mount for real what a host of the lab has mounted over NFS, and answer the
-    /// kernel until it is unmounted.
-    #[command(hide = true)]
-    Nfs {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-        /// The mount point, as `mount` shows it there.
-        point: String,
-        /// Mount over this directory instead.
-        #[arg(long, value_name = "DIR")]
-        at: Option<PathBuf>,
-        /// The address of the exporting host's server.
-        #[arg(long, value_name = "ADDRESS:PORT")]
-        server: std::net::SocketAddr,
-        /// End when whoever started this ends.
-        #[arg(long)]
-        with_parent: bool,
-    },
-    /// Serve what a host of the lab exports, to mounts by `lab nfs`.
-    #[command(hide = true)]
-    Nfsd {
-        /// The lab's directory.
-        lab: PathBuf,
-        /// The host.
-        host: String,
-        /// Where to listen.
-        #[arg(long, value_name = "ADDRESS:PORT")]
-        listen: std::net::SocketAddr,
-        /// Also mount for real what the host has mounted over NFS, below this
-        /// directory.
-        #[arg(long, value_name = "DIR")]
-        mounts: Option<PathBuf>,
-        /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
-        #[arg(long, value_name = "FILE")]
-        hosts: PathBuf,
-    },
-    /// Show hosts, disks, volume groups, mounts and exports.
-    Show,
-    /// Run a command on a host, and end with its exit status.
-    Exec {
-        /// The host.
-        host: String,
-        /// Command and arguments.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
-    /// Show faults to come, or add one.
-    Fault(FaultArgs),
-    /// List the commands that hosts ran, with the jobs they belong to.
-    Log {
-        /// As JSON lines.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check that nothing of an ended migration is left. Exit code 1 if
-    /// something is.
-    Check,
-    /// Print the digest of the estate: everything but times and process ids.
-    Digest,
-    /// Remove the estate.
-    Reset {
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct FaultArgs {
-    /// What goes wrong, by name: a fault of the commands to come, or a trouble of
-    /// one host at once. Without it, what is to come is listed.
-    #[arg(value_name = "KIND")]
-    pub(super) kind: Option<String>,
-    /// On this host only.
-    #[arg(long, requires = "kind")]
-    pub(super) host: Option<String>,
-    /// With commands whose line holds this text only.
-    #[arg(long, value_name = "TEXT", requires = "kind")]
-    pub(super) command: Option<String>,
-    /// So many times; 0: for ever.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) times: u32,
-    /// After so many matches that go well.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) skip: u32,
-    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut`,
-    /// `sshd-kill` and `disk-fill` in seconds of this machine's clock.
-    #[arg(long, value_name = "N")]
-    pub(super) seconds: Option<u64>,
-    /// What `link-delay` holds data back, in milliseconds; 0 ends it.
-    #[arg(long, value_name = "N")]
-    pub(super) ms: Option<u64>,
-    /// The share of packets that `link-loss` loses; 0 ends it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub(super) percent: Option<u8>,
-    /// Remove all faults to come, and end troubles that last.
-    #[arg(long, conflicts_with = "kind")]
-    pub(super) clear: bool,
 }
 
 #[cfg(test)]

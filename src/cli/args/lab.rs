@@ -1,0 +1,174 @@
+//! `nimshift lab`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::ScaleArgs;
+use crate::cli::lab_ssh::SshWay;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum LabCommand {
+    /// Make the estate: from a plan, or from an estate file.
+    Up {
+        /// The plan whose estate to make.
+        #[arg(long, value_name = "PLAN", required_unless_present_any = ["estate", "ssh"])]
+        plan: Option<PathBuf>,
+        /// The estate file to make it from.
+        #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+        estate: Option<PathBuf>,
+        #[command(flatten)]
+        scale: ScaleArgs,
+        /// Make the hosts reachable by ssh, as real processes; those of the lab
+        /// that is there, where neither a plan nor an estate file is named.
+        #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
+              default_missing_value = "auto")]
+        ssh: Option<SshWay>,
+    },
+    /// End the hosts that `lab up --ssh` made, and remove their processes
+    /// and files. The estate stays.
+    Down,
+    /// Serve a connection to a host on stdin and stdout.
+    #[command(hide = true)]
+    Serve {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Connect to a host and hand the socket over on stdout.
+    #[command(hide = true)]
+    Wire {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+    },
+    /// Keep hosts as namespaces, until killed.
+    #[command(hide = true)]
+    Keep {
+        /// The lab's directory.
+        lab: PathBuf,
+    },
+    /// Be process 1 of a host; for `lab keep`.
+    #[command(hide = true)]
+    Host {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Its number in the lab's network.
+        number: u16,
+    },
+    /// Run a command of this machine within the root of a host.
+    #[command(hide = true)]
+    Enter {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
+    },
+    /// Mount for real what a host of the lab has mounted over NFS, and answer the
+    /// kernel until it is unmounted.
+    #[command(hide = true)]
+    Nfs {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// The mount point, as `mount` shows it there.
+        point: String,
+        /// Mount over this directory instead.
+        #[arg(long, value_name = "DIR")]
+        at: Option<PathBuf>,
+        /// The address of the exporting host's server.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        server: std::net::SocketAddr,
+        /// End when whoever started this ends.
+        #[arg(long)]
+        with_parent: bool,
+    },
+    /// Serve what a host of the lab exports, to mounts by `lab nfs`.
+    #[command(hide = true)]
+    Nfsd {
+        /// The lab's directory.
+        lab: PathBuf,
+        /// The host.
+        host: String,
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: std::net::SocketAddr,
+        /// Also mount for real what the host has mounted over NFS, below this
+        /// directory.
+        #[arg(long, value_name = "DIR")]
+        mounts: Option<PathBuf>,
+        /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
+        #[arg(long, value_name = "FILE")]
+        hosts: PathBuf,
+    },
+    /// Show hosts, disks, volume groups, mounts and exports.
+    Show,
+    /// Run a command on a host, and end with its exit status.
+    Exec {
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Show faults to come, or add one.
+    Fault(FaultArgs),
+    /// List the commands that hosts ran, with the jobs they belong to.
+    Log {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that nothing of an ended migration is left. Exit code 1 if
+    /// something is.
+    Check,
+    /// Print the digest of the estate: everything but times and process ids.
+    Digest,
+    /// Remove the estate.
+    Reset {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FaultArgs {
+    /// What goes wrong, by name: a fault of the commands to come, or a trouble of
+    /// one host at once. Without it, what is to come is listed.
+    #[arg(value_name = "KIND")]
+    pub(in crate::cli) kind: Option<String>,
+    /// On this host only.
+    #[arg(long, requires = "kind")]
+    pub(in crate::cli) host: Option<String>,
+    /// With commands whose line holds this text only.
+    #[arg(long, value_name = "TEXT", requires = "kind")]
+    pub(in crate::cli) command: Option<String>,
+    /// So many times; 0: for ever.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(in crate::cli) times: u32,
+    /// After so many matches that go well.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) skip: u32,
+    /// How long it lasts: `network-cut` in seconds of the lab, `link-cut`,
+    /// `sshd-kill` and `disk-fill` in seconds of this machine's clock.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) seconds: Option<u64>,
+    /// What `link-delay` holds data back, in milliseconds; 0 ends it.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) ms: Option<u64>,
+    /// The share of packets that `link-loss` loses; 0 ends it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(in crate::cli) percent: Option<u8>,
+    /// Remove all faults to come, and end troubles that last.
+    #[arg(long, conflicts_with = "kind")]
+    pub(in crate::cli) clear: bool,
+}

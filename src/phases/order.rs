@@ -1,0 +1,63 @@
+//! What an attempt at a step is to do, and where its evidence goes.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::domain::{Control, Facts, MigrationId, MigrationSpec, Ticket};
+use crate::transport::{HostId, JobId};
+
+use super::step::HostNames;
+
+/// What is to be carried out.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The migration.
+    pub migration: MigrationId,
+    /// The attempt.
+    pub ticket: Ticket,
+    /// What the migration is asked to do.
+    pub spec: Arc<MigrationSpec>,
+    /// What earlier steps found out.
+    pub facts: Facts,
+    /// Makes job ids unique among state directories.
+    pub scope: String,
+    /// The engine that this is for.
+    pub control: Control,
+    /// For an undo: the last forward ticket of the step, whose job must not run
+    /// any more.
+    pub undo_of: Option<Ticket>,
+    /// Whether this attempt was taken up before, by this process or by one that
+    /// is gone: its job may have been begun.
+    pub issued: bool,
+    /// Turns true when the attempt is to be given up.
+    pub interrupt: Option<watch::Receiver<bool>>,
+}
+
+impl Order {
+    /// The holder of the lease: the same for all attempts of the migration, and
+    /// for all its parts.
+    pub fn owner(&self) -> String {
+        let first = self.spec.part.as_ref().map_or(self.migration, |part| part.first);
+        format!("{}.{first}", self.scope)
+    }
+
+    /// The job of `ticket`.
+    pub fn job(&self, ticket: &Ticket) -> JobId {
+        JobId::new(ticket.job_id(&self.scope, self.migration))
+    }
+}
+
+/// The hosts of a migration.
+pub fn hosts(spec: &MigrationSpec) -> HostNames {
+    HostNames {
+        master: HostId::new(spec.master.as_str()),
+        client: HostId::new(spec.client.as_str()),
+    }
+}
+
+/// Where evidence is put: beside the journal.
+pub trait EvidenceSink: Send + Sync {
+    /// Keeps `bytes`, and returns their digest.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<String, String>;
+}

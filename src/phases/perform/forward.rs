@@ -1,0 +1,171 @@
+//! A step forward: a job that is there is attached to, and only what is missing
+//! is begun.
+
+use crate::domain::{Lease, Outcome, Presence, Repeat, Trace, Way};
+use crate::transport::{JobId, JobState, Output, Script};
+
+use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
+use crate::phases::registry::repeat_of;
+use crate::phases::step::Answers;
+use crate::phases::{lease, takeover};
+
+impl Attempt<'_> {
+    pub(super) async fn forward(&mut self, run: Run) -> Outcome {
+        let own = self.order.job(&self.order.ticket);
+        let state = match self.job_state(&own).await {
+            Ok(state) => state,
+            Err(error) => return failed(of_transport(&error), Trace::Clean),
+        };
+        match state {
+            JobState::Done(output) => {
+                self.way = Way::Taken;
+                self.after_run(run, Some(output), None).await
+            }
+            JobState::Running { .. } => self.attach(run, &own).await,
+            JobState::Lost => self.after_run(run, None, None).await,
+            // The boot may have taken the job's traces and left its effect.
+            JobState::Rebooted if self.order.issued => self.after_run(run, None, None).await,
+            JobState::Absent | JobState::Rebooted => {
+                match self.running_earlier(&self.order.ticket).await {
+                    Ok(Some(earlier)) => self.attach(run, &earlier).await,
+                    Ok(None) => self.begin(run, &own).await,
+                    Err(error) => failed(of_transport(&error), Trace::Clean),
+                }
+            }
+        }
+    }
+
+    async fn attach(&mut self, run: Run, id: &JobId) -> Outcome {
+        self.way = Way::Attached;
+        match self.wait(id).await {
+            Went::Through(output) => self.after_run(run, output, None).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Looks, and starts what is missing.
+    async fn begin(&mut self, run: Run, own: &JobId) -> Outcome {
+        let (sight, answers) = match self.probe().await {
+            Ok(seen) => seen,
+            Err(error) => return failed(of_transport(&error), Trace::Clean),
+        };
+        self.before = Some(sight.presence.clone());
+        let starts = sight.barred.is_none()
+            && match sight.presence {
+                Presence::Absent => true,
+                Presence::Partial => repeat_of(self.def, &self.order.spec) == Repeat::Safe,
+                Presence::Present | Presence::Unknown(_) => false,
+            };
+        if !starts && self.order.issued {
+            match self.jobs.settled_state(self.host(), own).await {
+                // What was seen may be its doing.
+                Ok(JobState::Running { .. }) => return self.attach(run, own).await,
+                Ok(JobState::Done(output)) => {
+                    self.way = Way::Taken;
+                    return self.after_run(run, Some(output), None).await;
+                }
+                Ok(JobState::Lost) => return self.after_run(run, None, None).await,
+                Ok(JobState::Absent | JobState::Rebooted) => {}
+                Err(error) => return failed(of_transport(&error), Trace::Dirty),
+            }
+        }
+        if let Some(cause) = sight.barred {
+            return failed(cause, Trace::Clean);
+        }
+        match sight.presence {
+            Presence::Present => {
+                self.facts = sight.facts;
+                return Outcome::Done;
+            }
+            Presence::Absent => {}
+            Presence::Partial if starts => {}
+            Presence::Partial => {
+                return failed(
+                    transient(format!("found half done: {}", self.def.about)),
+                    Trace::Dirty,
+                );
+            }
+            // Acting on hosts that cannot be read would be guessing.
+            Presence::Unknown(why) => return failed(transient(why), Trace::Dirty),
+        }
+        if let Some(holder) = &sight.over
+            && let Some(outcome) = self.stands_in_the_way(holder).await
+        {
+            return outcome;
+        }
+        let script = self.with_context(|ctx| run(ctx, &answers));
+        if script.is_empty() {
+            return failed(permanent(format!("no way to {}", self.def.about)), Trace::Clean);
+        }
+        match self.carry_out(own, &script).await {
+            Went::Through(output) => self.after_run(run, output, Some(&script)).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// Why the lease of `holder` is not taken over.
+    async fn stands_in_the_way(&self, holder: &Lease) -> Option<Outcome> {
+        match takeover::clear(&self.jobs, &self.hosts, holder, &self.owner).await {
+            takeover::Way::Clear => None,
+            takeover::Way::Job(job, host) => {
+                let why = format!("its job {job} on {host} has not ended");
+                let sight = self.with_context(|ctx| lease::refused(ctx, holder, Some(why)));
+                sight.barred.map(|cause| failed(cause, Trace::Clean))
+            }
+            takeover::Way::Unknown(error) => Some(failed(of_transport(&error), Trace::Dirty)),
+        }
+    }
+
+    /// After a job: its words, then its effect. `output` is none where the job
+    /// was lost; `script` is none where another process started it.
+    async fn after_run(
+        &mut self,
+        run: Run,
+        output: Option<Output>,
+        script: Option<&Script>,
+    ) -> Outcome {
+        let guessed;
+        let script = if let Some(script) = script {
+            script
+        } else {
+            guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
+            &guessed
+        };
+        self.write_down(script, output.as_ref());
+        let sight = match self.settle(&Presence::Present).await {
+            Ok(sight) => sight,
+            Err(outcome) => return outcome,
+        };
+        self.after = Some(sight.presence.clone());
+        let words = self.words(script, output.as_ref());
+        if sight.presence == Presence::Present && sight.barred.is_none() {
+            return match words {
+                Some(cause)
+                    if output.is_some() && self.overrules(&cause, script, output.as_ref()) =>
+                {
+                    failed(cause, Trace::Dirty)
+                }
+                _ => {
+                    self.facts = sight.facts;
+                    Outcome::Done
+                }
+            };
+        }
+        let trace = match sight.presence {
+            Presence::Absent => Trace::Clean,
+            _ => Trace::Dirty,
+        };
+        if output.is_none() {
+            let text = format!("the job was lost on {}: {}", self.host(), self.def.about);
+            return failed(sight.barred.unwrap_or_else(|| transient(text)), trace);
+        }
+        let cause = words.or(sight.barred).unwrap_or_else(|| match &sight.presence {
+            Presence::Unknown(why) => transient(why.clone()),
+            _ => permanent(format!(
+                "the commands reported success, but it did not happen: {}",
+                self.def.about
+            )),
+        });
+        failed(cause, trace)
+    }
+}

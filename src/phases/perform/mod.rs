@@ -1,0 +1,358 @@
+//! One attempt at a step, carried out. A first run and a recovery after a crash
+//! go the same way: ask for the job of the ticket, then look, then act.
+//!
+//! Nothing is started while it is unknown whether an earlier start still runs,
+//! and nothing is started on hosts that could not be read.
+
+use crate::base::{ClockRef, Millis};
+use crate::domain::{
+    Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, Outcome, Presence,
+    Ticket, Trace, Way,
+};
+use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
+
+use super::evidence;
+use super::job::{Ended, Jobs};
+use super::ledger;
+use super::nimadm;
+use super::order::{EvidenceSink, Order, hosts};
+use super::outcome;
+use super::parts::is_assumed;
+use super::registry::{find, settle_of};
+use super::step::{Answers, Context, HostNames, Sight, StepDef};
+
+mod forward;
+mod undo;
+
+/// Carries `order` out.
+pub async fn perform(
+    transport: &dyn Transport,
+    clock: &ClockRef,
+    evidence: &dyn EvidenceSink,
+    order: &Order,
+) -> Answer {
+    let hosts = hosts(&order.spec);
+    let started_ms = clock.now_ms();
+    let Some(def) = find(order.ticket.phase, &order.ticket.step) else {
+        return unknown_step(order, hosts.client.as_str(), started_ms);
+    };
+    let mut attempt = Attempt {
+        jobs: Jobs { transport, clock, interrupt: order.interrupt.as_ref() },
+        order,
+        def,
+        owner: order.owner(),
+        hosts,
+        way: Way::Found,
+        before: None,
+        after: None,
+        commands: Vec::new(),
+        looks: Vec::new(),
+        facts: None,
+    };
+    let outcome = match (order.ticket.direction, def.run) {
+        _ if is_assumed(def, &order.spec, &order.ticket) => {
+            attempt.way = Way::Assumed;
+            Outcome::Done
+        }
+        (Direction::Undo, _) => attempt.undo().await,
+        (Direction::Forward, None) => attempt.look().await,
+        (Direction::Forward, Some(run)) => attempt.forward(run).await,
+    };
+    let kept = match &outcome {
+        Outcome::Failed { cause, .. } if evidence::is_wanted(def, order, cause) => {
+            evidence::take(transport, evidence, &attempt.hosts, order).await
+        }
+        _ => Vec::new(),
+    };
+    attempt.answer(outcome, started_ms, kept)
+}
+
+fn unknown_step(order: &Order, host: &str, now: Millis) -> Answer {
+    let text = format!("this program has no step {}", order.ticket.step);
+    let cause = Cause::new(FailureClass::NeedsOperator, text)
+        .with_hint("finish the migration with the version that began it");
+    Answer {
+        outcome: Outcome::Failed { cause, trace: Trace::Dirty },
+        facts: None,
+        record: AttemptRecord {
+            host: host.to_owned(),
+            started_ms: now,
+            ended_ms: now,
+            way: Way::Looked,
+            before: None,
+            after: None,
+            commands: Vec::new(),
+            looks: Vec::new(),
+            evidence: Vec::new(),
+        },
+    }
+}
+
+type Run = fn(&Context<'_>, &Answers) -> Script;
+
+struct Attempt<'a> {
+    jobs: Jobs<'a>,
+    order: &'a Order,
+    def: &'static StepDef,
+    owner: String,
+    hosts: HostNames,
+    way: Way,
+    before: Option<Presence>,
+    after: Option<Presence>,
+    commands: Vec<CommandRecord>,
+    looks: Vec<CommandRecord>,
+    facts: Option<Facts>,
+}
+
+/// What has become of a job: its output, or the outcome of the attempt.
+enum Went {
+    Through(Option<Output>),
+    Wrong(Outcome),
+}
+
+impl Attempt<'_> {
+    fn host(&self) -> &HostId {
+        self.hosts.of(self.def.host)
+    }
+
+    /// Runs `act` with what a step is given.
+    fn with_context<T>(&self, act: impl FnOnce(&Context<'_>) -> T) -> T {
+        act(&Context {
+            spec: &self.order.spec,
+            facts: &self.order.facts,
+            ticket: &self.order.ticket,
+            owner: &self.owner,
+            control: &self.order.control,
+            now_ms: self.jobs.clock.now_ms(),
+        })
+    }
+
+    fn words(&self, script: &Script, output: Option<&Output>) -> Option<Cause> {
+        outcome::words(&self.order.spec.messages, self.def, script, output)
+    }
+
+    fn overrules(&self, cause: &Cause, script: &Script, output: Option<&Output>) -> bool {
+        outcome::overrules(&self.order.spec.messages, cause, script, output)
+    }
+
+    fn is_passing(&self, answers: &Answers) -> bool {
+        outcome::is_passing(&self.order.spec.messages, answers)
+    }
+
+    /// A step that only looks.
+    async fn look(&mut self) -> Outcome {
+        self.way = Way::Looked;
+        match self.probe().await {
+            Err(error) => failed(of_transport(&error), Trace::Clean),
+            Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
+            Ok((sight, answers)) => match sight.presence {
+                Presence::Present => Outcome::Done,
+                Presence::Unknown(why) if self.is_passing(&answers) => {
+                    failed(transient(why), Trace::Clean)
+                }
+                Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
+                Presence::Absent | Presence::Partial => {
+                    failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)
+                }
+            },
+        }
+    }
+
+    /// What the step's host knows of the job `id`. Where the step's effect takes
+    /// its time to show, the host is silent meanwhile: it may be booting, by an
+    /// attempt that was cut off.
+    async fn job_state(&self, id: &JobId) -> Result<JobState, TransportError> {
+        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        loop {
+            match self.jobs.state(self.host(), id).await {
+                Err(error) if error.is_silence() && !patience.is_over(self.jobs.clock) => {
+                    if !self.jobs.pause(patience.next()).await {
+                        return self.jobs.state(self.host(), id).await;
+                    }
+                }
+                state => return state,
+            }
+        }
+    }
+
+    /// Starts `script` and waits for it.
+    async fn carry_out(&mut self, id: &JobId, script: &Script) -> Went {
+        self.way = Way::Ran;
+        self.commands = ledger::unanswered(script);
+        if self.jobs.is_interrupted() {
+            return Went::Wrong(failed(interrupted(), Trace::Clean));
+        }
+        match self.jobs.start(self.host(), id, script).await {
+            Ok(JobState::Done(output)) => Went::Through(Some(output)),
+            Ok(JobState::Running { .. }) => self.wait(id).await,
+            Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
+            Err(refused) => {
+                let trace = if refused.may_run { Trace::Dirty } else { Trace::Clean };
+                Went::Wrong(failed(of_transport(&refused.error), trace))
+            }
+        }
+    }
+
+    async fn wait(&mut self, id: &JobId) -> Went {
+        let signs = nimadm::signs_of_life(self.def, &self.order.spec);
+        let def = self.def;
+        let ended = self.jobs.wait(self.host(), id, def.timeout, def.stall, signs.as_ref()).await;
+        let cause = match ended {
+            Ended::Done(output) => return Went::Through(Some(output)),
+            Ended::Lost => return Went::Through(None),
+            Ended::Late { why, has_ended: true } => transient(why),
+            Ended::Interrupted { has_ended: true } => interrupted(),
+            // Whatever came next would run beside it.
+            Ended::Late { has_ended: false, .. } | Ended::Interrupted { has_ended: false } => {
+                return Went::Wrong(failed(self.may_still_run(id), Trace::Dirty));
+            }
+            Ended::Broken(error) => {
+                return Went::Wrong(failed(of_transport(&error), Trace::Dirty));
+            }
+        };
+        let trace = self.trace().await;
+        Went::Wrong(failed(cause, trace))
+    }
+
+    fn may_still_run(&self, id: &JobId) -> Cause {
+        let text = format!("the job {id} on {} was told to end and may still run", self.host());
+        Cause::new(FailureClass::NeedsOperator, text)
+            .with_hint("see to it that it has ended, then retry or roll back")
+    }
+
+    /// What a failed run left behind, by one more look.
+    async fn trace(&mut self) -> Trace {
+        match self.probe().await {
+            Ok((sight, _)) => {
+                let clean = sight.presence == Presence::Absent;
+                self.after = Some(sight.presence);
+                if clean { Trace::Clean } else { Trace::Dirty }
+            }
+            Err(_) => Trace::Dirty,
+        }
+    }
+
+    /// The job of an attempt before `ticket`'s that still runs. Those that their
+    /// host never heard of can never begin after this, the oldest first: one that
+    /// it knows has seen to those before it.
+    async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
+        let job = |attempt| self.order.job(&Ticket { attempt, ..ticket.clone() });
+        let mut unheard = ticket.attempt;
+        while unheard > 1 {
+            let id = job(unheard - 1);
+            match self.jobs.state(self.host(), &id).await? {
+                JobState::Running { .. } => return Ok(Some(id)),
+                JobState::Done(_) | JobState::Lost => break,
+                JobState::Absent | JobState::Rebooted => unheard -= 1,
+            }
+        }
+        for attempt in unheard..ticket.attempt {
+            let id = job(attempt);
+            if let JobState::Running { .. } = self.jobs.settled_state(self.host(), &id).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks until `wanted` is seen, or the time is up that the effect may take.
+    async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
+        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        loop {
+            // Asked before the look: a machine that slept in between has not
+            // looked after the time was up.
+            let is_late = patience.is_over(self.jobs.clock);
+            let is_late_for_silence = patience.is_over_for_silence(self.jobs.clock);
+            let seen = self.probe().await;
+            let is_over = match &seen {
+                Ok((sight, _)) => sight.presence == *wanted || is_late,
+                Err(_) => is_late_for_silence,
+            };
+            match seen {
+                Ok((sight, _)) if is_over => return Ok(sight),
+                Err(error) if is_over => {
+                    return Err(failed(of_transport(&error), Trace::Dirty));
+                }
+                _ => {}
+            }
+            if !self.jobs.pause(patience.next()).await {
+                return Err(failed(interrupted(), Trace::Dirty));
+            }
+        }
+    }
+
+    /// Looks once, at all hosts that the step looks at.
+    async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
+        let looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let mut answers = Answers::default();
+        self.looks.clear();
+        for (role, script) in &looks {
+            let output = self.jobs.ask(self.hosts.of(*role), script).await?;
+            self.looks.extend(ledger::answered(script, &output));
+            answers.0.push(output);
+        }
+        let judge = match (self.order.ticket.direction, self.def.judge_undo) {
+            (Direction::Undo, Some(judge_undo)) => judge_undo,
+            _ => self.def.judge,
+        };
+        let sight = self.with_context(|ctx| judge(ctx, &answers));
+        if self.way == Way::Looked {
+            self.facts.clone_from(&sight.facts);
+        }
+        Ok((sight, answers))
+    }
+
+    fn write_down(&mut self, script: &Script, output: Option<&Output>) {
+        if let Some(output) = output {
+            self.commands = ledger::answered(script, output);
+        }
+    }
+
+    fn answer(self, outcome: Outcome, started_ms: Millis, evidence: Vec<String>) -> Answer {
+        let done = outcome == Outcome::Done;
+        let looks = if done && self.way != Way::Looked { Vec::new() } else { self.looks };
+        Answer {
+            facts: self.facts.filter(|_| done),
+            record: AttemptRecord {
+                host: self.hosts.of(self.def.host).to_string(),
+                started_ms,
+                ended_ms: self.jobs.clock.now_ms(),
+                way: self.way,
+                before: self.before,
+                after: self.after,
+                commands: self.commands,
+                looks,
+                evidence,
+            },
+            outcome,
+        }
+    }
+}
+
+fn failed(cause: Cause, trace: Trace) -> Outcome {
+    Outcome::Failed { cause, trace }
+}
+
+fn transient(text: impl Into<String>) -> Cause {
+    Cause::new(FailureClass::Transient, text)
+}
+
+/// What cannot pass by itself is kept for a person: a rollback needs the host too.
+fn of_transport(error: &TransportError) -> Cause {
+    if !error.needs_a_person() {
+        return transient(error.to_string());
+    }
+    let cause = Cause::new(FailureClass::NeedsOperator, error.to_string());
+    match error.way_out() {
+        Some(way_out) => cause.with_hint(way_out),
+        None => cause,
+    }
+}
+
+fn permanent(text: impl Into<String>) -> Cause {
+    Cause::new(FailureClass::Permanent, text)
+}
+
+fn interrupted() -> Cause {
+    permanent("interrupted by the operator".to_owned())
+}

@@ -1,0 +1,137 @@
+//! A step taken back: its forward job is ended first.
+
+use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
+use crate::transport::{JobId, JobState, Output, Script, TransportError};
+
+use super::{Attempt, Went, failed, of_transport, permanent, transient};
+use crate::phases::takeover;
+
+impl Attempt<'_> {
+    pub(super) async fn undo(&mut self) -> Outcome {
+        let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
+        if let Err(outcome) = self.end_forward_job().await {
+            return outcome;
+        }
+        let own = self.order.job(&self.order.ticket);
+        let running = match self.job_state(&own).await {
+            Ok(JobState::Running { .. }) => Some(own.clone()),
+            Ok(JobState::Done(output)) => {
+                self.way = Way::Taken;
+                return self.after_undo(&Script::default(), Some(output)).await;
+            }
+            Ok(JobState::Lost) => return self.after_undo(&Script::default(), None).await,
+            Ok(JobState::Rebooted) if self.order.issued => {
+                return self.after_undo(&Script::default(), None).await;
+            }
+            Ok(JobState::Absent | JobState::Rebooted) => {
+                match self.running_earlier(&self.order.ticket).await {
+                    Ok(running) => running,
+                    Err(error) => return failed(of_transport(&error), Trace::Dirty),
+                }
+            }
+            Err(error) => return failed(of_transport(&error), Trace::Dirty),
+        };
+        if let Some(id) = running {
+            self.way = Way::Attached;
+            return match self.wait(&id).await {
+                Went::Through(output) => self.after_undo(&Script::default(), output).await,
+                Went::Wrong(outcome) => outcome,
+            };
+        }
+        let (sight, answers) = match self.probe().await {
+            Ok(seen) => seen,
+            Err(error) => return failed(of_transport(&error), Trace::Dirty),
+        };
+        self.before = Some(sight.presence.clone());
+        match (sight.barred, sight.presence) {
+            (Some(cause), _) => return failed(cause, Trace::Dirty),
+            (None, Presence::Absent) => {
+                return self.nothing_to_undo(&own, sight.over.as_ref()).await;
+            }
+            (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
+            (None, Presence::Partial | Presence::Present) => {}
+        }
+        let script = self.with_context(|ctx| undo_run(ctx, &answers));
+        if script.is_empty() {
+            return failed(permanent(format!("no way to undo: {}", self.def.about)), Trace::Dirty);
+        }
+        match self.carry_out(&own, &script).await {
+            Went::Through(output) => self.after_undo(&script, output).await,
+            Went::Wrong(outcome) => outcome,
+        }
+    }
+
+    /// There is nothing to be undone, and what an engine that died has asked for
+    /// is not to come when there is something again.
+    async fn nothing_to_undo(&mut self, own: &JobId, over: Option<&Lease>) -> Outcome {
+        if !self.order.issued {
+            return self.let_go(over).await;
+        }
+        match self.jobs.settled_state(self.host(), own).await {
+            Ok(JobState::Running { .. }) => {
+                self.way = Way::Attached;
+                match self.wait(own).await {
+                    Went::Through(output) => self.after_undo(&Script::default(), output).await,
+                    Went::Wrong(outcome) => outcome,
+                }
+            }
+            Ok(_) => self.let_go(over).await,
+            Err(error) => failed(of_transport(&error), Trace::Dirty),
+        }
+    }
+
+    /// Makes sure that no forward job of the step runs any more, or can begin.
+    async fn end_forward_job(&mut self) -> Result<(), Outcome> {
+        let Some(forward) = &self.order.undo_of else { return Ok(()) };
+        let dirty = |error: TransportError| failed(of_transport(&error), Trace::Dirty);
+        let last = self.order.job(forward);
+        let state = match self.job_state(&last).await.map_err(dirty)? {
+            JobState::Absent => self.jobs.settled_state(self.host(), &last).await.map_err(dirty)?,
+            state => state,
+        };
+        let running = match state {
+            JobState::Running { .. } => Some(last),
+            JobState::Done(_) | JobState::Lost => None,
+            JobState::Absent | JobState::Rebooted => {
+                self.running_earlier(forward).await.map_err(dirty)?
+            }
+        };
+        let Some(id) = running else { return Ok(()) };
+        if self.jobs.end(self.host(), &id).await {
+            return Ok(());
+        }
+        let text = format!("the job {id} on {} does not end", self.host());
+        Err(failed(transient(text), Trace::Dirty))
+    }
+
+    async fn after_undo(&mut self, script: &Script, output: Option<Output>) -> Outcome {
+        self.write_down(script, output.as_ref());
+        let sight = match self.settle(&Presence::Absent).await {
+            Ok(sight) => sight,
+            Err(outcome) => return outcome,
+        };
+        self.after = Some(sight.presence.clone());
+        match (sight.barred, &sight.presence) {
+            (Some(cause), _) => failed(cause, Trace::Dirty),
+            (None, Presence::Absent) => self.let_go(sight.over.as_ref()).await,
+            (None, presence) => {
+                let words = self.words(script, output.as_ref());
+                let why = match (words, presence) {
+                    (Some(cause), _) => Cause { class: FailureClass::Transient, ..cause },
+                    (None, Presence::Unknown(why)) => transient(why.clone()),
+                    (None, _) => transient(format!("is still there: {}", self.def.about)),
+                };
+                failed(why, Trace::Dirty)
+            }
+        }
+    }
+
+    /// The step is undone; the lease of another, if it still stands, is whole.
+    async fn let_go(&self, holder: Option<&Lease>) -> Outcome {
+        let Some(holder) = holder else { return Outcome::Done };
+        match takeover::lift(&self.jobs, &self.hosts, holder, &self.owner).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => failed(of_transport(&error), Trace::Dirty),
+        }
+    }
+}
