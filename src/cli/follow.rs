@@ -77,17 +77,17 @@ pub(super) fn follow(
         if job.as_ref().map(|job| &job.id) != wanted.as_ref().map(|(_, id)| id) {
             job = wanted.map(|(host, id)| Running::new(host, id));
         }
-        let mut waited = ASK_EVERY;
+        let mut since_asked = ASK_EVERY;
         while reader.data_version()? == version && engine(place)?.is_some() {
             runtime.block_on(async {
                 if let Some(job) = &mut job
-                    && waited >= ASK_EVERY
+                    && since_asked >= ASK_EVERY
                 {
                     job.read(out, &*estate.transport).await;
-                    waited = Duration::ZERO;
+                    since_asked = Duration::ZERO;
                 }
                 tokio::time::sleep(limits::WATCH_POLL).await;
-                waited += limits::WATCH_POLL;
+                since_asked += limits::WATCH_POLL;
             });
         }
     }

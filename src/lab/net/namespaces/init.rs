@@ -6,9 +6,9 @@
 //! service listens. When its input ends, the keeper is gone: it ends, and the
 //! kernel ends everything on the host.
 
-use std::fs;
 use std::io::{IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -17,6 +17,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
@@ -27,8 +29,10 @@ use super::services::{self, SSHD, Service};
 use super::{disk, links, sessions};
 use crate::base::{Millis, SystemClock};
 
-/// How often a service that was started is asked whether it listens.
+/// How often it is looked whether a service that was started listens: less and
+/// less often, for many hosts come up at once.
 const LISTEN_LOOK_MS: u16 = 10;
+const LISTEN_LOOK_MAX_MS: u16 = 320;
 
 /// When a service that ended by itself is started again.
 const RESTART_MS: Millis = 1_000;
@@ -98,6 +102,7 @@ struct Host {
     services: Vec<Running>,
     orders: Orders,
     mark: String,
+    look_ms: u16,
 }
 
 impl Host {
@@ -115,6 +120,7 @@ impl Host {
                 .collect(),
             orders: Orders::default(),
             mark: process::mark(&birth.lab, &birth.host),
+            look_ms: LISTEN_LOOK_MS,
         })
     }
 
@@ -144,7 +150,7 @@ impl Host {
 
     fn patience(&self) -> PollTimeout {
         let waits = self.services.iter().any(|one| one.wanted && !one.told);
-        if waits { PollTimeout::from(LISTEN_LOOK_MS) } else { PollTimeout::NONE }
+        if waits { PollTimeout::from(self.look_ms) } else { PollTimeout::NONE }
     }
 
     fn start_what_is_due(&mut self) {
@@ -153,6 +159,7 @@ impl Host {
             if one.due_ms > now {
                 continue;
             }
+            self.look_ms = LISTEN_LOOK_MS;
             let mut command = process::command(&one.service.program);
             command
                 .args(&one.service.args)
@@ -211,9 +218,9 @@ impl Host {
         if self.services.iter().all(|one| one.told || one.pid.is_none()) {
             return;
         }
-        let ports = listening();
+        self.look_ms = (self.look_ms * 2).min(LISTEN_LOOK_MAX_MS);
         for one in self.services.iter_mut().filter(|one| one.pid.is_some() && !one.told) {
-            if ports.contains(&one.service.port) {
+            if is_listened_on(one.service.port) {
                 one.told = true;
                 say(&format!("answers {}", one.service.name));
             }
@@ -226,20 +233,15 @@ fn complain(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
 
-/// Ports that somebody listens on, by the kernel's table: nobody is troubled
-/// with a connection.
-fn listening() -> Vec<u16> {
-    const LISTEN: &str = "0A";
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let (local, _, state) = (words.next()?, words.next()?, words.next()?);
-            (state == LISTEN).then(|| u16::from_str_radix(local.split(':').nth(1)?, 16).ok())?
-        })
-        .collect()
+/// Whether somebody listens on the port: then nobody else can have it. Nobody is
+/// troubled with a connection, nor kept from the port by a socket that does not
+/// listen; and the kernel's table of all sockets takes milliseconds to read.
+fn is_listened_on(port: u16) -> bool {
+    let made = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    let Ok(socket) = made else { return false };
+    let address = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
+    setsockopt(&socket, ReuseAddr, &true).is_ok()
+        && bind(socket.as_raw_fd(), &address) == Err(nix::Error::EADDRINUSE)
 }
 
 /// What the keeper wrote and is not done yet.
