@@ -53,6 +53,9 @@ pub const WAVE_MAX: u8 = 99;
 /// Target disks of one client.
 pub const DISKS_MAX: usize = 16;
 
+/// What a command on a host is given to read.
+pub const INPUT_BYTES_MAX: usize = 256 * 1024;
+
 /// Commands in one script that travels to a host.
 pub const SCRIPT_COMMANDS_MAX: usize = 256;
 

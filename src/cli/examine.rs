@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     fn said(status: i32, stdout: &str) -> CommandOutput {
-        CommandOutput { status, stdout: stdout.to_owned(), stderr: String::new() }
+        CommandOutput { status, stdout: stdout.to_owned(), ..CommandOutput::default() }
     }
 
     use Verdict::{Bad, Good, Warning};

@@ -67,6 +67,9 @@ pub struct CommandRecord {
     /// Standard error and output, sanitized, redacted, bounded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
+    /// Whole seconds that it took, where its host could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<u64>,
 }
 
 /// All that is kept of an attempt.

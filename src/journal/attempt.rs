@@ -324,6 +324,7 @@ mod tests {
             line: "c".into(),
             status: Some(0),
             output: (*output).into(),
+            took_s: Some(1),
         };
         AttemptRecord {
             host: "h".into(),

@@ -123,11 +123,7 @@ impl Lab {
                 });
             }
             let (output, _) = exec_script(world, host, &script, now, log);
-            Ok(output.commands.into_iter().next().unwrap_or(CommandOutput {
-                status: 0,
-                stdout: String::new(),
-                stderr: String::new(),
-            }))
+            Ok(output.commands.into_iter().next().unwrap_or_default())
         })?
     }
 
@@ -321,10 +317,11 @@ fn exec_script(
         let begun = run::start_line(world, &line, &text);
         let reply = run::end_line(world, line, &begun.effect);
         // A command that never ends is as long as anybody waits.
-        took += begun.due_ms.map_or(Millis::MAX / 4, |due| due - now);
+        let own_ms = begun.due_ms.map_or(Millis::MAX / 4, |due| due - now);
+        took += own_ms;
         log.push(LogEntry::new(now, host, None, &text, Stage::Ended, Some(reply.status)));
         let go_on = reply.status == 0 || command.tolerate;
-        output.commands.push(run::bounded(reply));
+        output.commands.push(run::bounded(reply, own_ms));
         if !go_on || world.find(host).is_none_or(|host| host.power != Power::Up) {
             break;
         }

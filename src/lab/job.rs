@@ -9,7 +9,7 @@ use super::log::{LogEntry, Stage};
 use super::power;
 use super::process::{Process, Step};
 use super::run::{Begun, Effect, start_line};
-use super::shell::{Call, Line};
+use super::shell::{Call, Line, Stream};
 use super::world::{Power, World};
 use crate::base::Millis;
 use crate::base::limits::OUTPUT_PIECE_BYTES_MAX;
@@ -112,7 +112,7 @@ pub(crate) fn line(host: &str, script: &Script, index: usize, now: Millis) -> Op
             env: command.env.clone(),
             cwd: command.cwd.clone().unwrap_or_else(|| "/".to_owned()),
             root: "/".to_owned(),
-            input: None,
+            input: command.stdin.clone().map(Stream::Text),
             now,
             begun: false,
         },
@@ -226,7 +226,7 @@ fn end_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut V
     }
     let go_on = reply.status == 0 || command.tolerate;
     with(world, host, id, |job| {
-        job.outputs.push(super::run::bounded(reply));
+        job.outputs.push(super::run::bounded(reply, now.saturating_sub(job.since_ms)));
         job.process = None;
         job.index += 1;
         if !go_on {

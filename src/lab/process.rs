@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::commands::nimadm::{self, Next};
 use super::log::{LogEntry, Stage};
 use super::run::{self, Begun, Effect};
-use super::shell::{Call, Line, Reply};
+use super::shell::{Call, Line, Reply, Stream};
 use super::world::{Power, World};
 use crate::base::Millis;
 use crate::transport::Command;
@@ -110,7 +110,7 @@ fn line(call: &Call, command: &Command) -> Line {
         argv: command.argv.clone(),
         env: command.env.clone(),
         cwd,
-        input: None,
+        input: command.stdin.clone().map(Stream::Text),
         begun: false,
         ..call.clone()
     };

@@ -180,7 +180,7 @@ pub(crate) fn end_line(world: &mut World, mut line: Line, effect: &Effect) -> Re
 }
 
 /// A reply as transports hand it on.
-pub(crate) fn bounded(reply: Reply) -> CommandOutput {
+pub(crate) fn bounded(reply: Reply, took_ms: Millis) -> CommandOutput {
     let out = match &reply.archive {
         // An archive on a terminal is noise; its size is all that is told.
         Some(_) => String::new(),
@@ -190,5 +190,7 @@ pub(crate) fn bounded(reply: Reply) -> CommandOutput {
         status: reply.status,
         stdout: sanitize(&out, OUTPUT_BYTES_MAX),
         stderr: sanitize(&reply.err, OUTPUT_BYTES_MAX),
+        truncated: out.len().max(reply.err.len()) > OUTPUT_BYTES_MAX,
+        took_s: Some(took_ms / 1000),
     }
 }

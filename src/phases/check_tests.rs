@@ -38,7 +38,7 @@ fn answers(master: &[&str], client: &[&str]) -> Answers {
             .map(|text| CommandOutput {
                 status: i32::from(text.starts_with("0042-")),
                 stdout: (*text).to_owned(),
-                stderr: String::new(),
+                ..CommandOutput::default()
             })
             .collect(),
     };

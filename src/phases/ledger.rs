@@ -30,6 +30,7 @@ fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandR
         output: output
             .map(|output| sanitize(&redact(&output.text()), OUTPUT_BYTES_MAX))
             .unwrap_or_default(),
+        took_s: output.and_then(|output| output.took_s),
     }
 }
 
@@ -41,7 +42,8 @@ mod tests {
         let one = CommandOutput {
             status: 0,
             stdout: "ok \u{1b}[1m DB_PASSWORD=x\n".into(),
-            stderr: String::new(),
+            took_s: Some(75),
+            ..CommandOutput::default()
         };
         Output { commands: vec![one; count] }
     }
@@ -51,6 +53,7 @@ mod tests {
         let script = Script::new([Command::new(["true"]), Command::new(["false"])]);
         let records = answered(&script, &output(1));
         assert_eq!(records[0].output, "ok \u{fffd}[1m DB_PASSWORD=***\n");
+        assert_eq!(records[0].took_s, Some(75));
         assert_eq!((records[1].line.as_str(), records[1].status), ("false", None));
     }
 

@@ -75,9 +75,7 @@ pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
         let command = if ctx.spec.options.image_data.is_some() {
             Command::new(["cp", &image_data(ctx.spec), &to])
         } else {
-            let lines = image_lines(ctx, answers);
-            let print = words(&["printf", "%s\\n"]).into_iter().chain(lines);
-            Command::new(print).piped_to(["dd", &format!("of={to}")])
+            Command::new(["dd", &format!("of={to}")]).reading(image_lines(ctx, answers))
         };
         marks::between(ctx, WRITE, [command])
     }),

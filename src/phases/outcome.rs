@@ -101,7 +101,7 @@ mod tests {
         let def = registry().iter().find(|def| def.name.as_str() == step).unwrap();
         let mut command = Command::new(["/usr/bin/tool"]);
         command.tolerate = tolerated;
-        let said = CommandOutput { status, stdout: String::new(), stderr: text.to_owned() };
+        let said = CommandOutput { status, stderr: text.to_owned(), ..CommandOutput::default() };
         words(&[], def, &Script::new([command]), Some(&Output { commands: vec![said] }))
     }
 

@@ -51,6 +51,8 @@ pub(super) struct World {
     /// It is to be booted when a start loses its reply, with all traces of jobs.
     pub(super) loses_traces: bool,
     pub(super) barred: bool,
+    /// It says more than is kept.
+    pub(super) talks_on: bool,
     /// A start that is under way from an engine that died: it arrives after the
     /// first look.
     pub(super) under_way: Option<(String, Job)>,
@@ -62,7 +64,8 @@ pub(super) struct Host {
 }
 
 pub(super) fn said(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
-    CommandOutput { status, stdout: stdout.into(), stderr: stderr.into() }
+    let (stdout, stderr) = (stdout.into(), stderr.into());
+    CommandOutput { status, stdout, stderr, ..CommandOutput::default() }
 }
 
 impl World {
@@ -108,7 +111,7 @@ impl World {
     fn script(&mut self, script: &Script) -> Output {
         let mut output = Output::default();
         for command in &script.commands {
-            let answer = self.answer(command);
+            let answer = CommandOutput { truncated: self.talks_on, ..self.answer(command) };
             let ok = answer.ok();
             output.commands.push(answer);
             if !ok && !command.tolerate {

@@ -104,6 +104,17 @@ async fn what_is_there_is_not_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_of_what_a_host_says_is_not_taken_for_all_of_it() {
+    for lease in [None, Some("s1.m7".to_owned())] {
+        let host = host(World { lease, talks_on: true, ..World::default() });
+        let (class, trace, text) = failure(&run(&host, &self::lease(1)).await);
+        assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+        assert!(text.contains("more than 262144 bytes"), "{text}");
+        assert!(host.world.lock().unwrap().started.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bar_stands_before_the_run() {
     let host = host(World { lease: Some("s9.m1".into()), ..World::default() });
     let answer = run(&host, &lease(1)).await;

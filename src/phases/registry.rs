@@ -285,7 +285,7 @@ mod tests {
             .map(|(status, text)| CommandOutput {
                 status: *status,
                 stdout: text.clone(),
-                stderr: String::new(),
+                ..CommandOutput::default()
             })
             .collect();
         let answers = Answers(vec![Output { commands: said }; 2]);

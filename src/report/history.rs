@@ -21,6 +21,9 @@ pub const HISTORY_VERSION: u32 = 1;
 /// Lines of a command's output that the story shows: the last ones.
 const OUTPUT_LINES: usize = 12;
 
+/// Commands that took so many seconds have their time beside them.
+const LONG_S: u64 = 30;
+
 /// How much of a story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
@@ -177,11 +180,16 @@ impl Teller<'_> {
 
     fn command(&mut self, host: &str, command: &CommandRecord, output: bool) {
         let status = match command.status {
-            Some(0) => String::new(),
-            Some(status) => format!("   [exit {status}]"),
-            None => "   [no result]".to_owned(),
+            Some(0) => None,
+            Some(status) => Some(format!("exit {status}")),
+            None => Some("no result".to_owned()),
         };
-        self.say(format!("            {host}# {}{status}", command.line));
+        let took = command.took_s.filter(|took| *took >= LONG_S);
+        let came = [status, took.map(|took| duration_text(took * 1000))];
+        let came: Vec<String> = came.into_iter().flatten().collect();
+        let came =
+            if came.is_empty() { String::new() } else { format!("   [{}]", came.join(", ")) };
+        self.say(format!("            {host}# {}{came}", command.line));
         if !output && command.status == Some(0) {
             return;
         }

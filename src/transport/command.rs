@@ -8,7 +8,9 @@ use super::shell::readable;
 
 /// One command: a program and its arguments, never shell text.
 ///
-/// All commands run with `LC_ALL=C` and without standard input.
+/// All commands run with `LC_ALL=C`. How long one may take is said with the call
+/// that runs it; how much is kept of what it says is
+/// [`OUTPUT_BYTES_MAX`](crate::base::limits::OUTPUT_BYTES_MAX) of each stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
@@ -20,6 +22,10 @@ pub struct Command {
     /// The directory to run in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
+    /// What it reads: whole lines, at most
+    /// [`INPUT_BYTES_MAX`](crate::base::limits::INPUT_BYTES_MAX). Without it, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
     /// A second program that reads the first one's output. The command's exit
     /// status is that of the first program that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +46,7 @@ impl Command {
             argv: argv.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             cwd: None,
+            stdin: None,
             pipe_to: None,
             tolerate: false,
         }
@@ -66,6 +73,14 @@ impl Command {
         self
     }
 
+    /// Reads `lines`.
+    #[must_use]
+    pub fn reading<S: AsRef<str>>(mut self, lines: impl IntoIterator<Item = S>) -> Command {
+        let text = lines.into_iter().fold(String::new(), |text, line| text + line.as_ref() + "\n");
+        self.stdin = Some(text);
+        self
+    }
+
     /// Sends the output to `argv`'s input.
     #[must_use]
     pub fn piped_to<I>(mut self, argv: I) -> Command
@@ -82,6 +97,13 @@ impl Command {
         let mut text = String::new();
         if let Some(directory) = &self.cwd {
             let _ = write!(text, "cd {} && ", readable(directory));
+        }
+        if let Some(input) = &self.stdin {
+            text.push_str("printf '%s\\n'");
+            for line in input.lines() {
+                let _ = write!(text, " {}", readable(line));
+            }
+            text.push_str(" | ");
         }
         for (name, value) in &self.env {
             let _ = write!(text, "{name}={} ", readable(value));
@@ -121,8 +143,17 @@ impl Script {
     }
 }
 
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this status.
+    Exit(i32),
+    /// By this signal; or with the status by which shells tell of one.
+    Signal(i32),
+}
+
 /// What one command of a script gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandOutput {
     /// Exit status; 128 + n for one that signal n ended.
@@ -131,12 +162,27 @@ pub struct CommandOutput {
     pub stdout: String,
     /// Standard error, bounded.
     pub stderr: String,
+    /// Whether one of the two was longer than is kept: the rest is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// Whole seconds that it took by the host's clock; absent where the host's
+    /// shell does not count them, as dash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<u64>,
 }
 
 impl CommandOutput {
     /// Whether the command said that it succeeded, by its exit status alone.
     pub fn ok(&self) -> bool {
         self.status == 0
+    }
+
+    /// How it ended. Hosts tell of signals by the status 128 + n.
+    pub fn end(&self) -> End {
+        match self.status {
+            status @ 129..=192 => End::Signal(status - 128),
+            status => End::Exit(status),
+        }
     }
 
     /// Standard error, then standard output: where messages are looked for.
@@ -173,6 +219,20 @@ mod tests {
     fn words_are_quoted_where_a_shell_would_read_them() {
         let command = Command::new(["alt_disk_copy", "-d", "hdisk1 hdisk2", "it's", ""]);
         assert_eq!(command.shell_text(), r"alt_disk_copy -d 'hdisk1 hdisk2' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn what_a_command_reads_is_shown() {
+        let command = Command::new(["dd", "of=/x"]).reading(["a", "", "it's b"]);
+        assert_eq!(command.stdin.as_deref(), Some("a\n\nit's b\n"));
+        assert_eq!(command.shell_text(), r"printf '%s\n' a '' 'it'\''s b' | dd of=/x");
+    }
+
+    #[test]
+    fn signals_are_told_from_statuses() {
+        let of = |status| CommandOutput { status, ..CommandOutput::default() }.end();
+        assert_eq!([of(0), of(128), of(127)], [End::Exit(0), End::Exit(128), End::Exit(127)]);
+        assert_eq!([of(129), of(137), of(255)], [End::Signal(1), End::Signal(9), End::Exit(255)]);
     }
 
     #[test]

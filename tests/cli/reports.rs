@@ -82,10 +82,12 @@ impl Teller<'_> {
             commands: [line]
                 .iter()
                 .filter(|line| !line.is_empty())
-                .map(|line| CommandRecord {
+                .map(|line| (line, line.starts_with("alt_disk") || line.starts_with("installp")))
+                .map(|(line, is_long)| CommandRecord {
                     line: (*line).to_owned(),
                     status: Some(status),
                     output: output.to_owned(),
+                    took_s: Some(if is_long { 54 } else { 0 }),
                 })
                 .collect(),
             looks: Vec::new(),

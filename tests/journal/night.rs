@@ -99,6 +99,7 @@ pub(crate) fn record(at_ms: u64, output: &str) -> AttemptRecord {
             line: "/usr/sbin/alt_disk_copy -d hdisk1 -O -B -P1".into(),
             status: Some(0),
             output: output.into(),
+            took_s: Some(1090),
         }],
         looks: vec![],
         evidence: vec![],

@@ -6,7 +6,7 @@ use tempfile::tempdir;
 
 use nimshift::transport::{Command, Script};
 
-use crate::support::{Here, run, script, sh, shells};
+use crate::support::{Here, done, run, script, sh, shells};
 
 /// Words that shells have their own mind about.
 fn word() -> impl Strategy<Value = String> {
@@ -143,6 +143,56 @@ fn commands_have_no_input_and_their_output_is_bounded() {
         assert!(output.commands[1].stdout.ends_with("[cut]"), "{}", shell.display());
         assert!(output.commands[1].stdout.len() <= 256 * 1024);
         assert_eq!(output.commands[2].stdout, "after\n");
+        let cut: Vec<bool> = output.commands.iter().map(|command| command.truncated).collect();
+        assert_eq!(cut, [false, true, false], "{}", shell.display());
+    }
+}
+
+#[test]
+fn what_a_command_is_given_to_read_comes_through_as_it_is() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        let mut runner = TestRunner::new(Config { cases: 16, ..Config::default() });
+        let line = prop_oneof![Just("NM_END".to_owned()), Just(String::new()), word()];
+        let input = prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n") + "\n");
+        let count = std::cell::Cell::new(0);
+        let outcome = runner.run(&(input, 0..4_i32), |(input, status)| {
+            // To the command, to the first of two, and in a job.
+            let reads = Command::new(["cat"]).reading(input.lines());
+            let input = reads.stdin.clone().unwrap();
+            let fails = sh(&format!("cat; exit {status}")).reading(input.lines()).tolerated();
+            let commands = script([reads, fails.piped_to(["cat"]), Command::new(["cat"])]);
+            count.set(count.get() + 1);
+            let id = format!("job{}", count.get());
+            run(here.start(&id, &commands));
+            for output in [run(here.exec(&commands)), done(run(here.end(&id)))] {
+                let said: Vec<_> = output.commands.iter().map(|one| one.stdout.clone()).collect();
+                prop_assert_eq!(said, [shown(&input), shown(&input), String::new()]);
+                prop_assert_eq!(output.commands[1].status, status);
+            }
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{}: {error}", shell.display()));
+    }
+}
+
+#[test]
+fn a_host_tells_how_long_a_command_took() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        let commands = script([sh("sleep 2"), sh("true")]);
+        run(here.start("job", &commands));
+        for output in [run(here.exec(&commands)), done(run(here.end("job")))] {
+            let [slow, quick] = [0, 1].map(|index| output.commands[index].took_s);
+            if shell.ends_with("dash") {
+                assert_eq!((slow, quick), (None, None), "dash counts no seconds");
+            } else {
+                assert!(slow.is_some_and(|took| (1..60).contains(&took)), "{slow:?}");
+                assert!(quick.is_some_and(|took| took < 60), "{}: {quick:?}", shell.display());
+            }
+        }
     }
 }
 

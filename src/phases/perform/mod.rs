@@ -4,6 +4,7 @@
 //! Nothing is started while it is unknown whether an earlier start still runs,
 //! and nothing is started on hosts that could not be read.
 
+use crate::base::limits::OUTPUT_BYTES_MAX;
 use crate::base::{ClockRef, Millis};
 use crate::domain::{
     Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, Outcome, Presence,
@@ -295,7 +296,14 @@ impl Attempt<'_> {
             (Direction::Undo, Some(judge_undo)) => judge_undo,
             _ => self.def.judge,
         };
-        let sight = self.with_context(|ctx| judge(ctx, &answers));
+        let mut said = answers.0.iter().flat_map(|output| &output.commands);
+        let sight = if said.any(|command| command.truncated) {
+            // A part of a list could be taken for all of it.
+            let why = format!("a host says more than {OUTPUT_BYTES_MAX} bytes: see the commands");
+            Sight::of(Presence::Unknown(why))
+        } else {
+            self.with_context(|ctx| judge(ctx, &answers))
+        };
         if self.way == Way::Looked {
             self.facts.clone_from(&sight.facts);
         }

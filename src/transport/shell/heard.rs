@@ -95,7 +95,7 @@ impl Heard {
         let (frames, _) = self.stdout.finish();
         let (errors, after) = self.stderr.finish();
         let mut commands: BTreeMap<usize, CommandOutput> = BTreeMap::new();
-        let mut stderr: BTreeMap<usize, String> = BTreeMap::new();
+        let mut stderr: BTreeMap<usize, &[u8]> = BTreeMap::new();
         let (mut job, mut relay, mut relay_said) = (None, None, String::new());
         let (mut jobs, mut piece) = (Vec::new(), [Vec::new(), Vec::new()]);
         // Where a connection has one stream only, marks of stderr come on stdout.
@@ -106,12 +106,17 @@ impl Heard {
             match (kind, index) {
                 ("o", Some(index)) => {
                     let status = words.next().and_then(|word| word.parse().ok()).unwrap_or(255);
-                    let output =
-                        CommandOutput { status, stdout: kept(said), stderr: String::new() };
+                    let output = CommandOutput {
+                        status,
+                        stdout: kept(said),
+                        stderr: String::new(),
+                        truncated: is_cut(said),
+                        took_s: words.next().and_then(|word| word.parse().ok()),
+                    };
                     commands.insert(index, output);
                 }
                 ("e", Some(index)) => {
-                    stderr.insert(index, kept(said));
+                    stderr.insert(index, said);
                 }
                 ("j" | "x", _) => job = job_word(mark),
                 ("u", _) if jobs.len() < JOBS_NAMED_MAX => jobs.extend(mark.get(2..).map(plain)),
@@ -126,9 +131,10 @@ impl Heard {
                 _ => {}
             }
         }
-        for (index, text) in stderr {
+        for (index, said) in stderr {
             if let Some(output) = commands.get_mut(&index) {
-                output.stderr = text;
+                output.stderr = kept(said);
+                output.truncated |= is_cut(said);
             }
         }
         let around = [&self.before[..], b"\n", &after[..]].concat();
@@ -148,6 +154,11 @@ impl Heard {
 
 fn kept(said: &[u8]) -> String {
     sanitize(&String::from_utf8_lossy(said), OUTPUT_BYTES_MAX)
+}
+
+/// Whether more was said than is kept.
+fn is_cut(said: &[u8]) -> bool {
+    said.len() > OUTPUT_BYTES_MAX
 }
 
 /// A name, as it may be shown.

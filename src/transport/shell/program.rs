@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::cksum::cksum;
 use super::quote::{all_quoted, quoted};
 use crate::base::limits::{
-    ARGUMENT_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_PIECE_BYTES_MAX, SCRIPT_COMMANDS_MAX,
+    ARGUMENT_BYTES_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX, OUTPUT_PIECE_BYTES_MAX,
+    SCRIPT_COMMANDS_MAX,
 };
 use crate::transport::command::{Command, Script};
 use crate::transport::reach::OutputMark;
@@ -201,7 +202,7 @@ fn commands(script: &Script) -> Result<String, String> {
 }
 
 fn one(text: &mut String, command: &Command) -> Result<(), String> {
-    let Command { argv, env, cwd, pipe_to, tolerate: _ } = command;
+    let Command { argv, env, cwd, stdin, pipe_to, tolerate: _ } = command;
     let words =
         argv.iter().chain(pipe_to.iter().flatten()).chain(cwd).chain(env.iter().map(|e| &e.1));
     for word in words {
@@ -235,6 +236,9 @@ fn one(text: &mut String, command: &Command) -> Result<(), String> {
         };
         let _ = writeln!(text, "    cd {} || return 1", quoted(&directory));
     }
+    if let Some(input) = stdin {
+        line = reader(text, &line, input)?;
+    }
     let Some(second) = pipe_to else {
         let _ = writeln!(text, "    {line}");
         return Ok(());
@@ -255,6 +259,26 @@ fn one(text: &mut String, command: &Command) -> Result<(), String> {
         all_quoted(second)
     );
     Ok(())
+}
+
+/// A function that runs `line` on `input`: in a command substitution, some shells
+/// do not find the end of a here-document.
+fn reader(text: &mut String, line: &str, input: &str) -> Result<String, String> {
+    if input.contains('\0') {
+        return Err("what a command reads has a zero byte".to_owned());
+    }
+    if input.len() > INPUT_BYTES_MAX {
+        return Err(format!("a command reads more than {INPUT_BYTES_MAX} bytes"));
+    }
+    if !input.is_empty() && !input.ends_with('\n') {
+        return Err("the last line that a command reads has no end".to_owned());
+    }
+    let mut end = "NM_END".to_owned();
+    while input.lines().any(|one| one == end) {
+        end.push('_');
+    }
+    let _ = write!(text, "    nm_reader() {{\n      {line} <<'{end}'\n{input}{end}\n    }}\n");
+    Ok("nm_reader".to_owned())
 }
 
 #[cfg(test)]
@@ -292,7 +316,15 @@ mod tests {
         let words = |word: &str| Script::new([Command::new(["echo", word])]);
         let named = Script::new([Command::new(["echo"]).with_env("A-B", "x")]);
         let empty = Script::new([Command::new(Vec::<String>::new())]);
-        for script in [words("a\0b"), words(&"x".repeat(ARGUMENT_BYTES_MAX + 1)), named, empty] {
+        let reads = |text: String| {
+            let mut command = Command::new(["cat"]);
+            command.stdin = Some(text);
+            Script::new([command])
+        };
+        let inputs =
+            ["a\0b\n".to_owned(), "no end".to_owned(), "x\n".repeat(INPUT_BYTES_MAX)].map(reads);
+        let scripts = [words("a\0b"), words(&"x".repeat(ARGUMENT_BYTES_MAX + 1)), named, empty];
+        for script in scripts.into_iter().chain(inputs) {
             assert!(Program::new(Ask::Exec(&script), &manner(), "n".to_owned()).is_err());
         }
     }

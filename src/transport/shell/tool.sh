@@ -11,8 +11,8 @@
 #            exists: at most one run, however many start it, and however late;
 #            none, where who was to end a job that had not begun has claimed it
 #   o.N e.N  output of command N, made before the claim
-#   s.N.RC   command N ended with RC: a hard link to the claim, for a name needs
-#            no room where a full disk has none left
+#   s.N.RC.T command N ended with RC after T seconds: a hard link to the claim,
+#            for a name needs no room where a full disk has none left
 #   stop     the job was told to end
 #   done     the runner has ended, and has said all
 # Beside the directories, "boot" holds the boot that the last job was begun in,
@@ -22,6 +22,7 @@
 
 # shellcheck disable=SC2154 # nm_nonce, nm_root, nm_count ... stand before
 # shellcheck disable=SC2012,SC2034,SC2317
+# shellcheck disable=SC3028 # SECONDS is looked for, not relied upon
 
 PATH=${PATH:-/usr/bin}:/usr/sbin:/sbin:/usr/bin:/bin:/etc
 LC_ALL=C
@@ -36,6 +37,16 @@ nm_status() {
   elif [ "$nm_s" -gt 256 ]; then
     nm_s=$((nm_s - 128))
   fi
+}
+
+# Sets nm_took: seconds since this shell had counted to $1; - where it does not
+# count, or not well.
+nm_since() {
+  nm_took=-
+  case "$1/${SECONDS:-}" in
+    /* | */ | *[!0-9./]*) return 0 ;;
+  esac
+  nm_took=$((${SECONDS%%.*} - ${1%%.*}))
 }
 
 nm_mark() {
@@ -64,9 +75,11 @@ nm_end() {
 nm_exec() {
   nm_i=0
   while [ "$nm_i" -lt "$nm_count" ]; do
+    nm_from=${SECONDS:-}
     (nm_command "$nm_i") </dev/null
     nm_status $?
-    nm_mark "o $nm_i $nm_s"
+    nm_since "$nm_from"
+    nm_mark "o $nm_i $nm_s $nm_took"
     nm_mark "e $nm_i" >&2
     nm_goes_on || break
     nm_i=$((nm_i + 1))
@@ -176,11 +189,14 @@ nm_tell() {
       while [ -f "$nm_j/o.$nm_i" ]; do
         nm_s=
         for nm_f in "$nm_j/s.$nm_i".*; do
-          [ -f "$nm_f" ] && nm_s=${nm_f##*.}
+          [ -f "$nm_f" ] || continue
+          nm_f=${nm_f##*"/s.$nm_i."}
+          nm_s=${nm_f%%.*}
+          nm_took=${nm_f#*.}
         done
         [ -n "$nm_s" ] || break
         dd if="$nm_j/o.$nm_i" bs=512 count="$nm_blocks" 2>/dev/null
-        nm_mark "o $nm_i $nm_s"
+        nm_mark "o $nm_i $nm_s $nm_took"
         dd if="$nm_j/e.$nm_i" bs=512 count="$nm_blocks" >&2 2>/dev/null
         nm_mark "e $nm_i" >&2
         nm_i=$((nm_i + 1))
@@ -292,9 +308,11 @@ nm_run() {
   nm_i=0
   nm_read_bar
   while [ -z "$nm_by" ] && [ "$nm_i" -lt "$nm_count" ] && [ ! -f "$nm_j/stop" ]; do
+    nm_from=${SECONDS:-}
     (nm_command "$nm_i") >>"$nm_j/o.$nm_i" 2>>"$nm_j/e.$nm_i" </dev/null
     nm_status $?
-    nm_keep "s.$nm_i.$nm_s"
+    nm_since "$nm_from"
+    nm_keep "s.$nm_i.$nm_s.$nm_took"
     nm_goes_on || break
     nm_i=$((nm_i + 1))
   done
