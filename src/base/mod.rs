@@ -7,4 +7,4 @@ mod text;
 
 pub use clock::{Clock, ClockRef, Millis, ScaledClock, SystemClock, TokioClock};
 pub use series::doubling;
-pub use text::{duration_text, nearest, redact, sanitize, sanitize_line, time_text};
+pub use text::{duration_text, nearest, redact, sanitize, sanitize_end, sanitize_line, time_text};

@@ -13,6 +13,20 @@ pub fn sanitize(text: &str, max: usize) -> String {
     cut(clean, max)
 }
 
+/// As [`sanitize`], but keeps the end: what failed is told last.
+pub fn sanitize_end(text: &str, max: usize) -> String {
+    const MARK: &str = "[cut] ";
+    let clean = sanitize(text, usize::MAX);
+    if clean.len() <= max {
+        return clean;
+    }
+    let mut start = clean.len() - max.saturating_sub(MARK.len());
+    while !clean.is_char_boundary(start) {
+        start += 1;
+    }
+    format!("{MARK}{}", &clean[start..])
+}
+
 /// As [`sanitize`], on one line.
 pub fn sanitize_line(text: &str, max: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -91,6 +105,8 @@ mod tests {
     #[test]
     fn what_is_cut_is_marked() {
         assert_eq!(sanitize("äääääääää", 12), "äää [cut]");
+        assert_eq!(sanitize_end("äääääääää\u{7}ö", 12), "[cut] \u{fffd}ö");
+        assert_eq!(sanitize_end("ä\u{7}ö", 12), "ä\u{fffd}ö");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct CommandRecord {
     /// Standard error and output, sanitized, redacted, bounded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// Whole seconds that it took, where its host could tell.
+    /// Whole seconds that it took, where its host could tell. Introduced in 0.2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_s: Option<u64>,
 }

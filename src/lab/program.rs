@@ -17,7 +17,6 @@ use super::shell::{Call, Line, Reply, Span, Stream, innermost, run_one};
 use super::store::DirStore;
 use super::tree::{Kind, Tree};
 use super::world::{Power, World};
-use crate::base::limits::OUTPUT_BYTES_MAX;
 use crate::base::{Millis, sanitize};
 use crate::transport::Command;
 
@@ -322,9 +321,9 @@ impl Lab {
         // A reader that is gone is the reader's affair.
         let _ = match reply.archive.and_then(pack) {
             Some(whole) => writeln!(streams.output, "{whole}"),
-            None => streams.output.write_all(sanitize(&reply.out, OUTPUT_BYTES_MAX).as_bytes()),
+            None => streams.output.write_all(sanitize(&reply.out, usize::MAX).as_bytes()),
         };
-        let _ = streams.messages.write_all(sanitize(&reply.err, OUTPUT_BYTES_MAX).as_bytes());
+        let _ = streams.messages.write_all(sanitize(&reply.err, usize::MAX).as_bytes());
         let _ = streams.output.flush();
         Ok(Ended { status: reply.status, went_down, lost })
     }

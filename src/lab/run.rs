@@ -9,7 +9,7 @@ use super::process;
 use super::shell::{Line, Reply, Span, begin, run, span};
 use super::world::World;
 use crate::base::limits::OUTPUT_BYTES_MAX;
-use crate::base::{Millis, sanitize};
+use crate::base::{Millis, sanitize_end};
 use crate::transport::CommandOutput;
 
 /// What becomes of a command that has begun.
@@ -188,8 +188,8 @@ pub(crate) fn bounded(reply: Reply, took_ms: Millis) -> CommandOutput {
     };
     CommandOutput {
         status: reply.status,
-        stdout: sanitize(&out, OUTPUT_BYTES_MAX),
-        stderr: sanitize(&reply.err, OUTPUT_BYTES_MAX),
+        stdout: sanitize_end(&out, OUTPUT_BYTES_MAX),
+        stderr: sanitize_end(&reply.err, OUTPUT_BYTES_MAX),
         truncated: out.len().max(reply.err.len()) > OUTPUT_BYTES_MAX,
         took_s: Some(took_ms / 1000),
     }

@@ -3,7 +3,7 @@
 
 use crate::aix::argv::{self, words};
 use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
-use crate::base::{redact, sanitize};
+use crate::base::{redact, sanitize_end};
 use crate::domain::{Cause, Direction, Driver, FailureClass, HostRole};
 use crate::transport::{Script, Transport};
 
@@ -73,7 +73,7 @@ fn looks(order: &Order) -> [(HostRole, Script); 2] {
 fn protocol(script: &Script, output: &crate::transport::Output) -> String {
     let mut text = String::new();
     for (command, said) in script.commands.iter().zip(&output.commands) {
-        let body = sanitize(&redact(&said.text()), OUTPUT_BYTES_MAX);
+        let body = sanitize_end(&redact(&said.text()), OUTPUT_BYTES_MAX);
         let entry = format!("$ {}\n[{}]\n{}\n", command.shell_text(), said.status, body.trim_end());
         text.push_str(&entry);
     }

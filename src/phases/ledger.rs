@@ -2,7 +2,7 @@
 //! be shown, bounded.
 
 use crate::base::limits::OUTPUT_BYTES_MAX;
-use crate::base::{redact, sanitize};
+use crate::base::{redact, sanitize, sanitize_end};
 use crate::domain::CommandRecord;
 use crate::transport::{Command, CommandOutput, Output, Script};
 
@@ -28,10 +28,21 @@ fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandR
         line,
         status: output.map(|output| output.status),
         output: output
-            .map(|output| sanitize(&redact(&output.text()), OUTPUT_BYTES_MAX))
+            .map(|output| sanitize(&redact(&text(output)), OUTPUT_BYTES_MAX))
             .unwrap_or_default(),
         took_s: output.and_then(|output| output.took_s),
     }
+}
+
+/// What a command said: of either stream the end, where both are too much.
+fn text(output: &CommandOutput) -> String {
+    let CommandOutput { stdout, stderr, .. } = output;
+    if stdout.len() + stderr.len() < OUTPUT_BYTES_MAX {
+        return output.text();
+    }
+    let [stdout, stderr] =
+        [stdout, stderr].map(|said| sanitize_end(said, OUTPUT_BYTES_MAX / 2 - 1));
+    CommandOutput { stdout, stderr, ..CommandOutput::default() }.text()
 }
 
 #[cfg(test)]
@@ -55,6 +66,16 @@ mod tests {
         assert_eq!(records[0].output, "ok \u{fffd}[1m DB_PASSWORD=***\n");
         assert_eq!(records[0].took_s, Some(75));
         assert_eq!((records[1].line.as_str(), records[1].status), ("false", None));
+    }
+
+    #[test]
+    fn the_end_of_both_streams_is_kept() {
+        let mut output = output(1);
+        output.commands[0].stdout = "o".repeat(OUTPUT_BYTES_MAX - 3) + "end";
+        output.commands[0].stderr = "e".repeat(OUTPUT_BYTES_MAX - 3) + "fin";
+        let kept = answered(&Script::new([Command::new(["true"])]), &output).remove(0).output;
+        assert!(kept.len() <= OUTPUT_BYTES_MAX);
+        assert!(kept.contains("eefin\n[cut] oo") && kept.ends_with("ooend"), "{}", kept.len());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
 
+use nimshift::base::limits::OUTPUT_BYTES_MAX;
 use nimshift::transport::{Command, JobId, JobState, Script, Transport as _, TransportError};
 
 use crate::support::{Here, done, find, run, script, sh, shells};
@@ -356,9 +357,12 @@ fn output_is_bounded_and_its_growth_is_seen() {
                 other => panic!("{other:?}"),
             }
         }
-        fs::write(&gate, "").unwrap();
+        fs::write(&gate, "the end\n").unwrap();
         let output = done(here.end("much").await);
         assert_eq!(output.commands[0].status, 2);
-        assert!(output.commands[0].stdout.ends_with("[cut]"));
+        let said = &output.commands[0].stdout;
+        assert!(said.starts_with("[cut]") && said.len() <= OUTPUT_BYTES_MAX, "{}", said.len());
+        assert!(output.commands[0].truncated, "it is told that a part is missing");
+        assert_eq!(&said[said.len() - 10..], "0\nthe end\n");
     });
 }

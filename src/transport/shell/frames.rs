@@ -1,5 +1,6 @@
 //! What a program says on one of its streams, cut at its marks while it comes
-//! in. Of each command no more is kept than its bound.
+//! in. Of each command no more is kept than its bound: the end, where it tells
+//! what came of it.
 
 use crate::base::limits::OUTPUT_BYTES_MAX;
 
@@ -22,6 +23,9 @@ pub(super) struct Frames {
     is_empty: bool,
     whole: Vec<Frame>,
 }
+
+/// One byte over the bound, so that the cut is seen.
+const KEPT: usize = OUTPUT_BYTES_MAX + 1;
 
 /// Longer lines are no marks.
 const MARK_BYTES_MAX: usize = 1_000;
@@ -71,6 +75,7 @@ impl Frames {
         let line = std::mem::take(&mut self.line);
         if let Some(mark) = line.strip_prefix(&self.prefix[..]) {
             // The line feed before a mark is the mark's own.
+            self.forget_beginning();
             self.whole.push(Frame {
                 said: std::mem::take(&mut self.said),
                 mark: String::from_utf8_lossy(mark).trim_end_matches('\r').to_owned(),
@@ -92,9 +97,15 @@ impl Frames {
     }
 
     fn say(&mut self, bytes: &[u8]) {
-        // One byte over the bound, so that the cut is seen.
-        let room = (OUTPUT_BYTES_MAX + 1).saturating_sub(self.said.len());
-        self.said.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.said.extend_from_slice(bytes);
+        if self.said.len() > 2 * KEPT {
+            self.forget_beginning();
+        }
+    }
+
+    fn forget_beginning(&mut self) {
+        let over = self.said.len().saturating_sub(KEPT);
+        self.said.drain(..over);
     }
 
     /// Whether the mark `mark` has come.
@@ -109,6 +120,7 @@ impl Frames {
             self.begin_line();
             self.say(&line);
         }
+        self.forget_beginning();
         (self.whole, self.said)
     }
 }
@@ -161,9 +173,10 @@ mod tests {
         for _ in 0..100 {
             frames.push(&[b'x'; 10_000]);
         }
-        frames.push(b"\n@n o 0 0\n");
+        frames.push(b"end\n@n o 0 0\n");
         let (frames, _) = frames.finish();
         assert_eq!(frames[0].said.len(), OUTPUT_BYTES_MAX + 1);
+        assert!(frames[0].said.ends_with(b"xend"), "the end is kept");
     }
 
     #[test]

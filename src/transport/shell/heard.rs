@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::frames::{Frame, Frames};
 use crate::base::limits::{JOBS_NAMED_MAX, OUTPUT_BYTES_MAX};
-use crate::base::{sanitize, sanitize_line};
+use crate::base::{sanitize, sanitize_end, sanitize_line};
 use crate::transport::command::{CommandOutput, Output};
 use crate::transport::reach::JobState;
 
@@ -153,7 +153,7 @@ impl Heard {
 }
 
 fn kept(said: &[u8]) -> String {
-    sanitize(&String::from_utf8_lossy(said), OUTPUT_BYTES_MAX)
+    sanitize_end(&String::from_utf8_lossy(said), OUTPUT_BYTES_MAX)
 }
 
 /// Whether more was said than is kept.

@@ -195,9 +195,9 @@ nm_tell() {
           nm_took=${nm_f#*.}
         done
         [ -n "$nm_s" ] || break
-        dd if="$nm_j/o.$nm_i" bs=512 count="$nm_blocks" 2>/dev/null
+        nm_last "$nm_j/o.$nm_i"
         nm_mark "o $nm_i $nm_s $nm_took"
-        dd if="$nm_j/e.$nm_i" bs=512 count="$nm_blocks" >&2 2>/dev/null
+        nm_last "$nm_j/e.$nm_i" >&2
         nm_mark "e $nm_i" >&2
         nm_i=$((nm_i + 1))
       done
@@ -211,6 +211,14 @@ nm_tell() {
       nm_mark "j done"
       ;;
   esac
+}
+
+# Says the end of a file, a little more than is kept. awk's numbers do not end at
+# 2^31.
+nm_last() {
+  nm_n=$(ls -ln "$1" 2>/dev/null | awk -v kept="$nm_blocks" '
+    { n = int(($5 + 511) / 512) - kept; if (n < 0) n = 0; printf "%.0f\n", n }')
+  dd if="$1" bs=512 skip="${nm_n:-0}" count="$nm_blocks" 2>/dev/null
 }
 
 nm_fails() {
