@@ -51,6 +51,8 @@ pub(super) fn follow(
     let mut told = 0;
     let mut job: Option<Running> = None;
     loop {
+        // Asked first: what an engine writes last is read after that.
+        let is_worked_on = engine(place)?.is_some();
         let version = reader.data_version()?;
         let Some(view) = again(reader, view.id)? else {
             return Err(CliError::internal(format!("the journal has no migration {}", view.id)));
@@ -68,7 +70,7 @@ pub(super) fn follow(
         out.lines(lines.get(told..).unwrap_or_default());
         told = lines.len();
         let is_at_rest = state.is_terminal() || state.waits_for_operator();
-        if is_at_rest || engine(place)?.is_none() || out.is_gone() {
+        if is_at_rest || !is_worked_on || out.is_gone() {
             let whole = history_lines(&story, now_ms(place)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);
