@@ -5,18 +5,20 @@ use super::clock::Millis;
 /// Removes control characters but for line feeds and tabs, and keeps at most
 /// `max` bytes, cut at a character, with a mark where it was cut.
 pub fn sanitize(text: &str, max: usize) -> String {
-    let clean: String = text
-        .replace("\r\n", "\n")
+    cut(clean(text), max)
+}
+
+fn clean(text: &str) -> String {
+    text.replace("\r\n", "\n")
         .chars()
         .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect();
-    cut(clean, max)
+        .collect()
 }
 
 /// As [`sanitize`], but keeps the end: what failed is told last.
 pub fn sanitize_end(text: &str, max: usize) -> String {
     const MARK: &str = "[cut] ";
-    let clean = sanitize(text, usize::MAX);
+    let clean = clean(text);
     if clean.len() <= max {
         return clean;
     }

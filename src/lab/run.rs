@@ -8,8 +8,7 @@ use super::power;
 use super::process;
 use super::shell::{Line, Reply, Span, begin, run, span};
 use super::world::World;
-use crate::base::limits::OUTPUT_BYTES_MAX;
-use crate::base::{Millis, sanitize_end};
+use crate::base::Millis;
 use crate::transport::CommandOutput;
 
 /// What becomes of a command that has begun.
@@ -187,10 +186,7 @@ pub(crate) fn bounded(reply: Reply, took_ms: Millis) -> CommandOutput {
         None => reply.out,
     };
     CommandOutput {
-        status: reply.status,
-        stdout: sanitize_end(&out, OUTPUT_BYTES_MAX),
-        stderr: sanitize_end(&reply.err, OUTPUT_BYTES_MAX),
-        truncated: out.len().max(reply.err.len()) > OUTPUT_BYTES_MAX,
         took_s: Some(took_ms / 1000),
+        ..CommandOutput::bounded(reply.status, &out, &reply.err)
     }
 }

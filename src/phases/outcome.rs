@@ -4,7 +4,7 @@ use crate::aix::{self, Verdict};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::{redact, sanitize_line};
 use crate::domain::{Cause, FailureClass, MessageRule};
-use crate::transport::{CommandOutput, Output, Script};
+use crate::transport::{CommandOutput, End, Output, Script};
 
 use super::read::last_words;
 use super::scripts::{POST, PRE};
@@ -86,8 +86,10 @@ fn unknown(script: &Script, at: usize, failed: &CommandOutput) -> Cause {
     let words = last_words(failed).unwrap_or_else(|| "it said nothing".to_owned());
     let text = format!("{name} ended with status {}: {words}", failed.status);
     // 128 and a signal: somebody, or a shutdown, has ended it.
-    let signal = failed.status > 128 && failed.status < 160;
-    let class = if signal { FailureClass::Transient } else { FailureClass::Permanent };
+    let class = match failed.end() {
+        End::Signal(_) => FailureClass::Transient,
+        End::Exit(_) => FailureClass::Permanent,
+    };
     Cause::new(class, sanitize_line(&redact(&text), CAUSE_BYTES_MAX))
 }
 

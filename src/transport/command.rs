@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::shell::readable;
+use crate::base::limits::OUTPUT_BYTES_MAX;
+use crate::base::{sanitize, sanitize_end};
 
 /// One command: a program and its arguments, never shell text.
 ///
@@ -172,6 +174,16 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
+    /// What a command said, sanitized, and of what is too long the end.
+    pub fn bounded(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
+        let [stdout, stderr] = [stdout, stderr].map(|said| sanitize(said, usize::MAX));
+        let is_long = |said: &String| said.len() > OUTPUT_BYTES_MAX;
+        let truncated = is_long(&stdout) || is_long(&stderr);
+        let [stdout, stderr] = [stdout, stderr]
+            .map(|said| if is_long(&said) { sanitize_end(&said, OUTPUT_BYTES_MAX) } else { said });
+        CommandOutput { status, stdout, stderr, truncated, took_s: None }
+    }
+
     /// Whether the command said that it succeeded, by its exit status alone.
     pub fn ok(&self) -> bool {
         self.status == 0
@@ -180,7 +192,7 @@ impl CommandOutput {
     /// How it ended. Hosts tell of signals by the status 128 + n.
     pub fn end(&self) -> End {
         match self.status {
-            status @ 129..=192 => End::Signal(status - 128),
+            status @ 129..=159 => End::Signal(status - 128),
             status => End::Exit(status),
         }
     }
@@ -226,6 +238,15 @@ mod tests {
         let command = Command::new(["dd", "of=/x"]).reading(["a", "", "it's b"]);
         assert_eq!(command.stdin.as_deref(), Some("a\n\nit's b\n"));
         assert_eq!(command.shell_text(), r"printf '%s\n' a '' 'it'\''s b' | dd of=/x");
+    }
+
+    #[test]
+    fn what_grows_as_it_is_made_fit_to_be_shown_is_cut_and_told() {
+        let noise = "\u{7}".repeat(OUTPUT_BYTES_MAX / 2);
+        let output = CommandOutput::bounded(0, "all", &noise);
+        assert!(output.truncated && output.stderr.len() <= OUTPUT_BYTES_MAX);
+        assert_eq!(output.stdout, "all");
+        assert!(!CommandOutput::bounded(0, "all", "of it").truncated);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod reach;
 mod shell;
 mod ssh;
 
-pub use command::{Command, CommandOutput, Output, Script};
+pub use command::{Command, CommandOutput, End, Output, Script};
 pub use hosts::{Hosts, Route, RouteWay};
 pub use link::Bounds;
 pub use reach::{

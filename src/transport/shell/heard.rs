@@ -94,29 +94,23 @@ impl Heard {
         let has_begun = self.stdout.has("hello");
         let (frames, _) = self.stdout.finish();
         let (errors, after) = self.stderr.finish();
-        let mut commands: BTreeMap<usize, CommandOutput> = BTreeMap::new();
-        let mut stderr: BTreeMap<usize, &[u8]> = BTreeMap::new();
+        let (mut stdout, mut stderr) = (BTreeMap::new(), BTreeMap::new());
         let (mut job, mut relay, mut relay_said) = (None, None, String::new());
         let (mut jobs, mut piece) = (Vec::new(), [Vec::new(), Vec::new()]);
         // Where a connection has one stream only, marks of stderr come on stdout.
         for Frame { said, mark } in frames.iter().chain(&errors) {
             let mut words = mark.split(' ');
             let kind = words.next().unwrap_or_default();
-            let index = words.next().and_then(|word| word.parse().ok());
+            let index = words.next().and_then(|word| word.parse::<usize>().ok());
             match (kind, index) {
                 ("o", Some(index)) => {
-                    let status = words.next().and_then(|word| word.parse().ok()).unwrap_or(255);
-                    let output = CommandOutput {
-                        status,
-                        stdout: kept(said),
-                        stderr: String::new(),
-                        truncated: is_cut(said),
-                        took_s: words.next().and_then(|word| word.parse().ok()),
-                    };
-                    commands.insert(index, output);
+                    let status =
+                        words.next().and_then(|word| word.parse::<i32>().ok()).unwrap_or(255);
+                    let took_s = words.next().and_then(|word| word.parse::<u64>().ok());
+                    stdout.insert(index, (status, took_s, said.as_slice()));
                 }
                 ("e", Some(index)) => {
-                    stderr.insert(index, said);
+                    stderr.insert(index, said.as_slice());
                 }
                 ("j" | "x", _) => job = job_word(mark),
                 ("u", _) if jobs.len() < JOBS_NAMED_MAX => jobs.extend(mark.get(2..).map(plain)),
@@ -131,17 +125,18 @@ impl Heard {
                 _ => {}
             }
         }
-        for (index, said) in stderr {
-            if let Some(output) = commands.get_mut(&index) {
-                output.stderr = kept(said);
-                output.truncated |= is_cut(said);
-            }
-        }
+        let commands = stdout.into_iter().map(|(index, (status, took_s, out))| {
+            let err: &[u8] = stderr.get(&index).copied().unwrap_or_default();
+            let [shown_out, shown_err] = [out, err].map(String::from_utf8_lossy);
+            let output = CommandOutput::bounded(status, &shown_out, &shown_err);
+            let truncated = output.truncated || is_cut(out) || is_cut(err);
+            CommandOutput { truncated, took_s, ..output }
+        });
         let around = [&self.before[..], b"\n", &after[..]].concat();
         Reply {
             has_begun,
             is_whole,
-            output: Output { commands: commands.into_values().collect() },
+            output: Output { commands: commands.collect() },
             job,
             jobs,
             piece,
