@@ -9,7 +9,7 @@ use std::path::Path;
 
 use nimshift::base::limits;
 use nimshift::domain::{
-    Bootlist, DiskName, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema,
+    Bootlist, DiskName, Driver, Plan, PlanErrors, parse_plan, parse_plan_bytes, plan_schema,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
@@ -508,6 +508,34 @@ fn real_hosts_are_reached_as_the_plan_says() {
     let real = parse_plan("first.toml", &local, false).unwrap().estate.real.unwrap();
     assert_eq!(format!("{:?}", real.hosts["nim1"].via), "Here");
     assert_eq!(format!("{:?}", real.hosts["lpar01"].via), "Master");
+}
+
+#[test]
+fn real_hosts_are_migrated_by_nimadm_unless_the_plan_accepts_what_is_unverified() {
+    let drivers = |text: &str| {
+        let plan = parse_plan("first.toml", text, false).unwrap();
+        plan.migrations.iter().map(|spec| spec.driver).collect::<Vec<_>>()
+    };
+    let native = |text: &str| text.replace("[defaults]", "[defaults]\ndriver = \"native\"");
+    let local = REAL
+        .replace("kind = \"ssh\"", "kind = \"local\"")
+        .replace("jump = \"master\"", "")
+        .replace("reach = { address = \"10.1.1.5\", port = 2222 }", "")
+        .replace("reach = { jump = \"ops@gate\", user = \"migrate\", sudo = true }", "");
+    for real in [REAL, &local] {
+        assert_eq!(drivers(real), [Driver::Nimadm; 3], "{real}");
+        let refused = errors(&native(real)).to_string();
+        assert!(refused.contains("phase 5 of the native driver is a stand-in"), "{refused}");
+        // One client's own word counts as much as the default's.
+        let own = real.replace("name = \"lpar02\"", "name = \"lpar02\"\ndriver = \"native\"");
+        assert!(errors(&own).to_string().contains("[[client]] `lpar02`"), "{own}");
+        let accepted = native(real).replace("[master]", "native_unverified = \"accept\"\n[master]");
+        assert_eq!(drivers(&accepted), [Driver::Native; 3], "{accepted}");
+        // It only permits: it chooses nothing.
+        let permitted = real.replace("[master]", "native_unverified = \"accept\"\n[master]");
+        assert_eq!(drivers(&permitted), [Driver::Nimadm; 3], "{permitted}");
+    }
+    assert_eq!(drivers(&plan_with("")), [Driver::Native]);
 }
 
 fn keys_of(table: &str) -> Vec<String> {

@@ -32,6 +32,10 @@ pub const CLONED: &str = "/var/adm/nimshift/clone-rootvg.done";
 /// The fileset whose levels must agree on the master and in the SPOT.
 pub const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 
+/// IBM's own, and not a link of that name to this program that stands before it
+/// in somebody's `PATH`.
+pub const NIMADM: &str = "/usr/sbin/nimadm";
+
 /// The words of a command that needs no more.
 pub fn words(words: &[&str]) -> Argv {
     words.iter().map(|word| (*word).to_owned()).collect()

@@ -71,8 +71,8 @@ impl Drop for SshLab {
     }
 }
 
-/// A plan for the lab in process, as one over ssh. What passes is tried again
-/// in seconds: the engine lives by real time there.
+/// A plan for the lab in process, as one over ssh, by the driver that it has there.
+/// What passes is tried again in seconds: the engine lives by real time there.
 fn over_ssh(lab: &SshLab, plan: &str) -> String {
     let config = lab.world.state().join("lab/ssh/config");
     let mut text = String::new();
@@ -81,6 +81,10 @@ fn over_ssh(lab: &SshLab, plan: &str) -> String {
         match key {
             "kind" => {
                 writeln!(text, "kind = \"ssh\"\nssh_config = \"{}\"", config.display()).unwrap();
+                text.push_str("native_unverified = \"accept\"\n");
+            }
+            "[defaults]" if !plan.contains("driver =") => {
+                text.push_str("[defaults]\ndriver = \"native\"\n");
             }
             "file" => {}
             "delay" => text.push_str("delay = \"1s\"\n"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 const PLAN: &str = "[master]\nname = \"nim1\"\n[target]\nspot = \"spot\"\nlpp_source = \"lpp\"\n\
-    level = \"7300-02\"\n[defaults]\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
+    level = \"7300-02\"\n[defaults]\ndriver = \"native\"\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
     [[client]]\nname = \"lpar01\"\n[[client]]\nname = \"lpar02\"\n";
 
 struct World(tempfile::TempDir);
@@ -20,7 +20,7 @@ impl World {
         let world = World(tempfile::tempdir().unwrap());
         let config = world.lab().join("ssh/config");
         let ssh = format!(
-            "kind = \"ssh\"\nssh_config = \"{}\"\n[retry]\ndelay = \"1s\"\ndelay_max = \"2s\"",
+            "kind = \"ssh\"\nssh_config = \"{}\"\nnative_unverified = \"accept\"\n[retry]\ndelay = \"1s\"\ndelay_max = \"2s\"",
             config.display()
         );
         for (file, estate) in [("lab.toml", "kind = \"lab\""), ("ssh.toml", &ssh)] {

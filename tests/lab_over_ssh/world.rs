@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const CLIENTS: &str = "[master]\nname = \"nim1\"\n[target]\nspot = \"spot\"\nlpp_source = \"lpp\"\n\
-    level = \"7300-02\"\n[defaults]\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
+    level = \"7300-02\"\n[defaults]\ndriver = \"native\"\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
     [[client]]\nname = \"lpar01\"\n[[client]]\nname = \"lpar02\"\nreboot = true\n";
 
 /// How long anything may take that is waited for.
@@ -22,7 +22,7 @@ impl World {
         let lab = format!("[batch]\nname = \"b\"\n[estate]\nkind = \"lab\"\n{CLIENTS}");
         let ssh = format!(
             "[batch]\nname = \"b\"\n[estate]\nkind = \"ssh\"\nssh_config = \"{}\"\n\
-             [retry]\ndelay = \"1s\"\ndelay_max = \"2s\"\n{CLIENTS}",
+             native_unverified = \"accept\"\n[retry]\ndelay = \"1s\"\ndelay_max = \"2s\"\n{CLIENTS}",
             world.config().display()
         );
         fs::write(world.path("lab.toml"), lab).unwrap();

@@ -135,6 +135,17 @@ pub(super) struct EstateTable {
     /// Real hosts: the master's program that takes a client's name and a command.
     #[schemars(extend("default" = default::REMOTE_SHELL))]
     pub(super) remote_shell: Option<Raw<HostPath>>,
+    /// Real hosts: `accept` lets a plan have `driver = "native"` there. Its phase 5 is
+    /// a stand-in for what IBM does not document, and has not run on AIX.
+    pub(super) native_unverified: Option<Unverified>,
+}
+
+/// What a plan says of commands that have not been verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Unverified {
+    /// They are run none the less.
+    Accept,
 }
 
 /// How a host is reached.
@@ -193,8 +204,8 @@ pub(super) struct TargetTable {
 #[schemars(deny_unknown_fields)]
 pub(super) struct OptionKeys {
     /// What carries the phases out: `native` are nimshift's own commands,
-    /// `nimadm` is `nimadm -P` for each phase, with nimshift around it.
-    #[schemars(extend("default" = "native"))]
+    /// `nimadm` is `nimadm -P` for each phase, with nimshift around it. The default
+    /// is `native` on the lab, and `nimadm` on real hosts.
     pub(super) driver: Option<Driver>,
     /// The target disks (nimadm `-d`): free disks of the client that the copy
     /// of its rootvg goes to.

@@ -6,7 +6,11 @@ use serde_json::{Map, Value as Json};
 /// `[retry]` and `[failure]` that it does not set itself.
 pub(super) fn spread(plan: &mut Json) {
     let shared = ["defaults", "retry", "failure"].map(|key| table(&plan[key]));
-    let [defaults, retry, failure] = shared;
+    let [mut defaults, retry, failure] = shared;
+    // On real hosts IBM's own nimadm does the work, unless the plan says otherwise.
+    if let Some("ssh" | "local") = plan["estate"]["kind"].as_str() {
+        defaults.entry("driver").or_insert_with(|| Json::from("nimadm"));
+    }
     for client in plan["client"].as_array_mut().into_iter().flatten() {
         let Json::Object(client) = client else { continue };
         let without = client.get("without").and_then(Json::as_array).cloned().unwrap_or_default();

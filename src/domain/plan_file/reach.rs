@@ -11,7 +11,7 @@ use crate::domain::reach::{Reach, RealHosts, Via};
 use crate::domain::spec::EstateKind;
 
 /// Keys of `[estate]` that only real hosts have.
-const REAL: [&str; 11] = [
+const REAL: [&str; 12] = [
     "via",
     "user",
     "port",
@@ -23,6 +23,7 @@ const REAL: [&str; 11] = [
     "job_dir",
     "shell",
     "remote_shell",
+    "native_unverified",
 ];
 
 /// The word that stands for the NIM master as a host to go through.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{ClientTable, Droppable};
+use super::file::{ClientTable, Droppable, PlanFile};
 use super::reader::{At, Reader};
 use crate::domain::name::Level;
-use crate::domain::spec::{Bootlist, CopyPolicy, Driver, Mode};
+use crate::domain::spec::{Bootlist, CopyPolicy, Driver, EstateKind, Mode};
 use crate::domain::synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
 
 /// Checks the options of a client; the mode that they ask for.
@@ -141,10 +141,31 @@ fn update(reader: &mut Reader<'_, '_>, index: usize, level: &Level) {
 fn driver(reader: &mut Reader<'_, '_>, index: usize, client: &ClientTable) {
     let copy = client.failure.as_ref().and_then(|failure| failure.copy);
     if copy == Some(CopyPolicy::Sleep) {
-        let what = ": `driver = \"nimadm\"` does not keep a failed copy (`copy = \"sleep\"`)";
+        let what = ": `driver = \"nimadm\"`, the default on real hosts, does not keep a failed copy \
+                    (`copy = \"sleep\"`)";
         let help = "nimadm removes it by itself: set `copy = \"remove\"` for the client, or \
                     `driver = \"native\"`";
         reader.wrong(At::Option(Some(index), "driver"), what, help);
+    }
+}
+
+/// On real hosts the native driver has to be accepted by word.
+pub(super) fn verified(reader: &mut Reader<'_, '_>, file: &PlanFile) {
+    let Some(estate) = &file.estate else { return };
+    if matches!(estate.kind, None | Some(EstateKind::Lab)) || estate.native_unverified.is_some() {
+        return;
+    }
+    let set_by = |driver| driver == Some(Driver::Native);
+    let defaults = file.defaults.as_ref().is_some_and(|defaults| set_by(defaults.driver));
+    let clients = file.client.iter().flatten().enumerate();
+    let at = defaults.then_some(At::Option(None, "driver"));
+    let own = clients.filter(|(_, client)| set_by(client.options.driver));
+    for at in at.into_iter().chain(own.map(|(index, _)| At::Option(Some(index), "driver"))) {
+        let what = ": phase 5 of the native driver is a stand-in, for IBM does not document by which \
+                    commands nimadm migrates the base, and it has not run on AIX";
+        let help = "leave `driver` out, so that IBM's nimadm carries the phases out; or, for systems \
+                    that you can afford to lose, set `native_unverified = \"accept\"` in [estate]";
+        reader.wrong(at, what, help);
     }
 }
 

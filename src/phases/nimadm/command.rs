@@ -1,6 +1,6 @@
 //! The command line of nimadm, and the script around it.
 
-use crate::aix::argv::{Argv, words};
+use crate::aix::argv::{Argv, NIMADM, words};
 use crate::base::sanitize_line;
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
@@ -21,7 +21,7 @@ pub(in super::super) fn log(spec: &MigrationSpec) -> String {
 /// them: the reboot is a step of its own.
 pub(super) fn nimadm(spec: &MigrationSpec, phase: Phase) -> Argv {
     let (options, target) = (&spec.options, &spec.target);
-    let mut argv = words(&["nimadm"]);
+    let mut argv = words(&[NIMADM]);
     let mut give = |flag: &str, value: Option<&str>| {
         if let Some(value) = value {
             argv.extend(words(&[flag, value]));
@@ -123,14 +123,14 @@ mod tests {
         let steps = super::super::super::describe(&spec);
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         let run = &of("nimadm-migrate-base").run;
-        assert!(run[2].starts_with("nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
+        assert!(run[2].starts_with("/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
         assert!(run[1].ends_with("/05.begun'") && run[3].ends_with("/05.done'"), "{run:?}");
         let c_rsh = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh lpar7";
         assert_eq!(
             of("nimadm-clone").undo[..3],
             [
                 format!("{c_rsh} 'bootlist -m normal hdisk0'"),
-                "nimadm -C -c lpar7 -s spot_7300_02".to_owned(),
+                "/usr/sbin/nimadm -C -c lpar7 -s spot_7300_02".to_owned(),
                 format!("{c_rsh} 'bootlist -m normal hdisk0'"),
             ]
         );
@@ -144,7 +144,7 @@ mod tests {
         spec.options.reboot = true;
         assert_eq!(
             line(&spec, Phase::Clone),
-            "nimadm -l lpp_7300_02 -c lpar7 -s spot_7300_02 -d hdisk1 -P 1 -Y"
+            "/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 -s spot_7300_02 -d hdisk1 -P 1 -Y"
         );
         spec.options.disks.push("hdisk2".parse().unwrap());
         spec.options.cache_vg = Some("cachevg".parse().unwrap());
@@ -154,7 +154,7 @@ mod tests {
         spec.options.force = true;
         assert_eq!(
             line(&spec, Phase::End),
-            "nimadm -l lpp_7300_02 -c lpar7 -s spot_7300_02 -d 'hdisk1 hdisk2' -a pre -j cachevg \
+            "/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 -s spot_7300_02 -d 'hdisk1 hdisk2' -a pre -j cachevg \
              -P 12 -Y -U -F -B"
         );
         let mut spec = sample::spec();
@@ -165,7 +165,7 @@ mod tests {
         spec.options.cache_vg = Some("cachevg".parse().unwrap());
         assert_eq!(
             line(&spec, Phase::Finish),
-            "nimadm -T old -l lpp_7300_02 -O /x/new -s spot_7300_02 -N new -j cachevg -P 11 -Y"
+            "/usr/sbin/nimadm -T old -l lpp_7300_02 -O /x/new -s spot_7300_02 -N new -j cachevg -P 11 -Y"
         );
         assert_eq!(log(&spec), "/var/adm/ras/alt_mig/old_alt_mig.log");
     }

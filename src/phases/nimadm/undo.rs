@@ -1,6 +1,7 @@
 //! What takes the phases back: nimadm's own clean-up first, and by hand what it
 //! leaves; the bootlist always by hand, for nimadm sets it as it likes.
 
+use crate::aix::argv::NIMADM;
 use crate::domain::{Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
@@ -98,7 +99,7 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// `nimadm -C`; with `-F` where a process that is gone holds the lock.
 fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
     let (client, spot) = (ctx.spec.client.as_str(), ctx.spec.target.spot.as_str());
-    let mut argv = vec!["nimadm", "-C", "-c", client, "-s", spot];
+    let mut argv = vec![NIMADM, "-C", "-c", client, "-s", spot];
     if sight::is_locked(ctx, answers) {
         argv.push("-F");
     }
