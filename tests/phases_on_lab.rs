@@ -179,7 +179,7 @@ impl Night {
             if *trace == Trace::Dirty && step.repeat == Repeat::Never {
                 return answer;
             }
-            self.clock.sleep_until(self.clock.now_ms() + 60_000).await;
+            self.clock.sleep(Duration::from_secs(60)).await;
         }
         unreachable!()
     }
@@ -192,7 +192,7 @@ impl Night {
                 self.undone += 1;
                 return answer;
             }
-            self.clock.sleep_until(self.clock.now_ms() + 60_000).await;
+            self.clock.sleep(Duration::from_secs(60)).await;
         }
         unreachable!()
     }
@@ -391,7 +391,7 @@ async fn a_step_that_is_given_up_half_way_is_taken_back_wholly() {
             let clock = night.clock.clone();
             let attempt = perform(&night.lab, &night.clock, &night.sink, &order);
             let (answer, ()) = tokio::join!(attempt, async {
-                clock.sleep_until(clock.now_ms() + cut_ms).await;
+                clock.sleep(Duration::from_millis(cut_ms)).await;
                 switch.send_replace(true);
             });
             if answer.outcome != Outcome::Done {
@@ -519,7 +519,7 @@ async fn a_client_that_was_rebooted_is_noticed_and_taken_back() {
                 assert_eq!(night.forward(step).await.outcome, Outcome::Done);
             }
             night.lab.boot_host("lpar7", None).unwrap();
-            night.clock.sleep_until(night.clock.now_ms() + 3_600_000).await;
+            night.clock.sleep(Duration::from_secs(3600)).await;
             let mut failed = None;
             for step in &steps[next..=at("finish-clone")] {
                 if let Outcome::Failed { cause, .. } = night.forward(step).await.outcome {

@@ -24,7 +24,7 @@ pub(crate) fn child(dir: &Path) -> u64 {
     let (_journal, loaded) = Journal::open(dir, &options).expect("the journal");
     let mut commands = Vec::new();
     let limits = EngineLimits::of_migrations(loaded.len().max(1));
-    let core = Core::new(loaded, &limits, Delays::seeded(1), &mut commands, SystemClock.now_ms());
+    let core = Core::new(loaded, &limits, Delays::seeded(1), &mut commands, SystemClock.moment());
     assert!(core.in_flight() > 0, "they are waiting for their steps");
     resident().saturating_sub(before)
 }

@@ -2,22 +2,53 @@
 //!
 //! Every other module is handed a [`Clock`], so that a test runs a night under
 //! a virtual clock and a rehearsal on the lab runs it at a multiple of real time.
+//!
+//! A clock has two sides. What it shows ([`Clock::now_ms`]) can be set, by a
+//! person or by NTP, and is for stamps that people and other hosts compare. What
+//! has passed ([`Clock::steady`]) cannot, and is for waits and limits: an hour
+//! that the machine's clock is set by neither stalls a night nor ends anything.
+//! The two have different types, so that neither is taken for the other.
+//!
+//! Linux counts the steady side by CLOCK_MONOTONIC, which stands still while the
+//! machine is suspended. CLOCK_BOOTTIME goes on, and was not taken: timers run by
+//! the former, and a limit is there to bound how long a host was silent while
+//! somebody listened; a machine that slept has not listened. What a host did
+//! meanwhile is seen by the next look at it.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Milliseconds since the Unix epoch, on whichever clock is in use.
 pub type Millis = u64;
 
+/// A moment, on both sides of a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// What the clock shows: for stamps.
+    pub shown_ms: Millis,
+    /// What had passed: for waits and limits.
+    pub steady: Duration,
+}
+
 /// A clock that can be waited on.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The time now, in milliseconds since the Unix epoch.
+    /// What the clock shows, in milliseconds since the Unix epoch. It may be set
+    /// at any time: for stamps, never for waits.
     fn now_ms(&self) -> Millis;
 
-    /// Completes once [`Clock::now_ms`] is at or after `due_ms`.
-    fn sleep_until(&self, due_ms: Millis) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+    /// What has passed since some moment of this process. Never set.
+    fn steady(&self) -> Duration;
+
+    /// Completes when `wait` has passed on [`Clock::steady`].
+    fn sleep(&self, wait: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+    /// Now, on both sides.
+    fn moment(&self) -> Moment {
+        Moment { shown_ms: self.now_ms(), steady: self.steady() }
+    }
 
     /// The real time that `ms` of this clock take: what a file lock or a
     /// terminal has to wait.
@@ -46,6 +77,13 @@ impl SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
+
+    /// What has passed since this process first asked.
+    #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+    pub fn read_steady() -> Duration {
+        static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+        ORIGIN.get_or_init(std::time::Instant::now).elapsed()
+    }
 }
 
 impl Clock for SystemClock {
@@ -53,16 +91,12 @@ impl Clock for SystemClock {
         SystemClock::read_ms()
     }
 
-    fn sleep_until(&self, due_ms: Millis) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        Box::pin(async move {
-            loop {
-                let now = SystemClock::read_ms();
-                if now >= due_ms {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(due_ms - now)).await;
-            }
-        })
+    fn steady(&self) -> Duration {
+        SystemClock::read_steady()
+    }
+
+    fn sleep(&self, wait: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        Box::pin(tokio::time::sleep(wait))
     }
 }
 
@@ -70,7 +104,7 @@ impl Clock for SystemClock {
 /// `real_origin_ms`, and has since run `scale` times as fast.
 ///
 /// The lab keeps the three numbers on disk, so that all processes of one estate
-/// share one time, and a rehearsal goes on from where it was.
+/// share what it shows, and a rehearsal goes on from where it was.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaledClock {
     /// Time of this clock at its origin.
@@ -81,28 +115,30 @@ pub struct ScaledClock {
     pub scale: u32,
 }
 
+impl ScaledClock {
+    fn real_of(&self, span: Duration) -> Duration {
+        span / self.scale.max(1)
+    }
+}
+
 impl Clock for ScaledClock {
     fn now_ms(&self) -> Millis {
         let elapsed = SystemClock::read_ms().saturating_sub(self.real_origin_ms);
         self.origin_ms.saturating_add(elapsed.saturating_mul(u64::from(self.scale.max(1))))
     }
 
-    fn sleep_until(&self, due_ms: Millis) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let clock = *self;
-        Box::pin(async move {
-            loop {
-                let now = clock.now_ms();
-                if now >= due_ms {
-                    return;
-                }
-                // At least a millisecond: a busy loop would not be a wait.
-                tokio::time::sleep(clock.real(due_ms - now).max(Duration::from_millis(1))).await;
-            }
-        })
+    fn steady(&self) -> Duration {
+        SystemClock::read_steady().saturating_mul(self.scale.max(1))
+    }
+
+    fn sleep(&self, wait: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        // At least a millisecond: a busy loop would not be a wait.
+        let least = if wait.is_zero() { Duration::ZERO } else { Duration::from_millis(1) };
+        Box::pin(tokio::time::sleep(self.real_of(wait).max(least)))
     }
 
     fn real(&self, ms: Millis) -> Duration {
-        Duration::from_micros(ms.saturating_mul(1000) / u64::from(self.scale.max(1)))
+        self.real_of(Duration::from_millis(ms))
     }
 
     fn spans(&self, real: Duration) -> Millis {
@@ -112,30 +148,44 @@ impl Clock for ScaledClock {
 }
 
 /// tokio's clock, which a test can pause: time then jumps to the next timer
-/// whenever nothing else is to be done.
-#[derive(Debug, Clone, Copy)]
+/// whenever nothing else is to be done. A test can also set what it shows.
+#[derive(Debug, Clone)]
 pub struct TokioClock {
-    origin_ms: Millis,
     origin: tokio::time::Instant,
+    /// What it showed, or would have, at the origin. Clones are set together.
+    origin_ms: Arc<AtomicU64>,
 }
 
 impl TokioClock {
-    /// A clock that shows `origin_ms` now. Must be made within a tokio runtime.
+    /// A clock that shows `now_ms` now. Must be made within a tokio runtime.
     #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
-    pub fn starting_at(origin_ms: Millis) -> TokioClock {
-        TokioClock { origin_ms, origin: tokio::time::Instant::now() }
+    pub fn starting_at(now_ms: Millis) -> TokioClock {
+        let origin_ms = Arc::new(AtomicU64::new(now_ms));
+        TokioClock { origin: tokio::time::Instant::now(), origin_ms }
+    }
+
+    /// Sets what it shows, as a person or NTP sets a machine's clock. Waits go on
+    /// as they were.
+    pub fn set(&self, now_ms: Millis) {
+        self.origin_ms.store(now_ms.wrapping_sub(self.steady_ms()), Ordering::Relaxed);
+    }
+
+    fn steady_ms(&self) -> Millis {
+        Millis::try_from(self.steady().as_millis()).unwrap_or(Millis::MAX)
     }
 }
 
 impl Clock for TokioClock {
     fn now_ms(&self) -> Millis {
-        let elapsed = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.origin_ms.saturating_add(elapsed)
+        self.origin_ms.load(Ordering::Relaxed).wrapping_add(self.steady_ms())
     }
 
-    fn sleep_until(&self, due_ms: Millis) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let due = self.origin + Duration::from_millis(due_ms.saturating_sub(self.origin_ms));
-        Box::pin(tokio::time::sleep_until(due))
+    fn steady(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn sleep(&self, wait: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        Box::pin(tokio::time::sleep(wait))
     }
 }
 
@@ -153,7 +203,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_paused_clock_jumps_to_the_timer_that_is_waited_for() {
         let clock = TokioClock::starting_at(5_000);
-        clock.sleep_until(65_000).await;
+        clock.sleep(Duration::from_secs(60)).await;
         assert_eq!(clock.now_ms(), 65_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_shows_another_time_and_waits_as_long_as_before() {
+        const HOUR: Millis = 3_600_000;
+        for set_to in [100 * HOUR - 5 * HOUR, 100 * HOUR + 5 * HOUR] {
+            let clock = TokioClock::starting_at(100 * HOUR);
+            let begun = clock.steady();
+            let wait = clock.sleep(Duration::from_secs(60));
+            clock.set(set_to);
+            wait.await;
+            assert_eq!(clock.steady().saturating_sub(begun), Duration::from_secs(60));
+            assert_eq!(clock.now_ms(), set_to + 60_000);
+        }
     }
 }

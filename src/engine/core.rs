@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::base::Millis;
+use crate::base::{Millis, Moment};
 use crate::domain::{Answer, AttemptRecord, Facts, MigrationId, Outcome, Ticket};
 use crate::journal::{Ack, Append, JournalError, Loaded, RequestId, RequestKind};
 use crate::machine::{Effect, Event, EventKind, Operator, State};
 
-use super::delay::Delays;
+use super::delay::{Delays, longest};
 use super::limits::EngineLimits;
 use super::ready::{Ready, ReadyQueue};
 use super::slot::{Committing, InFlight, Slot, SlotView, Waiting};
@@ -107,7 +108,7 @@ pub struct Core {
     pending: VecDeque<usize>,
     ready: ReadyQueue,
     /// By due time, and then in the order in which they were set.
-    timers: BTreeMap<(Millis, u64), (usize, Ticket)>,
+    timers: BTreeMap<(Duration, u64), (usize, Ticket)>,
     timers_set: u64,
     delays: Delays,
     migrations_max: usize,
@@ -118,6 +119,8 @@ pub struct Core {
     /// Migrations that can go on without a person.
     going: usize,
     stopping: bool,
+    /// When the input came that is being handled.
+    now: Moment,
 }
 
 impl Core {
@@ -128,7 +131,7 @@ impl Core {
         limits: &EngineLimits,
         delays: Delays,
         out: &mut Vec<Command>,
-        now_ms: Millis,
+        now: Moment,
     ) -> Core {
         let slots: Vec<Slot> = loaded.into_iter().map(Slot::new).collect();
         let by_id = slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
@@ -146,16 +149,19 @@ impl Core {
             in_flight: 0,
             committing: 0,
             stopping: false,
+            now,
         };
         for index in 0..core.slots.len() {
             core.take_up(index);
         }
-        core.go_on(now_ms, out);
+        core.go_on(now.shown_ms, out);
         core
     }
 
     /// Decides what follows from `input`.
-    pub fn handle(&mut self, now_ms: Millis, input: Input, out: &mut Vec<Command>) {
+    pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>) {
+        self.now = now;
+        let now_ms = now.shown_ms;
         match input {
             Input::Acked(ack) => self.acked(ack, out),
             Input::Answered { slot, ticket, answer } => {
@@ -168,8 +174,8 @@ impl Core {
         self.go_on(now_ms, out);
     }
 
-    /// When time matters next.
-    pub fn next_due(&self) -> Option<Millis> {
+    /// When time matters next, on the steady side of the clock.
+    pub fn next_due(&self) -> Option<Duration> {
         if self.stopping {
             return None;
         }
@@ -244,8 +250,13 @@ impl Core {
                     _ => slot.interrupted = true,
                 },
                 Effect::Sleep { ticket, until_ms } => {
+                    // A clock that was set since says nothing of what is left: no
+                    // wait is longer than the longest.
+                    let left = until_ms.saturating_sub(self.now.shown_ms);
+                    let left = Duration::from_millis(left).min(longest(&slot.spec.retry));
                     self.timers_set += 1;
-                    self.timers.insert((until_ms, self.timers_set), (index, ticket));
+                    let due = self.now.steady.saturating_add(left);
+                    self.timers.insert((due, self.timers_set), (index, ticket));
                 }
             }
         }
@@ -336,7 +347,7 @@ impl Core {
     fn fire_timers(&mut self, now_ms: Millis, out: &mut Vec<Command>) {
         while !self.stopping
             && let Some(timer) = self.timers.first_entry()
-            && timer.key().0 <= now_ms
+            && timer.key().0 <= self.now.steady
         {
             let (index, ticket) = timer.remove();
             self.submit(now_ms, index, EventKind::TimerFired { ticket }, None, None, out);

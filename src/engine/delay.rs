@@ -11,6 +11,12 @@ pub struct Delays {
     seed: u64,
 }
 
+/// The longest wait that `policy` has.
+pub(super) fn longest(policy: &RetryPolicy) -> Duration {
+    let jitter_ms = policy.delay_max_ms.saturating_mul(u64::from(policy.jitter_percent.min(100)));
+    Duration::from_millis(policy.delay_max_ms.saturating_add(jitter_ms / 100))
+}
+
 impl Delays {
     /// Delays whose chance comes from `seed`.
     pub fn seeded(seed: u64) -> Delays {
@@ -65,6 +71,7 @@ mod tests {
         let mut delays = Delays::seeded(7);
         let waits: Vec<u128> = (0..100).map(|_| delays.after(&policy(20), 1).as_millis()).collect();
         assert!(waits.iter().all(|wait| (800..=1_200).contains(wait)), "{waits:?}");
+        assert_eq!(longest(&policy(20)), Duration::from_secs(12));
         assert!(waits.iter().any(|wait| *wait < 900) && waits.iter().any(|wait| *wait > 1_100));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::base::{ClockRef, limits};
+use crate::base::{ClockRef, Moment, limits};
 use crate::domain::{Answer, Ticket};
 use crate::journal::{Ack, Append, Journal, JournalError, Loaded};
 use crate::machine::State;
@@ -119,7 +119,7 @@ impl Engine<'_> {
         delays: Delays,
     ) -> Ended {
         let mut commands = Vec::new();
-        let mut core = Core::new(loaded, limits, delays, &mut commands, self.clock.now_ms());
+        let mut core = Core::new(loaded, limits, delays, &mut commands, self.clock.moment());
         let mut work = Work::default();
         let mut failed = None;
         let mut ticks = tokio::time::interval(limits::REQUEST_POLL);
@@ -135,34 +135,34 @@ impl Engine<'_> {
             } else {
                 break;
             };
-            let now_ms = self.clock.now_ms();
+            let now = self.clock.moment();
             match input {
                 Happened::Acks(acks) => {
                     for ack in acks {
-                        core.handle(now_ms, Input::Acked(ack), &mut commands);
+                        core.handle(now, Input::Acked(ack), &mut commands);
                     }
                 }
                 Happened::Done(done) => {
-                    answered(&mut core, now_ms, *done, &mut commands);
+                    answered(&mut core, now, *done, &mut commands);
                     while let Some(done) = work.attempts.try_join_next() {
-                        answered(&mut core, now_ms, joined(done), &mut commands);
+                        answered(&mut core, now, joined(done), &mut commands);
                     }
                 }
                 Happened::Requests(requests) => {
                     for request in requests {
-                        core.handle(now_ms, Input::Requested(request), &mut commands);
+                        core.handle(now, Input::Requested(request), &mut commands);
                     }
                 }
-                Happened::Due => core.handle(now_ms, Input::Tick, &mut commands),
+                Happened::Due => core.handle(now, Input::Tick, &mut commands),
                 Happened::JournalGone => {
                     failed.get_or_insert(JournalError::Closed);
                     break;
                 }
                 Happened::Stop(OnStop::Wait) => {
-                    core.handle(now_ms, Input::Stop, &mut commands);
+                    core.handle(now, Input::Stop, &mut commands);
                 }
                 Happened::Stop(OnStop::Leave) => {
-                    core.handle(now_ms, Input::Stop, &mut commands);
+                    core.handle(now, Input::Stop, &mut commands);
                     self.carry_out(&core, &mut work, &mut commands, &mut failed);
                     work.attempts.abort_all();
                     self.settle(&mut core, &mut failed).await;
@@ -193,7 +193,7 @@ impl Engine<'_> {
             let clock = &self.clock;
             let timer = async {
                 match due {
-                    Some(due) => clock.sleep_until(due).await,
+                    Some(due) => clock.sleep(due.saturating_sub(clock.steady())).await,
                     None => std::future::pending().await,
                 }
             };
@@ -296,7 +296,7 @@ impl Engine<'_> {
                 tokio::time::timeout(Duration::from_secs(30), self.acks.recv()).await
         {
             for ack in acks {
-                core.handle(self.clock.now_ms(), Input::Acked(ack), &mut commands);
+                core.handle(self.clock.moment(), Input::Acked(ack), &mut commands);
             }
             self.carry_out(core, &mut work, &mut commands, failed);
         }
@@ -320,8 +320,8 @@ fn joined(done: Result<Done, tokio::task::JoinError>) -> Done {
     }
 }
 
-fn answered(core: &mut Core, now_ms: u64, done: Done, commands: &mut Vec<Command>) {
+fn answered(core: &mut Core, now: Moment, done: Done, commands: &mut Vec<Command>) {
     let (slot, ticket, answer) = done;
     let input = Input::Answered { slot, ticket, answer: Box::new(answer) };
-    core.handle(now_ms, input, commands);
+    core.handle(now, input, commands);
 }

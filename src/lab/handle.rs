@@ -259,7 +259,12 @@ impl Lab {
     }
 
     async fn pause(&self, ms: Millis) {
-        self.clock.sleep_until(self.clock.now_ms() + ms).await;
+        self.clock.sleep(Duration::from_millis(ms)).await;
+    }
+
+    /// How long it is until the estate's clock shows `due_ms`.
+    fn until(&self, due_ms: Millis) -> Duration {
+        Duration::from_millis(due_ms.saturating_sub(self.clock.now_ms()))
     }
 
     /// A call's outcome, after the time that it takes.
@@ -411,18 +416,19 @@ impl Transport for Lab {
         wait: Duration,
     ) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
-            let deadline = self.clock.now_ms().saturating_add(millis(wait));
+            let deadline = self.clock.steady().saturating_add(wait);
             loop {
                 let (state, due) = match self.job_state(host, id) {
                     Ok(given) => given,
                     Err(error) => return self.answered(Err(error)).await,
                 };
                 let JobState::Running { output_bytes } = state else { return Ok(state) };
-                if output_bytes != seen_bytes || self.clock.now_ms() >= deadline {
+                let left = deadline.saturating_sub(self.clock.steady());
+                if output_bytes != seen_bytes || left.is_zero() {
                     return Ok(state);
                 }
-                let next = due.unwrap_or(deadline).min(deadline);
-                self.clock.sleep_until(next.max(self.clock.now_ms() + 1)).await;
+                let next = due.map_or(left, |due| self.until(due)).min(left);
+                self.clock.sleep(next.max(Duration::from_millis(1))).await;
             }
         })
     }

@@ -365,7 +365,13 @@ impl Lab {
         let runtime = runtime.expect("a runtime without I/O needs nothing of the machine");
         runtime.block_on(async {
             match due_ms {
-                Some(due) => clock.sleep_until(due).await,
+                Some(due) => {
+                    // It may be set meanwhile.
+                    let left = || due.saturating_sub(clock.now_ms());
+                    while left() > 0 {
+                        clock.sleep(std::time::Duration::from_millis(left())).await;
+                    }
+                }
                 None => std::future::pending().await,
             }
         });

@@ -272,19 +272,17 @@ impl Jobs<'_> {
                 Ok(JobState::Running { .. }) | Err(_) => {}
                 Ok(state) => return Some(state),
             }
-            let due = self.clock.now_ms().saturating_add(millis(patience.next()));
-            self.clock.sleep_until(due).await;
+            self.clock.sleep(patience.next()).await;
         }
         None
     }
 
     /// Sleeps. False when the attempt was given up meanwhile.
     pub(super) async fn pause(&self, pause: Duration) -> bool {
-        let due = self.clock.now_ms().saturating_add(millis(pause));
         tokio::select! {
             biased;
             () = self.interrupted() => false,
-            () = self.clock.sleep_until(due) => true,
+            () = self.clock.sleep(pause) => true,
         }
     }
 

@@ -160,7 +160,7 @@ impl Transport for Host {
                 world.execs_fail -= 1;
                 world.fail_ms
             };
-            self.clock.sleep_until(self.clock.now_ms() + fail_ms).await;
+            self.clock.sleep(Duration::from_millis(fail_ms)).await;
             Err(Host::unreachable(host))
         })
     }
@@ -211,11 +211,13 @@ impl Transport for Host {
                     return Err(Host::unreachable(host));
                 }
             }
-            let due = self.clock.now_ms() + u64::try_from(wait.as_millis()).unwrap();
-            while self.clock.now_ms() < due
+            let due = self.clock.steady() + wait;
+            while self.clock.steady() < due
                 && self.state(id) == (JobState::Running { output_bytes: seen_bytes })
             {
-                self.clock.sleep_until((self.clock.now_ms() + 100).min(due)).await;
+                self.clock
+                    .sleep(Duration::from_millis(100).min(due.saturating_sub(self.clock.steady())))
+                    .await;
             }
             Ok(self.state(id))
         })

@@ -1,6 +1,7 @@
 //! The executor against a host that does as it is told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -341,7 +342,7 @@ async fn silence_of_the_host_is_waited_out_while_a_job_runs() {
         tokio::pin!(attempt);
         tokio::select! {
             answer = &mut attempt => answer,
-            () = host.clock.sleep_until(1_005_000) => {
+            () = host.clock.sleep(Duration::from_secs(5)) => {
                 host.world.lock().unwrap().polls_fail = 4;
                 attempt.await
             }
@@ -481,7 +482,7 @@ async fn an_interrupted_attempt_ends_its_job() {
     let order = Order { interrupt: Some(interrupt), ..lease(1) };
     let clock = host.clock.clone();
     let (answer, ()) = tokio::join!(run(&host, &order), async {
-        clock.sleep_until(1_010_000).await;
+        clock.sleep(Duration::from_secs(10)).await;
         give_up.send(true).unwrap();
     });
     let (class, _, text) = failure(&answer);

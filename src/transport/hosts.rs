@@ -15,8 +15,8 @@ use super::reach::{
 };
 use super::shell::{Ask, BLOCK, JobWord, Manner, Program, Reply, guard, last_line};
 use super::ssh::{self, SshSettings, SshTarget};
+use crate::base::ClockRef;
 use crate::base::limits::{OUTPUT_PIECE_BYTES_MAX, REMOTE_CALL_TIMEOUT};
-use crate::base::{ClockRef, Millis};
 
 /// How a host is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,11 +264,6 @@ impl Hosts {
             None => Err(mute(host)),
         }
     }
-
-    async fn pause(&self, pause: Duration) {
-        let ms = Millis::try_from(pause.as_millis()).unwrap_or(Millis::MAX / 4);
-        self.clock.sleep_until(self.clock.now_ms().saturating_add(ms)).await;
-    }
 }
 
 /// A host has answered, and not what it was asked.
@@ -409,7 +404,7 @@ impl Transport for Hosts {
             }
             // The wait is here: a session that waited there would be one less for
             // the others.
-            self.pause(wait).await;
+            self.clock.sleep(wait).await;
             self.ask_job(host, Ask::Poll(id.as_str())).await
         })
     }

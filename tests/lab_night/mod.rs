@@ -78,7 +78,7 @@ impl Night {
     }
 
     pub(crate) async fn wait(&self, seconds: u64) {
-        self.clock.sleep_until(self.clock.now_ms() + seconds * 1000).await;
+        self.clock.sleep(Duration::from_millis(seconds * 1000)).await;
     }
 
     pub(crate) fn say(&self, host: &str, argv: &[&str]) -> String {

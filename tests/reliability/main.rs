@@ -3,6 +3,7 @@
 //! over the registry: a new step is taken in by itself.
 
 mod clean_copy;
+mod clocks;
 mod faulty;
 mod messes;
 mod modes;

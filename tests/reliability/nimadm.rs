@@ -153,7 +153,7 @@ impl<P: Performer + 'static> Performer for Meets<P> {
             let host = HostId::new(MASTER);
             lab.start(&host, &alien(), &script).await.expect("a start");
             let clock = lab.clock();
-            clock.sleep_until(clock.now_ms() + 60_000).await;
+            clock.sleep(std::time::Duration::from_secs(60)).await;
             inner.perform(order).await
         })
     }

@@ -37,7 +37,7 @@ const TARGET: &str = "7300-02-01-2346";
 const UPDATED: &str = "7300-03-00-2446";
 const IMAGE_DATA: &str = include_str!("../../fixtures/image.data");
 /// 2026-03-02T20:00:00Z
-const EVENING_MS: u64 = 1_772_481_600_000;
+pub(crate) const EVENING_MS: u64 = 1_772_481_600_000;
 
 /// A kind of migration that the registry is walked through for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,6 +369,8 @@ impl EvidenceSink for Evidence {
 pub(crate) struct World {
     pub(crate) lab: Lab,
     pub(crate) clock: ClockRef,
+    /// The same: the engine's machine's clock, which can be set. The lab has its own.
+    pub(crate) set: TokioClock,
     /// Before anything was done.
     pub(crate) first_image: serde_json::Value,
     /// When what is tested began.
@@ -404,8 +406,10 @@ impl World {
         before: &[(&str, String)],
         options: OpenOptions,
     ) -> World {
-        let clock: ClockRef = Arc::new(TokioClock::starting_at(EVENING_MS));
-        let lab = Lab::in_memory(estate, Arc::clone(&clock)).expect("an estate");
+        let set = TokioClock::starting_at(EVENING_MS);
+        let clock: ClockRef = Arc::new(set.clone());
+        let its_own = Arc::new(TokioClock::starting_at(EVENING_MS));
+        let lab = Lab::in_memory(estate, its_own).expect("an estate");
         let first_image = lab.image().expect("an image");
         for (host, line) in before {
             by_hand(&lab, host, line);
@@ -416,6 +420,7 @@ impl World {
             begun_image,
             lab,
             clock,
+            set,
             first_image,
             options,
             dir,
