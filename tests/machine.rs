@@ -9,7 +9,8 @@ use nimshift::domain::{
     Ticket, Trace, UndoKind,
 };
 use nimshift::machine::{
-    Blueprint, Course, Effect, Event, EventKind, Machine, Operator, Place, State, Then, Transition,
+    Blueprint, Course, DECISIONS, Effect, Event, EventKind, Machine, Operator, Place, State, Then,
+    Transition,
 };
 use proptest::prelude::*;
 
@@ -453,6 +454,10 @@ fn machine_in(state: &State) -> Machine {
 
 /// Every kind of event, for the ticket that `machine` waits for, and for one
 /// that it does not wait for.
+fn adopted(state: State) -> EventKind {
+    EventKind::Adopted { decisions: DECISIONS, state: Box::new(state) }
+}
+
 fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
     let place = machine.state().place().unwrap_or_else(Place::start);
     let direction =
@@ -482,6 +487,7 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
         ("release", EventKind::Release { by: by() }),
         ("retry", EventKind::Retry { by: by() }),
         ("abandon", EventKind::Abandon { by: by() }),
+        ("adopted", adopted(machine.state().clone())),
     ]
 }
 
@@ -543,13 +549,14 @@ proptest! {
             let event = Event { at_ms: now_ms, kind };
             let was_terminal = walk.state().is_terminal();
             if let Ok(transition) = walk.apply(&event) {
-                let by_order = matches!(event.kind, EventKind::Rollback { .. });
+                let adopts = matches!(event.kind, EventKind::Adopted { .. });
+                let by_order = adopts || matches!(event.kind, EventKind::Rollback { .. });
                 prop_assert!(!was_terminal || by_order);
                 for effect in &transition.effects {
                     if let Effect::Run { ticket, .. } = effect {
                         let again = asked.last() == Some(ticket);
                         // A release or a cancel asks again for what is in flight.
-                        let repeats = matches!(
+                        let repeats = adopts || matches!(
                             event.kind,
                             EventKind::Release { .. } | EventKind::Cancel { .. } | EventKind::Rollback { .. }
                         );

@@ -22,7 +22,7 @@ use nimshift::engine::{
     stop_handle,
 };
 use nimshift::journal::{Journal, JournalDir, Loaded, NewBatch, NewMigration, OpenOptions};
-use nimshift::machine::{Blueprint, Machine, State};
+use nimshift::machine::{Blueprint, DECISIONS, Machine, State};
 
 mod floor;
 mod memory;
@@ -157,6 +157,7 @@ fn journal_of(dir: &Path, clients: usize) -> (Journal, Vec<Loaded>) {
             client: spec.client.as_str().to_owned(),
             number: u32::try_from(index).expect("few clients"),
             seq: 0,
+            decisions: DECISIONS,
             machine: Machine::new(Arc::clone(&blueprint)),
             spec,
             facts: Facts::default(),

@@ -265,6 +265,9 @@ impl Order<'_> {
         now_ms: u64,
     ) -> Result<bool, CliError> {
         let request = self.post(view)?;
+        if let Some(append) = one.adopt(now_ms) {
+            store(open, append)?;
+        }
         let before = one.machine.state().clone();
         let by = Operator(place::operator());
         let event = Event { at_ms: now_ms, kind: event(self.kind_for(&before), by) };
@@ -276,7 +279,7 @@ impl Order<'_> {
         };
         let answer = format!("done: {}", spoken(&transition.to));
         self.out.line(&format!("{}: {answer}", one.client));
-        open.journal.append(Append {
+        let append = Append {
             migration: one.id,
             expected_seq: one.seq,
             event,
@@ -284,18 +287,25 @@ impl Order<'_> {
             effects: transition.effects,
             record: None,
             request: Some((request, answer)),
-        })?;
-        while let Some(acks) = open.acks.blocking_recv() {
-            for ack in acks {
-                ack.result?;
-                if ack.migration == one.id {
-                    one.seq = ack.seq;
-                    return Ok(true);
-                }
+        };
+        one.seq = store(open, append)?;
+        Ok(true)
+    }
+}
+
+/// Appends, and waits until it is stored. Gives the number of the entry.
+fn store(open: &mut Open, append: Append) -> Result<u64, CliError> {
+    let migration = append.migration;
+    open.journal.append(append)?;
+    while let Some(acks) = open.acks.blocking_recv() {
+        for ack in acks {
+            ack.result?;
+            if ack.migration == migration {
+                return Ok(ack.seq);
             }
         }
-        Err(JournalError::Closed.into())
     }
+    Err(JournalError::Closed.into())
 }
 
 fn filtered(views: &[MigrationView], keep: impl Fn(&State) -> bool) -> Vec<MigrationView> {

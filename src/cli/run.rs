@@ -22,7 +22,7 @@ use crate::domain::{
 };
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
-use crate::machine::{Blueprint, Machine, State};
+use crate::machine::{Blueprint, DECISIONS, Machine, State};
 use crate::phases::plan_steps;
 use crate::report::spoken_as;
 
@@ -313,6 +313,7 @@ pub(super) fn create(
         client: new.client.to_string(),
         number: new.number,
         seq: 0,
+        decisions: DECISIONS,
         machine: Machine::new(new.blueprint),
         spec: new.spec,
         facts: Facts::default(),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::base::{Millis, Moment};
 use crate::domain::{Answer, AttemptRecord, Facts, MigrationId, Outcome, Ticket};
 use crate::journal::{Ack, Append, JournalError, Loaded, RequestId, RequestKind};
-use crate::machine::{Effect, Event, EventKind, Operator, State};
+use crate::machine::{DECISIONS, Effect, Event, EventKind, Operator, State};
 
 use super::delay::{Delays, longest};
 use super::limits::EngineLimits;
@@ -390,15 +390,16 @@ impl Core {
     }
 
     fn apply(&mut self, index: usize, waiting: Waiting, out: &mut Vec<Command>) {
-        let Waiting { at_ms, kind, record, request } = waiting;
         let slot = &mut self.slots[index];
         if slot.broken {
-            if let Some(id) = request {
+            if let Some(id) = waiting.request {
                 let text = "the journal cannot be written".to_owned();
                 out.push(Command::AnswerRequest { id, text });
             }
             return;
         }
+        let waiting = if slot.decisions == DECISIONS { waiting } else { slot.adopt(waiting) };
+        let Waiting { at_ms, kind, record, request } = waiting;
         let event = Event { at_ms, kind };
         let could_go_on = slot.can_go_on();
         match slot.machine.apply(&event) {

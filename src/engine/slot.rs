@@ -10,7 +10,7 @@ use crate::domain::{
     AttemptRecord, Direction, Facts, MigrationId, MigrationSpec, StepSpec, Ticket,
 };
 use crate::journal::{Loaded, RequestId};
-use crate::machine::{Effect, EventKind, Machine, Place, State};
+use crate::machine::{DECISIONS, Effect, EventKind, Machine, Place, State};
 
 /// Something that has happened to a migration and is not yet applied.
 pub(super) struct Waiting {
@@ -40,6 +40,8 @@ pub(super) struct Slot {
     pub(super) client: String,
     pub(super) machine: Machine,
     pub(super) seq: u64,
+    /// Which decisions its last entry was made by.
+    pub(super) decisions: u32,
     pub(super) spec: Arc<MigrationSpec>,
     pub(super) facts: Arc<Facts>,
     pub(super) committing: Option<Box<Committing>>,
@@ -59,12 +61,13 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(loaded: Loaded) -> Slot {
-        let Loaded { id, client, seq, machine, spec, facts, .. } = loaded;
+        let Loaded { id, client, seq, decisions, machine, spec, facts, .. } = loaded;
         Slot {
             id,
             client,
             machine,
             seq,
+            decisions,
             spec,
             facts: Arc::new(facts),
             committing: None,
@@ -76,6 +79,17 @@ impl Slot {
             admitted: false,
             broken: false,
         }
+    }
+
+    /// Puts before `next` that it goes on by today's decisions: it had ended under
+    /// older ones.
+    pub(super) fn adopt(&mut self, next: Waiting) -> Waiting {
+        self.decisions = DECISIONS;
+        let state = Box::new(self.machine.state().clone());
+        let kind = EventKind::Adopted { decisions: DECISIONS, state };
+        let adopted = Waiting { at_ms: next.at_ms, kind, record: None, request: None };
+        self.waiting.push_front(next);
+        adopted
     }
 
     /// Whether the state, as it is, can be left without a person.

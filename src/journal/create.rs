@@ -7,12 +7,13 @@ use rusqlite::{Connection, params};
 
 use crate::base::Millis;
 use crate::domain::{MigrationSpec, NimName, Phase};
-use crate::machine::{Blueprint, State};
+use crate::machine::{Blueprint, DECISIONS, State};
 
 use super::attempt::Text;
 use super::connect::int;
 use super::digest::{Sum, Summer, sha256};
 use super::error::JournalError;
+use super::head::HeadSum;
 use super::schema::RECORD_VERSION;
 
 /// A batch to be journaled.
@@ -120,11 +121,13 @@ pub(super) struct MigrationSum<'a> {
     pub(super) spec: &'a [u8],
     pub(super) blueprint: &'a [u8],
     pub(super) skipped: &'a [u8],
+    /// Introduced in version 2.
+    pub(super) decisions: u64,
 }
 
 impl MigrationSum<'_> {
     pub(super) fn sum(&self) -> Sum {
-        Summer::new("migration")
+        let sum = Summer::new("migration")
             .int(self.id)
             .int(self.batch)
             .int(self.number)
@@ -133,8 +136,8 @@ impl MigrationSum<'_> {
             .int(self.format)
             .text(self.spec)
             .text(self.blueprint)
-            .text(self.skipped)
-            .finish()
+            .text(self.skipped);
+        if self.version < 2 { sum } else { sum.int(self.decisions) }.finish()
     }
 }
 
@@ -166,6 +169,16 @@ pub(super) fn insert_migration(
         spec: &spec,
         blueprint: &digest,
         skipped: &skipped,
+        decisions: u64::from(DECISIONS),
+    }
+    .sum();
+    let head = HeadSum {
+        migration: id,
+        seq: 0,
+        entry: 0,
+        updated_ms: created_ms,
+        state: &state,
+        chain: &sum,
     }
     .sum();
     let mut insert = || {
@@ -179,8 +192,8 @@ pub(super) fn insert_migration(
         connection
             .prepare_cached(
                 "INSERT INTO migration
-                 (id, batch, number, client, v, format, spec, blueprint, skipped, sum)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 (id, batch, number, client, v, format, spec, blueprint, skipped, sum, decisions)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 int(id),
@@ -192,14 +205,15 @@ pub(super) fn insert_migration(
                 Text(&spec),
                 &digest[..],
                 Text(&skipped),
-                &sum[..]
+                &sum[..],
+                DECISIONS
             ])?;
         connection
             .prepare_cached(
-                "INSERT INTO head (migration, seq, entry, updated_ms, state, chain)
-                 VALUES (?1, 0, 0, ?2, ?3, ?4)",
+                "INSERT INTO head (migration, seq, entry, updated_ms, state, chain, sum)
+                 VALUES (?1, 0, 0, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![int(id), int(created_ms), Text(&state), &sum[..]])?;
+            .execute(params![int(id), int(created_ms), Text(&state), &sum[..], &head[..]])?;
         Ok(sum)
     };
     Ok(insert())

@@ -86,6 +86,28 @@ pub enum JournalError {
         /// The newest version that is known here.
         known: i64,
     },
+    /// An engine has written to it that decides by newer rules.
+    #[error(
+        "the journal `{}` was written to by decisions {found}, and this nimshift knows decisions up to {known}: use the newer nimshift that wrote it",
+        path.display()
+    )]
+    NewerDecisions {
+        /// Which file.
+        path: PathBuf,
+        /// The newest decisions in it.
+        found: u32,
+        /// The newest that are known here.
+        known: u32,
+    },
+    /// An older program has it, and cannot read what this one would write.
+    #[error(
+        "the journal `{}` is that of an older nimshift: give the order with that one, or stop its engine and `nimshift resume` with this one first",
+        path.display()
+    )]
+    Older {
+        /// Which file.
+        path: PathBuf,
+    },
     /// It is an SQLite database of something else.
     #[error("`{}` is a database, but no journal of nimshift: use another state directory", path.display())]
     Foreign {
@@ -172,6 +194,7 @@ impl JournalError {
                 | JournalError::Differs { .. }
                 | JournalError::Foreign { .. }
                 | JournalError::Newer { .. }
+                | JournalError::NewerDecisions { .. }
         )
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
-use crate::machine::Machine;
+use crate::machine::{DECISIONS, Event, EventKind, Machine};
 
 use super::ids::BatchId;
+use super::writer::Append;
 
 /// A migration, replayed from its first event.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Loaded {
     pub number: u32,
     /// How many entries it has: what the next append expects.
     pub seq: u64,
+    /// Which decisions its last entry was made by.
+    pub decisions: u32,
     /// The machine, in the state that it was left in; also where it has ended.
     pub machine: Machine,
     /// What it was asked to do.
@@ -33,4 +36,30 @@ pub struct Loaded {
     pub created_ms: Millis,
     /// When its last entry was made.
     pub updated_ms: Millis,
+}
+
+impl Loaded {
+    /// What has to be appended at `at_ms` before anything else of a migration
+    /// that was left by older decisions. `None` where it is under today's.
+    pub fn adopt(&mut self, at_ms: Millis) -> Option<Append> {
+        if self.decisions == DECISIONS {
+            return None;
+        }
+        let state = Box::new(self.machine.state().clone());
+        let event = Event { at_ms, kind: EventKind::Adopted { decisions: DECISIONS, state } };
+        let applied = self.machine.apply(&event);
+        let transition = applied.expect("its own state has places in its blueprint");
+        let append = Append {
+            migration: self.id,
+            expected_seq: self.seq,
+            event,
+            to: transition.to,
+            effects: transition.effects,
+            record: None,
+            request: None,
+        };
+        self.decisions = DECISIONS;
+        self.seq += 1;
+        Some(append)
+    }
 }

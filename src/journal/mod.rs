@@ -28,6 +28,7 @@
 //! earlier moment. After a clean stop there is no `-wal`. An engine that was
 //! killed and goes on asks the hosts before it believes the journal about them.
 
+mod adopt;
 mod attempt;
 mod backup;
 mod connect;
@@ -36,9 +37,11 @@ mod digest;
 mod encoded;
 mod error;
 mod export;
+mod head;
 mod ids;
 mod loaded;
 mod lock;
+mod older;
 mod open;
 mod paths;
 mod reader;

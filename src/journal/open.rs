@@ -10,7 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::base::{Millis, limits};
 use crate::domain::MigrationId;
+use crate::machine::DECISIONS;
 
+use super::adopt::adopt;
 use super::connect::{self, Durability, int};
 use super::create::{NewBatch, NewMigration};
 use super::digest::{Summer, hex, sha256};
@@ -248,6 +250,7 @@ fn claim(
         }
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         schema::migrate(connection, path, version)?;
+        schema::check_decisions(connection, path)?;
         let replayed = replay(connection, path)?;
         let scope = scope(connection, path, options)?;
         let epoch = begin_epoch(connection, options).map_err(failed)?;
@@ -260,18 +263,26 @@ fn claim(
             sound?;
         }
     }
-    let (replayed, scope, epoch) = claimed?;
+    let (mut replayed, scope, epoch) = claimed?;
     if !replayed.differences.is_empty() {
         return Err(JournalError::differs(replayed.differences));
     }
+    adopt(connection, path, &mut replayed, epoch)?;
     connection.execute_batch("COMMIT").map_err(failed)?;
     Ok(Claimed { epoch, scope, replayed })
 }
 
 fn begin_epoch(connection: &Connection, options: &OpenOptions) -> rusqlite::Result<u64> {
     connection.execute(
-        "INSERT INTO engine_epoch (pid, host, since_ms, version) VALUES (?1, ?2, ?3, ?4)",
-        params![options.pid, options.host, int(options.now_ms), env!("CARGO_PKG_VERSION")],
+        "INSERT INTO engine_epoch (pid, host, since_ms, version, decisions)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            options.pid,
+            options.host,
+            int(options.now_ms),
+            env!("CARGO_PKG_VERSION"),
+            DECISIONS
+        ],
     )?;
     Ok(connection.last_insert_rowid().cast_unsigned())
 }

@@ -1,22 +1,24 @@
 //! Reading beside the writer, without ever holding it up.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
 use crate::base::Millis;
 use crate::domain::{MigrationId, MigrationSpec, Phase};
-use crate::machine::{Blueprint, Effect, Event, State};
+use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, Rejected, State};
 
 use super::attempt::{RecordedAttempt, read_attempt};
 use super::connect::{self, int};
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
 use super::lock;
+use super::older::{After, retell};
 use super::paths::JournalDir;
 use super::replay::{self, uint};
-use super::request::{Request, RequestKind, request_sum};
+use super::request::{Request, RequestKind, RequestSum};
 use super::schema;
 
 /// A batch.
@@ -113,13 +115,13 @@ impl Reader {
         match schema::version(&connection, path)? {
             // An engine is about to make the tables.
             0 => Err(JournalError::NotFound { dir: path.to_owned() }),
-            schema::VERSION => Ok(Reader { connection, path: path.to_owned() }),
-            version => Err(JournalError::damaged(
-                path,
-                format!(
-                    "its version {version} is older than this nimshift; an engine brings it up to date"
-                ),
-            )),
+            version => {
+                schema::show_as_newest(&connection, path, version)?;
+                if version == schema::VERSION {
+                    schema::check_decisions(&connection, path)?;
+                }
+                Ok(Reader { connection, path: path.to_owned() })
+            }
         }
     }
 
@@ -217,7 +219,8 @@ impl Reader {
     }
 
     /// All entries of a migration, the oldest first, each with the state that
-    /// replay gives after it.
+    /// replay gives after it; of entries by older decisions, with the one that
+    /// is told from what they recorded.
     pub fn history(&self, migration: MigrationId) -> Result<Vec<Entry>, JournalError> {
         self.snapshot(|reader| reader.entries(migration))
     }
@@ -225,11 +228,13 @@ impl Reader {
     pub(super) fn entries(&self, migration: MigrationId) -> Result<Vec<Entry>, JournalError> {
         let mut machine = replay::machine(self.blueprint(migration)?)
             .map_err(|why| JournalError::damaged(&self.path, why))?;
-        let head: Option<u64> =
-            self.one("SELECT entry FROM head WHERE migration = ?1", migration.0, |row| {
-                uint(row, 0)
-            })?;
-        let mut next = head.ok_or(JournalError::NoMigration(migration))?;
+        let head = self.one(
+            "SELECT h.entry, h.state, m.decisions FROM head h JOIN migration m ON m.id = h.migration
+             WHERE h.migration = ?1",
+            migration.0,
+            |row| Ok((uint(row, 0)?, json::<State>(row, 1)?, row.get::<_, u32>(2)?)),
+        )?;
+        let (mut next, last, mut decisions) = head.ok_or(JournalError::NoMigration(migration))?;
         let mut links = Vec::new();
         while next != 0 {
             let link = self.link(next)?;
@@ -242,7 +247,28 @@ impl Reader {
             next = link.prev;
             links.push(link);
         }
-        links.into_iter().rev().map(|link| self.entry(link, &mut machine)).collect()
+        // The last state is stored, and that before each entry that adopts it.
+        let mut stored = Vec::with_capacity(links.len());
+        let mut state = Some(last);
+        for link in &links {
+            stored.push(state.take());
+            if let EventKind::Adopted { state: adopted, .. } = &link.event.kind {
+                state = Some(State::clone(adopted));
+            }
+        }
+        let mut entries = Vec::with_capacity(links.len());
+        for (link, stored) in links.into_iter().zip(stored).rev() {
+            if let EventKind::Adopted { decisions: adopted, .. } = link.event.kind {
+                decisions = adopted;
+            }
+            let after = match stored {
+                _ if decisions == DECISIONS => After::Decided,
+                Some(state) => After::Stored(Box::new(state)),
+                None => After::Between,
+            };
+            entries.push(self.entry(link, &mut machine, after)?);
+        }
+        Ok(entries)
     }
 
     fn link(&self, entry: u64) -> Result<Link, JournalError> {
@@ -268,12 +294,20 @@ impl Reader {
     fn entry(
         &self,
         link: Link,
-        machine: &mut crate::machine::Machine,
+        machine: &mut Machine,
+        after: After,
     ) -> Result<Entry, JournalError> {
         let Link { entry, seq, epoch, event, effects, attempt, .. } = link;
-        machine.apply(&event).map_err(|rejected| {
+        let wrong = |rejected: Rejected| {
             JournalError::damaged(&self.path, format!("entry {entry}: {rejected}"))
-        })?;
+        };
+        match after {
+            After::Decided => drop(machine.apply(&event).map_err(wrong)?),
+            After::Stored(state) => {
+                *machine = Machine::at(Arc::clone(machine.blueprint()), *state).map_err(wrong)?;
+            }
+            After::Between => retell(machine, &event, &effects),
+        }
         let attempt = attempt
             .map(|sum| read_attempt(&self.connection, &self.path, entry, &sum))
             .transpose()?;
@@ -301,12 +335,22 @@ impl Reader {
         rest: &str,
         params: impl rusqlite::Params,
     ) -> Result<Vec<Request>, JournalError> {
-        let sql =
-            format!("SELECT id, kind, client, operator, at_ms, answer, v, sum FROM request {rest}");
+        let sql = format!(
+            "SELECT id, kind, client, operator, at_ms, answer, v, sum, migration FROM request {rest}"
+        );
         let rows = self.rows(&sql, params, |row| {
             let (kind, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
             let (operator, at_ms): (String, u64) = (row.get(3)?, uint(row, 4)?);
-            let sum = request_sum(uint(row, 6)?, &kind, client.as_deref(), &operator, at_ms);
+            let migration = row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned);
+            let sum = RequestSum {
+                version: uint(row, 6)?,
+                kind: &kind,
+                client: client.as_deref(),
+                migration,
+                operator: &operator,
+                at_ms,
+            }
+            .sum();
             let sound = row.get_ref(7)?.as_blob()? == sum;
             let kind = RequestKind::from_name(&kind).filter(|_| sound);
             let (id, answer) = (RequestId(uint(row, 0)?), row.get(5)?);

@@ -109,11 +109,21 @@ impl Requests {
         }
         let path = paths.journal();
         let connection = connect::poster(&path)?;
-        if schema::version(&connection, &path)? != schema::VERSION {
-            return Err(JournalError::NotFound { dir: dir.to_owned() });
+        match schema::version(&connection, &path)? {
+            0 => return Err(JournalError::NotFound { dir: dir.to_owned() }),
+            schema::VERSION => schema::check_decisions(&connection, &path)?,
+            _ => return Err(JournalError::Older { path }),
         }
         let NewRequest { kind, client, operator, at_ms } = request;
-        let sum = request_sum(RECORD_VERSION, kind.name(), client.as_deref(), operator, *at_ms);
+        let sum = RequestSum {
+            version: RECORD_VERSION,
+            kind: kind.name(),
+            client: client.as_deref(),
+            migration: None,
+            operator,
+            at_ms: *at_ms,
+        }
+        .sum();
         connection
             .execute(
                 "INSERT INTO request (v, kind, client, operator, at_ms, sum)
@@ -125,19 +135,30 @@ impl Requests {
     }
 }
 
-/// The sum of a request's row, without its answer.
-pub(super) fn request_sum(
-    version: u64,
-    kind: &str,
-    client: Option<&str>,
-    operator: &str,
-    at_ms: u64,
-) -> Sum {
-    Summer::new("request")
-        .int(version)
-        .text(kind.as_bytes())
-        .maybe(client.map(str::as_bytes))
-        .text(operator.as_bytes())
-        .int(at_ms)
+/// What the sum of a request's row is made of: all but its answer.
+pub(super) struct RequestSum<'a> {
+    pub(super) version: u64,
+    pub(super) kind: &'a str,
+    pub(super) client: Option<&'a str>,
+    /// Introduced in version 2.
+    pub(super) migration: Option<u64>,
+    pub(super) operator: &'a str,
+    pub(super) at_ms: u64,
+}
+
+impl RequestSum<'_> {
+    pub(super) fn sum(&self) -> Sum {
+        let sum = Summer::new("request")
+            .int(self.version)
+            .text(self.kind.as_bytes())
+            .maybe(self.client.map(str::as_bytes))
+            .text(self.operator.as_bytes())
+            .int(self.at_ms);
+        match self.migration {
+            _ if self.version < 2 => sum,
+            None => sum.int(0),
+            Some(migration) => sum.int(1).int(migration),
+        }
         .finish()
+    }
 }

@@ -8,16 +8,19 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::machine::DECISIONS;
+
 use super::error::JournalError;
+use super::head;
 
 /// "NIMS": says in the file's header whose it is.
 pub(super) const APPLICATION_ID: i64 = 0x4e49_4d53;
 
 /// Version of the events, attempts and migrations that are written now.
-pub(super) const RECORD_VERSION: u64 = 1;
+pub(super) const RECORD_VERSION: u64 = 2;
 
 /// The steps from each version to the next. Version 1: introduced in 0.1.0.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 2] = [V1, V2];
 
 /// `entry` counts the entries of the whole journal, `seq` those of a migration.
 /// No index on (migration, seq): a history follows `prev` from `head`, and an
@@ -118,9 +121,29 @@ CREATE TABLE request (
 CREATE INDEX request_open ON request (id) WHERE answer IS NULL;
 ";
 
+/// The number of the machine's decisions, with each migration when it is
+/// journaled and with each engine; a checksum of each state, which replay alone
+/// no longer vouches for; whose migration an order is about.
+const V2: &str = "
+ALTER TABLE engine_epoch ADD COLUMN decisions INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE migration ADD COLUMN decisions INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE head ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
+ALTER TABLE request ADD COLUMN migration INTEGER;
+";
+
+/// How one who only reads sees version 1 as the newest.
+const V1_AS_NEWEST: &str = "
+CREATE TEMP VIEW migration AS SELECT *, 1 AS decisions FROM main.migration;
+CREATE TEMP VIEW head AS SELECT *, x'' AS sum FROM main.head;
+CREATE TEMP VIEW request AS SELECT *, NULL AS migration FROM main.request;
+";
+
 /// The newest version.
-pub(super) const VERSION: i64 = 1;
-const _: () = assert!(STEPS.len() == 1, "a new step is a new version");
+pub(super) const VERSION: i64 = 2;
+const _: () = assert!(STEPS.len() == 2, "a new step is a new version");
+
+/// The first version whose states have checksums.
+const SEALED_SINCE: i64 = 2;
 
 /// The tables of the newest version, as SQL: for a benchmark that writes the
 /// same rows without an engine.
@@ -157,6 +180,43 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Journ
     Ok(version)
 }
 
+/// Lets a reader's connection show a file of an older version as one of the
+/// newest. The file stays as it is.
+pub(super) fn show_as_newest(
+    connection: &Connection,
+    path: &Path,
+    version: i64,
+) -> Result<(), JournalError> {
+    let sql = if version == 1 { V1_AS_NEWEST } else { "" };
+    connection
+        .execute_batch(&format!("PRAGMA temp_store = MEMORY; {sql}"))
+        .map_err(|error| JournalError::sqlite(path, "cannot read an older journal", &error))
+}
+
+/// Refuses a journal that an engine with newer decisions has written to.
+pub(super) fn check_decisions(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let newest = connection
+        .query_row("SELECT max(decisions) FROM engine_epoch", [], |row| row.get(0))
+        .map_err(|error| JournalError::sqlite(path, "cannot read the engines", &error))?;
+    let found: u32 = Option::unwrap_or(newest, 0);
+    if found > DECISIONS {
+        return Err(JournalError::NewerDecisions {
+            path: path.to_owned(),
+            found,
+            known: DECISIONS,
+        });
+    }
+    Ok(())
+}
+
+/// Whether the states of the file have checksums.
+pub(super) fn is_sealed(connection: &Connection, path: &Path) -> Result<bool, JournalError> {
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+        .map(|version| version >= SEALED_SINCE)
+        .map_err(|error| JournalError::sqlite(path, "cannot read the header", &error))
+}
+
 /// Brings the file from `version` to the newest. Runs within a transaction of
 /// the caller.
 pub(super) fn migrate(
@@ -174,6 +234,7 @@ pub(super) fn migrate(
     );
     connection
         .execute_batch(&sql)
+        .and_then(|()| head::seal(connection))
         .map_err(|error| JournalError::sqlite(path, "cannot make the tables", &error))
 }
 

@@ -21,6 +21,7 @@ use super::create::{NewBatch, NewMigration, insert_batch, insert_migration};
 use super::digest::{EntrySum, Sum};
 use super::encoded::{Encoded, Entry};
 use super::error::JournalError;
+use super::head::HeadSum;
 use super::ids::{BatchId, RequestId};
 use super::schema::RECORD_VERSION;
 
@@ -102,8 +103,8 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             head: connection.prepare_cached(
-                "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7
-                 WHERE migration = ?1 AND seq = ?2",
+                "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7,
+                 sum = ?8 WHERE migration = ?1 AND seq = ?2",
             )?,
             attempt: connection.prepare_cached(attempt::INSERT)?,
             answer: connection.prepare_cached(
@@ -331,6 +332,27 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(drop)
 }
 
+/// Writes one append within a transaction of the caller. Gives the head that it
+/// leads to.
+pub(super) fn write_alone(
+    connection: &Connection,
+    append: Append,
+    before: Option<Head>,
+    entry: u64,
+    epoch: u64,
+) -> Result<rusqlite::Result<Head>, JournalError> {
+    let records = Entry::new(append).records?;
+    let written =
+        Statements::prepare(connection).map_err(Stop::Group).and_then(|mut statements| {
+            write_one(connection, &mut statements, &records, before, entry, epoch)
+        });
+    match written {
+        Ok((_, after)) => Ok(Ok(after)),
+        Err(Stop::One(error)) => Err(error),
+        Err(Stop::Group(error)) => Ok(Err(error)),
+    }
+}
+
 /// Writes one append, if it fits. Gives the head before and after it.
 fn write_one(
     connection: &Connection,
@@ -364,6 +386,9 @@ fn write_one(
         attempt: attempt_sum.as_ref().map(|sum| &sum[..]),
     }
     .sum();
+    let sum =
+        HeadSum { migration: migration.0, seq, entry, updated_ms: *at_ms, state, chain: &chain }
+            .sum();
     let id = int(migration.0);
     let moved = statements.head.execute(params![
         id,
@@ -372,7 +397,8 @@ fn write_one(
         int(entry),
         int(*at_ms),
         Text(state),
-        &chain[..]
+        &chain[..],
+        &sum[..]
     ])?;
     if moved != 1 {
         // The row is not where this engine left it: somebody else wrote it.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::Millis;
 use crate::domain::{Cause, Facts, Ticket, Trace};
 
+use super::state::State;
+
 /// Something that happened, and when: the machine has no clock of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +24,7 @@ pub struct Operator(pub String);
 
 /// What happened.
 ///
-/// Introduced in record version 1 (0.1.0): all kinds.
+/// Introduced in record version 1 (0.1.0): all kinds but those that say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventKind {
@@ -84,6 +86,15 @@ pub enum EventKind {
         /// By whom.
         by: Operator,
     },
+    /// From here on it is decided by the rules of `decisions`; those before led
+    /// to `state`. Stands where a newer program goes on with what an older one
+    /// began. Introduced in record version 2.
+    Adopted {
+        /// The rules' number: [`DECISIONS`](super::DECISIONS) of that program.
+        decisions: u32,
+        /// The state to go on from.
+        state: Box<State>,
+    },
 }
 
 impl EventKind {
@@ -100,6 +111,7 @@ impl EventKind {
             EventKind::Release { .. } => "release",
             EventKind::Retry { .. } => "retry",
             EventKind::Abandon { .. } => "abandon",
+            EventKind::Adopted { .. } => "adopted",
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::{
     BootFailure, Cause, Direction, FailureClass, FailurePolicy, Repeat, Ticket, Trace,
 };
 
+use super::DECISIONS;
 use super::blueprint::Blueprint;
 use super::event::{Effect, Event, EventKind, Operator};
 use super::state::{Course, Place, State, Then};
@@ -55,6 +56,15 @@ impl Machine {
         let mut machine = Machine(Migration { blueprint }.state_machine());
         machine.0.init_with_context(&mut Outbox::default());
         machine
+    }
+
+    /// A migration in `state`, whatever led to it. Refused where its steps have
+    /// no such place.
+    pub fn at(blueprint: Arc<Blueprint>, state: State) -> Result<Machine, Rejected> {
+        let mut machine = Machine::new(blueprint);
+        let kind = EventKind::Adopted { decisions: DECISIONS, state: Box::new(state) };
+        machine.apply(&Event { at_ms: 0, kind })?;
+        Ok(machine)
     }
 
     /// The state it is in.
@@ -121,8 +131,9 @@ fn go(state: State) -> Outcome<State> {
 )]
 impl Migration {
     #[state]
-    fn pending(event: &Event) -> Outcome<State> {
+    fn pending(&self, event: &Event) -> Outcome<State> {
         match &event.kind {
+            EventKind::Adopted { state, .. } => self.adopted(state),
             EventKind::Begin => go(State::Executing { at: Place::start(), stopping: None }),
             EventKind::Cancel { by } | EventKind::Rollback { by } => {
                 go(State::RolledBack { cause: ordered("cancelled before it began", by) })
@@ -314,8 +325,9 @@ impl Migration {
 
     /// Anything that is neither waiting to begin nor at its end.
     #[superstate]
-    fn live(context: &mut Outbox, event: &Event) -> Outcome<State> {
+    fn live(&self, context: &mut Outbox, event: &Event) -> Outcome<State> {
         match (&event.kind, context.source.take()) {
+            (EventKind::Adopted { state, .. }, _) => self.adopted(state),
             (EventKind::Hold { .. }, Some(resume)) => go(State::Held { resume }),
             _ => Super,
         }
@@ -356,8 +368,11 @@ impl Migration {
 
     /// At the end.
     #[superstate]
-    fn terminal() -> Outcome<State> {
-        Super
+    fn terminal(&self, event: &Event) -> Outcome<State> {
+        match &event.kind {
+            EventKind::Adopted { state, .. } => self.adopted(state),
+            _ => Super,
+        }
     }
 
     fn after_transition(&mut self, _source: &State, target: &State, context: &mut Outbox) {
@@ -374,6 +389,23 @@ impl Migration {
             && ticket.direction == direction
             && ticket.step == step.step
             && ticket.phase == step.phase
+    }
+
+    fn adopted(&self, state: &State) -> Outcome<State> {
+        if self.has_places_of(state) { go(state.clone()) } else { Super }
+    }
+
+    /// Whether the steps of the blueprint are enough for `state`.
+    fn has_places_of(&self, state: &State) -> bool {
+        let known = |step: u16| usize::from(step) < self.blueprint.steps.len();
+        match state {
+            State::Held { resume } => self.has_places_of(resume),
+            State::Migrated { at } => known(at.step),
+            State::Undoing { at, course }
+            | State::UndoBackingOff { at, course, .. }
+            | State::UndoStuck { at, course, .. } => known(at.step) && known(course.from.step),
+            state => state.place().is_none_or(|at| known(at.step)),
+        }
     }
 
     /// What must be in flight in `state`.

@@ -13,6 +13,14 @@
 //! and work to be done leaves as [`Effect`]s. statig is used here and nowhere
 //! else.
 
+/// Which rules the machine decides by. Raised with every change after which the
+/// same events lead to other states or effects: entries that were made by other
+/// rules are then not decided anew, see [`EventKind::Adopted`]. Raised with a
+/// journal of the rules before, half done, in `fixtures/journals`.
+///
+/// 1: introduced in 0.1.0.
+pub const DECISIONS: u32 = 2;
+
 mod blueprint;
 mod event;
 mod migration;

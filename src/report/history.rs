@@ -95,7 +95,10 @@ impl Teller<'_> {
     }
 
     fn entry(&mut self, entry: &StoryEntry, before: Option<&State>) {
-        if let Some((ticket, record)) = &entry.record {
+        if let EventKind::Adopted { decisions, state } = &entry.event {
+            self.day(entry.at_ms);
+            self.adopted(entry.at_ms, *decisions, state);
+        } else if let Some((ticket, record)) = &entry.record {
             self.day(record.started_ms);
             self.chapter(ticket);
             self.attempt(ticket, record, entry);
@@ -106,6 +109,18 @@ impl Teller<'_> {
         if let Some(decision) = decision(entry, before, self.story.view.blueprint.attempts_max) {
             self.say(format!("            => {decision}"));
         }
+    }
+
+    /// Its time is that of the entry before: an engine takes up what is unfinished
+    /// before it asks for the estate's.
+    fn adopted(&mut self, at_ms: Millis, decisions: u32, state: &State) {
+        self.chapter = None;
+        self.say(String::new());
+        self.say(format!(
+            "  {}  taken up by a newer nimshift, while {}: from here on by decisions {decisions}",
+            clock_text(at_ms),
+            spoken(state)
+        ));
     }
 
     fn chapter(&mut self, ticket: &Ticket) {
@@ -340,7 +355,13 @@ fn decision(entry: &StoryEntry, before: Option<&State>, attempts_max: u32) -> Op
             let (next, at) = (at.attempt + 1, clock_text(*wake_at_ms));
             Some(format!("transient: attempt {next} of {attempts_max} at {at}"))
         }
-        (EventKind::Begin | EventKind::Hold { .. } | EventKind::Release { .. }, _) => None,
+        (
+            EventKind::Begin
+            | EventKind::Hold { .. }
+            | EventKind::Release { .. }
+            | EventKind::Adopted { .. },
+            _,
+        ) => None,
         (_, State::Undoing { course, .. }) if turned => Some(match course.then {
             Then::Stop => format!("{}: taking everything back", class_text(&course.cause)),
             Then::Forward if course.from.step == course.until => {

@@ -19,6 +19,7 @@ mod nights;
 #[cfg(target_os = "linux")]
 mod nights_over_ssh;
 mod nimadm;
+mod older;
 mod operations;
 mod overnight;
 mod plan;

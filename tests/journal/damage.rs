@@ -109,7 +109,7 @@ fn every_kind_of_change_is_found_and_named() {
 
 #[test]
 fn a_version_of_a_record_that_is_not_known_is_refused() {
-    let (refused, _) = after("UPDATE event SET v = 2 WHERE migration = 1 AND seq = 2");
+    let (refused, _) = after("UPDATE event SET v = 3 WHERE migration = 1 AND seq = 2");
     assert!(refused.to_string().contains("lpar1 (m1), entry 2"), "{refused}");
 }
 
@@ -221,8 +221,9 @@ fn a_database_of_something_else_and_a_newer_one_are_refused() {
     fs::remove_file(&path).unwrap();
     written(dir.path(), 1);
     let raw = rusqlite::Connection::open(&path).unwrap();
-    raw.execute_batch("PRAGMA user_version = 2").unwrap();
+    raw.execute_batch("PRAGMA user_version = 3").unwrap();
     raw.close().unwrap();
     let refused = Journal::open(dir.path(), &options()).unwrap_err();
-    assert!(matches!(refused, JournalError::Newer { found: 2, known: 1, .. }), "{refused}");
+    assert!(refused.to_string().ends_with("use the newer nimshift that wrote it"), "{refused}");
+    assert!(matches!(refused, JournalError::Newer { found: 3, known: 2, .. }), "{refused}");
 }

@@ -1,0 +1,57 @@
+//! The row that says where a migration stands, and its checksum.
+
+use rusqlite::{Connection, params};
+
+use super::connect::int;
+use super::digest::{Sum, Summer};
+use super::replay::uint;
+
+/// What the sum of a head is made of.
+pub(super) struct HeadSum<'a> {
+    pub(super) migration: u64,
+    pub(super) seq: u64,
+    pub(super) entry: u64,
+    pub(super) updated_ms: u64,
+    pub(super) state: &'a [u8],
+    pub(super) chain: &'a [u8],
+}
+
+impl HeadSum<'_> {
+    pub(super) fn sum(&self) -> Sum {
+        Summer::new("head")
+            .int(self.migration)
+            .int(self.seq)
+            .int(self.entry)
+            .int(self.updated_ms)
+            .text(self.state)
+            .text(self.chain)
+            .finish()
+    }
+}
+
+/// Gives every head that has none its checksum: those of a journal that was
+/// written before there were any.
+pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut heads = connection.prepare(
+        "SELECT migration, seq, entry, updated_ms, state, chain FROM head WHERE sum = x''",
+    )?;
+    let sums = heads
+        .query_map([], |row| {
+            let migration = uint(row, 0)?;
+            let head = HeadSum {
+                migration,
+                seq: uint(row, 1)?,
+                entry: uint(row, 2)?,
+                updated_ms: uint(row, 3)?,
+                state: row.get_ref(4)?.as_bytes()?,
+                chain: row.get_ref(5)?.as_blob()?,
+            };
+            Ok((migration, head.sum()))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut update = connection.prepare("UPDATE head SET sum = ?2 WHERE migration = ?1")?;
+    for (migration, sum) in sums {
+        update.execute(params![int(migration), &sum[..]])?;
+    }
+    Ok(())
+}
