@@ -576,7 +576,7 @@ async fn a_permanent_failure_is_told_and_taken_back() {
         let (cause, record) = failure.expect("a failure");
         assert_eq!(cause.class, wanted, "{command} {kind:?}: {cause:?}");
         assert!(!record.evidence.is_empty(), "{command} {kind:?}: {cause:?}");
-        assert!(night.sink.0.lock().unwrap().iter().any(|(_, text)| text.contains("$ lspv")));
+        assert!(night.sink.0.lock().unwrap().iter().any(|(_, text)| text.contains("# lspv")));
         night.lab.clear_faults().unwrap();
         night.roll_back().await;
         night.forget_jobs().await;

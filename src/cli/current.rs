@@ -94,6 +94,19 @@ pub(super) fn later<'a, T: Row>(rows: &'a [T], client: &str) -> Vec<&'a T> {
     of_client[since..].iter().copied().filter(|row| !row.task().is_migration()).collect()
 }
 
+/// Marks what a cleanup has taken away since: `views` are all, in the order of the
+/// journal.
+pub(super) fn mark_cleaned(views: &mut [MigrationView]) {
+    let mut cleaned = std::collections::BTreeSet::new();
+    for view in views.iter_mut().rev() {
+        if view.task().is_migration() {
+            view.is_cleaned = cleaned.contains(&view.client);
+        } else if *view.task() == Task::Cleanup && matches!(view.state, State::Migrated { .. }) {
+            cleaned.insert(view.client.clone());
+        }
+    }
+}
+
 /// Whether a cleanup has ended well since the client's latest migration.
 pub(super) fn is_cleaned<T: Row>(rows: &[T], client: &str) -> bool {
     later(rows, client)

@@ -71,7 +71,7 @@ pub(super) fn follow(
         told = lines.len();
         let is_at_rest = state.is_terminal() || state.waits_for_operator();
         if is_at_rest || !is_worked_on || out.is_gone() {
-            let whole = history_lines(&story, now_ms(place)?, detail);
+            let whole = history_lines(&story, now_ms(place, reader)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);
         }
@@ -100,7 +100,11 @@ fn again(reader: &Reader, id: MigrationId) -> Result<Option<MigrationView>, CliE
 }
 
 /// The job of the attempt that is in flight, and its host.
-fn in_flight(view: &MigrationView, state: &State, scope: &str) -> Option<(HostId, JobId)> {
+pub(super) fn in_flight(
+    view: &MigrationView,
+    state: &State,
+    scope: &str,
+) -> Option<(HostId, JobId)> {
     if !matches!(state, State::Executing { .. } | State::Undoing { .. }) {
         return None;
     }

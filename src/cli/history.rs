@@ -33,6 +33,6 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
         out.json(&HistoryDocument::new(&story));
         return Ok(Exit::Ok);
     }
-    out.lines(&history_lines(&story, now_ms(place)?, detail));
+    out.lines(&history_lines(&story, now_ms(place, &reader)?, detail));
     Ok(Exit::Ok)
 }

@@ -1,6 +1,6 @@
 //! `nimshift lab …`: the emulated estate.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::base::redact;
@@ -12,6 +12,7 @@ use crate::machine::State;
 use crate::report::{MigrationView, Story, Table, clock_text, direction};
 
 use super::args::LabCommand;
+use super::confirm::confirmed;
 use super::current::later;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
@@ -21,6 +22,7 @@ use super::lab_ssh;
 use super::out::Out;
 use super::place::{self, Place};
 use super::run::read_plan;
+use super::status::engine;
 
 /// How a command of the lab ends: with an exit of ours, or with the status of
 /// the command that a host ran.
@@ -51,6 +53,7 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         }
         LabCommand::Down => {
             drop(open_lab(place)?);
+            not_under_an_engine(place)?;
             net::down(&place.lab())?;
             Ok(Exit::Ok.into())
         }
@@ -292,7 +295,8 @@ fn cloned(story: &Story) -> bool {
 
 fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
     drop(open_lab(place)?);
-    if !yes && !confirmed(place) {
+    not_under_an_engine(place)?;
+    if !yes && !confirmed(&format!("Remove {}?", place.lab().display())) {
         return Err(CliError::usage("the lab is kept").help("`--yes` removes it without asking"));
     }
     let dir = place.lab();
@@ -303,11 +307,10 @@ fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn confirmed(place: &Place) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
-    }
-    Out::note(&format!("Remove {}? Type `yes`:", place.lab().display()));
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+/// The hosts that an engine works on are not taken away from it.
+fn not_under_an_engine(place: &Place) -> Result<(), CliError> {
+    let Some(holder) = engine(place)? else { return Ok(()) };
+    let dir = place.dir().display();
+    Err(CliError::new(Exit::Held, format!("an engine runs on `{dir}` ({holder}): the lab is kept"))
+        .help("wait for its end (`nimshift status --watch`), or stop it by SIGTERM"))
 }

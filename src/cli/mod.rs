@@ -2,6 +2,7 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod confirm;
 mod current;
 mod doctor;
 mod error;
@@ -105,7 +106,7 @@ fn trace(verbose: u8) {
 fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
     let order = |kind, whom: Whom<'_>, engine: &EngineArgs| {
-        Order { out, place, kind, engine, take_lease: false }.give(&whom)
+        Order { out, place, kind, engine, take_lease: false, yes: false }.give(&whom)
     };
     let quiet = EngineArgs::default();
     let exit = match cli.command {
@@ -119,7 +120,8 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
-            order(RequestKind::Rollback, whom, &args.engine)?
+            let (kind, engine, yes) = (RequestKind::Rollback, &args.engine, args.yes);
+            Order { out, place, kind, engine, take_lease: false, yes }.give(&whom)?
         }
         Command::Cleanup(args) => operation::of_clients(out, place, Task::Cleanup, &args)?,
         Command::Wake(args) => operation::wake(out, place, &args)?,
@@ -129,8 +131,9 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,
         Command::Retry(args) => {
-            let (kind, engine, take_lease) = (RequestKind::Retry, &args.engine, args.take_lease);
-            Order { out, place, kind, engine, take_lease }.give(&whom(&args.order))?
+            let (kind, engine, yes) = (RequestKind::Retry, &args.engine, args.yes);
+            let take_lease = args.take_lease;
+            Order { out, place, kind, engine, take_lease, yes }.give(&whom(&args.order))?
         }
         Command::Cancel(args) => order(RequestKind::Cancel, whom(&args.order), &args.engine)?,
         Command::Verify => journal::verify(out, place)?,

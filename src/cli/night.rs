@@ -62,11 +62,17 @@ pub(super) struct Night<'a> {
 
 impl Night<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
-    /// tells what became of `clients`.
-    pub(super) fn run(&self, open: Open, clients: &[String]) -> Result<Exit, CliError> {
+    /// tells what became of `clients`, and what that comes to by `judge`.
+    pub(super) fn run(
+        &self,
+        open: Open,
+        clients: &[String],
+        judge: fn(&State) -> Verdict,
+    ) -> Result<Exit, CliError> {
         let ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
         self.run_and_tell(open, || {
-            tell(self.out, self.place, clients, &ids, self.estate.clock.now_ms())
+            let now_ms = self.estate.clock.now_ms();
+            tell(self.out, self.place, (clients, &ids), judge, now_ms)
         })
     }
 
@@ -77,9 +83,8 @@ impl Night<'_> {
         open: Open,
         tell: impl FnOnce() -> Result<Exit, CliError>,
     ) -> Result<Exit, CliError> {
-        let states: BTreeMap<MigrationId, State> =
-            open.loaded.iter().map(|one| (one.id, one.machine.state().clone())).collect();
-        let mut progress = Progress::new(self.args.no_progress, states);
+        let mut progress = Progress::new(self.args.no_progress, &open.loaded);
+        self.recall(&mut progress, &open.loaded)?;
         let mut finished = None;
         let driven = self.drive(open, &mut progress, |progress| {
             progress.finish();
@@ -89,6 +94,21 @@ impl Night<'_> {
         progress.finish();
         let ended = driven?;
         Ok(if ended.is_none() { Exit::WorkLeft } else { finished.unwrap_or(Exit::Internal) })
+    }
+
+    /// Tells how long those have been under way that another engine has begun.
+    fn recall(&self, progress: &mut Progress, loaded: &[Loaded]) -> Result<(), CliError> {
+        let is_begun = |one: &&Loaded| one.seq > 0 && !one.machine.state().is_terminal();
+        let begun: Vec<MigrationId> = loaded.iter().filter(is_begun).map(|one| one.id).collect();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let (reader, now_ms) = (self.place.reader()?, self.estate.clock.now_ms());
+        for view in place::views(&reader)?.into_iter().filter(|view| begun.contains(&view.id)) {
+            let story = place::story(&reader, view)?;
+            progress.under_way(story.view.id, now_ms.saturating_sub(story.duration_ms(now_ms)));
+        }
+        Ok(())
     }
 
     /// Runs `open.loaded`, and `then`, with the journal still open, what is to be
@@ -184,13 +204,13 @@ impl Night<'_> {
     }
 }
 
-/// The summary of `clients`, and the exit that it comes to: of those of `ids`,
-/// which this run was about, and else of what counts for the client.
+/// The summary of `clients`, and the exit that it comes to by `judge`: of those of
+/// `ids`, which this run was about, and else of what counts for the client.
 pub(super) fn tell(
     out: &Out,
     place: &Place,
-    clients: &[String],
-    ids: &[MigrationId],
+    (clients, ids): (&[String], &[MigrationId]),
+    judge: fn(&State) -> Verdict,
     now_ms: u64,
 ) -> Result<Exit, CliError> {
     let reader = place.reader()?;
@@ -201,7 +221,8 @@ pub(super) fn tell(
         let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
         *view = of_run.unwrap_or(view).clone();
     }
-    let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
+    let verdicts = views.iter().map(|view| judge(&view.state));
+    let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
     let stories =
         views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
     out.lines(&summary_lines(&stories, now_ms));

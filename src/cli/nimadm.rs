@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
-use crate::report::{LogDetail, Verdict, spoken_as};
+use crate::report::{LogDetail, Standing, Verdict, spoken_as};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
 use super::current::is_cleaned;
@@ -247,7 +247,8 @@ impl DropIn<'_> {
         let file = follower.path().display().to_string();
         if state.is_terminal() {
             open.journal.close()?;
-            self.out.line(&format!("nimshift: {client}: {spoken} already; its log: {file}"));
+            let already = Standing::new(&state, &before.spec).already();
+            self.out.line(&format!("nimshift: {client}: {already}; its log: {file}"));
             self.out.line(&format!(
                 "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
             ));

@@ -6,18 +6,24 @@
 //! the lock, applies the order itself, and goes on as the engine of these
 //! clients where there is work to be done.
 
+use std::time::Duration;
+
 use crate::base::{SystemClock, limits};
-use crate::domain::{MigrationSpec, NimName};
+use crate::domain::{FailureClass, MigrationSpec, NimName, UndoKind};
+use crate::engine::STILL_RUNS;
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
-use crate::machine::{Event, EventKind, Operator, State};
-use crate::report::{MigrationView, spoken};
+use crate::machine::{Event, EventKind, Operator, Place as At, State};
+use crate::report::{MigrationView, Verdict, spoken};
+use crate::transport::JobState;
 
 use super::args::EngineArgs;
+use super::confirm::confirmed;
 use super::error::CliError;
 use super::estate::Estate;
 use super::exit::Exit;
+use super::follow::in_flight;
 use super::night::{Night, Open};
 use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
@@ -41,6 +47,8 @@ pub(super) struct Order<'a> {
     pub(super) engine: &'a EngineArgs,
     /// For a retry that begins anew: another's lease is taken over.
     pub(super) take_lease: bool,
+    /// Clients are rebooted without asking.
+    pub(super) yes: bool,
 }
 
 impl Order<'_> {
@@ -61,11 +69,33 @@ impl Order<'_> {
             ))
             .help(format!("`nimshift rollback {client}` first, then retry")));
         }
+        self.ask(whom, &chosen)?;
         match Open::new(self.place) {
             Ok(open) => self.by_ourselves(open, &chosen),
             Err(error) if error.exit() == Exit::Held => self.by_the_engine(&chosen),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks before clients are rebooted that were not named for that.
+    fn ask(&self, whom: &Whom<'_>, chosen: &[MigrationView]) -> Result<(), CliError> {
+        let asks = match self.kind {
+            RequestKind::Rollback => true,
+            RequestKind::Retry => matches!(whom, Whom::All),
+            _ => false,
+        };
+        let reboots = chosen.iter().filter(|view| asks && reboots(self.kind, view));
+        let names: Vec<&str> = reboots.map(|view| view.client.as_str()).collect();
+        if self.yes || names.is_empty() {
+            return Ok(());
+        }
+        let noun = if names.len() == 1 { "client" } else { "clients" };
+        let (order, count, names) = (self.kind.name(), names.len(), names.join(", "));
+        let text = format!("`{order}` reboots {count} {noun}: {names}");
+        if confirmed(&format!("{text}.")) {
+            return Ok(());
+        }
+        Err(CliError::usage(text).help("nothing was ordered; `--yes` orders it without asking"))
     }
 
     fn choose(
@@ -167,6 +197,13 @@ impl Order<'_> {
             self.out.labelled("error", Paint::Red, &text);
             return Ok(());
         }
+        if answer.contains(STILL_RUNS) {
+            let text = format!("{client}: {STILL_RUNS}");
+            self.out.labelled("error", Paint::Red, &text);
+            let help = format!("`nimshift {} {client}` once it has ended", self.kind.name());
+            self.out.labelled("  help", Paint::Green, &help);
+            return Ok(());
+        }
         let views = place::latest(place::views(&self.place.reader()?)?);
         match views.iter().find(|view| view.client == client) {
             Some(view) => self.say_refused(client, &view.state),
@@ -232,6 +269,10 @@ impl Order<'_> {
                 ));
                 continue;
             }
+            if self.kind == RequestKind::Abandon && self.still_runs(&estate, view, &state)? {
+                refused = true;
+                continue;
+            }
             refused |= !self.apply(&mut open, one, view, estate.clock.now_ms())?;
         }
         let goes_on =
@@ -251,8 +292,46 @@ impl Order<'_> {
         let limits = settings.engine_limits();
         let night =
             Night { out: self.out, place: self.place, estate: &estate, limits, args: self.engine };
-        let exit = night.run(open, &clients)?;
+        let judge = match self.kind {
+            RequestKind::Cancel | RequestKind::Rollback => Verdict::of_taking_back,
+            _ => Verdict::of,
+        };
+        let exit = night.run(open, &clients, judge)?;
         Ok(if refused { Exit::Usage } else { exit })
+    }
+
+    /// Whether the step in flight of what is held runs on its host. Where that
+    /// cannot be told, it is said.
+    fn still_runs(
+        &self,
+        estate: &Estate,
+        view: &MigrationView,
+        state: &State,
+    ) -> Result<bool, CliError> {
+        let State::Held { resume } = state else { return Ok(false) };
+        let scope = self.place.reader()?.scope()?;
+        let Some((host, job)) = in_flight(view, resume, &scope) else { return Ok(false) };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let client = &view.client;
+        match runtime.block_on(estate.transport.poll(&host, &job, 0, Duration::ZERO)) {
+            Ok(JobState::Running { .. }) => {
+                let text = format!("{client}: its step still runs on {host}, as {job}");
+                self.out.labelled("error", Paint::Red, &text);
+                let help = format!("`nimshift abandon {client}` once it has ended");
+                self.out.labelled("  help", Paint::Green, &help);
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) => {
+                Out::note(&format!(
+                    "{client}: whether its step still runs cannot be told: {error}"
+                ));
+                Ok(false)
+            }
+        }
     }
 
     /// Applies the order to one migration, with no engine running. False: it
@@ -334,15 +413,49 @@ fn begins_anew(state: &State) -> bool {
     matches!(state, State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. })
 }
 
+/// Whether the order reboots the client, at once or in its course.
+fn reboots(kind: RequestKind, view: &MigrationView) -> bool {
+    let steps = &view.blueprint.steps;
+    let Some(reboot) = steps.iter().position(|step| step.undo == UndoKind::Backout) else {
+        return false;
+    };
+    let is_behind =
+        |at: &At, until: u16| usize::from(until) <= reboot && reboot <= usize::from(at.step);
+    let state = match &view.state {
+        State::Held { resume } => resume,
+        state => state,
+    };
+    match (kind, state) {
+        (
+            _,
+            State::UndoStuck { at, course, .. }
+            | State::UndoBackingOff { at, course, .. }
+            | State::Undoing { at, course },
+        ) => is_behind(at, course.until),
+        (RequestKind::Rollback, State::Migrated { at }) => is_behind(at, 0),
+        (RequestKind::Rollback, state) => state.place().is_some_and(|at| is_behind(&at, 0)),
+        (RequestKind::Retry, state) => {
+            state.place().is_none_or(|at| usize::from(at.step) <= reboot)
+        }
+        _ => false,
+    }
+}
+
 /// Whether an order for all clients is given to one in this state. Rollback is
-/// not given to what has ended well: that is asked for by name.
+/// not given to what has ended well, nor retry to what an order has ended: that is
+/// asked for by name.
 fn means_something(kind: RequestKind, state: &State) -> bool {
     let live = !state.is_terminal() && !matches!(state, State::Pending);
     match kind {
         RequestKind::Hold | RequestKind::Stop => live && !matches!(state, State::Held { .. }),
         RequestKind::Release => matches!(state, State::Held { .. }),
         RequestKind::Retry => {
-            begins_anew(state)
+            let is_given_up = match state {
+                // Only an order has this class here.
+                State::RolledBack { cause } => cause.class == FailureClass::NeedsOperator,
+                state => matches!(state, State::Abandoned { .. }),
+            };
+            (begins_anew(state) && !is_given_up)
                 || matches!(
                     state,
                     State::AwaitingOperator { .. }
@@ -355,7 +468,10 @@ fn means_something(kind: RequestKind, state: &State) -> bool {
             !state.is_terminal() && !state.is_compensating()
         }
         RequestKind::Abandon => {
-            matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
+            matches!(
+                state,
+                State::AwaitingOperator { .. } | State::UndoStuck { .. } | State::Held { .. }
+            )
         }
     }
 }
@@ -384,7 +500,7 @@ fn possible(state: &State) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, FailureClass};
+    use crate::domain::Cause;
 
     #[test]
     fn an_order_for_all_spares_what_has_ended_well() {
@@ -393,7 +509,10 @@ mod tests {
         for kind in RequestKind::ALL {
             assert!(!means_something(kind, &migrated), "{kind:?}");
         }
-        assert!(means_something(RequestKind::Retry, &State::RolledBack { cause }));
+        assert!(means_something(RequestKind::Retry, &State::RolledBack { cause: cause.clone() }));
+        let cancelled = Cause::new(FailureClass::NeedsOperator, "cancelled by op");
+        assert!(!means_something(RequestKind::Retry, &State::RolledBack { cause: cancelled }));
+        assert!(!means_something(RequestKind::Retry, &State::Abandoned { cause }));
         let held = State::Held { resume: Box::new(State::Pending) };
         assert!(means_something(RequestKind::Release, &held));
         assert!(!means_something(RequestKind::Hold, &held));

@@ -134,7 +134,8 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
         let mut rows = reader.migrations(None)?;
         rows.sort_by_key(|row| row.id);
         let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-        rows.into_iter()
+        let views: Result<Vec<MigrationView>, JournalError> = rows
+            .into_iter()
             .map(|row| {
                 let number = numbers.entry(row.client.clone()).or_default();
                 *number += 1;
@@ -147,9 +148,13 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     blueprint: Arc::new(reader.blueprint(row.id)?),
                     spec: Arc::new(reader.spec(row.id)?),
                     since_ms: row.updated_ms,
+                    is_cleaned: false,
                 })
             })
-            .collect()
+            .collect();
+        let mut views = views?;
+        super::current::mark_cleaned(&mut views);
+        Ok(views)
     })
 }
 

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::base::{Millis, duration_text, sanitize_line};
 use crate::domain::{Direction, MigrationId, MigrationSpec, Phase, Task, Ticket};
 use crate::engine::{Observer, SlotView};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Loaded};
 use crate::machine::{State, Then};
-use crate::report::{cause_text, clock_text, counts_text, spoken, spoken_as};
+use crate::report::{Standing, cause_text, clock_text, counts_text, spoken, spoken_as};
 
 /// Bars that are drawn at once; more migrations than that are only counted.
 const BARS_MAX: usize = 24;
@@ -22,7 +23,7 @@ pub(super) struct Progress {
     /// What each migration was last said to be doing.
     doing: BTreeMap<MigrationId, (Phase, Direction, u32)>,
     begun: BTreeMap<MigrationId, Millis>,
-    states: BTreeMap<MigrationId, State>,
+    states: BTreeMap<MigrationId, (State, Arc<MigrationSpec>)>,
 }
 
 enum Screen {
@@ -32,9 +33,11 @@ enum Screen {
 }
 
 impl Progress {
-    /// Progress on stderr, as it is; none where `quiet`. `states` are those of
-    /// all migrations of the run.
-    pub(super) fn new(quiet: bool, states: BTreeMap<MigrationId, State>) -> Progress {
+    /// Progress on stderr, as it is; none where `quiet`. `loaded` are all
+    /// migrations of the run.
+    pub(super) fn new(quiet: bool, loaded: &[Loaded]) -> Progress {
+        let stands = |one: &Loaded| (one.machine.state().clone(), Arc::clone(&one.spec));
+        let states = loaded.iter().map(|one| (one.id, stands(one))).collect();
         let screen = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Screen::Quiet,
             (false, false) => Screen::Lines,
@@ -45,6 +48,11 @@ impl Progress {
             }
         };
         Progress { screen, doing: BTreeMap::new(), begun: BTreeMap::new(), states }
+    }
+
+    /// `migration` has been under way since `begun_ms`, by an engine before this one.
+    pub(super) fn under_way(&mut self, migration: MigrationId, begun_ms: Millis) {
+        self.begun.insert(migration, begun_ms);
     }
 
     /// Takes the bars away: what follows is the summary.
@@ -70,7 +78,8 @@ impl Progress {
 
     fn header(&self, now_ms: Millis) {
         if let Screen::Bars { header, .. } = &self.screen {
-            let text = counts_text(self.states.values());
+            let standings = self.states.values().map(|(state, spec)| Standing::new(state, spec));
+            let text = counts_text(standings);
             header.set_message(format!("{}  {text}", clock_text(now_ms)));
         }
     }
@@ -162,7 +171,7 @@ impl Observer for Progress {
         if matches!(from, State::Pending) {
             self.begun.insert(view.id, now_ms);
         }
-        self.states.insert(view.id, view.state().clone());
+        self.states.insert(view.id, (view.state().clone(), Arc::clone(view.spec)));
         if let Some(line) = self.spoken_of(now_ms, view, from) {
             self.say(&line);
         }

@@ -24,7 +24,7 @@ use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration}
 use crate::lab::Lab;
 use crate::machine::{Blueprint, DECISIONS, Machine, State};
 use crate::phases::plan_steps;
-use crate::report::spoken_as;
+use crate::report::{Standing, Verdict, spoken_as};
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::current::{current, is_cleaned};
@@ -111,10 +111,14 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     }) {
         open.journal.close()?;
         Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
-        return tell(out, place, &clients, &[], created_ms);
+        return tell(out, place, (&clients, &[]), Verdict::of, created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
-    Night { out, place, estate: &estate, limits, args: &args.engine }.run(open, &clients)
+    Night { out, place, estate: &estate, limits, args: &args.engine }.run(
+        open,
+        &clients,
+        Verdict::of,
+    )
 }
 
 /// Keeps the clients and phases that were asked for.
@@ -157,11 +161,11 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     if !unfinished {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
-        return tell(out, place, &clients, &[], estate.clock.now_ms());
+        return tell(out, place, (&clients, &[]), Verdict::of, estate.clock.now_ms());
     }
     open.loaded = all;
     let limits = settings.engine_limits();
-    Night { out, place, estate: &estate, limits, args }.run(open, &clients)
+    Night { out, place, estate: &estate, limits, args }.run(open, &clients, Verdict::of)
 }
 
 /// What counts for each of `clients`.
@@ -209,7 +213,7 @@ impl<'a> Sorted<'a> {
             let part = reached && !before.spec.is_whole();
             let spoken = |state: &State| spoken_as(state, &before.spec);
             match (same_plan, state.is_terminal()) {
-                (true, true) => sorted.say(spec, &format!("{} already", spoken(state))),
+                (true, true) => sorted.say(spec, &Standing::new(state, &before.spec).already()),
                 (false, true) if part && matches!(state, State::Migrated { .. }) => {
                     let rest = rest_of(spec, before);
                     let phases = rest.options.phases.as_deref().unwrap_or_default();
@@ -226,7 +230,8 @@ impl<'a> Sorted<'a> {
                     spoken(state)
                 )),
                 (false, true) if reached && before.spec.target == spec.target => {
-                    sorted.say(spec, &format!("{} already, by batch `{name}`", spoken(state)));
+                    let already = Standing::new(state, &before.spec).already();
+                    sorted.say(spec, &format!("{already}, by batch `{name}`"));
                 }
                 (false, true) => sorted.fresh.push((number, Cow::Borrowed(spec))),
             }

@@ -1,6 +1,7 @@
 //! `nimshift status`.
 
 use crate::base::{Millis, SystemClock, limits};
+use crate::domain::EstateKind;
 use crate::journal::{Holder, Reader};
 use crate::lab::Lab;
 use crate::report::{BatchStatus, MigrationView, Status, status_lines};
@@ -10,7 +11,7 @@ use super::current::later;
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
-use super::place::{self, Place};
+use super::place::{self, BatchSettings, Place};
 
 /// What status is made from.
 struct Seen {
@@ -32,7 +33,7 @@ impl Seen {
             views.extend(since.filter(|operation| operation.id != id));
         }
         let batch = reader.batches()?.last().map(place::batch_status);
-        Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place)? })
+        Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place, reader)? })
     }
 
     fn at_rest(&self) -> bool {
@@ -54,9 +55,12 @@ impl Seen {
     }
 }
 
-/// The time on the estate's clock.
-pub(super) fn now_ms(place: &Place) -> Result<Millis, CliError> {
-    if Lab::exists(&place.lab()) {
+/// The time on the clock of the estate that the latest batch talks to: a lab that
+/// stands beside real hosts has another.
+pub(super) fn now_ms(place: &Place, reader: &Reader) -> Result<Millis, CliError> {
+    let settings = reader.batches()?.last().map(BatchSettings::read).transpose()?;
+    let is_lab = settings.is_none_or(|settings| settings.kind == EstateKind::Lab);
+    if is_lab && Lab::exists(&place.lab()) {
         Ok(Lab::open(&place.lab())?.clock().now_ms())
     } else {
         Ok(SystemClock::read_ms())

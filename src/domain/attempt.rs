@@ -70,6 +70,10 @@ pub struct CommandRecord {
     /// Whole seconds that it took, where its host could tell. Introduced in 0.2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_s: Option<u64>,
+    /// The host that it ran on, where that need not be the one of the step's effect:
+    /// probes look at several. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// All that is kept of an attempt.
@@ -99,6 +103,13 @@ pub struct AttemptRecord {
     /// Digests of evidence that was put beside the journal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+}
+
+impl AttemptRecord {
+    /// The host that `command` of this attempt ran on.
+    pub fn host_of<'a>(&'a self, command: &'a CommandRecord) -> &'a str {
+        command.host.as_deref().unwrap_or(&self.host)
+    }
 }
 
 /// The answer to a ticket.

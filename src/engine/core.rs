@@ -17,6 +17,9 @@ use super::ready::{Ready, ReadyQueue};
 use super::slot::{Committing, InFlight, Slot, SlotView, Waiting};
 use super::work::Order;
 
+/// Why what is held is not abandoned yet.
+pub const STILL_RUNS: &str = "its step in flight has not ended";
+
 /// What the machine is told of a request; `None` for one that is not about a
 /// migration.
 fn order(kind: RequestKind, by: Operator) -> Option<EventKind> {
@@ -362,6 +365,12 @@ impl Core {
             return;
         };
         match self.by_id.get(&migration) {
+            // Nothing is left alone while it is still being changed.
+            Some(index)
+                if kind == RequestKind::Abandon && self.slots[*index].is_held_in_flight() =>
+            {
+                out.push(Command::AnswerRequest { id, text: format!("refused: {STILL_RUNS}") });
+            }
             Some(index) => self.submit(now_ms, *index, order, None, Some(id), out),
             None => out.push(Command::AnswerRequest {
                 id,

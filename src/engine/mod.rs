@@ -14,7 +14,7 @@ mod run;
 mod slot;
 mod work;
 
-pub use core::{Command, Core, Input, OperatorRequest};
+pub use core::{Command, Core, Input, OperatorRequest, STILL_RUNS};
 pub use delay::Delays;
 pub use limits::EngineLimits;
 pub use performer::StepPerformer;

@@ -106,6 +106,11 @@ impl Slot {
             .any(|effect| matches!(effect, Effect::Run { ticket: wanted, .. } if wanted == ticket))
     }
 
+    /// Whether it is held, and its step in flight has not ended.
+    pub(super) fn is_held_in_flight(&self) -> bool {
+        self.in_flight.is_some() && matches!(self.machine.state(), State::Held { .. })
+    }
+
     pub(super) fn view(&self) -> SlotView<'_> {
         SlotView { id: self.id, client: &self.client, spec: &self.spec, machine: &self.machine }
     }

@@ -325,6 +325,7 @@ mod tests {
             status: Some(0),
             output: (*output).into(),
             took_s: Some(1),
+            host: None,
         };
         AttemptRecord {
             host: "h".into(),

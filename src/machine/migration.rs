@@ -314,11 +314,8 @@ impl Migration {
                 Some(next) => go(next),
                 None => Super,
             },
-            EventKind::Abandon { by } => match resume.as_ref() {
-                // Something may run on a host.
-                State::Executing { .. } | State::Undoing { .. } => Super,
-                _ => go(State::Abandoned { cause: ordered("abandoned", by) }),
-            },
+            // Whoever hands the order on has seen that no step is in flight.
+            EventKind::Abandon { by } => go(State::Abandoned { cause: ordered("abandoned", by) }),
             _ => Super,
         }
     }

@@ -5,7 +5,7 @@ use crate::aix::argv::{self, words};
 use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
 use crate::base::{redact, sanitize_end};
 use crate::domain::{Cause, Direction, Driver, FailureClass, HostRole};
-use crate::transport::{Script, Transport};
+use crate::transport::{HostId, Output, Script, Transport};
 
 use super::copy::ALT_VG;
 use super::nimadm;
@@ -36,7 +36,7 @@ pub(super) async fn take(
         let Ok(output) = transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await else {
             continue;
         };
-        let text = protocol(&script, &output);
+        let text = protocol(hosts.of(role), &script, &output);
         let name = format!(
             "{}-{:02}-{}-{}.txt",
             order.migration,
@@ -70,11 +70,12 @@ fn looks(order: &Order) -> [(HostRole, Script); 2] {
     [look(HostRole::Master, master), look(HostRole::Client, client)]
 }
 
-fn protocol(script: &Script, output: &crate::transport::Output) -> String {
+fn protocol(host: &HostId, script: &Script, output: &Output) -> String {
     let mut text = String::new();
     for (command, said) in script.commands.iter().zip(&output.commands) {
         let body = sanitize_end(&redact(&said.text()), OUTPUT_BYTES_MAX);
-        let entry = format!("$ {}\n[{}]\n{}\n", command.shell_text(), said.status, body.trim_end());
+        let line = command.shell_text();
+        let entry = format!("{host}# {line}\n[{}]\n{}\n", said.status, body.trim_end());
         text.push_str(&entry);
     }
     text

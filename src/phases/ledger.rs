@@ -4,7 +4,7 @@
 use crate::base::limits::OUTPUT_BYTES_MAX;
 use crate::base::{redact, sanitize, sanitize_end};
 use crate::domain::CommandRecord;
-use crate::transport::{Command, CommandOutput, Output, Script};
+use crate::transport::{Command, CommandOutput, HostId, Output, Script};
 
 /// The commands of a script that has not answered.
 pub(super) fn unanswered(script: &Script) -> Vec<CommandRecord> {
@@ -19,6 +19,15 @@ pub(super) fn answered(script: &Script, output: &Output) -> Vec<CommandRecord> {
     (0..count).map(|at| record(script.commands.get(at).filter(|_| known), output.get(at))).collect()
 }
 
+/// The commands of a look at `host`, with their outputs.
+pub(super) fn looked(host: &HostId, script: &Script, output: &Output) -> Vec<CommandRecord> {
+    let mut records = answered(script, output);
+    for record in &mut records {
+        record.host = Some(host.to_string());
+    }
+    records
+}
+
 fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandRecord {
     let line = command.map_or_else(
         || "(started before a restart)".to_owned(),
@@ -31,6 +40,7 @@ fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandR
             .map(|output| sanitize(&redact(&text(output)), OUTPUT_BYTES_MAX))
             .unwrap_or_default(),
         took_s: output.and_then(|output| output.took_s),
+        host: None,
     }
 }
 

@@ -12,7 +12,6 @@ use crate::domain::{
 };
 use crate::machine::{EventKind, Place, State, Then};
 
-use super::history::spoken_as;
 use super::operation::operation_lines;
 use super::remains::{next_step, remains};
 use super::status::cause_text;
@@ -185,11 +184,11 @@ impl AltMigLog {
             }
         }
         for command in &record.commands {
-            self.command(&record.host, command, lines);
+            self.command(record.host_of(command), command, lines);
         }
         if self.detail >= LogDetail::Probes {
             for look in &record.looks {
-                self.command(&record.host, look, lines);
+                self.command(record.host_of(look), look, lines);
             }
             for (when, seen) in [("before", &record.before), ("after", &record.after)] {
                 if let Some(seen) = seen {
@@ -255,7 +254,7 @@ impl AltMigLog {
         let client = &view.client;
         lines.push(format!(
             "nimshift: {client} {} at {}",
-            spoken_as(&view.state, &view.spec),
+            view.standing().spoken(),
             clock_text(view.since_ms)
         ));
         if let Some(cause) = view.state.cause() {

@@ -4,19 +4,19 @@ use serde::Serialize;
 
 use crate::base::{Millis, duration_text};
 use crate::domain::{
-    AttemptRecord, Cause, CommandRecord, Direction, Lease, MigrationSpec, Phase, Presence, Ticket,
-    Way, phases_text,
+    AttemptRecord, Cause, CommandRecord, Direction, Lease, Phase, Presence, Ticket, Way,
 };
 use crate::machine::{EventKind, State, Then};
 
 use super::remains::{next_step, remains};
+use super::standing::spoken;
 use super::status::{MigrationStatus, cause_text, retry_at};
 use super::time::{clock_text, day_text};
 use super::view::{Story, StoryEntry};
 
 /// The version of the document of `nimshift history --json`. Introduced as 1 in
-/// 0.1.0.
-pub const HISTORY_VERSION: u32 = 1;
+/// 0.1.0; 2 with the one of status, in 0.2.0.
+pub const HISTORY_VERSION: u32 = 2;
 
 /// Lines of a command's output that the story shows: the last ones.
 const OUTPUT_LINES: usize = 12;
@@ -167,11 +167,11 @@ impl Teller<'_> {
             way_text(record, ticket.direction),
         ));
         for command in &record.commands {
-            self.command(&record.host, command, self.detail == Detail::All);
+            self.command(record.host_of(command), command, self.detail == Detail::All);
         }
         if self.detail == Detail::All {
             for look in &record.looks {
-                self.command(&record.host, look, true);
+                self.command(record.host_of(look), look, true);
             }
         }
         if let Some(cause) = failed {
@@ -266,7 +266,7 @@ impl Teller<'_> {
             }
             _ => String::new(),
         };
-        let state = spoken_as(&view.state, &view.spec);
+        let state = view.standing().spoken();
         self.say(format!("{now}: {state}{at}, after {took}"));
         if let Some(at) = retry_at(&view.state) {
             self.say(format!("  will be tried again at {}", clock_text(at)));
@@ -280,32 +280,6 @@ impl Teller<'_> {
         if let Some(next) = next_step(view) {
             self.say(format!("  next: {next}"));
         }
-    }
-}
-
-/// The name of a state, for people.
-pub fn spoken(state: &State) -> String {
-    match state {
-        State::Held { resume } => format!("held ({})", resume.name().replace('_', " ")),
-        state => state.name().replace('_', " "),
-    }
-}
-
-/// The same of what `spec` asks for: an operation is done and not migrated, and
-/// so is a part of a migration.
-pub fn spoken_as(state: &State, spec: &MigrationSpec) -> String {
-    match state {
-        State::Migrated { .. } if !spec.task.is_migration() => "done".to_owned(),
-        State::Skipped { .. } if !spec.task.is_migration() => "nothing to do".to_owned(),
-        State::RolledBack { .. } if spec.task.is_undoable() => "taken back".to_owned(),
-        State::RolledBack { .. } if !spec.task.is_migration() => "failed".to_owned(),
-        State::Migrated { .. } if !spec.is_whole() => {
-            format!(
-                "phases {} done",
-                phases_text(spec.options.phases.as_deref().unwrap_or_default())
-            )
-        }
-        state => spoken(state),
     }
 }
 

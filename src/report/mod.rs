@@ -5,6 +5,7 @@ mod alt_mig;
 mod history;
 mod operation;
 mod remains;
+mod standing;
 mod status;
 mod summary;
 mod table;
@@ -14,11 +15,11 @@ mod view;
 
 pub use alt_mig::{AltMigLog, LogDetail};
 pub use history::{
-    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines, spoken,
-    spoken_as,
+    Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
 pub use operation::{did_nothing, operation_lines};
 pub use remains::{next_step, remains};
+pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,
     retry_at, status_lines,
@@ -26,5 +27,5 @@ pub use status::{
 pub use summary::summary_lines;
 pub use table::{Table, fit};
 pub use time::{clock_text, day_text};
-pub use verdict::{Verdict, counts, counts_text};
+pub use verdict::Verdict;
 pub use view::{MigrationView, Story, StoryEntry, Times, direction};

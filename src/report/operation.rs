@@ -3,7 +3,6 @@
 use crate::base::{Millis, duration_text};
 use crate::domain::{AttemptRecord, Direction, Way};
 
-use super::history::spoken_as;
 use super::remains::next_step;
 use super::status::cause_text;
 use super::view::Story;
@@ -13,7 +12,7 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
     let mut lines = Vec::new();
     for story in stories {
         let view = &story.view;
-        let state = spoken_as(&view.state, &view.spec);
+        let state = view.standing().spoken();
         let took = match story.begun_ms() {
             Some(_) => format!(" after {}", duration_text(story.duration_ms(now_ms))),
             None => String::new(),
@@ -57,14 +56,14 @@ fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
             .looks
             .iter()
             .filter(|look| look.line.starts_with("find ") && look.status == Some(0))
-            .flat_map(|look| look.output.lines())
-            .filter(|line| !line.trim().is_empty())
-            .map(|line| format!("  left alone: {line}"))
+            .flat_map(|look| look.output.lines().map(|line| (record.host_of(look), line)))
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(host, line)| format!("  left alone: {line} on {host}"))
             .collect(),
         Way::Found => vec![format!("  {what}: clean")],
         _ => {
             let ran = record.commands.iter().map(|command| command.line.as_str());
-            vec![format!("  {what}: {}", ran.collect::<Vec<_>>().join("; "))]
+            vec![format!("  {what}: {}# {}", record.host, ran.collect::<Vec<_>>().join("; "))]
         }
     }
 }

@@ -13,6 +13,9 @@ use super::view::MigrationView;
 pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
     let spec = &*view.spec;
     match &view.state {
+        _ if view.standing().name() == "cleaned" => Vec::new(),
+        // A later part that was refused has changed nothing: those before it have.
+        State::Refused { .. } if spec.part.is_some() => made_before(view),
         State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
         State::RolledBack { .. } => match (spec.failed_copy, last) {
             (CopyPolicy::Sleep, Some(_)) if spec.mode.changes_client() => {
@@ -42,6 +45,9 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     };
     match &view.state {
         State::Skipped { .. } => None,
+        _ if view.standing().name() == "cleaned" => {
+            Some("`nimshift run PLAN` migrates it anew".to_owned())
+        }
         _ if !spec.task.is_migration() => operation_next(view),
         State::Migrated { .. } if !spec.is_whole() => Some(format!(
             "`nimshift run PLAN -P {}` goes on, or `nimshift run PLAN`; `nimshift rollback {client}` \
@@ -170,6 +176,17 @@ fn made_so_far(view: &MigrationView, last: Option<Place>) -> Vec<String> {
     let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
     view.blueprint.steps[..=upto]
         .iter()
+        .filter(|step| step.undo != UndoKind::Nothing)
+        .map(|step| effect_text(step.step.as_str(), &view.spec))
+        .collect()
+}
+
+/// What the phases before those that were asked for have made.
+fn made_before(view: &MigrationView) -> Vec<String> {
+    let asked = view.spec.options.phases.iter().flatten();
+    let Some(first) = asked.min() else { return Vec::new() };
+    let before = view.blueprint.steps.iter().filter(|step| step.phase < *first);
+    before
         .filter(|step| step.undo != UndoKind::Nothing)
         .map(|step| effect_text(step.step.as_str(), &view.spec))
         .collect()

@@ -7,14 +7,14 @@ use crate::base::{Millis, duration_text, time_text};
 use crate::domain::{Cause, Direction, FailureClass, MigrationId, Phase, phases_text};
 use crate::machine::{Place, State};
 
-use super::history::spoken_as;
+use super::standing::{counts, counts_text};
 use super::table::Table;
 use super::time::clock_text;
-use super::verdict::{counts, counts_text};
 use super::view::{MigrationView, direction};
 
-/// The version of [`Status`] as a document. Introduced as 1 in 0.1.0.
-pub const STATUS_VERSION: u32 = 1;
+/// The version of [`Status`] as a document. Introduced as 1 in 0.1.0; 2, in
+/// 0.2.0, tells apart what was `migrated` before ([`super::Standing`]).
+pub const STATUS_VERSION: u32 = 2;
 
 /// A batch as the document tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,10 +27,10 @@ pub struct BatchStatus {
     pub created_ms: Millis,
 }
 
-/// How many migrations are in a state.
+/// How many migrations stand in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StateCount {
-    /// The state.
+    /// How they stand.
     pub state: &'static str,
     /// How many.
     pub count: usize,
@@ -73,7 +73,7 @@ pub struct MigrationStatus {
     /// For a part of a migration: its phases, as `-P` takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phases: Option<String>,
-    /// The state's name.
+    /// How it stands, by name.
     pub state: &'static str,
     /// For a held migration: the state that it goes on as.
     pub held_state: Option<&'static str>,
@@ -110,7 +110,7 @@ impl From<&MigrationView> for MigrationStatus {
             number: view.number,
             operation: (!view.spec.task.is_migration()).then(|| view.spec.task.name()),
             phases: view.spec.options.phases.as_deref().map(phases_text),
-            state: view.state.name(),
+            state: view.standing().name(),
             held_state: match &view.state {
                 State::Held { resume } => Some(resume.name()),
                 _ => None,
@@ -150,7 +150,7 @@ pub struct Status {
     pub engine: Option<String>,
     /// The latest batch.
     pub batch: Option<BatchStatus>,
-    /// How many migrations are in which state.
+    /// How many migrations stand how.
     pub counts: Vec<StateCount>,
     /// The latest migration of each client, in the order in which they were
     /// asked for.
@@ -166,7 +166,7 @@ impl Status {
         now_ms: Millis,
     ) -> Status {
         let migrations = views.iter().filter(|view| view.spec.task.is_migration());
-        let counts = counts(migrations.map(|view| &view.state));
+        let counts = counts(migrations.map(MigrationView::standing));
         Status {
             version: STATUS_VERSION,
             now_ms,
@@ -200,7 +200,7 @@ pub fn status_lines(
     }
     lines.extend(table.lines(width));
     let migrations = views.iter().filter(|view| view.spec.task.is_migration());
-    lines.push(counts_text(migrations.map(|view| &view.state)));
+    lines.push(counts_text(migrations.map(MigrationView::standing)));
     lines
 }
 
@@ -219,11 +219,12 @@ fn row(view: &MigrationView, now_ms: Millis) -> Vec<String> {
     };
     let state = match &view.state {
         State::Held { resume } => format!("held ({})", resume.name()),
-        state if !view.spec.task.is_migration() => {
-            format!("{}: {}", view.spec.task.name(), spoken_as(state, &view.spec))
+        _ if !view.spec.task.is_migration() => {
+            let standing = view.standing();
+            format!("{}: {}", view.spec.task.name(), standing.spoken())
         }
-        State::Migrated { .. } if !view.spec.is_whole() => spoken_as(&view.state, &view.spec),
-        state => state.name().to_owned(),
+        _ if view.standing().name() == "part_done" => view.standing().spoken(),
+        _ => view.standing().name().to_owned(),
     };
     let since = duration_text(now_ms.saturating_sub(view.since_ms) / 1000 * 1000);
     vec![view.client.clone(), state, phase, step, attempt, since, why]

@@ -3,10 +3,9 @@
 
 use crate::base::{Millis, duration_text};
 
-use super::history::spoken_as;
 use super::remains::{next_step, remains};
+use super::standing::counts_text;
 use super::status::cause_text;
-use super::verdict::counts_text;
 use super::view::Story;
 
 /// The summary, line by line. Clients that ended well take two lines, others
@@ -25,9 +24,9 @@ pub fn summary_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
 fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) {
     let view = &story.view;
     let state = if view.spec.task.is_migration() {
-        spoken_as(&view.state, &view.spec)
+        view.standing().spoken()
     } else {
-        format!("{}: {}", view.spec.task.name(), spoken_as(&view.state, &view.spec))
+        format!("{}: {}", view.spec.task.name(), view.standing().spoken())
     };
     let indent = " ".repeat(width + 2);
     let took = match story.begun_ms() {
@@ -85,20 +84,6 @@ fn totals(stories: &[Story], now_ms: Millis) -> String {
     };
     let count = stories.len();
     let noun = if count == 1 { "client" } else { "clients" };
-    let is_plain =
-        |story: &Story| story.view.spec.task.is_migration() && story.view.spec.is_whole();
-    if stories.iter().all(is_plain) {
-        let states = stories.iter().map(|story| &story.view.state);
-        return format!("{count} {noun}{span}: {}", counts_text(states));
-    }
-    let mut texts: Vec<(String, usize)> = Vec::new();
-    for story in stories {
-        let text = spoken_as(&story.view.state, &story.view.spec);
-        match texts.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, times)) => *times += 1,
-            None => texts.push((text, 1)),
-        }
-    }
-    let texts: Vec<String> = texts.iter().map(|(text, times)| format!("{times} {text}")).collect();
-    format!("{count} {noun}{span}: {}", texts.join(", "))
+    let standings = stories.iter().map(|story| story.view.standing());
+    format!("{count} {noun}{span}: {}", counts_text(standings))
 }

@@ -8,6 +8,8 @@ use crate::domain::{
 };
 use crate::machine::{Blueprint, EventKind, Place, State};
 
+use super::standing::Standing;
+
 /// A migration as it stands.
 #[derive(Debug, Clone)]
 pub struct MigrationView {
@@ -28,9 +30,16 @@ pub struct MigrationView {
     /// When it came into the state; when it was asked for, if nothing has
     /// happened yet.
     pub since_ms: Millis,
+    /// Whether an operation has cleaned the client up since.
+    pub is_cleaned: bool,
 }
 
 impl MigrationView {
+    /// How it stands.
+    pub fn standing(&self) -> Standing<'_> {
+        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned)
+    }
+
     /// The step it is at, if it has begun and not ended.
     pub fn step(&self) -> Option<&StepSpec> {
         self.state.place().and_then(|place| self.step_at(place))

@@ -101,7 +101,7 @@ fn quiet() -> String {
 fn ends_well(world: &World, quiet: &str, kept: &[Entry]) {
     let ran = world.run(&["run", "plan.toml"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    assert!(states(world).iter().all(|(_, state)| state == "migrated"));
+    assert!(states(world).iter().all(|(_, state)| state == "reboot_pending"));
     let all = world.entries();
     assert!(kept.iter().all(|entry| all.contains(entry)), "an entry is lost");
     for args in [&["lab", "check"][..], &["verify"]] {

@@ -281,7 +281,7 @@ fn a_cleanup_by_nimadms_line_leaves_nothing_and_lets_the_line_begin_anew() {
         for told in [
             "Cleaning up alt_disk_migration on the NIM master.",
             "Cleaning up alt_disk_migration on client lpar01.",
-            "nimshift: altinst_rootvg: alt_rootvg_op -X altinst_rootvg",
+            "nimshift: altinst_rootvg: lpar01# alt_rootvg_op -X altinst_rootvg",
         ] {
             assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
         }

@@ -92,7 +92,7 @@ fn a_job_is_heard_while_it_runs_and_the_story_is_whole() {
     let (lines, code) = follower.end();
     assert_eq!(code, Some(0));
     assert_eq!(night.wait().unwrap().code(), Some(0));
-    assert_eq!(state(&world).0, "migrated", "it ends with the migration");
+    assert_eq!(state(&world).0, "reboot_pending", "it ends with the migration");
 
     // Nothing is missing of the story, and nothing is told twice.
     let whole = world.run(&["history", "lpar01"]).stdout;

@@ -21,11 +21,13 @@ mod nights_over_ssh;
 mod nimadm;
 mod older;
 mod operations;
+mod orders;
 mod overnight;
 mod plan;
 mod reports;
 #[cfg(target_os = "linux")]
 mod ssh_lab;
+mod told;
 #[cfg(target_os = "linux")]
 mod troubled_links;
 mod world;

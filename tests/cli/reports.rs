@@ -88,6 +88,7 @@ impl Teller<'_> {
                     status: Some(status),
                     output: output.to_owned(),
                     took_s: Some(if is_long { 54 } else { 0 }),
+                    host: None,
                 })
                 .collect(),
             looks: Vec::new(),
@@ -127,6 +128,11 @@ fn no_space() -> Cause {
 
 /// A journal with a client in each of the ways that a night can take.
 fn night(world: &World) {
+    night_of(world, "lab");
+}
+
+/// The same on hosts of `kind`.
+fn night_of(world: &World, kind: &str) {
     let (journal, _) = Journal::open(&world.state(), &OpenOptions::new("h", 1, EVENING)).unwrap();
     let specs = specs();
     let batch = NewBatch {
@@ -135,7 +141,7 @@ fn night(world: &World) {
         plan_text: String::new(),
         created_ms: EVENING,
         operator: "op@h".into(),
-        estate: serde_json::json!({"kind": "lab", "limits": {"migrations": 4, "phases": {}}}),
+        estate: serde_json::json!({"kind": kind, "limits": {"migrations": 4, "phases": {}}}),
     };
     let migrations = specs
         .into_iter()
@@ -220,6 +226,20 @@ fn the_document_of_a_night() {
     insta::assert_snapshot!("status_json", timeless(&world.shown(&["status", "--json"])));
 }
 
+/// A lab that stands beside real hosts has another clock.
+#[test]
+fn real_hosts_are_told_by_the_real_clock() {
+    let world = World::new();
+    world.write("plan.toml", &super::world::plan(&["lpar01"]));
+    let up = world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    night_of(&world, "ssh");
+    let ran = world.run(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let now = nimshift::base::SystemClock::read_ms();
+    assert!(status["now_ms"].as_u64().unwrap().abs_diff(now) < 3_600_000, "{}", ran.stdout);
+}
+
 #[test]
 fn stories_of_a_night() {
     let world = World::new();
@@ -237,7 +257,7 @@ fn the_document_of_a_story_has_every_entry() {
     night(&world);
     let ran = world.run(&["history", "lpar02", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     let events: Vec<&str> = document["entries"]
         .as_array()
         .unwrap()
@@ -301,6 +321,7 @@ fn the_summary_of_a_night() {
                 number: 1,
                 state: row.state,
                 since_ms: row.updated_ms,
+                is_cleaned: false,
             },
         })
         .collect();

@@ -100,6 +100,7 @@ pub(crate) fn record(at_ms: u64, output: &str) -> AttemptRecord {
             status: Some(0),
             output: output.into(),
             took_s: Some(1090),
+            host: None,
         }],
         looks: vec![],
         evidence: vec![],

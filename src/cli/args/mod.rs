@@ -314,6 +314,9 @@ pub(super) struct RetryArgs {
     /// master. For a migration that begins anew.
     #[arg(long)]
     pub(super) take_lease: bool,
+    /// With `--all`: do not ask before clients are rebooted.
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }
@@ -390,6 +393,9 @@ pub(super) struct RollbackArgs {
     /// All clients that wait for an operator after a failure.
     #[arg(long, conflicts_with = "clients")]
     pub(super) failed: bool,
+    /// Do not ask before clients are rebooted.
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
 }

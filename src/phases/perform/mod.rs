@@ -288,8 +288,9 @@ impl Attempt<'_> {
         let mut answers = Answers::default();
         self.looks.clear();
         for (role, script) in &looks {
-            let output = self.jobs.ask(self.hosts.of(*role), script).await?;
-            self.looks.extend(ledger::answered(script, &output));
+            let host = self.hosts.of(*role);
+            let output = self.jobs.ask(host, script).await?;
+            self.looks.extend(ledger::looked(host, script, &output));
             answers.0.push(output);
         }
         let judge = match (self.order.ticket.direction, self.def.judge_undo) {

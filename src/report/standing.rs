@@ -1,0 +1,214 @@
+//! How a migration stands, for people and for programs: the state that the
+//! journal has, told apart where one state means several things to who reads it.
+
+use crate::domain::{Bootlist, MigrationSpec, phases_text};
+use crate::machine::State;
+
+/// How a migration stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    state: &'a State,
+    spec: &'a MigrationSpec,
+    is_cleaned: bool,
+}
+
+/// Names of all standings in the order in which counts are told: of what asks
+/// least of a person first.
+const ORDER: [&str; 21] = [
+    "migrated",
+    "reboot_pending",
+    "copy_ready",
+    "part_done",
+    "done",
+    "nothing_to_do",
+    "skipped",
+    "cleaned",
+    "taken_back",
+    "rolled_back",
+    "failed",
+    "refused",
+    "abandoned",
+    "awaiting_operator",
+    "undo_stuck",
+    "held",
+    "undoing",
+    "undo_backing_off",
+    "backing_off",
+    "executing",
+    "pending",
+];
+
+impl<'a> Standing<'a> {
+    /// How what is asked for by `spec` stands in `state`.
+    pub fn new(state: &'a State, spec: &'a MigrationSpec) -> Standing<'a> {
+        Standing { state, spec, is_cleaned: false }
+    }
+
+    /// The same, where an operation has cleaned the client up since.
+    #[must_use]
+    pub fn cleaned(self, is_cleaned: bool) -> Standing<'a> {
+        Standing { is_cleaned, ..self }
+    }
+
+    /// The name in documents.
+    pub fn name(self) -> &'static str {
+        let options = &self.spec.options;
+        let has_copy = self.spec.mode.changes_client() && !options.reboot;
+        match self.state {
+            State::Migrated { .. } if !self.spec.task.is_migration() => "done",
+            State::Skipped { .. } if !self.spec.task.is_migration() => "nothing_to_do",
+            State::RolledBack { .. } if self.spec.task.is_undoable() => "taken_back",
+            State::RolledBack { .. } if !self.spec.task.is_migration() => "failed",
+            // What the client runs from is never cleaned away.
+            State::Migrated { .. } if self.is_cleaned && (has_copy || !self.spec.is_whole()) => {
+                "cleaned"
+            }
+            State::Migrated { .. } if !self.spec.is_whole() => "part_done",
+            State::Migrated { .. } if has_copy => match options.bootlist {
+                Bootlist::Set => "reboot_pending",
+                Bootlist::Keep => "copy_ready",
+            },
+            state => state.name(),
+        }
+    }
+
+    /// The same for people, as it is counted.
+    pub fn counted(self) -> String {
+        match self.name() {
+            "part_done" => {
+                let phases = self.spec.options.phases.as_deref().unwrap_or_default();
+                format!("phases {} done", phases_text(phases))
+            }
+            name => name.replace('_', " "),
+        }
+    }
+
+    /// The same of one migration: of what is held, also what it goes on as.
+    pub fn spoken(self) -> String {
+        match self.state {
+            State::Held { .. } => spoken(self.state),
+            _ => self.counted(),
+        }
+    }
+
+    /// The same of what is not begun again.
+    pub fn already(self) -> String {
+        match self.name() {
+            "reboot_pending" | "copy_ready" => format!("migrated already, {}", self.spoken()),
+            _ => format!("{} already", self.spoken()),
+        }
+    }
+
+    /// Where it stands among others in counts.
+    fn rank(self) -> usize {
+        ORDER.iter().position(|known| *known == self.name()).unwrap_or(ORDER.len())
+    }
+}
+
+/// The name of a state, for people.
+pub fn spoken(state: &State) -> String {
+    match state {
+        State::Held { resume } => format!("held ({})", resume.name().replace('_', " ")),
+        state => state.name().replace('_', " "),
+    }
+}
+
+/// How what `spec` asks for stands in `state`, for people.
+pub fn spoken_as(state: &State, spec: &MigrationSpec) -> String {
+    Standing::new(state, spec).spoken()
+}
+
+/// How many stand how, each by what `called` gives; in a fixed order, without
+/// what none is.
+fn counted_by<'a, T: PartialEq>(
+    standings: impl IntoIterator<Item = Standing<'a>>,
+    called: impl Fn(Standing<'a>) -> T,
+) -> Vec<(T, usize)> {
+    let mut found: Vec<(usize, T, usize)> = Vec::new();
+    for standing in standings {
+        let name = called(standing);
+        match found.iter_mut().find(|(_, known, _)| *known == name) {
+            Some((_, _, count)) => *count += 1,
+            None => found.push((standing.rank(), name, 1)),
+        }
+    }
+    found.sort_by_key(|(rank, ..)| *rank);
+    found.into_iter().map(|(_, name, count)| (name, count)).collect()
+}
+
+/// How many stand how, by the names in documents.
+pub fn counts<'a>(standings: impl IntoIterator<Item = Standing<'a>>) -> Vec<(&'static str, usize)> {
+    counted_by(standings, Standing::name)
+}
+
+/// Counts as a line: `7 migrated, 1 skipped, 2 rolled back`.
+pub fn counts_text<'a>(standings: impl IntoIterator<Item = Standing<'a>>) -> String {
+    let parts: Vec<String> = counted_by(standings, Standing::counted)
+        .into_iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    if parts.is_empty() { "no migrations".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Cause, FailureClass, Mode, Phase, Task, parse_plan};
+    use crate::machine::Place;
+
+    fn spec() -> MigrationSpec {
+        let text = "[batch]\nname = \"b\"\n[estate]\nkind = \"lab\"\n[master]\nname = \"nim1\"\n\
+                    [target]\nspot = \"s\"\nlpp_source = \"l\"\nlevel = \"7300-02\"\n\
+                    [defaults]\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
+                    [[client]]\nname = \"a\"\n";
+        parse_plan("p", text, false).expect("a plan").migrations.remove(0)
+    }
+
+    fn with(change: impl FnOnce(&mut MigrationSpec)) -> MigrationSpec {
+        let mut spec = spec();
+        change(&mut spec);
+        spec
+    }
+
+    /// What a migration that has ended well is called, and after a cleanup.
+    #[test]
+    fn what_ended_well_is_told_apart_by_what_is_left_to_do() {
+        let done = State::Migrated { at: Place::start() };
+        let cases = [
+            (spec(), "reboot_pending", "cleaned"),
+            (with(|spec| spec.options.bootlist = Bootlist::Keep), "copy_ready", "cleaned"),
+            (with(|spec| spec.options.reboot = true), "migrated", "migrated"),
+            (with(|spec| spec.mode = Mode::ClientToMksysb), "migrated", "migrated"),
+            (with(|spec| spec.options.phases = Some(vec![Phase::Clone])), "part_done", "cleaned"),
+            (with(|spec| spec.task = Task::Cleanup), "done", "done"),
+        ];
+        for (spec, standing, cleaned) in &cases {
+            let told = Standing::new(&done, spec);
+            assert_eq!((told.name(), told.cleaned(true).name()), (*standing, *cleaned));
+            assert!(ORDER.contains(&told.name()));
+        }
+    }
+
+    #[test]
+    fn counts_stand_in_a_fixed_order_and_tell_parts_by_their_phases() {
+        let cause = Cause::new(FailureClass::Permanent, "why");
+        let back = State::RolledBack { cause };
+        let done = State::Migrated { at: Place::start() };
+        let plain = spec();
+        let part = with(|spec| {
+            spec.options.phases = Some(vec![Phase::Clone, Phase::Export, Phase::Mount]);
+        });
+        let all = [
+            Standing::new(&State::Pending, &plain),
+            Standing::new(&back, &plain),
+            Standing::new(&done, &part),
+            Standing::new(&done, &plain),
+            Standing::new(&State::Pending, &plain),
+        ];
+        assert_eq!(
+            counts_text(all),
+            "1 reboot pending, 1 phases 1-3 done, 1 rolled back, 2 pending"
+        );
+        assert_eq!(counts(all)[1], ("part_done", 1));
+    }
+}

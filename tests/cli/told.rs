@@ -1,0 +1,61 @@
+//! What the terminal says is true: hosts of commands, times.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::overnight::{running, signal};
+use super::world::{World, plan};
+
+/// `HOST# LINE` of what the lab's hosts have run.
+fn run_on_hosts(world: &World) -> BTreeSet<String> {
+    let log = world.run(&["lab", "log", "--json"]);
+    let entries = log.stdout.lines().map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        format!("{}# {}", entry["host"].as_str().unwrap(), entry["line"].as_str().unwrap())
+    });
+    entries.collect()
+}
+
+#[test]
+fn every_command_is_told_with_the_host_that_it_ran_on() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let ran = world.run(&["run", "plan.toml", "--time-scale", "1000000"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let truth = run_on_hosts(&world);
+    let story = world.run(&["history", "lpar01", "--all"]).stdout;
+    let told = story.lines().filter_map(|line| {
+        let line = line.strip_prefix("            ")?;
+        let (host, _) = line.split_once("# ")?;
+        ["nim1", "lpar01"].contains(&host).then(|| line.split("   [").next().unwrap())
+    });
+    let told: Vec<&str> = told.collect();
+    let of_master = told.iter().filter(|line| line.starts_with("nim1# lsnim "));
+    assert!(of_master.count() > 2, "{story}");
+    for line in told {
+        assert!(truth.contains(line), "`{line}` is not in\n{truth:#?}");
+    }
+}
+
+/// The time that stands behind `lpar01 … after `.
+fn after(text: &str) -> Duration {
+    let line = text.lines().rfind(|line| line.contains("lpar01") && line.contains(" after "));
+    let line = line.unwrap_or_else(|| panic!("no time in\n{text}"));
+    humantime::parse_duration(line.rsplit(" after ").next().unwrap()).unwrap()
+}
+
+#[test]
+fn a_migration_has_taken_as_long_as_it_did_whoever_drove_it() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let args = ["run", "plan.toml", "--time-scale", "3000"];
+    let (mut child, said) = running(&world, &args, "phase 6");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    drop(said);
+    let ran = world.run(&["resume"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (said, summed) = (after(&ran.stderr), after(&ran.stdout));
+    let apart = said.abs_diff(summed);
+    assert!(apart < summed / 10, "{said:?} on the way, {summed:?} in the end");
+}
