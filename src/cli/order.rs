@@ -134,6 +134,7 @@ impl Order<'_> {
         let request = NewRequest {
             kind: self.kind_for(&view.state),
             client: Some(view.client.clone()),
+            migration: Some(view.id),
             operator: place::operator(),
             at_ms: SystemClock::read_ms(),
         };

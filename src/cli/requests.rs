@@ -1,15 +1,16 @@
 //! Operators' requests, from the journal to the engine that runs in this
 //! process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::domain::MigrationId;
 use crate::engine::{OperatorRequest, RequestSource};
-use crate::journal::{JournalError, Loaded, Reader, Request, RequestId};
+use crate::journal::{JournalError, Loaded, Reader, Request, RequestId, RequestKind};
 use crate::machine::Operator;
+use crate::report::spoken;
 
-/// A migration that no journal has: orders that name none are answered with it.
+/// A migration that no journal has: orders that are about none name it.
 const NO_MIGRATION: MigrationId = MigrationId(u64::MAX);
 
 /// Requests that other processes have journaled.
@@ -17,8 +18,9 @@ pub(super) struct JournaledRequests {
     reader: Reader,
     seen_version: Option<i64>,
     given: BTreeSet<RequestId>,
-    /// The migrations of the run, by client.
-    migrations: BTreeMap<String, MigrationId>,
+    refused: Vec<(RequestId, String)>,
+    /// The migrations of the run.
+    migrations: BTreeSet<MigrationId>,
 }
 
 impl JournaledRequests {
@@ -28,18 +30,31 @@ impl JournaledRequests {
             reader: Reader::open(dir)?,
             seen_version: None,
             given: BTreeSet::new(),
-            migrations: loaded.iter().map(|one| (one.client.clone(), one.id)).collect(),
+            refused: Vec::new(),
+            migrations: loaded.iter().map(|one| one.id).collect(),
         })
     }
 
-    fn order(&self, request: Request) -> OperatorRequest {
-        let known = request.client.as_ref().and_then(|client| self.migrations.get(client));
-        OperatorRequest {
-            id: request.id,
-            kind: request.kind,
-            migration: known.copied().unwrap_or(NO_MIGRATION),
-            by: Operator(request.operator),
+    /// Which migration `request` is about, or why it is not followed.
+    fn migration(&self, request: &Request) -> Result<Result<MigrationId, String>, JournalError> {
+        let Some(id) = request.migration else {
+            return Ok(match request.kind {
+                RequestKind::Stop => Ok(NO_MIGRATION),
+                _ => Err("outlived: an older nimshift posted it and did not say for which \
+                          migration of the client; give the order again"
+                    .to_owned()),
+            });
+        };
+        if self.migrations.contains(&id) {
+            return Ok(Ok(id));
         }
+        let rows = self.reader.migrations(None)?;
+        Ok(Err(match rows.into_iter().find(|row| row.id == id) {
+            Some(row) if row.state.is_terminal() => {
+                format!("outlived: {id} has ended, {}", spoken(&row.state))
+            }
+            _ => format!("{id} is not part of this run"),
+        }))
     }
 }
 
@@ -50,8 +65,29 @@ impl RequestSource for JournaledRequests {
             return Ok(Vec::new());
         }
         self.seen_version = Some(version);
-        let mut fresh = self.reader.pending_requests()?;
-        fresh.retain(|request| self.given.insert(request.id));
-        Ok(fresh.into_iter().map(|request| self.order(request)).collect())
+        for unreadable in self.reader.unreadable_requests()? {
+            if self.given.insert(unreadable.id) {
+                self.refused.push((unreadable.id, unreadable.why));
+            }
+        }
+        let mut orders = Vec::new();
+        for request in self.reader.pending_requests()? {
+            if !self.given.insert(request.id) {
+                continue;
+            }
+            let Request { id, kind, .. } = request;
+            match self.migration(&request)? {
+                Ok(migration) => {
+                    let by = Operator(request.operator);
+                    orders.push(OperatorRequest { id, kind, migration, by });
+                }
+                Err(why) => self.refused.push((id, why)),
+            }
+        }
+        Ok(orders)
+    }
+
+    fn refused(&mut self) -> Vec<(RequestId, String)> {
+        std::mem::take(&mut self.refused)
     }
 }

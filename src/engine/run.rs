@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, Moment, limits};
 use crate::domain::{Answer, Ticket};
-use crate::journal::{Ack, Append, Journal, JournalError, Loaded};
+use crate::journal::{Ack, Append, Journal, JournalError, Loaded, RequestId};
 use crate::machine::State;
 
 use super::core::{Command, Core, Input, OperatorRequest};
@@ -79,6 +79,11 @@ impl Observer for () {}
 pub trait RequestSource {
     /// The requests that are not answered yet and were not given out before.
     fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError>;
+
+    /// Those that came with them, cannot be followed, and are answered so.
+    fn refused(&mut self) -> Vec<(RequestId, String)> {
+        Vec::new()
+    }
 }
 
 /// One run over one journal.
@@ -222,7 +227,14 @@ impl Engine<'_> {
     }
 
     fn take_requests(&mut self) -> Option<Vec<OperatorRequest>> {
-        match self.requests.as_mut()?.take() {
+        let source = self.requests.as_mut()?;
+        let taken = source.take();
+        for (id, why) in source.refused() {
+            if let Err(error) = self.journal.answer_request(id, format!("refused: {why}")) {
+                tracing::warn!(%error, "an operator was not answered");
+            }
+        }
+        match taken {
             Ok(requests) if requests.is_empty() => None,
             Ok(requests) => Some(requests),
             Err(error) => {

@@ -63,7 +63,7 @@ pub use lock::Holder;
 pub use open::{Journal, OpenOptions};
 pub use paths::JournalDir;
 pub use reader::{BatchRow, Entry, MigrationRow, Reader};
-pub use request::{NewRequest, Request, RequestKind, Requests};
+pub use request::{NewRequest, Request, RequestKind, Requests, UnreadableRequest};
 pub use schema::schema_sql;
 pub use verify::{Verified, verify};
 pub use writer::{Ack, Append};

@@ -18,7 +18,7 @@ use super::lock;
 use super::older::{After, retell};
 use super::paths::JournalDir;
 use super::replay::{self, uint};
-use super::request::{Request, RequestKind, RequestSum};
+use super::request::{self, Request, UnreadableRequest};
 use super::schema;
 
 /// A batch.
@@ -316,56 +316,39 @@ impl Reader {
 
     /// Requests that no engine has answered, the oldest first.
     pub fn pending_requests(&self) -> Result<Vec<Request>, JournalError> {
-        self.requests_where("WHERE answer IS NULL ORDER BY id", [])
+        let found = self.requests_where("WHERE answer IS NULL ORDER BY id", [])?;
+        Ok(found.into_iter().filter_map(Result::ok).collect())
+    }
+
+    /// Those of them that cannot be followed.
+    pub fn unreadable_requests(&self) -> Result<Vec<UnreadableRequest>, JournalError> {
+        let found = self.requests_where("WHERE answer IS NULL ORDER BY id", [])?;
+        Ok(found.into_iter().filter_map(Result::err).collect())
     }
 
     /// All requests, the oldest first.
-    pub fn requests(&self) -> Result<Vec<Request>, JournalError> {
+    pub fn requests(&self) -> Result<Vec<Result<Request, UnreadableRequest>>, JournalError> {
         self.requests_where("ORDER BY id", [])
     }
 
     /// One request.
     pub fn request(&self, id: RequestId) -> Result<Request, JournalError> {
         let mut found = self.requests_where("WHERE id = ?1", [int(id.0)])?;
-        found.pop().ok_or(JournalError::NoRequest(id.0))
+        found.pop().ok_or(JournalError::NoRequest(id.0))?.map_err(|unreadable| {
+            JournalError::damaged(&self.path, format!("request {id}: {}", unreadable.why))
+        })
     }
 
     fn requests_where(
         &self,
         rest: &str,
         params: impl rusqlite::Params,
-    ) -> Result<Vec<Request>, JournalError> {
-        let sql = format!(
-            "SELECT id, kind, client, operator, at_ms, answer, v, sum, migration FROM request {rest}"
-        );
-        let rows = self.rows(&sql, params, |row| {
-            let (kind, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
-            let (operator, at_ms): (String, u64) = (row.get(3)?, uint(row, 4)?);
-            let migration = row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned);
-            let sum = RequestSum {
-                version: uint(row, 6)?,
-                kind: &kind,
-                client: client.as_deref(),
-                migration,
-                operator: &operator,
-                at_ms,
-            }
-            .sum();
-            let sound = row.get_ref(7)?.as_blob()? == sum;
-            let kind = RequestKind::from_name(&kind).filter(|_| sound);
-            let (id, answer) = (RequestId(uint(row, 0)?), row.get(5)?);
-            Ok(kind.map(|kind| Request { id, kind, client, operator, at_ms, answer }).ok_or(id))
-        })?;
-        rows.into_iter()
-            .map(|row| {
-                row.map_err(|id| {
-                    JournalError::damaged(
-                        &self.path,
-                        format!("request {id} is not what was posted"),
-                    )
-                })
-            })
-            .collect()
+    ) -> Result<Vec<Result<Request, UnreadableRequest>>, JournalError> {
+        self.rows(
+            &format!("SELECT {} FROM request {rest}", request::COLUMNS),
+            params,
+            request::read,
+        )
     }
 
     fn failed(&self, error: &rusqlite::Error) -> JournalError {

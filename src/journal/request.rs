@@ -3,16 +3,18 @@
 
 use std::path::Path;
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
-use crate::base::Millis;
+use crate::base::{Millis, sanitize_line};
+use crate::domain::MigrationId;
 
 use super::connect::{self, int};
 use super::digest::{Sum, Summer};
 use super::error::JournalError;
 use super::ids::RequestId;
 use super::paths::JournalDir;
+use super::replay::uint;
 use super::schema::{self, RECORD_VERSION};
 
 /// What is asked for.
@@ -72,6 +74,9 @@ pub struct NewRequest {
     pub kind: RequestKind,
     /// For which client; all of them where absent.
     pub client: Option<String>,
+    /// For which migration of it: as it was when the order was given. A later one
+    /// of the same client is none of its business. Introduced in version 2.
+    pub migration: Option<MigrationId>,
     /// By whom.
     pub operator: String,
     /// When.
@@ -87,12 +92,26 @@ pub struct Request {
     pub kind: RequestKind,
     /// For which client; all of them where absent.
     pub client: Option<String>,
+    /// For which migration of it: as it was when the order was given. A later one
+    /// of the same client is none of its business. Introduced in version 2.
+    pub migration: Option<MigrationId>,
     /// By whom.
     pub operator: String,
     /// When.
     pub at_ms: Millis,
     /// What the engine said; absent while it has not taken it up.
     pub answer: Option<String>,
+}
+
+/// A request that cannot be followed: it is refused alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableRequest {
+    /// Its id.
+    pub id: RequestId,
+    /// Why, and what to do.
+    pub why: String,
+    /// Whether the row is another than was posted.
+    pub is_damage: bool,
 }
 
 /// Where requests are posted.
@@ -114,25 +133,80 @@ impl Requests {
             schema::VERSION => schema::check_decisions(&connection, &path)?,
             _ => return Err(JournalError::Older { path }),
         }
-        let NewRequest { kind, client, operator, at_ms } = request;
+        let NewRequest { kind, client, migration, operator, at_ms } = request;
+        let migration = migration.map(|migration| migration.0);
         let sum = RequestSum {
             version: RECORD_VERSION,
             kind: kind.name(),
             client: client.as_deref(),
-            migration: None,
+            migration,
             operator,
             at_ms: *at_ms,
         }
         .sum();
         connection
             .execute(
-                "INSERT INTO request (v, kind, client, operator, at_ms, sum)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![int(RECORD_VERSION), kind.name(), client, operator, int(*at_ms), &sum[..]],
+                "INSERT INTO request (v, kind, client, operator, at_ms, sum, migration)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    int(RECORD_VERSION),
+                    kind.name(),
+                    client,
+                    operator,
+                    int(*at_ms),
+                    &sum[..],
+                    migration.map(int)
+                ],
             )
             .map_err(|error| JournalError::sqlite(&path, "cannot post the request", &error))?;
         Ok(RequestId(connection.last_insert_rowid().cast_unsigned()))
     }
+}
+
+/// The columns that [`read`] wants.
+pub(super) const COLUMNS: &str = "id, kind, client, operator, at_ms, answer, v, sum, migration";
+
+/// A row of requests. One that another version posted, or that is not what was
+/// posted, is no error of the others.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, UnreadableRequest>> {
+    let id = RequestId(uint(row, 0)?);
+    let changed = || UnreadableRequest {
+        id,
+        why: "it is not what was posted: give the order again".to_owned(),
+        is_damage: true,
+    };
+    let (Ok(at_ms), Ok(version)) = (uint(row, 4), uint(row, 6)) else {
+        return Ok(Err(changed()));
+    };
+    let (name, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+    let operator: String = row.get(3)?;
+    let migration = row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned);
+    let sum = RequestSum {
+        version,
+        kind: &name,
+        client: client.as_deref(),
+        migration,
+        operator: &operator,
+        at_ms,
+    };
+    let unknown = |what: String| UnreadableRequest {
+        id,
+        why: format!(
+            "this nimshift does not know {what}: give the order by the version that runs the engine"
+        ),
+        is_damage: false,
+    };
+    if version > RECORD_VERSION {
+        return Ok(Err(unknown(format!("orders of version {version}"))));
+    }
+    if row.get_ref(7)?.as_blob()? != sum.sum() {
+        return Ok(Err(changed()));
+    }
+    let Some(kind) = RequestKind::from_name(&name) else {
+        return Ok(Err(unknown(format!("the order `{}`", sanitize_line(&name, 40)))));
+    };
+    let migration = migration.map(MigrationId);
+    Ok(Ok(Request { id, kind, client, migration, operator, at_ms, answer: row.get(5)? }))
 }
 
 /// What the sum of a request's row is made of: all but its answer.

@@ -123,12 +123,23 @@ CREATE INDEX request_open ON request (id) WHERE answer IS NULL;
 
 /// The number of the machine's decisions, with each migration when it is
 /// journaled and with each engine; a checksum of each state, which replay alone
-/// no longer vouches for; whose migration an order is about.
+/// no longer vouches for; which migration an order is about; which batches were
+/// moved to the archive, and the numbers that are not given again.
 const V2: &str = "
 ALTER TABLE engine_epoch ADD COLUMN decisions INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE migration ADD COLUMN decisions INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE head ADD COLUMN sum BLOB NOT NULL DEFAULT x'';
 ALTER TABLE request ADD COLUMN migration INTEGER;
+CREATE TABLE archived (
+    batch INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    migrations INTEGER NOT NULL,
+    last_migration INTEGER NOT NULL,
+    last_entry INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    sum BLOB NOT NULL
+) STRICT;
 ";
 
 /// How one who only reads sees version 1 as the newest.
@@ -136,6 +147,8 @@ const V1_AS_NEWEST: &str = "
 CREATE TEMP VIEW migration AS SELECT *, 1 AS decisions FROM main.migration;
 CREATE TEMP VIEW head AS SELECT *, x'' AS sum FROM main.head;
 CREATE TEMP VIEW request AS SELECT *, NULL AS migration FROM main.request;
+CREATE TEMP VIEW archived AS SELECT 0 AS batch, '' AS name, '' AS digest, 0 AS migrations,
+    0 AS last_migration, 0 AS last_entry, 0 AS at_ms, x'' AS sum WHERE 0;
 ";
 
 /// The newest version.

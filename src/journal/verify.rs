@@ -69,7 +69,17 @@ fn check(reader: &Reader) -> Result<(Verified, Vec<Difference>), JournalError> {
             });
         }
     }
-    let requests = reader.requests()?.len() as u64;
+    let requests = reader.requests()?;
+    for one in requests.iter().filter_map(|request| request.as_ref().err()) {
+        if one.is_damage {
+            let what = format!("request {}: {}", one.id, one.why);
+            differences.push(Difference {
+                what: "request",
+                ..unreadable(&JournalError::damaged(path, what))
+            });
+        }
+    }
+    let requests = requests.len() as u64;
     let verified = Verified {
         batches: replayed.batches,
         migrations: replayed.loaded.len() as u64,

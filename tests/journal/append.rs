@@ -106,6 +106,7 @@ fn requests_come_from_other_connections_and_are_answered_once() {
     let asked = NewRequest {
         kind: RequestKind::Hold,
         client: Some("lpar2".into()),
+        migration: Some(nimshift::domain::MigrationId(2)),
         operator: "eve@console".into(),
         at_ms: 77,
     };
@@ -116,13 +117,15 @@ fn requests_come_from_other_connections_and_are_answered_once() {
     let reader = Reader::open(dir.path()).unwrap();
     let before = reader.data_version().unwrap();
     let first = Requests::post(dir.path(), &asked).unwrap();
-    let stop = NewRequest { kind: RequestKind::Stop, client: None, ..asked.clone() };
+    let stop =
+        NewRequest { kind: RequestKind::Stop, client: None, migration: None, ..asked.clone() };
     let second = Requests::post(dir.path(), &stop).unwrap();
     assert_ne!(reader.data_version().unwrap(), before);
     let pending = reader.pending_requests().unwrap();
     assert_eq!(pending.iter().map(|one| one.id).collect::<Vec<_>>(), [first, second]);
     assert_eq!((pending[0].kind, pending[1].kind), (RequestKind::Hold, RequestKind::Stop));
     assert_eq!(pending[0].client.as_deref(), Some("lpar2"));
+    assert_eq!(pending[0].migration, asked.migration);
 
     let mut append = night.migrations[0].next(&mut night.seed).unwrap();
     append.request = Some((first, "held".into()));

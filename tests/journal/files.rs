@@ -173,17 +173,17 @@ fn nothing_to_read_is_said() {
     let refused = Reader::open(dir.path()).unwrap_err();
     let expected = format!("no journal in `{}`: nothing has run here", dir.path().display());
     assert_eq!(refused.to_string(), expected);
-    let asked =
-        NewRequest { kind: RequestKind::Stop, client: None, operator: String::new(), at_ms: 1 };
+    let (client, migration, operator) = (None, None, String::new());
+    let asked = NewRequest { kind: RequestKind::Stop, client, migration, operator, at_ms: 1 };
     assert!(matches!(Requests::post(dir.path(), &asked), Err(JournalError::NotFound { .. })));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "reading makes nothing");
 }
 
-/// Writes `fixtures/journal/v1.db`: once, when version 1 was released. A later
+/// Writes `fixtures/journal/v2.db`: once, when version 2 was released. A later
 /// version gets a fixture of its own; this one is never written again.
 #[test]
-#[ignore = "makes the fixture of version 1; run by hand, once"]
-fn make_the_fixture_of_version_1() {
+#[ignore = "makes the fixture of version 2; run by hand, once"]
+fn make_the_fixture_of_version_2() {
     let dir = tempfile::tempdir().unwrap();
     let mut night = Night::begin(dir.path(), &options(), 16).unwrap();
     for _ in 0..3 {
@@ -192,6 +192,7 @@ fn make_the_fixture_of_version_1() {
     let asked = NewRequest {
         kind: RequestKind::Hold,
         client: Some("lpar4".into()),
+        migration: Some(night.migrations[3].id),
         operator: "eve@console".into(),
         at_ms: super::night::NOW_MS,
     };
@@ -200,8 +201,7 @@ fn make_the_fixture_of_version_1() {
         night.round();
     }
     night.journal.close().unwrap();
-    fs::create_dir_all("fixtures/journal").unwrap();
-    backup(dir.path(), Path::new("fixtures/journal/v1.db")).unwrap();
+    backup(dir.path(), Path::new("fixtures/journal/v2.db")).unwrap();
 }
 
 #[test]
@@ -224,4 +224,20 @@ fn the_journal_of_version_1_still_loads() {
     for one in reader.migrations(None).unwrap() {
         assert_eq!(reader.history(one.id).unwrap().len() as u64, one.seq);
     }
+}
+
+#[test]
+fn the_journal_of_version_2_still_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy("fixtures/journal/v2.db", dir.path().join("journal.db")).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    let order = &reader.pending_requests().unwrap()[0];
+    assert_eq!((order.kind, order.migration.unwrap().0), (RequestKind::Hold, 4));
+    drop(reader);
+    let before = verify(dir.path()).unwrap();
+    let (journal, loaded) = Journal::open(dir.path(), &options()).unwrap();
+    assert_eq!(loaded.len(), 16);
+    let mut night = Night::resume(journal, loaded);
+    assert!(night.round() > 0);
+    assert!(verify(dir.path()).unwrap().entries > before.entries);
 }

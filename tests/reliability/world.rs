@@ -542,6 +542,7 @@ impl World {
         let request = NewRequest {
             kind,
             client: Some(CLIENT.to_owned()),
+            migration: None,
             operator: "test".to_owned(),
             at_ms: self.clock.now_ms(),
         };
