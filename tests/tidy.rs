@@ -167,6 +167,41 @@ fn crates_with_an_owner_are_used_by_it_alone() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Closing any descriptor of a file drops all locks of the process on it, those
+/// of SQLite among them: the journal is opened by SQLite alone.
+#[test]
+fn nobody_opens_the_journal_but_sqlite() {
+    const OPENS: [&str; 8] = [
+        "File::open(",
+        "File::create(",
+        "File::options(",
+        "OpenOptions::new()",
+        "fs::read(",
+        "fs::read_to_string(",
+        "fs::copy(",
+        "fs::write(",
+    ];
+    // The engine's lock; a directory that is synced.
+    const OTHERS: [&str; 2] = ["src/journal/lock.rs", "src/journal/paths.rs"];
+    let mut broken = Vec::new();
+    for file in files_below(&root().join("src"), ".rs") {
+        let path = relative(&file);
+        let code = code(&file);
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_journal = path.starts_with("src/journal/");
+        for line in code.lines().filter(|line| OPENS.iter().any(|open| line.contains(open))) {
+            let names_it = line.contains(".journal()") || line.contains("journal.db");
+            if names_it || is_journal && !OTHERS.contains(&path.as_str()) {
+                broken.push(format!("{path}: {}", line.trim()));
+            }
+        }
+        if !is_journal && code.contains("\"journal.db") {
+            broken.push(format!("{path} names the file journal.db"));
+        }
+    }
+    assert!(broken.is_empty(), "open it by a connection of src/journal: {broken:#?}");
+}
+
 #[test]
 fn files_fit_a_sitting() {
     let long: Vec<String> = files_below(&root().join("src"), ".rs")

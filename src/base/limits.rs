@@ -99,6 +99,11 @@ pub const WATCH_POLL: Duration = Duration::from_millis(200);
 /// How long a second process waits for SQLite's own lock.
 pub const SQLITE_BUSY: Duration = Duration::from_secs(10);
 
+/// How many times that long an engine waits while another program keeps a write
+/// transaction: ten minutes. Longer than any tool that somebody has open by
+/// mistake, and the hosts go on meanwhile.
+pub const SQLITE_BUSY_WAITS: u32 = 60;
+
 /// How long a probe may take.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
 

@@ -1,13 +1,13 @@
 //! A consistent copy while a run goes on.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::error::JournalError;
+use super::paths::sync_directory;
 use super::reader::Reader;
 use super::verify::{Verified, verify_reader};
 
@@ -27,10 +27,8 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Verified, JournalError> {
     }
     let partial = beside(to, ".partial");
     let copied = copy(&reader, &partial).and_then(|verified| {
-        let synced = File::open(&partial)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&partial, to))
-            .and_then(|()| sync_directory(to));
+        // SQLite has synced the file itself.
+        let synced = std::fs::rename(&partial, to).and_then(|()| sync_directory(to));
         synced.map_err(|error| JournalError::file(to, "cannot put the backup in place", &error))?;
         Ok(verified)
     });
@@ -48,6 +46,7 @@ fn copy(reader: &Reader, to: &Path) -> Result<Verified, JournalError> {
     let (source, _) = reader.parts();
     let _ = std::fs::remove_file(to);
     let mut target = Connection::open(to).map_err(failed)?;
+    target.execute_batch("PRAGMA synchronous = FULL").map_err(failed)?;
     // All pages in one step: within one snapshot, and no append can restart it.
     Backup::new(source, &mut target).and_then(|backup| backup.step(-1)).map_err(failed)?;
     // One file, with nothing beside it.
@@ -68,9 +67,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn sync_directory(of: &Path) -> std::io::Result<()> {
-    let directory = of.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

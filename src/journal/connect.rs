@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::base::limits;
 
@@ -34,6 +35,7 @@ pub(super) fn engine(
     vfs: Option<&str>,
     create: bool,
     durability: Durability,
+    busy: Duration,
 ) -> Result<Connection, JournalError> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -47,7 +49,7 @@ pub(super) fn engine(
     };
     opened
         .and_then(|connection| {
-            connection.busy_timeout(limits::SQLITE_BUSY)?;
+            connection.busy_timeout(busy)?;
             // What is found damaged is not carried over from the WAL either.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.execute_batch(&format!(
@@ -85,33 +87,78 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// Looks at what SQLite does not say much of: two bytes of the header that
-/// would make it say no more than that it may not write, and a last page that
-/// was cut, which it reads as if it ended in zeros.
-pub(super) fn header(path: &Path) -> Result<(), JournalError> {
-    use std::io::Read as _;
-    // While there is a WAL, the file may be in the middle of being carried over.
-    let has_wal = std::fs::metadata(wal(path)).is_ok_and(|wal| wal.len() > 0);
-    let mut bytes = [0; 20];
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        let len = file.metadata()?.len();
-        file.read_exact(&mut bytes).map(|()| len)
-    });
-    let page = match u16::from_be_bytes([bytes[16], bytes[17]]) {
-        1 => 65_536,
-        page => u64::from(page),
+/// Looks at what SQLite does not say much of: a version in the header that would
+/// make it say no more than that it may not write, and a last page that was cut,
+/// which it reads as if it ended in zeros.
+///
+/// All of it through SQLite: a file that it has open is not opened beside it,
+/// because closing any descriptor of a file drops all locks of the process on it.
+pub(super) fn header(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
+    let failed =
+        |error: rusqlite::Error| JournalError::sqlite(path, "cannot read the header", &error);
+    let number = |connection: &Connection, sql: &str| {
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed)
     };
-    match read {
-        // An empty file is a new one; a cut one, SQLite finds.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(error) => Err(JournalError::file(path, "cannot read the journal", &error)),
-        Ok(_) if bytes[18..].iter().any(|version| !matches!(version, 1 | 2)) => {
-            Err(JournalError::damaged(path, "its header names no format of SQLite's"))
+    // The first page has to be read before SQLite knows what it says.
+    number(connection, "SELECT count(*) FROM sqlite_schema")?;
+    let page = number(connection, "PRAGMA page_size")?.cast_unsigned();
+    // While there is a WAL, the file may be in the middle of being carried over.
+    let len_of = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let len = len_of(path);
+    if len_of(&wal(path)) == 0 && page > 0 && len % page != 0 {
+        let what = format!("its last page is cut: it has {len} bytes");
+        return Err(JournalError::damaged(path, what));
+    }
+    if len > 0 && connection.is_readonly(MAIN_DB).map_err(failed)? {
+        let image = connection.serialize(MAIN_DB).map_err(failed)?;
+        if image.get(18).is_some_and(|version| !matches!(version, 1 | 2)) {
+            let what = "its header names no format of SQLite's";
+            return Err(JournalError::damaged(path, what));
         }
-        Ok(len) if !has_wal && page > 0 && len % page != 0 => {
-            Err(JournalError::damaged(path, format!("its last page is cut: it has {len} bytes")))
+    }
+    Ok(())
+}
+
+/// Looks at the header as an engine would, and changes nothing.
+pub(super) fn header_beside(path: &Path) -> Result<(), JournalError> {
+    let looked = engine(path, None, false, Durability::Full, limits::SQLITE_BUSY)
+        .and_then(|mut connection| header(&mut connection, path));
+    match looked {
+        Err(error @ JournalError::Damaged { .. }) => Err(error),
+        // Where this user may not write, it says no more than a reader knows.
+        _ => Ok(()),
+    }
+}
+
+/// Begins a transaction that writes. A program that keeps one of its own is
+/// waited for, and said to be: the journal is not broken by it.
+pub(super) fn begin(
+    connection: &Connection,
+    path: &Path,
+    doing: &'static str,
+) -> Result<(), JournalError> {
+    let mut waited = 0;
+    loop {
+        let begun = connection
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut statement| statement.execute([]));
+        match begun {
+            Ok(_) => return Ok(()),
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && waited < limits::SQLITE_BUSY_WAITS =>
+            {
+                waited += 1;
+                if waited.is_power_of_two() {
+                    // Of the level that is shown without `-v`.
+                    tracing::error!(
+                        journal = %path.display(),
+                        "another program keeps a write transaction on the journal; it is waited for"
+                    );
+                }
+            }
+            Err(error) => return Err(JournalError::sqlite(path, doing, &error)),
         }
-        Ok(_) => Ok(()),
     }
 }
 
@@ -209,7 +256,7 @@ mod tests {
     fn a_file_that_does_not_change_is_read_whatever_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("50% of a?name#.db");
-        let made = engine(&path, None, true, Durability::Full).unwrap();
+        let made = engine(&path, None, true, Durability::Full, limits::SQLITE_BUSY).unwrap();
         made.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (7)").unwrap();
         settle(&made, &path, Durability::Full).unwrap();
         made.close().unwrap();

@@ -161,6 +161,17 @@ pub enum JournalError {
         /// Why.
         why: String,
     },
+    /// Another program does not let it be written.
+    #[error(
+        "{doing}: another program keeps a write transaction on `{path}`; end that program (`fuser {path}` names it) and try again",
+        path = path.display()
+    )]
+    Busy {
+        /// What was tried.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+    },
     /// A setting that durability rests on did not take.
     #[error(
         "SQLite does not keep `{setting}` at `{wanted}` but at `{found}`: use a local file system"
@@ -245,6 +256,7 @@ impl JournalError {
                 JournalError::damaged(&path, format!("{doing}: {why}"))
             }
             ErrorCode::DiskFull => JournalError::Full { path },
+            ErrorCode::DatabaseBusy => JournalError::Busy { doing, path },
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
                 JournalError::Denied { what: doing, path, why }
             }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -43,6 +44,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// Pages that the file may have. For tests of a full disk.
     pub max_pages: Option<u32>,
+    /// How long another's write transaction is waited for at a time.
+    pub busy: Duration,
 }
 
 impl OpenOptions {
@@ -56,6 +59,7 @@ impl OpenOptions {
             lock: true,
             durability: Durability::Full,
             max_pages: None,
+            busy: limits::SQLITE_BUSY,
         }
     }
 }
@@ -88,10 +92,15 @@ impl Journal {
         if known && !path.exists() {
             return Err(JournalError::damaged(&path, "it is gone, and an engine has run here"));
         }
-        let connection =
-            connect::engine(&path, options.vfs.as_deref(), !known, options.durability)?;
+        let mut connection = connect::engine(
+            &path,
+            options.vfs.as_deref(),
+            !known,
+            options.durability,
+            options.busy,
+        )?;
         if options.vfs.is_none() {
-            connect::header(&path)?;
+            connect::header(&mut connection, &path)?;
         }
         let claimed = claim(&connection, &path, options, known)?;
         connect::settle(&connection, &path, options.durability)?;
@@ -248,7 +257,7 @@ fn claim(
         if version > 0 && check.is_none() {
             connect::quick_check(connection, path)?;
         }
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        connect::begin(connection, path, "cannot claim the journal")?;
         schema::migrate(connection, path, version)?;
         schema::check_decisions(connection, path)?;
         let replayed = replay(connection, path)?;

@@ -50,3 +50,9 @@ impl JournalDir {
         })
     }
 }
+
+/// Makes sure that the name of `path` is on the disk.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}

@@ -45,7 +45,7 @@ pub(super) fn verify_reader(reader: &Reader) -> Result<Verified, Vec<Difference>
 
 fn check(reader: &Reader) -> Result<(Verified, Vec<Difference>), JournalError> {
     let (connection, path) = reader.parts();
-    connect::header(path)?;
+    connect::header_beside(path)?;
     connect::quick_check(connection, path)?;
     let replayed = replay(connection, path)?;
     let mut differences = replayed.differences;

@@ -5,7 +5,7 @@
 //! synced, the next group gathers by itself.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use rusqlite::{CachedStatement, Connection, params};
@@ -16,13 +16,14 @@ use crate::domain::{AttemptRecord, MigrationId, Ticket};
 use crate::machine::{Effect, Event, State};
 
 use super::attempt::{self, Text};
-use super::connect::int;
+use super::connect::{self, int};
 use super::create::{NewBatch, NewMigration, insert_batch, insert_migration};
 use super::digest::{EntrySum, Sum};
 use super::encoded::{Encoded, Entry};
 use super::error::JournalError;
 use super::head::HeadSum;
 use super::ids::{BatchId, RequestId};
+use super::replay::uint;
 use super::schema::RECORD_VERSION;
 
 /// An event on its way into the journal, with what followed from it.
@@ -225,10 +226,9 @@ impl Writer {
         undo: &mut Vec<(u64, Head)>,
     ) -> Result<(), JournalError> {
         let Writer { connection, path, epoch, heads, last_entry, .. } = self;
-        let failed = |error: rusqlite::Error| {
-            JournalError::sqlite(path, "cannot append to the journal", &error)
-        };
-        begin(connection, *epoch).map_err(failed)??;
+        let doing = "cannot append to the journal";
+        let failed = |error: rusqlite::Error| JournalError::sqlite(path, doing, &error);
+        begin(connection, path, doing, *epoch)?;
         {
             let mut statements = Statements::prepare(connection).map_err(failed)?;
             for (append, ack) in group.drain(..).zip(acks.iter_mut()) {
@@ -285,10 +285,9 @@ impl Writer {
         migrations: &[NewMigration],
     ) -> Result<(BatchId, Vec<(u64, Head)>), JournalError> {
         let connection = &self.connection;
-        let failed = |error: rusqlite::Error| {
-            JournalError::sqlite(&self.path, "cannot journal the batch", &error)
-        };
-        begin(connection, self.epoch).map_err(failed)??;
+        let doing = "cannot journal the batch";
+        let failed = |error: rusqlite::Error| JournalError::sqlite(&self.path, doing, &error);
+        begin(connection, &self.path, doing, self.epoch)?;
         let next = |table: &str| {
             let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {table}");
             connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
@@ -319,13 +318,18 @@ fn lasting(error: JournalError) -> Option<JournalError> {
 }
 
 /// Begins a transaction and asserts in it that no other engine has taken over.
-fn begin(connection: &Connection, epoch: u64) -> rusqlite::Result<Result<(), JournalError>> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let newest: i64 = connection
-        .prepare_cached("SELECT max(epoch) FROM engine_epoch")?
-        .query_row([], |row| row.get(0))?;
-    let newest = newest.cast_unsigned();
-    if newest == epoch { Ok(Ok(())) } else { Ok(Err(JournalError::Fenced { epoch, newest })) }
+fn begin(
+    connection: &Connection,
+    path: &Path,
+    doing: &'static str,
+    epoch: u64,
+) -> Result<(), JournalError> {
+    connect::begin(connection, path, doing)?;
+    let newest = connection
+        .prepare_cached("SELECT max(epoch) FROM engine_epoch")
+        .and_then(|mut statement| statement.query_row([], |row| uint(row, 0)))
+        .map_err(|error| JournalError::sqlite(path, doing, &error))?;
+    if newest == epoch { Ok(()) } else { Err(JournalError::Fenced { epoch, newest }) }
 }
 
 fn commit(connection: &Connection) -> rusqlite::Result<()> {

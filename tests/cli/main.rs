@@ -14,6 +14,8 @@ mod help;
 mod import;
 mod lab;
 mod lease;
+#[cfg(target_os = "linux")]
+mod locks;
 mod messages;
 mod nights;
 #[cfg(target_os = "linux")]

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, beyond what clippy takes for one")]
 
 mod append;
+mod busy;
 mod damage;
 mod files;
+#[cfg(target_os = "linux")]
+mod locks;
 mod night;
 mod power;
 mod power_vfs;

@@ -194,6 +194,14 @@ impl Night {
         heard
     }
 
+    /// What is acknowledged within `patience`.
+    pub(crate) fn hear_within(&mut self, patience: std::time::Duration) -> Vec<Ack> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let heard =
+            runtime.block_on(async { tokio::time::timeout(patience, self.acks.recv()).await });
+        heard.ok().flatten().unwrap_or_default()
+    }
+
     /// One step of each migration, acknowledged; how many there were.
     pub(crate) fn round(&mut self) -> usize {
         let begun = (0..self.migrations.len()).filter(|index| self.step(*index)).count();
