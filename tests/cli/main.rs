@@ -32,4 +32,5 @@ mod ssh_lab;
 mod told;
 #[cfg(target_os = "linux")]
 mod troubled_links;
+mod unanswered;
 mod world;

@@ -125,7 +125,7 @@ fn what_ended_under_older_rules_is_taken_back_by_those_of_the_newest() {
             continue;
         };
         let before = entries(&world, was.id);
-        world.run(&["rollback", &was.client, "--no-progress"]);
+        world.run(&["rollback", &was.client, "--yes", "--no-progress"]);
         let after = entries(&world, was.id);
         assert!(is_adopted(&first_after(&before, &after).unwrap()));
         assert_eq!(after[before.len() + 1].event.kind.name(), "rollback");

@@ -40,7 +40,7 @@ fn an_order_is_about_the_migration_that_it_was_given_for_and_is_refused_alone() 
     let ran = world.run(&["run", "plan.toml", "--no-progress"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     for client in ["lpar01", "lpar02"] {
-        let ran = world.run(&["rollback", client, "--no-progress"]);
+        let ran = world.run(&["rollback", client, "--yes", "--no-progress"]);
         assert!([0, 3].contains(&ran.code), "{}{}", ran.stdout, ran.stderr);
     }
     // These came when the engine was about to end, and it did not see them.
