@@ -104,6 +104,9 @@ pub const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// mistake, and the hosts go on meanwhile.
 pub const SQLITE_BUSY_WAITS: u32 = 60;
 
+/// Clients that a preflight asks at once.
+pub const PREFLIGHT_AT_ONCE: usize = 64;
+
 /// How long a probe may take.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
 

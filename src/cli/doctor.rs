@@ -7,15 +7,16 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::base::{SystemClock, limits};
-use crate::domain::{Reach, RealHosts, Via};
-use crate::transport::{HostId, Hosts, JobId, JobState, Transport as _};
+use crate::base::{ClockRef, SystemClock, limits};
+use crate::domain::{Control, MigrationSpec, Reach, RealHosts, Via};
+use crate::transport::{HostId, Hosts, JobId, JobState, Transport};
 
 use super::args::DoctorArgs;
 use super::error::CliError;
 use super::examine::{Finding, Questions, Verdict, peer_findings, self_findings};
 use super::exit::Exit;
 use super::out::Out;
+use super::preflight::ask as ask_all;
 use super::real;
 use super::run::read_plan;
 
@@ -44,7 +45,8 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let plan = read_plan(&args.plan)?.plan;
     let Some(real) = &plan.estate.real else {
         return Err(CliError::usage("the hosts of this plan are a lab: they are always well")
-            .help("`nimshift doctor` asks real hosts: `kind = \"ssh\"` or `kind = \"local\"`"));
+            .help("`nimshift doctor` asks real hosts: `kind = \"ssh\"` or `kind = \"local\"`")
+            .help("`nimshift preflight PLAN` tells whether its migrations may begin"));
     };
     let hosts = Arc::new(real::hosts(Some(real))?);
     let master = plan.master.to_string();
@@ -61,7 +63,19 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
-    let found = runtime.block_on(examine(&hosts, real, &master, &clients));
+    let mut found = runtime.block_on(examine(&hosts, real, &master, &clients));
+    let chosen = |spec: &&MigrationSpec| {
+        !spec.mode.has_client() || clients.iter().any(|client| *client == spec.client.as_str())
+    };
+    let specs: Vec<MigrationSpec> = plan.migrations.iter().filter(chosen).cloned().collect();
+    let transport: Arc<dyn Transport> = hosts;
+    let clock: ClockRef = Arc::new(SystemClock);
+    let control = Control { job_dir: real.job_dir.clone(), ..Control::default() };
+    let checked = runtime.block_on(ask_all(&transport, &clock, "none", &control, specs));
+    for (client, objections) in checked {
+        let host = if clients.contains(&client) { &client } else { &master };
+        found.entry(host.clone()).or_default().extend(Finding::of_checks(&client, &objections));
+    }
     let documents: Vec<HostDocument> = std::iter::once(&master)
         .chain(&clients)
         .map(|host| HostDocument {

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::aix::argv;
 use crate::base::{Millis, duration_text, sanitize_line};
-use crate::domain::Lease;
+use crate::domain::{FailureClass, Lease};
+use crate::phases::Objection;
+use crate::report::cause_text;
 use crate::transport::{Command, CommandOutput, JobState, Output, Script, TransportError};
 
 /// How a finding is to be taken.
@@ -40,7 +42,7 @@ pub(super) struct Finding {
 }
 
 /// All checks, in the order in which they are shown.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 15] = [
     "login",
     "user",
     "system",
@@ -55,6 +57,7 @@ const CHECKS: [&str; 14] = [
     "c_rsh",
     "nfs-to-master",
     "nfs-to-client",
+    "may-begin",
 ];
 
 /// Commands that the programs on a host use.
@@ -167,6 +170,28 @@ impl Finding {
             Ok(state) => Finding::bad("job", &format!("a job ended as {state:?}"), help),
             Err(error) => Finding::bad("job", &error.to_string(), help),
         }
+    }
+
+    /// What the checks that the migration of `client` begins with have found. Who
+    /// holds the lease is told by itself.
+    pub(super) fn of_checks(client: &str, objections: &[Objection]) -> Vec<Finding> {
+        let finding = |Objection { cause, .. }: &Objection| {
+            let verdict = match cause.class {
+                FailureClass::AlreadyDone => Verdict::Good,
+                FailureClass::Transient | FailureClass::Informative => Verdict::Warning,
+                _ => Verdict::Bad,
+            };
+            let help = cause.hint.clone().filter(|_| verdict != Verdict::Good);
+            Finding { check: "may-begin", verdict, text: cause_text(cause), help }
+        };
+        let told = objections.iter().filter(|one| one.step.as_str() != "take-lease");
+        let found: Vec<Finding> = told.map(finding).collect();
+        if found.is_empty() {
+            let text =
+                format!("the checks of `run` find nothing against the migration of {client}");
+            return vec![Finding::good("may-begin", text)];
+        }
+        found
     }
 
     pub(super) fn order(&self) -> usize {

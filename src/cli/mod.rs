@@ -29,6 +29,7 @@ mod pages;
 mod parse;
 mod place;
 mod plan;
+mod preflight;
 mod progress;
 mod real;
 mod requests;
@@ -115,6 +116,7 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
         Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Preflight(args) => preflight::preflight(out, place, &args)?,
         Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
         Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,

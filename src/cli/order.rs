@@ -168,7 +168,7 @@ impl Order<'_> {
                     Some(answer) if answer.starts_with("done") => {
                         // Places are for the journal; people look at `status`.
                         let state = answer.split('(').next().unwrap_or_default();
-                        self.out.line(&format!("{client}: {}", state.replace('_', " ")));
+                        self.done(&client, &state.replace('_', " "));
                     }
                     Some(answer) => {
                         exit = Exit::Usage;
@@ -189,6 +189,16 @@ impl Order<'_> {
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
+    }
+
+    /// Says that the order was taken, and what follows.
+    fn done(&self, client: &str, answer: &str) {
+        let is_back = matches!(self.kind, RequestKind::Cancel | RequestKind::Rollback);
+        let then = match answer {
+            "done: executing" if is_back => ", and taken back once its step has ended",
+            _ => "",
+        };
+        self.out.line(&format!("{client}: {answer}{then}"));
     }
 
     /// Says why the engine refused the order, by the state as it is now.
@@ -358,7 +368,7 @@ impl Order<'_> {
             return Ok(false);
         };
         let answer = format!("done: {}", spoken(&transition.to));
-        self.out.line(&format!("{}: {answer}", one.client));
+        self.done(&one.client, &answer);
         let append = Append {
             migration: one.id,
             expected_seq: one.seq,

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use crate::base::{Millis, limits};
 use crate::domain::{
-    EstateKind, Facts, MigrationSpec, Part, Plan, PlanErrors, parse_plan_bytes, phases_text,
+    EstateKind, Facts, MigrationSpec, NimName, Part, Plan, PlanErrors, parse_plan_bytes,
+    phases_text,
 };
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
 use crate::lab::Lab;
@@ -34,6 +35,7 @@ use super::exit::Exit;
 use super::night::{Night, Open, tell};
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
+use super::preflight::all_may_begin;
 
 /// A plan file, as it was read.
 pub(super) struct PlanFile {
@@ -89,11 +91,20 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         check_hosts(&file.plan, &hosts_of(&estate))?;
         Some(estate)
     };
+    // Where there is no journal, none is made before that.
+    let is_first = !place.journal().exists();
+    if args.preflight && is_first {
+        all_may_begin(out, place, &file.plan, file.plan.migrations.clone())?;
+    }
     let mut open = Open::new(place)?;
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
     let digest = file.plan.digest();
     let sorted = Sorted::new(&file.plan, &open.loaded, &batches, &digest)?;
+    if args.preflight && !is_first {
+        let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
+        all_may_begin(out, place, &file.plan, fresh.collect())?;
+    }
     let estate = Estate::of_plan(place, &file.plan, lab, args.scale.time_scale)?;
     for line in &sorted.said {
         Out::note(line);
@@ -123,19 +134,25 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
 
 /// Keeps the clients and phases that were asked for.
 fn restrict(plan: &mut Plan, args: &RunArgs) -> Result<(), CliError> {
-    for client in &args.client {
+    only(plan, &args.client)?;
+    if let Some(PhasesArg(phases)) = &args.phases {
+        for spec in &mut plan.migrations {
+            spec.options.phases = Some(phases.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Keeps of a plan `clients`, where any are named.
+pub(super) fn only(plan: &mut Plan, clients: &[NimName]) -> Result<(), CliError> {
+    for client in clients {
         if !plan.migrations.iter().any(|spec| spec.client == *client) {
             return Err(CliError::usage(format!("the plan has no client `{client}`"))
                 .help("`nimshift plan PLAN` shows its clients"));
         }
     }
-    if !args.client.is_empty() {
-        plan.migrations.retain(|spec| args.client.contains(&spec.client));
-    }
-    if let Some(PhasesArg(phases)) = &args.phases {
-        for spec in &mut plan.migrations {
-            spec.options.phases = Some(phases.clone());
-        }
+    if !clients.is_empty() {
+        plan.migrations.retain(|spec| clients.contains(&spec.client));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::base::{Millis, SystemClock, limits};
 use crate::domain::EstateKind;
-use crate::journal::{Holder, Reader};
+use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
 use crate::report::{BatchStatus, MigrationView, Status, status_lines};
 
@@ -32,7 +32,12 @@ impl Seen {
             views.push(view);
             views.extend(since.filter(|operation| operation.id != id));
         }
-        let batch = reader.batches()?.last().map(place::batch_status);
+        let batches = reader.batches()?;
+        // One of migrations, where there is any: an operation is a batch, too.
+        let is_plan = |batch: &&BatchRow| {
+            all.iter().any(|view| view.spec.task.is_migration() && view.batch == batch.name)
+        };
+        let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(place::batch_status);
         Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place, reader)? })
     }
 

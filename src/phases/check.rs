@@ -151,7 +151,7 @@ impl Findings {
     }
 
     /// One cause of all: permanent if one of them is.
-    fn cause(self) -> Option<Cause> {
+    fn cause(&self) -> Option<Cause> {
         let permanent = self.0.iter().any(|cause| cause.class == FailureClass::Permanent);
         let class = if permanent { FailureClass::Permanent } else { FailureClass::Transient };
         let texts: Vec<&str> = self.0.iter().map(|cause| cause.text.as_str()).collect();
@@ -194,7 +194,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let level = level.filter(|_| !mode.reads_mksysb());
     check_cache(ctx, master, room.as_ref(), &mut findings);
     match findings.cause() {
-        Some(cause) => Sight::barred(cause),
+        Some(cause) => Sight { findings: findings.0, ..Sight::barred(cause) },
         None => Sight::found(Facts { level, ..Facts::default() }),
     }
 }

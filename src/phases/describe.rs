@@ -58,7 +58,7 @@ pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {
         .collect()
 }
 
-fn first_ticket(def: &StepDef) -> Ticket {
+pub(super) fn first_ticket(def: &StepDef) -> Ticket {
     Ticket {
         phase: def.phase,
         step: def.name.clone(),

@@ -37,6 +37,7 @@ mod perform;
 mod perform_host;
 #[cfg(test)]
 mod perform_tests;
+mod preflight;
 mod read;
 mod record;
 mod registry;
@@ -50,5 +51,6 @@ mod unmount;
 pub use describe::{ASSUMPTION, StepText, describe};
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
+pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};

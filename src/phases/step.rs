@@ -63,12 +63,14 @@ pub struct Sight {
     /// The lease of another. Before the step runs, its holder's jobs must have
     /// ended and are barred; when it has been undone, they are barred no more.
     pub over: Option<Lease>,
+    /// Of a check: all that stands against the migration, each by itself.
+    pub findings: Vec<Cause>,
 }
 
 impl Sight {
     /// A sight without facts or bars.
     pub fn of(presence: Presence) -> Sight {
-        Sight { presence, facts: None, barred: None, over: None }
+        Sight { presence, facts: None, barred: None, over: None, findings: Vec::new() }
     }
 
     /// The effect is there, and has told `facts`.

@@ -72,6 +72,10 @@ impl Teller<'_> {
         let view = &self.story.view;
         let spec = &*view.spec;
         let (client, number, batch, id) = (&view.client, view.number, &view.batch, view.id);
+        if !spec.task.is_migration() {
+            let task = spec.task.name();
+            return self.say(format!("{client}: {task}, number {number} of this client ({id})"));
+        }
         self.say(format!("{client}: migration {number} of this client, batch {batch} ({id})"));
         let disks: Vec<&str> =
             spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();

@@ -14,7 +14,7 @@ pub struct Standing<'a> {
 
 /// Names of all standings in the order in which counts are told: of what asks
 /// least of a person first.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "migrated",
     "reboot_pending",
     "copy_ready",
@@ -35,6 +35,7 @@ const ORDER: [&str; 21] = [
     "undo_backing_off",
     "backing_off",
     "executing",
+    "waiting_for_place",
     "pending",
 ];
 

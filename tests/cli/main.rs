@@ -26,6 +26,7 @@ mod operations;
 mod orders;
 mod overnight;
 mod plan;
+mod preflight;
 mod reports;
 #[cfg(target_os = "linux")]
 mod ssh_lab;

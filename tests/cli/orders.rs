@@ -21,6 +21,11 @@ fn step(world: &World) -> Option<String> {
     status["migrations"][0]["step"].as_str().map(str::to_owned)
 }
 
+/// Looks until `is_so`.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    assert!((0..5_000).any(|_| is_so()), "{what}: never");
+}
+
 #[test]
 fn the_lab_is_not_taken_away_from_an_engine() {
     let world = World::in_memory();
@@ -45,9 +50,8 @@ fn what_is_held_is_abandoned_once_its_step_has_ended() {
     world.write("plan.toml", &plan(&["lpar01"]));
     let args = ["run", "plan.toml", "--time-scale", "300"];
     let (mut child, said) = running(&world, &args, "phase 1 clone");
-    while step(&world).as_deref() != Some("clone-rootvg") {}
-    // By then its job has been begun.
-    while !world.run(&["lab", "log"]).stdout.contains("alt_disk_copy") {}
+    until("the clone", || step(&world).as_deref() == Some("clone-rootvg"));
+    until("its job", || world.run(&["lab", "log"]).stdout.contains("alt_disk_copy"));
     ran(&world, 0, &["hold", "lpar01"]);
     let refused = ran(&world, 2, &["abandon", "lpar01"]);
     assert!(refused.stderr.contains("has not ended"), "{}", refused.stderr);
@@ -58,7 +62,7 @@ fn what_is_held_is_abandoned_once_its_step_has_ended() {
     let refused = ran(&world, 2, &["abandon", "lpar01"]);
     assert!(refused.stderr.contains("still runs on lpar01"), "{}", refused.stderr);
     assert_eq!(states(&world)[0].1, "held");
-    while world.run(&["abandon", "lpar01"]).code == 2 {}
+    until("its end", || world.run(&["abandon", "lpar01"]).code == 0);
     assert_eq!(states(&world)[0].1, "abandoned");
     ran(&world, 0, &["verify"]);
 }

@@ -80,6 +80,9 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show what a plan would do. Changes nothing anywhere.
     Plan(PlanArgs),
+    /// Check for all clients of a plan, many at once, whether their migrations may
+    /// begin: what a run would refuse, before the night. Changes nothing anywhere.
+    Preflight(PreflightArgs),
     /// Ask the real hosts of a plan whether a night could begin, and say what to do
     /// where it could not. Changes nothing but a job that it removes.
     Doctor(DoctorArgs),
@@ -173,6 +176,10 @@ pub(super) struct RunArgs {
     /// Only this client; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
+    /// Begin nothing unless the checks of all clients that are to be begun find
+    /// nothing against it; see `nimshift preflight`.
+    #[arg(long)]
+    pub(super) preflight: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
     #[command(flatten)]
@@ -270,6 +277,19 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
     /// As a versioned document.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreflightArgs {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Only this client; can be given several times.
+    #[arg(long, value_name = "CLIENT")]
+    pub(super) client: Vec<NimName>,
+    /// As a versioned document (docs/status-json.md).
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -347,7 +347,7 @@ fn transient(text: impl Into<String>) -> Cause {
 }
 
 /// What cannot pass by itself is kept for a person: a rollback needs the host too.
-fn of_transport(error: &TransportError) -> Cause {
+pub(super) fn of_transport(error: &TransportError) -> Cause {
     if !error.needs_a_person() {
         return transient(error.to_string());
     }

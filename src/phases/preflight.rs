@@ -1,0 +1,96 @@
+//! What stands against a migration, told before it begins: the looks and the
+//! judges of the steps that come before any change, asked once. Changes nothing.
+
+use crate::base::ClockRef;
+use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
+use crate::domain::{Cause, Control, Facts, FailureClass, MigrationSpec, Presence, StepName};
+use crate::transport::Transport;
+
+use super::describe::first_ticket;
+use super::order::hosts;
+use super::outcome;
+use super::parts::is_assumed;
+use super::perform::of_transport;
+use super::registry::registry;
+use super::step::{Answers, Context, StepDef};
+
+/// One thing that stands against a migration. Class `AlreadyDone`: nothing is to
+/// be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The step that would say so.
+    pub step: StepName,
+    /// Whether that decides if the migration may begin: whatever it says, nothing
+    /// is begun then.
+    pub gate: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What would be said against `spec` if it began now: all that its checks can
+/// tell. `scope` is that of the journal, where there is one.
+pub async fn preflight(
+    transport: &dyn Transport,
+    clock: &ClockRef,
+    scope: &str,
+    control: &Control,
+    spec: &MigrationSpec,
+) -> Vec<Objection> {
+    let part = spec.part.as_ref();
+    // Where it is no later part, nobody's.
+    let owner = part.map_or_else(|| format!("{scope}.-"), |part| format!("{scope}.{}", part.first));
+    let facts = part.map_or_else(Facts::default, |part| part.facts.clone());
+    let hosts = hosts(spec);
+    let mut found = Vec::new();
+    for def in registry().iter().filter(|def| def.is_in(spec) && comes_first(def)) {
+        let ticket = first_ticket(def);
+        if is_assumed(def, spec, &ticket) {
+            continue;
+        }
+        let (owner, facts, now_ms) = (owner.as_str(), &facts, clock.now_ms());
+        let ctx = Context { spec, facts, ticket: &ticket, owner, control, now_ms };
+        let (mut answers, mut silent) = (Answers::default(), Vec::new());
+        for (role, script) in (def.looks)(&ctx) {
+            match transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await {
+                Ok(output) => answers.0.push(output),
+                Err(error) => silent.push(of_transport(&error)),
+            }
+        }
+        let is_silent = !silent.is_empty();
+        let causes = if is_silent { silent } else { against(def, &ctx, &answers) };
+        let is_over = causes.iter().any(|cause| cause.class == FailureClass::AlreadyDone);
+        let objection = |cause| Objection { step: def.name.clone(), gate: def.gate, cause };
+        found.extend(causes.into_iter().map(objection));
+        if is_silent || is_over {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether a step comes before anything is changed, and may stand against that.
+fn comes_first(def: &StepDef) -> bool {
+    def.gate || matches!(def.name.as_str(), "take-lease" | "take-master-lease")
+}
+
+fn against(def: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Vec<Cause> {
+    let cause = |class, text: String| vec![Cause::new(class, text)];
+    let mut said = answers.0.iter().flat_map(|output| &output.commands);
+    if said.any(|command| command.truncated) {
+        let text = format!("a host says more than {OUTPUT_BYTES_MAX} bytes");
+        return cause(FailureClass::Permanent, text);
+    }
+    let sight = (def.judge)(ctx, answers);
+    match (sight.barred, sight.presence) {
+        (Some(_), _) if !sight.findings.is_empty() => sight.findings,
+        (Some(barred), _) => vec![barred],
+        (None, Presence::Unknown(why)) if outcome::is_passing(&ctx.spec.messages, answers) => {
+            cause(FailureClass::Transient, why)
+        }
+        (None, Presence::Unknown(why)) => cause(FailureClass::Permanent, why),
+        (None, Presence::Absent | Presence::Partial) if def.run.is_none() => {
+            cause(FailureClass::Permanent, format!("cannot {}", def.about))
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,128 @@
+//! The checks of a night, before it begins.
+
+use super::overnight::{sound, states};
+use super::world::{Ran, World, plan};
+
+const CLIENTS: [&str; 5] = ["lpar1", "lpar2", "lpar3", "lpar4", "lpar5"];
+
+fn ran(world: &World, code: i32, args: &[&str]) -> Ran {
+    let ran = world.run(args);
+    assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    ran
+}
+
+fn by_hand(world: &World, host: &str, line: &str) {
+    let mut args = vec!["lab", "exec", host, "--"];
+    args.extend(line.split_whitespace());
+    ran(world, 0, &args);
+}
+
+/// The estate, and all files of the state directory beside it.
+fn picture(world: &World) -> (String, Vec<(String, String)>) {
+    let digest = ran(world, 0, &["lab", "digest"]).stdout;
+    let files = world.files().into_iter().filter(|(name, _)| !name.starts_with("state/lab"));
+    (digest, files.collect())
+}
+
+/// A lab that is well, and a plan that is wrong for three of its clients.
+fn world() -> World {
+    let world = World::in_memory();
+    world.write("good.toml", &plan(&CLIENTS));
+    let wrong = "name = \"lpar2\"\ndisks = [\"hdisk9\"]\npre_script = \"nosuch\"\n";
+    let cached = "name = \"lpar4\"\ncache_vg = \"novg\"\n";
+    let text =
+        plan(&CLIENTS).replace("name = \"lpar2\"\n", wrong).replace("name = \"lpar4\"\n", cached);
+    world.write("bad.toml", &text);
+    ran(&world, 0, &["lab", "up", "--plan", "good.toml", "--time-scale", "1000000"]);
+    by_hand(&world, "lpar3", "mkdir -p /var/adm/nimshift");
+    by_hand(&world, "lpar3", "ln -s other.m1 /var/adm/nimshift/lease");
+    world
+}
+
+/// What stands against each client that is not fine.
+const WRONG: [(&str, &str); 4] = [
+    ("lpar2", "hdisk9 is not on the client"),
+    ("lpar2", "nosuch is not defined in NIM"),
+    ("lpar3", "other.m1 holds the client's lease"),
+    ("lpar4", "the cache volume group novg"),
+];
+
+#[test]
+fn a_preflight_tells_all_that_stands_against_a_night_and_changes_nothing() {
+    let world = world();
+    let before = picture(&world);
+    let said = ran(&world, 3, &["preflight", "bad.toml"]);
+    for (_, what) in WRONG {
+        assert!(said.stdout.contains(what), "`{what}` is not in\n{}", said.stdout);
+    }
+    assert!(said.stdout.contains("lpar1  fine\n"), "{}", said.stdout);
+    assert!(said.stdout.contains("5 clients: 2 fine, 3 refused"), "{}", said.stdout);
+    let told = ran(&world, 3, &["preflight", "bad.toml", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let clients = document["clients"].as_array().unwrap();
+    let found: Vec<(&str, &str)> = clients
+        .iter()
+        .flat_map(|client| {
+            let findings = client["findings"].as_array().unwrap();
+            let name = client["client"].as_str().unwrap();
+            findings.iter().map(move |finding| (name, finding["text"].as_str().unwrap()))
+        })
+        .collect();
+    assert_eq!(found.len(), WRONG.len(), "{found:?}");
+    for (client, what) in WRONG {
+        assert!(found.iter().any(|(name, text)| *name == client && text.contains(what)));
+    }
+    let refused = ran(&world, 3, &["run", "--preflight", "bad.toml"]);
+    assert!(refused.stderr.contains("nothing was begun"), "{}", refused.stderr);
+    assert_eq!(picture(&world), before, "neither hosts nor the state directory were touched");
+
+    // The checks of a run say the same.
+    ran(&world, 3, &["run", "bad.toml", "--no-progress"]);
+    for (client, what) in WRONG {
+        let story = world.run(&["history", client]).stdout;
+        assert!(story.contains(what), "`{what}` is not in\n{story}");
+    }
+}
+
+#[test]
+fn a_run_begins_after_a_preflight_that_finds_nothing() {
+    let world = world();
+    ran(&world, 3, &["run", "--preflight", "good.toml"]);
+    assert_eq!(ran(&world, 0, &["preflight", "good.toml", "--client", "lpar1"]).stderr, "");
+    by_hand(&world, "lpar3", "rm -f /var/adm/nimshift/lease");
+    by_hand(&world, "lpar3", "rmdir /var/adm/nimshift");
+    ran(&world, 0, &["preflight", "good.toml"]);
+    ran(&world, 0, &["run", "--preflight", "good.toml"]);
+    assert!(states(&world).iter().all(|(_, state)| state == "reboot_pending"));
+    sound(&world);
+    let again = ran(&world, 0, &["preflight", "good.toml"]);
+    assert!(again.stdout.contains("5 clients: 5 left alone"), "{}", again.stdout);
+    // Beside a journal, too, nothing is begun where a check fails.
+    let before = picture(&world);
+    ran(&world, 0, &["run", "--preflight", "good.toml"]);
+    let other = plan(&CLIENTS).replace("7300-02", "7300-09");
+    world.write("other.toml", &other);
+    let entries = world.entries().len();
+    ran(&world, 3, &["run", "--preflight", "other.toml"]);
+    assert_eq!(world.entries().len(), entries);
+    assert_eq!(picture(&world).0, before.0);
+}
+
+#[test]
+fn a_preflight_needs_hosts_and_a_sound_plan() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar1"]));
+    world.write("broken.toml", "[batch]\nnam = \"x\"\n");
+    let before = world.files();
+    for args in [
+        &["preflight", "plan.toml"][..],
+        &["run", "--preflight", "plan.toml"],
+        &["preflight", "broken.toml"],
+        &["preflight", "missing.toml"],
+        &["preflight", "plan.toml", "--client", "lpar9"],
+    ] {
+        let refused = ran(&world, 2, args);
+        assert!(refused.stdout.is_empty() && refused.stderr.starts_with("error: "));
+    }
+    assert_eq!(world.files(), before, "nothing is made");
+}
