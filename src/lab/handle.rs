@@ -303,6 +303,7 @@ fn state_of(world: &World, host: &str, id: &str) -> (JobState, Option<Millis>) {
         JobStage::Running => (JobState::Running { output_bytes: job.bytes() }, job.due_ms),
         JobStage::Done => (JobState::Done(job.output()), None),
         JobStage::Lost => (JobState::Lost, None),
+        JobStage::NotBegun => (JobState::NotBegun, None),
     }
 }
 
@@ -437,12 +438,16 @@ impl Transport for Lab {
         Box::pin(async move {
             let outcome = self.call(host, id.as_str(), |world, name, now, _| {
                 let jobs = &mut world.at_mut(name).jobs;
-                let job = jobs
-                    .entry(id.as_str().to_owned())
-                    .or_insert_with(|| Arc::new(job::Job::new(&Script::default(), now)));
-                if job.stage == JobStage::Running {
+                let stage = match jobs.get(id.as_str()).map(|job| job.stage) {
+                    None => JobStage::NotBegun,
+                    Some(JobStage::Running) => JobStage::Lost,
+                    Some(stage) => stage,
+                };
+                let none = || Arc::new(job::Job::new(&Script::default(), now));
+                let job = jobs.entry(id.as_str().to_owned()).or_insert_with(none);
+                if job.stage != stage {
                     let job = Arc::make_mut(job);
-                    job.stage = JobStage::Lost;
+                    job.stage = stage;
                     job.due_ms = None;
                 }
                 state_of(world, name, id.as_str()).0

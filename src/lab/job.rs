@@ -25,6 +25,8 @@ pub(crate) enum JobStage {
     Done,
     /// The host was rebooted, or the job was ended.
     Lost,
+    /// It was ended before it began, and never will.
+    NotBegun,
 }
 
 /// A job.

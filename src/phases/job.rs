@@ -120,14 +120,17 @@ impl Jobs<'_> {
         host: &HostId,
         id: &JobId,
     ) -> Result<JobState, TransportError> {
-        match self.state(host, id).await? {
-            JobState::Absent => match self.transport.kill(host, id).await? {
-                // Nothing has begun, and nothing can.
-                JobState::Lost => Ok(JobState::Absent),
-                state => Ok(state),
-            },
-            state => Ok(state),
+        let state = self.state(host, id).await?;
+        if !matches!(state, JobState::Absent | JobState::Rebooted) {
+            return Ok(state);
         }
+        let after = self.transport.kill(host, id).await?;
+        // Nothing has begun since, and nothing can.
+        let is_settled = matches!(
+            (&state, &after),
+            (JobState::Absent, JobState::NotBegun) | (JobState::Rebooted, JobState::Lost)
+        );
+        Ok(if is_settled { state } else { after })
     }
 
     /// Starts the job. A lost reply is answered by asking again: the id starts
@@ -169,7 +172,8 @@ impl Jobs<'_> {
     ) -> Result<JobState, TransportError> {
         match self.state(host, id).await? {
             JobState::Absent => self.transport.start(host, id, script).await,
-            JobState::Rebooted => Ok(JobState::Lost),
+            // It may have run before the boot, or be still under way.
+            JobState::Rebooted => self.transport.kill(host, id).await,
             state => Ok(state),
         }
     }
@@ -235,6 +239,7 @@ impl Jobs<'_> {
                     return Ended::Interrupted { has_ended };
                 }
                 Some(Ok(JobState::Done(output))) => return Ended::Done(output),
+                Some(Ok(JobState::NotBegun)) => return Ended::Done(Output::default()),
                 Some(Ok(JobState::Lost | JobState::Absent | JobState::Rebooted)) => {
                     return Ended::Lost;
                 }

@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) ends_ms: u64,
     pub(super) output: Output,
     pub(super) lost: bool,
+    /// It was ended before it began.
+    pub(super) unbegun: bool,
 }
 
 /// The host: its lease, its disks, its jobs, and its faults.
@@ -134,6 +136,7 @@ impl Host {
             None if world.rebooted => JobState::Rebooted,
             None => JobState::Absent,
             Some(job) if job.lost => JobState::Lost,
+            Some(job) if job.unbegun => JobState::NotBegun,
             Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
             Some(_) => JobState::Running { output_bytes: if world.talks { now } else { 0 } },
         }
@@ -177,7 +180,9 @@ impl Transport for Host {
                 world.started.push(id.to_string());
                 let output = world.script(script);
                 let ends_ms = self.clock.now_ms() + world.job_ms;
-                world.jobs.insert(id.to_string(), Job { ends_ms, output, lost: false });
+                world
+                    .jobs
+                    .insert(id.to_string(), Job { ends_ms, output, lost: false, unbegun: false });
             }
             if world.starts_lose_reply > 0 {
                 world.starts_lose_reply -= 1;
@@ -230,11 +235,9 @@ impl Transport for Host {
                 world.killed.push(id.to_string());
                 let now = self.clock.now_ms();
                 let stubborn = world.stubborn;
-                if !world.rebooted {
-                    let output = Output::default();
-                    let none = Job { ends_ms: now, output, lost: true };
-                    world.jobs.entry(id.to_string()).or_insert(none);
-                }
+                let (lost, output) = (world.rebooted, Output::default());
+                let none = Job { ends_ms: now, output, lost, unbegun: !lost };
+                world.jobs.entry(id.to_string()).or_insert(none);
                 if let Some(job) = world.jobs.get_mut(id.as_str())
                     && now < job.ends_ms
                     && !job.lost

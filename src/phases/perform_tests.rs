@@ -79,7 +79,12 @@ fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
 const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
 
 fn job(ends_ms: u64) -> Job {
-    Job { ends_ms, output: Output { commands: vec![said(0, "", ""); 2] }, lost: false }
+    Job {
+        ends_ms,
+        output: Output { commands: vec![said(0, "", ""); 2] },
+        lost: false,
+        unbegun: false,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,6 +130,34 @@ async fn a_bar_stands_before_the_run() {
     assert!(host.world.lock().unwrap().started.is_empty());
 }
 
+/// A start of the job that arrives only now begins nothing.
+async fn comes_too_late(host: &Host, id: &str) {
+    let script = Script::new([Command::new(["true"])]);
+    let state = host.start(&HostId::new("lpar01"), &JobId::new(id), &script).await;
+    assert!(matches!(state, Ok(JobState::Lost | JobState::NotBegun)), "{id}: {state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_ended_before_it_began_may_be_made_again() {
+    // Its commands are not said to have succeeded.
+    let unbegun = || Job { unbegun: true, ..job(0) };
+    let mut world = World::default();
+    world.jobs.insert(LEASE_JOB.into(), unbegun());
+    let host = host(world);
+    let (class, trace, text) = failure(&run(&host, &Order { issued: true, ..lease(1) }).await);
+    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert_eq!(text, "the job ended on lpar7 before it began: take the lease on the client");
+    assert!(host.world.lock().unwrap().started.is_empty());
+    assert_eq!(run(&host, &lease(2)).await.outcome, Outcome::Done);
+    // An undo that did not begin is made again as well.
+    let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+    world.jobs.insert("s1.m7.01-take-lease.u0.1".into(), unbegun());
+    let host = self::host(world);
+    let order = Order { issued: true, ..drop_lease(1) };
+    assert_eq!(failure(&run(&host, &order).await).0, FailureClass::Transient);
+    assert_eq!(run(&host, &drop_lease(2)).await.outcome, Outcome::Done);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
     // The journal says that the attempt was taken up; its effect is not there.
@@ -135,6 +168,7 @@ async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
     assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
     assert!(text.contains("was lost"), "{text}");
     assert!(absent.world.lock().unwrap().started.is_empty());
+    comes_too_late(&absent, LEASE_JOB).await;
     // Its effect is there.
     let present = host(World { lease: Some("s1.m7".into()), ..boot() });
     let answer = run(&present, &Order { issued: true, ..lease(1) }).await;
@@ -145,6 +179,8 @@ async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
     let answer = run(&left, &Order { issued: true, ..drop_lease(1) }).await;
     assert_eq!(failure(&answer).0, FailureClass::Transient);
     assert!(left.world.lock().unwrap().started.is_empty());
+    comes_too_late(&left, LEASE_JOB).await;
+    comes_too_late(&left, "s1.m7.01-take-lease.u0.1").await;
     // A fresh attempt has nothing that could have been lost.
     let fresh = host(boot());
     assert_eq!(run(&fresh, &lease(2)).await.outcome, Outcome::Done);
@@ -254,7 +290,7 @@ async fn a_start_that_arrives_late_is_attached_to_or_kept_from_coming() {
     assert_eq!(left.world.lock().unwrap().killed, [CLONE_JOB]);
     let (client, id) = (HostId::new("lpar01"), JobId::new(CLONE_JOB));
     let script = Script::new([Command::new(["alt_disk_copy"])]);
-    assert_eq!(left.start(&client, &id, &script).await, Ok(JobState::Lost));
+    assert_eq!(left.start(&client, &id, &script).await, Ok(JobState::NotBegun));
     assert!(left.world.lock().unwrap().started.is_empty());
 }
 

@@ -67,6 +67,9 @@ pub enum JobState {
     },
     /// It ended, and this is all it gave.
     Done(Output),
+    /// No command of it has begun, and none ever will: it was ended before. What
+    /// it was to do may be asked for again, as another job.
+    NotBegun,
     /// It was started and is gone without a result: the host was rebooted, or
     /// somebody ended it. What it did is unknown.
     Lost,
@@ -274,8 +277,8 @@ pub type TransportFuture<'a, T> =
 
 /// A way to reach hosts.
 ///
-/// All calls have a limit of their own; a caller's `timeout` is an upper bound
-/// on the clock that the estate runs by.
+/// All calls have a limit of their own, or a caller's `timeout`, counted from when
+/// the call is made: where it waits for others before it, that is not its time.
 pub trait Transport: Send + Sync {
     /// Runs `script` and waits for it. Only for what may be done twice: a lost
     /// reply is answered by asking again.
@@ -295,8 +298,10 @@ pub trait Transport: Send + Sync {
         script: &'a Script,
     ) -> TransportFuture<'a, JobState>;
 
-    /// Asks after the job `id`: at once when it is not running or its output
-    /// differs from `seen_bytes`, otherwise after `wait` at the latest.
+    /// Asks after the job `id`, and answers after `wait` at the latest, which is
+    /// not counted before the host can be asked. May answer earlier, where it can be
+    /// told that the job does not run or that its output differs from `seen_bytes`.
+    /// The host is asked once for an answer.
     fn poll<'a>(
         &'a self,
         host: &'a HostId,
@@ -306,9 +311,11 @@ pub trait Transport: Send + Sync {
     ) -> TransportFuture<'a, JobState>;
 
     /// Ends the job `id` if it runs. Returns its state after that; `Running`
-    /// when it has not ended yet. One that was never started is lost from then
-    /// on: a start that is still under way, from a caller that died, comes too
-    /// late.
+    /// when it has not ended yet. In no state can it begin after that, be it
+    /// [`JobState::Absent`] or [`JobState::Rebooted`] before: a start that is
+    /// still under way, from a caller that died, comes too late. The first of
+    /// them becomes [`JobState::NotBegun`]; the second [`JobState::Lost`], for it
+    /// may have run before the boot.
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState>;
 
     /// Forgets all jobs whose id begins with `prefix` and that do not run:

@@ -233,23 +233,83 @@ fn a_job_is_ended_with_all_that_it_began() {
         assert!(matches!(state, JobState::Running { .. }), "{state:?}");
         state = here.kill("deaf").await;
         assert!(matches!(state, JobState::Lost | JobState::Done(_)), "{state:?}");
-        assert_eq!(here.kill("never-begun").await, JobState::Lost);
+        assert_eq!(here.kill("never-begun").await, JobState::NotBegun);
     });
 }
 
 #[test]
 fn a_job_that_is_ended_before_it_begins_never_begins() {
     for_each_shell(async |here, dir| {
-        assert_eq!(here.kill("m1.barred").await, JobState::Lost);
+        assert_eq!(here.kill("m1.barred").await, JobState::NotBegun);
         let job = script([effect(&dir.path().join("effects"))]);
         for _ in 0..2 {
-            assert_eq!(here.start("m1.barred", &job).await, JobState::Lost);
+            assert_eq!(here.start("m1.barred", &job).await, JobState::NotBegun);
         }
-        assert_eq!(here.kill("m1.barred").await, JobState::Lost);
+        assert_eq!(here.kill("m1.barred").await, JobState::NotBegun);
         assert_eq!(effects(dir), 0);
         here.hosts.forget(&here.host, "m1.").await.unwrap();
         assert_eq!(here.poll("m1.barred").await, JobState::Absent, "as any other that ended");
     });
+}
+
+#[test]
+fn a_job_that_is_ended_after_a_boot_never_begins_and_may_have_run_before() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&booted(&shell, dir.path()), dir.path());
+        run(async {
+            here.start("m1.first", &script([sh("true")])).await;
+            done(here.end("m1.first").await);
+            boot(dir.path(), "system boot Mar 02 08:15");
+            assert_eq!(here.poll("m1.late").await, JobState::Rebooted);
+            assert_eq!(here.kill("m1.late").await, JobState::Lost);
+            // The start that was on its way when the host went down.
+            let job = script([effect(&dir.path().join("effects"))]);
+            assert_eq!(here.start("m1.late", &job).await, JobState::Lost);
+            assert_eq!(here.poll("m1.late").await, JobState::Lost);
+            assert_eq!(effects(&dir), 0, "{}", shell.display());
+        });
+    }
+}
+
+/// Makes of a job that ran one that is staged, and whose runner comes late.
+fn unrun(here: &Here, id: &str) {
+    for entry in fs::read_dir(here.jobs.join(id)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if ["claim", "done"].contains(&name.as_str()) || name.starts_with(['s', 'p']) {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_job_that_ends_before_its_first_command_is_not_begun() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        let job = script([effect(&dir.path().join("effects"))]);
+        run(async {
+            for what in ["stopped", "without-output"] {
+                here.start(what, &job).await;
+                done(here.end(what).await);
+                unrun(&here, what);
+                let folder = here.jobs.join(what);
+                if what == "stopped" {
+                    fs::write(folder.join("stop"), "").unwrap();
+                } else {
+                    fs::remove_file(folder.join("e.0")).unwrap();
+                    fs::create_dir(folder.join("e.0")).unwrap();
+                }
+                fs::remove_file(dir.path().join("effects")).unwrap();
+                let file = folder.join("job").display().to_string();
+                assert!(call(&shell.display().to_string(), &[&file]));
+                assert_eq!(here.poll(what).await, JobState::NotBegun, "{}", shell.display());
+                assert_eq!(here.start(what, &job).await, JobState::NotBegun, "{what}");
+                assert_eq!(effects(&dir), 0, "{}: {what}", shell.display());
+            }
+        });
+    }
 }
 
 #[test]
@@ -283,6 +343,45 @@ fn a_host_that_cannot_hold_a_job_says_so_and_runs_nothing() {
         assert!(matches!(&error, TransportError::Unable { .. }), "{error}");
         assert!(error.to_string().contains("no directory for the job"), "{error}");
         assert!(!error.may_have_arrived());
+        assert_eq!(effects(dir), 0);
+    });
+}
+
+#[test]
+fn a_job_whose_files_cannot_be_made_is_refused_and_may_be_asked_for_again() {
+    for_each_shell(async |here, dir| {
+        let job = script([effect(&dir.path().join("effects"))]);
+        for (turn, name) in ["o.0", "e.0"].into_iter().enumerate() {
+            // A directory where a file should be: no shell can open it.
+            let id = JobId::new(format!("refused.{turn}"));
+            let there = here.jobs.join(id.as_str()).join(name);
+            fs::create_dir_all(&there).unwrap();
+            let error = here.hosts.start(&here.host, &id, &job).await.unwrap_err();
+            assert!(matches!(&error, TransportError::Unable { .. }), "{name}: {error}");
+            assert!(!error.may_have_arrived());
+            assert_eq!((here.poll(id.as_str()).await, effects(dir)), (JobState::Absent, turn));
+            fs::remove_dir(&there).unwrap();
+            here.start(id.as_str(), &job).await;
+            done(here.end(id.as_str()).await);
+            assert_eq!(effects(dir), turn + 1);
+        }
+    });
+}
+
+#[test]
+fn a_start_is_forestalled_on_a_full_disk_too_and_on_a_read_only_one_it_is_said() {
+    for_each_shell(async |here, dir| {
+        let Some(small) = Small::mounted(&here.jobs) else { return };
+        let fill = format!("dd if=/dev/zero of='{}/fill' bs=1024 2>/dev/null", here.jobs.display());
+        here.exec(&script([sh(&fill)])).await;
+        // What it had been cannot be written down.
+        assert_eq!(here.kill("late").await, JobState::Lost);
+        fs::remove_file(here.jobs.join("fill")).unwrap();
+        let job = script([effect(&dir.path().join("effects"))]);
+        assert_eq!(here.start("late", &job).await, JobState::Lost);
+        small.remount("ro");
+        let error = here.hosts.kill(&here.host, &JobId::new("ro")).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be kept from it"), "{error}");
         assert_eq!(effects(dir), 0);
     });
 }

@@ -113,6 +113,9 @@ fn a_pipe_has_the_first_status_that_is_not_good() {
         assert_eq!(pipe("true", "exit 4").status, 4, "{}", shell.display());
         assert_eq!(pipe("kill -TERM $$", "cat").status, 143, "{}", shell.display());
         assert_eq!(pipe("true", "kill -TERM $$").status, 143, "{}", shell.display());
+        // Who was to tell the status was killed.
+        assert_eq!(pipe("kill -KILL $PPID", "cat").status, 137, "{}", shell.display());
+        assert_eq!(pipe("true", "kill -KILL $PPID").status, 137, "{}", shell.display());
         let big = pipe("dd if=/dev/zero bs=1024 count=300 2>/dev/null | tr '\\000' x", "wc -c");
         assert_eq!(big.stdout.trim(), "307200");
     }

@@ -13,6 +13,13 @@ impl Attempt<'_> {
     pub(super) async fn forward(&mut self, run: Run) -> Outcome {
         let own = self.order.job(&self.order.ticket);
         let state = match self.job_state(&own).await {
+            // It is still under way, or the boot may have taken its traces.
+            Ok(JobState::Rebooted) if self.order.issued => {
+                self.jobs.settled_state(self.host(), &own).await
+            }
+            state => state,
+        };
+        let state = match state {
             Ok(state) => state,
             Err(error) => return failed(of_transport(&error), Trace::Clean),
         };
@@ -23,6 +30,7 @@ impl Attempt<'_> {
             }
             JobState::Running { .. } => self.attach(run, &own).await,
             JobState::Lost => self.after_run(run, None, None).await,
+            JobState::NotBegun => self.after_run(run, Some(Output::default()), None).await,
             // The boot may have taken the job's traces and left its effect.
             JobState::Rebooted if self.order.issued => self.after_run(run, None, None).await,
             JobState::Absent | JobState::Rebooted => {
@@ -65,7 +73,7 @@ impl Attempt<'_> {
                     return self.after_run(run, Some(output), None).await;
                 }
                 Ok(JobState::Lost) => return self.after_run(run, None, None).await,
-                Ok(JobState::Absent | JobState::Rebooted) => {}
+                Ok(JobState::NotBegun | JobState::Absent | JobState::Rebooted) => {}
                 Err(error) => return failed(of_transport(&error), Trace::Dirty),
             }
         }
@@ -161,6 +169,10 @@ impl Attempt<'_> {
         }
         let cause = words.or(sight.barred).unwrap_or_else(|| match &sight.presence {
             Presence::Unknown(why) => transient(why.clone()),
+            // It was ended before, or its shell could not go on.
+            _ if output.as_ref().is_some_and(|output| output.commands.is_empty()) => transient(
+                format!("the job ended on {} before it began: {}", self.host(), self.def.about),
+            ),
             _ => permanent(format!(
                 "the commands reported success, but it did not happen: {}",
                 self.def.about

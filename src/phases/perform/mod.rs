@@ -186,6 +186,7 @@ impl Attempt<'_> {
         match self.jobs.start(self.host(), id, script).await {
             Ok(JobState::Done(output)) => Went::Through(Some(output)),
             Ok(JobState::Running { .. }) => self.wait(id).await,
+            Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
             Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
             Err(refused) => {
                 let trace = if refused.may_run { Trace::Dirty } else { Trace::Clean };
@@ -244,7 +245,7 @@ impl Attempt<'_> {
             match self.jobs.state(self.host(), &id).await? {
                 JobState::Running { .. } => return Ok(Some(id)),
                 JobState::Done(_) | JobState::Lost => break,
-                JobState::Absent | JobState::Rebooted => unheard -= 1,
+                JobState::Absent | JobState::Rebooted | JobState::NotBegun => unheard -= 1,
             }
         }
         for attempt in unheard..ticket.attempt {

@@ -13,11 +13,20 @@ impl Attempt<'_> {
             return outcome;
         }
         let own = self.order.job(&self.order.ticket);
-        let running = match self.job_state(&own).await {
+        let state = match self.job_state(&own).await {
+            Ok(JobState::Rebooted) if self.order.issued => {
+                self.jobs.settled_state(self.host(), &own).await
+            }
+            state => state,
+        };
+        let running = match state {
             Ok(JobState::Running { .. }) => Some(own.clone()),
             Ok(JobState::Done(output)) => {
                 self.way = Way::Taken;
                 return self.after_undo(&Script::default(), Some(output)).await;
+            }
+            Ok(JobState::NotBegun) => {
+                return self.after_undo(&Script::default(), Some(Output::default())).await;
             }
             Ok(JobState::Lost) => return self.after_undo(&Script::default(), None).await,
             Ok(JobState::Rebooted) if self.order.issued => {
@@ -85,14 +94,12 @@ impl Attempt<'_> {
         let Some(forward) = &self.order.undo_of else { return Ok(()) };
         let dirty = |error: TransportError| failed(of_transport(&error), Trace::Dirty);
         let last = self.order.job(forward);
-        let state = match self.job_state(&last).await.map_err(dirty)? {
-            JobState::Absent => self.jobs.settled_state(self.host(), &last).await.map_err(dirty)?,
-            state => state,
-        };
+        self.job_state(&last).await.map_err(dirty)?;
+        let state = self.jobs.settled_state(self.host(), &last).await.map_err(dirty)?;
         let running = match state {
             JobState::Running { .. } => Some(last),
             JobState::Done(_) | JobState::Lost => None,
-            JobState::Absent | JobState::Rebooted => {
+            JobState::Absent | JobState::Rebooted | JobState::NotBegun => {
                 self.running_earlier(forward).await.map_err(dirty)?
             }
         };

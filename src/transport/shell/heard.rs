@@ -79,6 +79,17 @@ impl Heard {
         self.stderr.push(bytes);
     }
 
+    /// Whether the program has begun.
+    pub(in crate::transport) fn has_begun(&self) -> bool {
+        self.stdout.has("hello")
+    }
+
+    /// Whether there is a stderr whose end has not come. Where a connection has one
+    /// stream only, its marks come on stdout.
+    pub(in crate::transport) fn lacks_stderr(&self) -> bool {
+        self.stderr.has("hello") && !self.stderr.has("end")
+    }
+
     /// Whether the program has said its last on stdout.
     pub(in crate::transport) fn has_ended(&self) -> bool {
         self.stdout.has("end")
@@ -90,14 +101,13 @@ impl Heard {
     }
 
     pub(in crate::transport) fn finish(self) -> Reply {
-        let is_whole = self.has_ended();
-        let has_begun = self.stdout.has("hello");
+        let is_whole = self.has_ended() && !self.lacks_stderr();
+        let has_begun = self.has_begun();
         let (frames, _) = self.stdout.finish();
         let (errors, after) = self.stderr.finish();
         let (mut stdout, mut stderr) = (BTreeMap::new(), BTreeMap::new());
         let (mut job, mut relay, mut relay_said) = (None, None, String::new());
         let (mut jobs, mut piece) = (Vec::new(), [Vec::new(), Vec::new()]);
-        // Where a connection has one stream only, marks of stderr come on stdout.
         for Frame { said, mark } in frames.iter().chain(&errors) {
             let mut words = mark.split(' ');
             let kind = words.next().unwrap_or_default();
@@ -171,6 +181,7 @@ fn job_word(mark: &str) -> Option<JobWord> {
         "absent" => JobWord::Is(JobState::Absent),
         "rebooted" => JobWord::Is(JobState::Rebooted),
         "lost" => JobWord::Is(JobState::Lost),
+        "unbegun" => JobWord::Is(JobState::NotBegun),
         "done" => JobWord::Done,
         "ready" => JobWord::Ready,
         "barred" => JobWord::Barred(plain(words.next().unwrap_or("another"))),
@@ -190,4 +201,28 @@ fn job_word(mark: &str) -> Option<JobWord> {
 pub(in crate::transport) fn last_line(text: &str) -> Option<String> {
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
     Some(sanitize_line(line, 200))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_whose_end_has_not_come_is_not_all_that_was_said() {
+        let heard = |stdout: &str, stderr: &str| {
+            let mut heard = Heard::new("n");
+            heard.stdout(stdout.as_bytes());
+            heard.stderr(stderr.as_bytes());
+            heard.finish()
+        };
+        let out = "\n@n hello\nfine\n\n@n o 0 0 1\n\n@n end\n";
+        let err = "\n@n hello\n0042-001 nim: it is not\n\n@n e 0\n\n@n end\n";
+        assert!(heard(out, err).is_whole);
+        for cut in ["\n@n hello\n".len(), err.len() - 1] {
+            assert!(!heard(out, &err[..cut]).is_whole, "{cut}");
+        }
+        // A connection with one stream, and one without stderr.
+        let both = "\n@n hello\n\n@n hello\n\n@n o 0 0 1\n\n@n e 0\n\n@n end\n\n@n end\n";
+        assert!(heard(both, "").is_whole && heard(out, "").is_whole);
+    }
 }

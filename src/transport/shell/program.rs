@@ -244,7 +244,8 @@ fn one(text: &mut String, command: &Command) -> Result<(), String> {
         return Ok(());
     };
     // The first status that is not 0, without `pipefail`. `sort` reads to the
-    // end: ksh93 waits for the last program of a pipe only.
+    // end: ksh93 waits for the last program of a pipe only. Where a status is
+    // missing, somebody has killed the shell that would have told it.
     let _ = writeln!(
         text,
         "    exec 4>&1\n    \
@@ -252,6 +253,7 @@ fn one(text: &mut String, command: &Command) -> Result<(), String> {
          {{ {} 3>&- 4>&-; echo \"b $?\" >&3; }} >&4; }} 3>&1; }} | sort)\n    \
          exec 4>&-\n    \
          set -- $nm_a\n    \
+         [ $# -eq 4 ] || return 137\n    \
          nm_status \"$4\"\n    nm_b=$nm_s\n    \
          nm_status \"$2\"\n    \
          [ \"$nm_s\" = 0 ] || return \"$nm_s\"\n    \

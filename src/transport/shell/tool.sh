@@ -8,8 +8,9 @@
 #   job      the program: commands, runner; renamed into place when it is whole
 #   p.PID    a runner's line, "PID BOOT...", written before it claims
 #   claim    hard link to the one winning p.PID. ln(1) fails where the name
-#            exists: at most one run, however many start it, and however late;
-#            none, where who was to end a job that had not begun has claimed it
+#            exists: at most one run, however many start it, and however late.
+#            Who ends a job that has not begun claims it as well: with "none" for
+#            PID, or with "gone" where a boot may have taken an earlier claim
 #   o.N e.N  output of command N, made before the claim
 #   s.N.RC.T command N ended with RC after T seconds: a hard link to the claim,
 #            for a name needs no room where a full disk has none left
@@ -19,6 +20,10 @@
 # and a link "bar.PREFIX@WHO" bars jobs whose names begin so. Who bars makes the
 # link and looks for claims, a runner claims and looks for links: one of the two
 # sees the other.
+#
+# A redirection that fails ends the whole shell where it stands at a special
+# builtin (: . eval exec exit export readonly return set shift times trap unset
+# break continue), in dash, ksh and mksh: it stands at true, or in a subshell.
 
 # shellcheck disable=SC2154 # nm_nonce, nm_root, nm_count ... stand before
 # shellcheck disable=SC2012,SC2034,SC2317
@@ -127,10 +132,20 @@ nm_state() {
   nm_why=
   nm_pid=
   nm_was=
-  [ -d "$nm_j" ] && [ -f "$nm_j/claim" ] || return 0
+  if [ ! -f "$nm_j/claim" ]; then
+    # Where the host was booted since the last job was begun, a claim may have
+    # been lost with the power, and its effect not.
+    [ -f "$nm_root/boot" ] || return 0
+    nm_read_boot
+    read -r nm_was 2>/dev/null <"$nm_root/boot"
+    [ "$nm_was" = "$nm_boot" ] || nm_st=rebooted
+    return 0
+  fi
   nm_st='done'
   [ -f "$nm_j/done" ] && return 0
   read -r nm_pid nm_was 2>/dev/null <"$nm_j/claim"
+  nm_st=unbegun
+  [ "$nm_pid" = none ] && return 0
   nm_read_boot
   nm_st=running
   nm_runs "$nm_pid"
@@ -171,17 +186,7 @@ nm_bytes() {
 nm_tell() {
   nm_state
   case $nm_st in
-    absent)
-      # Where the host was booted since the last job was begun, a claim may have
-      # been lost with the power, and its effect not.
-      if [ -f "$nm_root/boot" ]; then
-        nm_read_boot
-        nm_was=
-        read -r nm_was 2>/dev/null <"$nm_root/boot"
-        [ "$nm_was" = "$nm_boot" ] || nm_st=rebooted
-      fi
-      nm_mark "j $nm_st"
-      ;;
+    absent | rebooted | unbegun) nm_mark "j $nm_st" ;;
     running) nm_mark "j running $(nm_bytes)" ;;
     lost) nm_mark "j lost $nm_why" ;;
     done)
@@ -201,14 +206,12 @@ nm_tell() {
         nm_mark "e $nm_i" >&2
         nm_i=$((nm_i + 1))
       done
-      if [ "$nm_i" -eq 0 ]; then
+      if [ "$nm_i" -eq 0 ] && [ -e "$nm_j/o.0" ]; then
+        nm_st=unbegun
         nm_read_bar
-        [ -z "$nm_by" ] || {
-          nm_mark "j barred $nm_by"
-          return 0
-        }
+        [ -z "$nm_by" ] || nm_st="barred $nm_by"
       fi
-      nm_mark "j done"
+      nm_mark "j $nm_st"
       ;;
   esac
 }
@@ -278,7 +281,7 @@ nm_stage() {
   fi
   nm_i=0
   while [ "$nm_i" -lt "$nm_count" ]; do
-    { : >>"$nm_j/o.$nm_i" && : >>"$nm_j/e.$nm_i"; } 2>/dev/null || break
+    { true >>"$nm_j/o.$nm_i" && true >>"$nm_j/e.$nm_i"; } 2>/dev/null || break
     nm_i=$((nm_i + 1))
   done
   nm_read_boot
@@ -303,8 +306,10 @@ nm_run() {
   nm_pid=
   nm_was=
   read -r nm_pid nm_was 2>/dev/null <"$nm_p"
-  # A line that a full disk cut short must not claim.
-  if [ "$nm_pid $nm_was" != "$$ $nm_boot" ] || ! ln "$nm_p" "$nm_j/claim" 2>/dev/null; then
+  # A line that a full disk cut short must not claim, nor a shell that cannot
+  # leave its streams.
+  if [ "$nm_pid $nm_was" != "$$ $nm_boot" ] ||
+    ! (exec >/dev/null </dev/null) || ! ln "$nm_p" "$nm_j/claim" 2>/dev/null; then
     rm -f "$nm_p"
     return 0
   fi
@@ -316,6 +321,8 @@ nm_run() {
   nm_i=0
   nm_read_bar
   while [ -z "$nm_by" ] && [ "$nm_i" -lt "$nm_count" ] && [ ! -f "$nm_j/stop" ]; do
+    # A status is told of a command that began.
+    true >>"$nm_j/o.$nm_i" 2>>"$nm_j/e.$nm_i" </dev/null || break
     nm_from=${SECONDS:-}
     (nm_command "$nm_i") >>"$nm_j/o.$nm_i" 2>>"$nm_j/e.$nm_i" </dev/null
     nm_status $?
@@ -349,16 +356,17 @@ nm_read_tree() {
   nm_tree=$(echo $nm_tree)
 }
 
-# Claims a job that nobody has begun for this shell, which is not its runner: it
-# is lost then, and a start that is still under way finds it claimed.
+# Claims a job that nobody has begun, or nobody since the host was booted: a
+# start that is still under way finds it claimed.
 nm_forestall() {
   umask 077
+  nm_pid=none
+  [ "$nm_st" = rebooted ] && nm_pid=gone
   mkdir -p "$nm_root" 2>/dev/null
   mkdir "$nm_j" 2>/dev/null
-  nm_read_boot
   nm_p=$nm_j/p.$$
-  { echo "$$ $nm_boot" >"$nm_p"; } 2>/dev/null
-  # Where it cannot be claimed, it cannot be begun either, or was just begun.
+  # On a full disk it is empty, and claims all the same.
+  { echo "$nm_pid" >"$nm_p"; } 2>/dev/null
   ln "$nm_p" "$nm_j/claim" 2>/dev/null
   nm_state
 }
@@ -367,7 +375,15 @@ nm_forestall() {
 # to it as well when told again, or where not even a name can be written.
 nm_kill() {
   nm_state
-  [ "$nm_st" = absent ] && nm_forestall
+  case $nm_st in
+    absent | rebooted)
+      nm_forestall
+      [ -f "$nm_j/claim" ] || {
+        nm_fails "a job that has not begun cannot be kept from it in $nm_j (is the disk full?)"
+        return 0
+      }
+      ;;
+  esac
   if [ "$nm_st" = running ]; then
     nm_signal=KILL
     ln "$nm_j/claim" "$nm_j/stop" 2>/dev/null && nm_signal=TERM
