@@ -2,14 +2,14 @@
 //! master reaches by its own remote shell.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::command::{Output, Script};
-use super::link::{self, Bounds, Leave, Links};
-use super::process::{Invocation, Talk};
+use super::link::{Bounds, Links, Pass};
+use super::process::{Invocation, Talk, Voice};
 use super::reach::{
     HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError, TransportFuture,
 };
@@ -77,7 +77,7 @@ impl Hosts {
         Hosts {
             routes,
             ssh,
-            links: Links::new(bounds),
+            links: Links::new(bounds, Arc::clone(&clock)),
             clock,
             random: RandomState::new(),
             calls: AtomicU64::new(0),
@@ -105,7 +105,7 @@ impl Hosts {
         self.routes.get(host).ok_or_else(|| TransportError::UnknownHost(host.clone()))
     }
 
-    /// Asks a host. Where no connection is made, tries again within `limit`.
+    /// Asks a host. Where it is not reached, tries again within `limit`.
     async fn ask(
         &self,
         host: &HostId,
@@ -113,49 +113,12 @@ impl Hosts {
         limit: Duration,
     ) -> Result<Reply, TransportError> {
         let route = self.route(host)?;
-        // The host whose connection is used.
-        let gate = match &route.way {
-            RouteWay::Relay { through, .. } => through,
-            _ => host,
+        let through = match &route.way {
+            RouteWay::Relay { through, .. } => Some(through),
+            RouteWay::Local | RouteWay::Ssh(_) => None,
         };
-        let link = self.links.to(gate);
-        let sent = AtomicBool::new(false);
-        let call = async {
-            for tried in 1.. {
-                let answer = match link.enter().await {
-                    Leave::Failed(error) => Err(error),
-                    Leave::Go(pass) => {
-                        sent.store(true, Ordering::Relaxed);
-                        let answer = self.call(host, route, ask).await;
-                        match &answer {
-                            Err(error) if error.is_silence() && is_of(error, gate) => {
-                                pass.failed(error);
-                            }
-                            Err(_) => {}
-                            Ok(_) => pass.connected(),
-                        }
-                        answer
-                    }
-                };
-                match (&answer, link::again(tried)) {
-                    (Err(error), Some(pause)) if error.is_silence() => {
-                        sent.store(false, Ordering::Relaxed);
-                        tokio::time::sleep(pause).await;
-                    }
-                    _ => return answer,
-                }
-            }
-            unreachable!("the tries are counted")
-        };
-        if let Some(answer) = within(limit, call).await {
-            return answer;
-        }
-        if sent.load(Ordering::Relaxed) {
-            return Err(TransportError::TimedOut { host: host.clone(), limit });
-        }
-        let limit = humantime::format_duration(limit);
-        let why = format!("no connection within {limit}");
-        Err(TransportError::Unreachable { host: host.clone(), why })
+        let link = self.links.to(host, through);
+        link.call(limit, |pass| self.call(host, route, ask, pass)).await
     }
 
     /// One call.
@@ -164,6 +127,7 @@ impl Hosts {
         host: &HostId,
         route: &Route,
         ask: Ask<'_>,
+        pass: Arc<Pass>,
     ) -> Result<Reply, TransportError> {
         let manner = route.manner();
         let unable = |why: String| TransportError::Unable { host: host.clone(), why };
@@ -176,12 +140,16 @@ impl Hosts {
                     words.iter().cloned().chain([name.clone(), command]).collect();
                 let relay = Program::relay(&program, &argv, &outer.manner(), self.nonce());
                 let process = self.invocation(through, outer, &relay.nonce).await?;
-                let talk = self.talk(host, &process, &relay, Some(&program.nonce)).await?;
+                let hears = |which| match which {
+                    Voice::Own => pass.heard_gate(),
+                    Voice::Within => pass.heard(),
+                };
+                let talk = self.talk(host, &process, &relay, Some(&program.nonce), &hears).await?;
                 relayed(host, through, talk)?
             }
             RouteWay::Local | RouteWay::Ssh(_) => {
                 let process = self.invocation(host, route, &program.nonce).await?;
-                let talk = self.talk(host, &process, &program, None).await?;
+                let talk = self.talk(host, &process, &program, None, &|_| pass.heard()).await?;
                 begun(host, talk)?
             }
         };
@@ -198,8 +166,9 @@ impl Hosts {
         process: &Invocation,
         program: &Program,
         within: Option<&str>,
+        hears: &(dyn Fn(Voice) + Sync),
     ) -> Result<Talk, TransportError> {
-        process.talk(program, within).await.map_err(|error| {
+        process.talk(program, within, hears).await.map_err(|error| {
             let program = process.program.to_string_lossy();
             TransportError::NoShell {
                 host: host.clone(),
@@ -218,7 +187,7 @@ impl Hosts {
         let command = guard(&route.manner(), nonce);
         match &route.way {
             RouteWay::Ssh(target) => {
-                let link = self.links.to(host);
+                let link = self.links.to(host, None);
                 let gaps = link.gaps.get_or_try_init(|| self.gaps(host, target)).await?;
                 Ok(self.ssh.reach(target, gaps, &command))
             }
@@ -300,16 +269,6 @@ fn piece(
     OutputPiece::read(mark, streams, is_short, command_ended, job_over)
 }
 
-/// Whether `error` is one of the connection to `host`.
-fn is_of(error: &TransportError, host: &HostId) -> bool {
-    match error {
-        TransportError::Unreachable { host: named, .. }
-        | TransportError::Refused { host: named, .. }
-        | TransportError::Unresolved { host: named, .. } => named == host,
-        _ => false,
-    }
-}
-
 /// What a program said that was sent straight to its host.
 fn begun(host: &HostId, talk: Talk) -> Result<Reply, TransportError> {
     if talk.reply.has_begun {
@@ -354,11 +313,6 @@ fn relayed(host: &HostId, through: &HostId, talk: Talk) -> Result<Reply, Transpo
     Ok(within)
 }
 
-/// `call`, unless it takes longer than `limit`.
-async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, call).await.ok()
-}
-
 impl Transport for Hosts {
     fn exec<'a>(
         &'a self,
@@ -394,16 +348,13 @@ impl Transport for Hosts {
         &'a self,
         host: &'a HostId,
         id: &'a JobId,
-        seen_bytes: u64,
+        _: u64,
         wait: Duration,
     ) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
-            let state = self.ask_job(host, Ask::Poll(id.as_str())).await?;
-            if wait.is_zero() || state != (JobState::Running { output_bytes: seen_bytes }) {
-                return Ok(state);
-            }
             // The wait is here: a session that waited there would be one less for
-            // the others.
+            // the others. It comes first, for who polls has asked before: a host is
+            // asked once a round.
             self.clock.sleep(wait).await;
             self.ask_job(host, Ask::Poll(id.as_str())).await
         })

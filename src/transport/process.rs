@@ -32,6 +32,18 @@ pub(super) struct Talk {
 /// How long a process may take to end that has said its last.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// How long the end of a stream may come after that of the other.
+const STDERR_WAIT: Duration = Duration::from_secs(15);
+
+/// Who is heard.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Voice {
+    /// The program that was sent.
+    Own,
+    /// The one that it hands on.
+    Within,
+}
+
 impl Invocation {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -45,8 +57,14 @@ impl Invocation {
     /// Sends `text` and hears what is said, until all was said or the process
     /// ends. Dropped, it ends the process.
     ///
-    /// `within` is the nonce of the program that this one hands on.
-    pub(super) async fn talk(&self, program: &Program, within: Option<&str>) -> io::Result<Talk> {
+    /// `within` is the nonce of the program that this one hands on. `tell` is called
+    /// when either begins to speak.
+    pub(super) async fn talk(
+        &self,
+        program: &Program,
+        within: Option<&str>,
+        tell: &(dyn Fn(Voice) + Sync),
+    ) -> io::Result<Talk> {
         let mut child = self
             .command()
             .stdin(Stdio::piped())
@@ -65,7 +83,7 @@ impl Invocation {
                 let _ = input.write_all(program.text.as_bytes()).await;
                 drop(input);
             };
-            let hear = heard.all(&mut stdout, &mut stderr);
+            let hear = heard.all(&mut stdout, &mut stderr, tell);
             // Sending ends with the conversation, whether all was taken or not.
             tokio::pin!(send);
             tokio::pin!(hear);
@@ -97,11 +115,18 @@ struct Both {
 }
 
 impl Both {
-    async fn all(&mut self, stdout: &mut ChildStdout, stderr: &mut ChildStderr) {
+    async fn all(
+        &mut self,
+        stdout: &mut ChildStdout,
+        stderr: &mut ChildStderr,
+        tell: &(dyn Fn(Voice) + Sync),
+    ) {
+        let mut silent = [Voice::Own, Voice::Within].map(Some);
         let (mut out, mut err) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
         let (mut out_open, mut err_open) = (true, true);
         // What a background process keeps open is not waited for.
         while (out_open || err_open) && !self.own.is_over() {
+            let patience = if self.own.lacks_stderr() && err_open { STDERR_WAIT } else { LINGER };
             tokio::select! {
                 biased;
                 read = stdout.read(&mut out), if out_open => {
@@ -115,8 +140,18 @@ impl Both {
                     self.each(|heard| heard.stderr(&err[..size]));
                 }
                 // The other stream may be held by a shared connection.
-                () = tokio::time::sleep(LINGER), if self.own.has_ended() || !out_open => break,
+                () = tokio::time::sleep(patience), if self.own.has_ended() || !out_open => break,
             }
+            for voice in silent.iter_mut().filter(|voice| voice.is_some_and(|it| self.speaks(it))) {
+                voice.take().into_iter().for_each(tell);
+            }
+        }
+    }
+
+    fn speaks(&self, voice: Voice) -> bool {
+        match voice {
+            Voice::Own => self.own.has_begun(),
+            Voice::Within => self.within.as_ref().is_some_and(Heard::has_begun),
         }
     }
 
