@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::base::redact;
-use crate::domain::{Bootlist, CopyPolicy, Direction, Phase, Task};
+use crate::domain::{Bootlist, CopyPolicy, Task};
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
 use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry, Stage};
 use crate::machine::State;
-use crate::report::{MigrationView, Story, Table, clock_text, direction};
+use crate::report::{MigrationView, Table, clock_text};
 
 use super::args::LabCommand;
 use super::confirm::confirmed;
@@ -216,18 +216,17 @@ fn expectations(reader: &Reader) -> Result<Vec<Expectation>, JournalError> {
     let views = place::views(reader)?;
     for view in place::latest(views.clone()) {
         let since = later(&views, &view.client);
-        let story = place::story(reader, view)?;
-        expected.push(after(expectation(&story), &story, &since));
+        expected.push(after(expectation(&view), &view, &since));
     }
     Ok(expected)
 }
 
 /// What is expected when the operations `since` have followed.
-fn after(expected: Expectation, story: &Story, since: &[&MigrationView]) -> Expectation {
+fn after(expected: Expectation, of: &MigrationView, since: &[&MigrationView]) -> Expectation {
     let runs_copy = expected.copy == CopyExpected::Running;
     let ended = |view: &&&MigrationView| matches!(view.state, State::Migrated { .. });
     since.iter().filter(ended).fold(expected, |expected, view| match view.spec.task {
-        Task::Cleanup if runs_copy || !story.view.spec.mode.changes_client() => expected,
+        Task::Cleanup if runs_copy || !of.spec.mode.changes_client() => expected,
         Task::Cleanup => Expectation::untouched(expected.client),
         // A woken old_rootvg goes to sleep under the name of a copy.
         Task::Wake => Expectation { settled: false, ..expected },
@@ -237,8 +236,7 @@ fn after(expected: Expectation, story: &Story, since: &[&MigrationView]) -> Expe
     })
 }
 
-fn expectation(story: &Story) -> Expectation {
-    let view = &story.view;
+fn expectation(view: &MigrationView) -> Expectation {
     if !view.spec.task.is_migration() {
         // One that is under way, or the client's only ones.
         let ended = view.state.is_terminal();
@@ -260,11 +258,9 @@ fn expectation(story: &Story) -> Expectation {
         }
         State::Migrated { .. } => (true, CopyExpected::Asleep, target()),
         State::RolledBack { .. }
-            if view.spec.mode.changes_client()
-                && view.spec.failed_copy == CopyPolicy::Sleep
-                && cloned(story) =>
+            if view.spec.mode.changes_client() && view.spec.failed_copy == CopyPolicy::Sleep =>
         {
-            (true, CopyExpected::Asleep, BootsFrom::Baseline)
+            (true, CopyExpected::Kept, BootsFrom::Baseline)
         }
         State::RolledBack { .. } if view.spec.failed_copy == CopyPolicy::Wake => {
             (false, CopyExpected::None, BootsFrom::Baseline)
@@ -279,18 +275,6 @@ fn expectation(story: &Story) -> Expectation {
         _ => (false, CopyExpected::None, BootsFrom::Baseline),
     };
     Expectation { client: view.client.clone(), settled, copy, boots_from }
-}
-
-/// Whether the migration got beyond making its copy.
-fn cloned(story: &Story) -> bool {
-    story.entries.iter().any(|entry| {
-        direction(&entry.to) == Direction::Forward
-            && entry
-                .to
-                .place()
-                .and_then(|place| story.view.step_at(place))
-                .is_some_and(|step| step.phase > Phase::Clone)
-    })
 }
 
 fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {

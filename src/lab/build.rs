@@ -72,6 +72,7 @@ fn blank_host(name: &str, disks: BTreeMap<String, Disk>, now: Millis) -> Host {
         cut_until_ms: 0,
         // Up for three weeks.
         boot_ms: now.saturating_sub(21 * 24 * 3_600_000),
+        boots: 0,
         boot_disk: String::new(),
         bootlist: Vec::new(),
         disks,

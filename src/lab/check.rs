@@ -16,6 +16,9 @@ pub enum CopyExpected {
     None,
     /// It sleeps as altinst_rootvg.
     Asleep,
+    /// What a migration that was taken back has kept: a copy that sleeps, with
+    /// all that had come into it, or none where none had been made.
+    Kept,
     /// The client runs from it, with old_rootvg beside it.
     Running,
 }
@@ -81,7 +84,7 @@ pub(crate) fn check(world: &World, expectations: &[Expectation]) -> Vec<Violatio
         let expected = expectations.iter().find(|e| e.client == host.name).cloned();
         let expected = expected.unwrap_or_else(|| Expectation::untouched(host.name.clone()));
         if expected.settled {
-            client_rests(host, &mut found);
+            client_rests(host, expected.copy, &mut found);
             master_rests(world, &host.name, &mut found);
             copy_is(host, expected.copy, &mut found);
             bootlist_is(host, &expected.boots_from, &mut found);
@@ -144,7 +147,7 @@ fn accounting(host: &Host, found: &mut Vec<Violation>) {
 }
 
 /// Nothing of a migration is left on the client.
-fn client_rests(host: &Host, found: &mut Vec<Violation>) {
+fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
     let mut on = On { host: &host.name, found };
     if host.power != Power::Up {
         on.say("it is not up");
@@ -166,7 +169,9 @@ fn client_rests(host: &Host, found: &mut Vec<Violation>) {
             on.say(format!("{point} is not mounted"));
         }
     }
-    for vg in host.vgs.values() {
+    let is_kept = |vg: &Vg| copy == CopyExpected::Kept && vg.asleep && !vg.on;
+    let kept = |(name, vg): &(&String, &Vg)| *name == "altinst_rootvg" && is_kept(vg);
+    for (_, vg) in host.vgs.iter().filter(|group| !kept(group)) {
         for (name, lv) in &vg.lvs {
             if name.starts_with("alt_") {
                 on.say(format!("{name} still has the name of an awake copy"));
@@ -272,8 +277,9 @@ fn copy_is(host: &Host, expected: CopyExpected, found: &mut Vec<Violation>) {
                 on.say("it does not run from its first rootvg");
             }
         }
-        CopyExpected::Asleep => {
-            if !copy.is_some_and(asleep) {
+        CopyExpected::Asleep | CopyExpected::Kept => {
+            let may_be_none = expected == CopyExpected::Kept && old.is_none();
+            if !copy.map_or(may_be_none, asleep) {
                 on.say("there is no sleeping altinst_rootvg");
             }
             if !runs_first {

@@ -324,7 +324,7 @@ fn exec_script(
         let reply = run::end_line(world, line, &begun.effect);
         // A command that never ends is as long as anybody waits.
         let own_ms = begun.due_ms.map_or(Millis::MAX / 4, |due| due - now);
-        took += own_ms;
+        took = Millis::saturating_add(took, own_ms);
         log.push(LogEntry::new(now, host, None, &text, Stage::Ended, Some(reply.status)));
         let go_on = reply.status == 0 || command.tolerate;
         output.commands.push(run::bounded(reply, own_ms));
@@ -364,7 +364,7 @@ impl Transport for Lab {
                 Err(error) => return self.answered(Err(error)).await,
             };
             let limit = millis(timeout);
-            self.pause((took + CALL_MS).min(limit)).await;
+            self.pause(took.saturating_add(CALL_MS).min(limit)).await;
             if lost {
                 return Err(TransportError::Lost {
                     host: host.clone(),

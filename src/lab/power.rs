@@ -49,6 +49,7 @@ pub(crate) fn boot(world: &mut World, name: &str, now: Millis) {
     take_as_rootvg(host, &group);
     host.power = Power::Up;
     host.boot_ms = now;
+    host.boots += 1;
     host.boot_disk = disk;
     mount_all(host, now);
 }

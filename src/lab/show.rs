@@ -17,6 +17,8 @@ pub struct HostShow {
     pub power: String,
     /// The level it runs.
     pub level: String,
+    /// How often it has booted since the estate was made.
+    pub boots: u32,
     /// The disk it booted from.
     pub boot_disk: String,
     /// The bootlist.
@@ -66,6 +68,7 @@ fn show_host(host: &Host, is_master: bool) -> HostShow {
             Power::Dead { why } => why.clone(),
         },
         level: software::level(&software::from_text(list.unwrap_or(""))).unwrap_or_default(),
+        boots: host.boots,
         boot_disk: host.boot_disk.clone(),
         bootlist: host.bootlist.clone(),
         disks: host

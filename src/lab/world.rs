@@ -81,6 +81,9 @@ pub(crate) struct Host {
     pub cut_until_ms: Millis,
     /// When it booted.
     pub boot_ms: Millis,
+    /// How often it has booted since the estate was made. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub boots: u32,
     /// The disk it booted from.
     pub boot_disk: String,
     /// The normal bootlist.
@@ -110,6 +113,11 @@ pub(crate) struct Host {
     /// How the host looked in the beginning: what [`super::Lab::check`] holds
     /// it against.
     pub initial: Initial,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Host {

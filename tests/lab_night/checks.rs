@@ -1,6 +1,6 @@
 //! What `Lab::check` finds, and what a digest does not depend on.
 
-use nimshift::lab::Lab;
+use nimshift::lab::{CopyExpected, Expectation, Lab};
 
 use super::{CLIENT, MASTER, Night, SOURCE, estate};
 
@@ -49,6 +49,21 @@ async fn each_kind_of_leftover_is_found() {
         let found = found(commands).await;
         assert!(found.iter().any(|line| line.contains(wanted)), "{commands:?}: {found:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_copy_sleeps_with_what_had_come_into_it_or_is_not_there() {
+    let kept =
+        [Expectation { copy: CopyExpected::Kept, ..Expectation::untouched(CLIENT.to_owned()) }];
+    let night = Night::new();
+    assert_eq!(night.lab.check(&kept).unwrap(), []);
+    night.run(CLIENT, &["alt_disk_copy -P1 -d hdisk1"]).await;
+    night.run(CLIENT, &["touch /alt_inst/tmp/nimshift-boot"]).await;
+    assert!(!night.lab.check(&kept).unwrap().is_empty(), "it is awake");
+    night.run(CLIENT, &["alt_disk_copy -P3 -d hdisk1", "bootlist -m normal hdisk0"]).await;
+    assert_eq!(night.lab.check(&kept).unwrap(), []);
+    let whole = [Expectation { copy: CopyExpected::Asleep, ..kept[0].clone() }];
+    assert_eq!(night.lab.check(&whole).unwrap().len(), 1, "a migrated copy is clean");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,138 @@
+//! What a migration can leave on its hosts: whether it is there, and whether the
+//! report says so.
+
+use nimshift::domain::MigrationSpec;
+use serde_json::Value;
+
+use super::picture::{groups, has_file, host, mounts};
+
+/// Something that a migration makes.
+pub(crate) struct Thing {
+    pub(crate) name: &'static str,
+    /// Whether a line of the report's "left" is about it.
+    claimed: fn(&str, &MigrationSpec) -> bool,
+    /// Whether an estate has it.
+    there: fn(&Value, &MigrationSpec) -> bool,
+}
+
+impl Thing {
+    /// Whether it is there now and was not in the beginning.
+    pub(crate) fn is_left(&self, first: &Value, now: &Value, spec: &MigrationSpec) -> bool {
+        (self.there)(now, spec) && !(self.there)(first, spec)
+    }
+
+    /// The line that says that it is left.
+    pub(crate) fn claim<'a>(&self, left: &'a [String], spec: &MigrationSpec) -> Option<&'a str> {
+        left.iter().map(String::as_str).find(|line| (self.claimed)(line, spec))
+    }
+}
+
+/// Whether a line says only that something may be there.
+pub(crate) fn is_hedged(line: &str) -> bool {
+    ["perhaps", "if it was made", "if made", "last seen", "not asked", "what the step"]
+        .iter()
+        .any(|word| line.contains(word))
+}
+
+fn of_client<'a>(image: &'a Value, spec: &MigrationSpec) -> Option<&'a Value> {
+    host(image, spec.client.as_str())
+}
+
+fn of_master<'a>(image: &'a Value, spec: &MigrationSpec) -> Option<&'a Value> {
+    host(image, spec.master.as_str())
+}
+
+/// All of them.
+pub(crate) const THINGS: [Thing; 9] = [
+    Thing {
+        name: "the lease",
+        claimed: |line, _| line.contains("lease on the client") || line.contains("the lease"),
+        there: |image, spec| {
+            of_client(image, spec).is_some_and(|c| has_file(c, "hd9var", "adm/nimshift/lease"))
+        },
+    },
+    Thing {
+        name: "the SPOT's mount",
+        claimed: |line, _| line.contains("SPOT's mount"),
+        there: |image, spec| {
+            of_client(image, spec)
+                .is_some_and(|client| mounts(client).any(|m| m.starts_with("/ALT_MIG_SPOT = ")))
+        },
+    },
+    Thing {
+        name: "the copy",
+        claimed: |line, _| line.contains("altinst_rootvg") || line.contains("the copy"),
+        there: |image, spec| {
+            of_client(image, spec)
+                .is_some_and(|client| groups(client).any(|(name, _)| name == "altinst_rootvg"))
+        },
+    },
+    Thing {
+        name: "exports of the copy",
+        claimed: |line, _| line.contains("/alt_inst"),
+        there: |image, spec| {
+            let exports = of_client(image, spec).and_then(|c| c.get("exports")?.as_object());
+            exports.is_some_and(|all| all.keys().any(|path| path.starts_with("/alt_inst")))
+        },
+    },
+    Thing {
+        name: "cache file systems",
+        claimed: |line, _| line.contains("cache file system"),
+        there: |image, spec| {
+            let root = format!("{}/", spec.master_top());
+            of_master(image, spec).is_some_and(|master| {
+                groups(master).any(|(_, group)| {
+                    let volumes = group.get("lvs").and_then(Value::as_object);
+                    volumes.into_iter().flatten().any(|(_, volume)| {
+                        let point = volume.get("mount_point").and_then(Value::as_str);
+                        point.is_some_and(|point| point.starts_with(&root))
+                    })
+                })
+            })
+        },
+    },
+    Thing {
+        name: "the master's mounts",
+        claimed: |line, spec| line.contains(&spec.master_top()) || line.contains("cache file"),
+        there: |image, spec| {
+            let root = format!("{}/", spec.master_top());
+            of_master(image, spec)
+                .is_some_and(|master| mounts(master).any(|m| m.starts_with(&root)))
+        },
+    },
+    Thing {
+        name: "the master's directory",
+        claimed: |line, spec| {
+            line.contains(&spec.work_directory()) || line.contains("lease on the master")
+        },
+        there: |image, spec| {
+            let path = spec.work_directory();
+            of_master(image, spec)
+                .is_some_and(|m| has_file(m, "hd9var", path.trim_start_matches("/var/")))
+        },
+    },
+    Thing {
+        name: "the mksysb",
+        claimed: |line, spec| {
+            spec.options.output.as_deref().is_some_and(|output| line.contains(output))
+        },
+        there: |image, spec| {
+            let Some(output) = &spec.options.output else { return false };
+            let path = output.trim_start_matches("/export/nim/");
+            of_master(image, spec).is_some_and(|master| has_file(master, "nimlv", path))
+        },
+    },
+    Thing {
+        name: "the mksysb's NIM object",
+        claimed: |line, spec| {
+            let name = spec.options.new_mksysb.as_ref();
+            line.contains("NIM resource") || name.is_some_and(|name| line.contains(name.as_str()))
+        },
+        there: |image, spec| {
+            let Some(name) = &spec.options.new_mksysb else { return false };
+            of_master(image, spec).is_some_and(|master| {
+                master.get("nim").is_some_and(|nim| nim.get(name.as_str()).is_some())
+            })
+        },
+    },
+];
