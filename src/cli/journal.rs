@@ -1,14 +1,16 @@
-//! `nimshift verify`, `nimshift journal backup` and `nimshift journal export`.
+//! `nimshift verify`, and `nimshift journal` with `backup`, `archive` and `export`.
 
 use std::path::Path;
 
+use crate::base::Millis;
 use crate::domain::NimName;
-use crate::journal::{self, JournalError};
+use crate::journal::{self, JournalDir, JournalError};
 
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
 use super::place::{self, Place};
+use super::status::now_ms;
 
 /// `nimshift verify`.
 pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
@@ -44,6 +46,28 @@ pub(super) fn backup(out: &Out, place: &Place, file: &Path) -> Result<Exit, CliE
         file.display(),
         sound.migrations,
         sound.entries
+    ));
+    Ok(Exit::Ok)
+}
+
+/// `nimshift journal archive`.
+pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, CliError> {
+    let kept_ms = u64::from(keep_days) * 24 * 3600 * 1000;
+    let before_ms = match keep_days {
+        0 => Millis::MAX,
+        _ => now_ms(place, &place.reader()?)?.saturating_sub(kept_ms),
+    };
+    let moved = journal::archive(place.dir(), &Place::open_options(), before_ms)?;
+    if moved.batches == 0 {
+        Out::note(&format!("nothing to archive: no batch was at its end {keep_days} days ago"));
+        return Ok(Exit::Ok);
+    }
+    out.line(&format!(
+        "{}: batches {}, migrations {}, entries {}, verified; they are no longer in the journal",
+        JournalDir::new(place.dir()).archive().display(),
+        moved.batches,
+        moved.migrations,
+        moved.entries
     ));
     Ok(Exit::Ok)
 }

@@ -140,6 +140,9 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Cancel(args) => order(RequestKind::Cancel, whom(&args.order), &args.engine)?,
         Command::Verify => journal::verify(out, place)?,
         Command::Journal(JournalCommand::Backup { file }) => journal::backup(out, place, &file)?,
+        Command::Journal(JournalCommand::Archive { keep_days }) => {
+            journal::archive(out, place, keep_days)?
+        }
         Command::Journal(JournalCommand::Export { client }) => {
             journal::export(out, place, &client)?
         }

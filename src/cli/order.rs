@@ -54,8 +54,22 @@ pub(super) struct Order<'a> {
 impl Order<'_> {
     /// Carries the order out for `whom`.
     pub(super) fn give(&self, whom: &Whom<'_>) -> Result<Exit, CliError> {
-        let views = place::latest(place::views(&self.place.reader()?)?);
+        let reader = self.place.reader()?;
+        let mut views = place::latest(place::views(&reader)?);
+        let archived = reader.archived()?;
+        drop(reader);
+        if !matches!(whom, Whom::Named(_)) {
+            views.retain(|view| !archived.contains(&view.id));
+        }
         let chosen = self.choose(&views, whom)?;
+        if let Some(view) = chosen.iter().find(|view| archived.contains(&view.id)) {
+            let (client, state) = (&view.client, spoken(&view.state));
+            return Err(CliError::usage(format!(
+                "{client}: its migration {} is {state} and in the archive: no order reaches it",
+                view.id
+            ))
+            .help(format!("`nimshift history {client}` tells it; a plan begins a new one")));
+        }
         if chosen.is_empty() {
             Out::note(&format!("`{}` means nothing to any client now", self.kind.name()));
             return Ok(Exit::Ok);

@@ -1,6 +1,6 @@
 //! `nimshift status`.
 
-use crate::base::{Millis, SystemClock, limits};
+use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
 use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
@@ -22,8 +22,25 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(place: &Place, reader: &Reader) -> Result<Seen, CliError> {
+    /// All of batch `of`, or how each client stands.
+    fn look(place: &Place, reader: &Reader, of: Option<&str>) -> Result<Seen, CliError> {
         let all = place::views(reader)?;
+        let batches = reader.batches()?;
+        let named = of.map(|of| {
+            batches.iter().rfind(|batch| batch.name == of).ok_or_else(|| {
+                let error = CliError::usage(format!("the journal knows no batch `{of}`"));
+                match nearest(of, batches.iter().map(|batch| batch.name.as_str())) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help("`nimshift history CLIENT` names the batch of a client"),
+                }
+            })
+        });
+        let (engine, now_ms) = (engine(place)?, now_ms(place, reader)?);
+        if let Some(batch) = named.transpose()? {
+            let views = all.into_iter().filter(|view| view.batch == batch.name).collect();
+            let batch = Some(place::batch_status(batch));
+            return Ok(Seen { views, batch, engine, now_ms });
+        }
         let mut views = Vec::new();
         for view in place::latest(all.clone()) {
             // What has been done to the client since.
@@ -32,13 +49,12 @@ impl Seen {
             views.push(view);
             views.extend(since.filter(|operation| operation.id != id));
         }
-        let batches = reader.batches()?;
         // One of migrations, where there is any: an operation is a batch, too.
         let is_plan = |batch: &&BatchRow| {
             all.iter().any(|view| view.spec.task.is_migration() && view.batch == batch.name)
         };
         let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(place::batch_status);
-        Ok(Seen { views, batch, engine: engine(place)?, now_ms: now_ms(place, reader)? })
+        Ok(Seen { views, batch, engine, now_ms })
     }
 
     fn at_rest(&self) -> bool {
@@ -81,7 +97,7 @@ pub(super) fn engine(place: &Place) -> Result<Option<String>, CliError> {
 /// `nimshift status`.
 pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
-    let mut seen = Seen::look(place, &reader)?;
+    let mut seen = Seen::look(place, &reader, args.batch.as_deref())?;
     if !args.watch {
         seen.tell(out, args.json);
         return Ok(Exit::Ok);
@@ -90,7 +106,7 @@ pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit
         // A version that was read before the look: what is written meanwhile is
         // seen by the next one.
         let version = reader.data_version()?;
-        seen = Seen::look(place, &reader)?;
+        seen = Seen::look(place, &reader, args.batch.as_deref())?;
         if Out::is_terminal() && !args.json {
             out.write(b"\x1b[H\x1b[2J");
         }

@@ -1,13 +1,12 @@
 //! A consistent copy while a run goes on.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::error::JournalError;
-use super::paths::sync_directory;
+use super::paths::{beside, sync_directory};
 use super::reader::Reader;
 use super::verify::{Verified, verify_reader};
 
@@ -61,10 +60,4 @@ fn copy(reader: &Reader, to: &Path) -> Result<Verified, JournalError> {
     }
     target.close().map_err(|(_, error)| failed(error))?;
     verify_reader(&Reader::open_file(to)?).map_err(JournalError::differs)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }

@@ -21,6 +21,9 @@
 //! row of the migration: what was changed afterwards, or came back from the
 //! disk as something else, shows.
 //!
+//! Batches that have ended can be moved to an archive, a file of the same tables
+//! beside the journal: readers see both as one, engines the journal alone.
+//!
 //! # What it cannot tell
 //!
 //! A `-wal` file that was cut, deleted or damaged while no engine ran reads, to
@@ -29,6 +32,8 @@
 //! killed and goes on asks the hosts before it believes the journal about them.
 
 mod adopt;
+mod archive;
+mod archived;
 mod attempt;
 mod backup;
 mod connect;
@@ -51,6 +56,7 @@ mod schema;
 mod verify;
 mod writer;
 
+pub use archive::{Archived, archive};
 pub use attempt::RecordedAttempt;
 pub use backup::backup;
 pub use connect::Durability;

@@ -186,6 +186,13 @@ impl Journal {
         self.send(Order::Answer(request, answer.into()))
     }
 
+    /// Deletes batches that the archive has, and waits for it.
+    pub(super) fn forget(&self, batches: Vec<BatchId>, at_ms: Millis) -> Result<(), JournalError> {
+        let (reply, answer) = sync_channel(1);
+        self.send(Order::Forget(batches, at_ms, reply))?;
+        answer.recv().map_err(|_| JournalError::Closed)?
+    }
+
     /// Waits until all that was handed over before is committed or refused.
     pub fn flush(&self) -> Result<(), JournalError> {
         let (reply, done) = sync_channel(1);

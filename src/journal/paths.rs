@@ -1,5 +1,6 @@
 //! What lies where in a state directory.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
@@ -26,6 +27,11 @@ impl JournalDir {
         self.dir.join("journal.db")
     }
 
+    /// `archive.db`: batches that have ended, and were moved.
+    pub fn archive(&self) -> PathBuf {
+        self.dir.join("archive.db")
+    }
+
     /// `engine.lock`. Never deleted.
     pub fn lock(&self) -> PathBuf {
         self.dir.join("engine.lock")
@@ -43,12 +49,25 @@ impl JournalDir {
         !looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 
+    /// Whether there is an archive. One that cannot be looked at counts.
+    pub(super) fn has_archive(&self) -> bool {
+        let looked = std::fs::metadata(self.archive());
+        !looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Makes the directory and its parents.
     pub(super) fn create(&self) -> Result<(), JournalError> {
         std::fs::create_dir_all(&self.dir).map_err(|error| {
             JournalError::file(&self.dir, "cannot make the state directory", &error)
         })
     }
+}
+
+/// The path that `path` has with `suffix` after it.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Makes sure that the name of `path` is on the disk.

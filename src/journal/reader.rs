@@ -1,5 +1,6 @@
 //! Reading beside the writer, without ever holding it up.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::base::Millis;
 use crate::domain::{MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, Rejected, State};
 
+use super::archived;
 use super::attempt::{RecordedAttempt, read_attempt};
 use super::connect::{self, int};
 use super::error::JournalError;
@@ -81,11 +83,13 @@ pub struct Entry {
     pub attempt: Option<RecordedAttempt>,
 }
 
-/// A read-only view of a journal.
+/// A read-only view of a journal, and of the archive beside it.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Whether what the journal says of its archive must be beside it.
+    is_whole: bool,
 }
 
 impl Reader {
@@ -103,13 +107,18 @@ impl Reader {
         if !paths.has_journal() {
             return Err(missing("gone"));
         }
-        Reader::open_file(&paths.journal()).map_err(|error| match error {
+        let mut reader = Reader::open_file(&paths.journal()).map_err(|error| match error {
             JournalError::NotFound { .. } => missing("empty"),
             error => error,
-        })
+        })?;
+        if paths.has_archive() {
+            archived::attach(&reader.connection, &paths.archive())?;
+        }
+        reader.is_whole = true;
+        Ok(reader)
     }
 
-    /// Opens a journal by the path of its file: a backup.
+    /// Opens a journal by the path of its file: a backup, without an archive.
     pub fn open_file(path: &Path) -> Result<Reader, JournalError> {
         let connection = connect::reader(path)?;
         match schema::version(&connection, path)? {
@@ -120,13 +129,26 @@ impl Reader {
                 if version == schema::VERSION {
                     schema::check_decisions(&connection, path)?;
                 }
-                Ok(Reader { connection, path: path.to_owned() })
+                Ok(Reader { connection, path: path.to_owned(), is_whole: false })
             }
         }
     }
 
     pub(super) fn parts(&self) -> (&Connection, &Path) {
         (&self.connection, &self.path)
+    }
+
+    /// Whether what is archived is looked at as well.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// The migrations that are in the archive: they are told, and no order
+    /// reaches them.
+    pub fn archived(&self) -> Result<BTreeSet<MigrationId>, JournalError> {
+        let sql = "SELECT id FROM migration WHERE batch IN (SELECT batch FROM archived)";
+        let ids = self.rows(sql, [], |row| Ok(MigrationId(uint(row, 0)?)))?;
+        Ok(ids.into_iter().collect())
     }
 
     /// What makes ids of jobs unique among state directories.

@@ -14,6 +14,7 @@ use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, State};
 
+use super::archived;
 use super::create::{MigrationSum, batch_sum};
 use super::digest::{EntrySum, Sum, sha256};
 use super::error::{Difference, JournalError};
@@ -58,6 +59,9 @@ pub(super) fn replay(connection: &Connection, path: &Path) -> Result<Replayed, J
         replay.events(connection)?;
         replay.heads(connection)
     })?;
+    let (last_entry, differences) = archived::check(connection, path, false)?;
+    replay.out.last_entry = replay.out.last_entry.max(last_entry);
+    replay.out.differences.extend(differences);
     let Replay { slots, mut out, .. } = replay;
     out.heads.reserve(slots.len());
     out.loaded.reserve(slots.len());

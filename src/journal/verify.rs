@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::archived;
 use super::attempt::read_attempt;
 use super::connect;
 use super::error::{Difference, JournalError};
@@ -49,6 +50,10 @@ fn check(reader: &Reader) -> Result<(Verified, Vec<Difference>), JournalError> {
     connect::quick_check(connection, path)?;
     let replayed = replay(connection, path)?;
     let mut differences = replayed.differences;
+    let (_, noted) = archived::check(connection, path, reader.is_whole())?;
+    let fresh: Vec<Difference> =
+        noted.into_iter().filter(|one| !differences.contains(one)).collect();
+    differences.extend(fresh);
     let failed =
         |error: rusqlite::Error| JournalError::sqlite(path, "cannot read the events", &error);
     let mut statement = connection

@@ -11,10 +11,11 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::base::limits;
+use crate::base::{Millis, limits};
 use crate::domain::{AttemptRecord, MigrationId, Ticket};
 use crate::machine::{Effect, Event, State};
 
+use super::archived;
 use super::attempt::{self, Text};
 use super::connect::{self, int};
 use super::create::{NewBatch, NewMigration, insert_batch, insert_migration};
@@ -64,6 +65,8 @@ pub(super) enum Order {
     Append(Vec<Entry>),
     Create(Box<(NewBatch, Vec<NewMigration>)>, SyncSender<Created>),
     Answer(RequestId, String),
+    /// Batches that were put into the archive at that time are deleted.
+    Forget(Vec<BatchId>, Millis, SyncSender<Result<(), JournalError>>),
     /// Answers once all before it is done.
     Flush(SyncSender<()>),
 }
@@ -170,6 +173,13 @@ impl Writer {
                     };
                     let _ = reply.send(created);
                 }
+                Some(Order::Forget(batches, at_ms, reply)) => {
+                    let forgotten = match &broken {
+                        Some(error) => Err(error.clone()),
+                        None => self.forget(&batches, at_ms),
+                    };
+                    let _ = reply.send(forgotten);
+                }
                 Some(Order::Flush(reply)) => {
                     let _ = reply.send(());
                 }
@@ -256,6 +266,23 @@ impl Writer {
         commit(connection).map_err(failed)
     }
 
+    fn forget(&self, batches: &[BatchId], at_ms: Millis) -> Result<(), JournalError> {
+        let Writer { connection, path, epoch, .. } = self;
+        let doing = "cannot delete what is archived";
+        let failed = |error: rusqlite::Error| JournalError::sqlite(path, doing, &error);
+        connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(failed)?;
+        let forgotten = begin(connection, path, doing, *epoch).and_then(|()| {
+            archived::forget(connection, batches, at_ms)
+                .and_then(|()| commit(connection))
+                .map_err(failed)
+        });
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        connection.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
+        forgotten
+    }
+
     fn create(
         &mut self,
         batch: &NewBatch,
@@ -288,15 +315,19 @@ impl Writer {
         let doing = "cannot journal the batch";
         let failed = |error: rusqlite::Error| JournalError::sqlite(&self.path, doing, &error);
         begin(connection, &self.path, doing, self.epoch)?;
-        let next = |table: &str| {
-            let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {table}");
+        // What is in the archive has numbers, too.
+        let next = |table: &str, archived: &str| {
+            let sql = format!(
+                "SELECT max(coalesce((SELECT max(id) FROM {table}), 0),
+                            coalesce((SELECT max({archived}) FROM archived), 0)) + 1"
+            );
             connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
         };
-        let id = next("batch").map_err(failed)?;
+        let id = next("batch", "batch").map_err(failed)?;
         insert_batch(connection, id, batch, migrations.len() as u64)?.map_err(failed)?;
         let mut known = HashSet::new();
         let mut heads = Vec::with_capacity(migrations.len());
-        let first = next("migration").map_err(failed)?;
+        let first = next("migration", "last_migration").map_err(failed)?;
         for (migration, new) in (first..).zip(migrations) {
             let sum =
                 insert_migration(connection, id, migration, new, batch.created_ms, &mut known)?

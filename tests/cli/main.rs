@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "seeds, and what is skipped, are told")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod archive;
 mod damage;
 mod disks;
 mod drop_in;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, beyond what clippy takes for one")]
 
 mod append;
+mod archive;
 mod busy;
 mod damage;
 mod files;

@@ -139,18 +139,7 @@ impl Night {
 
     pub(crate) fn with(journal: Journal, count: u32) -> Result<Night, JournalError> {
         let acks = journal.acks().unwrap();
-        let new: Vec<NewMigration> = (1..=count)
-            .map(|number| {
-                let spec = spec(&format!("lpar{number}"));
-                NewMigration {
-                    client: spec.client.clone(),
-                    number,
-                    blueprint: blueprint(&spec),
-                    spec: Arc::new(spec),
-                    skipped_phases: vec![(Phase::PreScript, "no script".into())],
-                }
-            })
-            .collect();
+        let new = new_migrations(count);
         let machines: Vec<Machine> =
             new.iter().map(|new| Machine::new(Arc::clone(&new.blueprint))).collect();
         let (batch, ids) = journal.create_batch(&new_batch(), new)?;
@@ -221,6 +210,20 @@ pub(crate) fn new_batch() -> NewBatch {
         operator: "root@master01".into(),
         estate: serde_json::json!({"kind": "lab"}),
     }
+}
+
+pub(crate) fn new_migrations(count: u32) -> Vec<NewMigration> {
+    let new = |number| {
+        let spec = spec(&format!("lpar{number}"));
+        NewMigration {
+            client: spec.client.clone(),
+            number,
+            blueprint: blueprint(&spec),
+            spec: Arc::new(spec),
+            skipped_phases: vec![(Phase::PreScript, "no script".into())],
+        }
+    };
+    (1..=count).map(new).collect()
 }
 
 impl Sleeper {

@@ -104,3 +104,27 @@ fn a_journal_that_does_not_sync_its_commits_would_be_caught() {
     let lost = (0..=operations).any(|point| !broken_at(point, Durability::Lax).is_empty());
     assert!(lost, "no acknowledged entry was lost without syncs");
 }
+
+/// New tables, checksums of states, and an entry for each migration that is
+/// unfinished: all of it is there afterwards, or all of it is made again.
+#[test]
+fn a_journal_of_an_older_version_is_taken_up_wherever_the_power_fails() {
+    let fixture = std::fs::read("fixtures/journal/v1.db").unwrap();
+    let older = || Disk::holding("/state/journal.db", fixture.clone());
+    let taken = found(older()).unwrap();
+    let whole = vfs(older());
+    let open = |vfs: &Vfs| Journal::open(Path::new("/state"), &on(vfs, Durability::Full));
+    drop(open(&whole).unwrap());
+    let operations = whole.disk.lock().unwrap().operations();
+    assert!(operations > 30, "only {operations} operations");
+    for point in 0..=operations {
+        let mut disk = older();
+        disk.fail_at(point);
+        let vfs = vfs(disk);
+        drop(open(&vfs));
+        for loss in [Loss::All, Loss::None, Loss::Some(point), Loss::Torn(point + 1)] {
+            let left = vfs.disk.lock().unwrap().after_power_loss(loss);
+            assert_eq!(found(left), Ok(taken.clone()), "{point} {loss:?}");
+        }
+    }
+}

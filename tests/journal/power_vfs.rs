@@ -71,6 +71,13 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A disk that has one file.
+    pub(crate) fn holding(name: &str, bytes: Vec<u8>) -> Disk {
+        let file =
+            Stored { cached: bytes.clone(), durable: bytes, unsynced: Vec::new(), named: true };
+        Disk { files: BTreeMap::from([(name.to_owned(), file)]), ..Disk::default() }
+    }
+
     /// Operations so far that could have been the last.
     pub(crate) fn operations(&self) -> u64 {
         self.operations

@@ -246,6 +246,9 @@ pub(super) struct StatusArgs {
     /// Show it again whenever it changes, until everything is at rest.
     #[arg(long)]
     pub(super) watch: bool,
+    /// All migrations of this batch, and not how each client stands now.
+    #[arg(long, value_name = "BATCH")]
+    pub(super) batch: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -452,6 +455,14 @@ pub(super) enum JournalCommand {
     Backup {
         /// The file to be made.
         file: PathBuf,
+    },
+    /// Move batches that have ended to `archive.db` beside the journal, so that a
+    /// start does not replay them. `status`, `history` and `verify` still read
+    /// them; orders do not reach them any more. Not while an engine runs.
+    Archive {
+        /// Batches stay in which something happened within so many days.
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        keep_days: u32,
     },
     /// Print a client's history as JSON lines.
     Export {

@@ -1,0 +1,40 @@
+//! Batches that have ended, in the archive.
+
+use super::world::{Ran, World, plan};
+
+fn good(ran: Ran) -> String {
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    ran.stdout
+}
+
+#[test]
+fn an_archived_batch_is_told_and_no_order_reaches_it() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    good(world.run(&["run", "plan.toml", "--no-progress"]));
+    let history = good(world.run(&["history", "lpar01"]));
+    let verified = good(world.run(&["verify"]));
+    // What happened lately stays.
+    let kept = world.run(&["journal", "archive"]);
+    assert!((kept.code, kept.stdout.as_str()) == (0, ""), "{}", kept.stdout);
+    let moved = good(world.run(&["journal", "archive", "--keep-days", "0"]));
+    assert!(moved.contains("archive.db: batches 1, migrations 2"), "{moved}");
+
+    assert_eq!(good(world.run(&["history", "lpar01"])), history);
+    assert_eq!(good(world.run(&["verify"])), verified);
+    let status = good(world.run(&["status", "--batch", "small"]));
+    assert!(status.contains("lpar01") && status.contains("lpar02"), "{status}");
+    let unknown = world.run(&["status", "--batch", "smal"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("did you mean `small`?"), "{}", unknown.stderr);
+    let refused = world.run(&["rollback", "lpar01", "--yes"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("in the archive: no order reaches it"), "{}", refused.stderr);
+    let nothing = world.run(&["journal", "archive", "--keep-days", "0"]);
+    assert!(nothing.stderr.contains("nothing to archive"), "{}", nothing.stderr);
+    // A lost archive is damage, by name.
+    std::fs::remove_file(world.state().join("archive.db")).unwrap();
+    let lost = world.run(&["verify"]);
+    assert_eq!(lost.code, 7);
+    assert!(lost.stdout.contains("put `archive.db` back"), "{}", lost.stdout);
+}
