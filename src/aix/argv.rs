@@ -36,6 +36,9 @@ pub const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 /// in somebody's `PATH`.
 pub const NIMADM: &str = "/usr/sbin/nimadm";
 
+/// The fileset by which the level of a system, a SPOT and an lpp_source is told.
+pub const LEVEL_FILESET: &str = "bos.mp64";
+
 /// The words of a command that needs no more.
 pub fn words(words: &[&str]) -> Argv {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -58,15 +61,20 @@ pub fn lsnim(name: &NimName) -> Argv {
     words(&["lsnim", "-l", name.as_str()])
 }
 
-/// `lslpp -Lqc FILESET`.
-pub fn lslpp(fileset: &str) -> Argv {
-    words(&["lslpp", "-Lqc", fileset])
+/// `lslpp -Lqc FILESET …`.
+pub fn lslpp(filesets: &[&str]) -> Argv {
+    with(&["lslpp", "-Lqc"], words(filesets))
 }
 
 /// The same within a SPOT.
-pub fn spot_lslpp(spot: &NimName, fileset: &str) -> Argv {
-    let filesets = format!("filesets={fileset}");
+pub fn spot_lslpp(spot: &NimName, filesets: &[&str]) -> Argv {
+    let filesets = format!("filesets={}", filesets.join(" "));
     words(&["nim", "-o", "lslpp", "-a", "lslpp_flags=-Lqc", "-a", &filesets, spot.as_str()])
+}
+
+/// What there is to install in an lpp_source.
+pub fn showres(lpp_source: &NimName) -> Argv {
+    words(&["nim", "-o", "showres", "-a", "installp_flags=L", lpp_source.as_str()])
 }
 
 /// The filesets that `sync` levels.

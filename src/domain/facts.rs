@@ -14,7 +14,8 @@ pub struct Facts {
     /// The client as it was before the first change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
-    /// The client's level as it was found by the check, or after the boot.
+    /// The level that was read last: the client's by the check and after the boot, the
+    /// copy's when its filesets have been migrated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     /// Before a copy is woken: the name of its volume group, if it sleeps.

@@ -8,8 +8,9 @@ use crate::aix::{self, FilesetLevel, LogicalVolume, NimObject, PhysicalVolume, V
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Repeat, StepName, UndoKind,
+    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Repeat, StepName, Target, UndoKind,
 };
+use crate::transport::Command;
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
 use super::mksysb::in_the_way;
@@ -83,7 +84,14 @@ fn further_objects<'a>(ctx: &Context<'a>) -> Vec<(&'static str, &'a NimName)> {
 
 /// What the master is asked about beside the machine: this command, and more
 /// from it on.
-const FURTHER: usize = 7;
+const FURTHER: usize = 8;
+
+/// The lpp_source's row of [`argv::LEVEL_FILESET`], and what it is found by.
+const INSTALLABLE: usize = 7;
+const LEVEL_ROW: &str = ":bos.mp64:";
+
+/// What master and SPOT are asked for the levels of.
+const LEVELS: [&str; 2] = [argv::ALT_FILESET, argv::LEVEL_FILESET];
 
 /// What the master is asked about the mksysb that is to be made.
 fn output_looks(ctx: &Context<'_>) -> Vec<argv::Argv> {
@@ -101,20 +109,29 @@ fn output_looks(ctx: &Context<'_>) -> Vec<argv::Argv> {
 fn gate_looks(ctx: &Context<'_>) -> Looks {
     let target = &ctx.spec.target;
     let machine = ctx.spec.mode.has_client().then_some(&ctx.spec.client);
-    let mut master = vec![
+    // The whole list of an lpp_source can be longer than what is kept of an output.
+    let installable = Command::new(argv::showres(&target.lpp_source)).tolerated();
+    let of_level = ["grep".to_owned(), "-F".to_owned(), "-e".to_owned(), LEVEL_ROW.to_owned()];
+    let first = vec![
         argv::lsnim(machine.unwrap_or(&target.spot)),
         argv::lsnim(&target.spot),
         argv::lsnim(&target.lpp_source),
         words(&["oslevel", "-s"]),
-        argv::lslpp(argv::ALT_FILESET),
-        argv::spot_lslpp(&target.spot, argv::ALT_FILESET),
+        argv::lslpp(&LEVELS),
+        argv::spot_lslpp(&target.spot, &LEVELS),
         words(&["exportfs"]),
     ];
+    let mut master = Vec::new();
     master.extend(further_objects(ctx).into_iter().map(|(_, name)| argv::lsnim(name)));
     master.extend(ctx.spec.options.cache_vg.iter().map(|vg| argv::lsvg(vg.as_str())));
     master.extend(output_looks(ctx));
+    let (role, further) = look(HostRole::Master, master);
+    let (_, mut script) = look(HostRole::Master, first);
+    script.commands.push(installable.piped_to(of_level));
+    script.commands.extend(further.commands);
+    let master = (role, script);
     if machine.is_none() {
-        return vec![look(HostRole::Master, master)];
+        return vec![master];
     }
     let mut client = vec![
         words(&["oslevel", "-s"]),
@@ -124,7 +141,8 @@ fn gate_looks(ctx: &Context<'_>) -> Looks {
         words(&["bootinfo", "-v"]),
     ];
     client.extend(ctx.spec.options.disks.iter().map(argv::disk_size));
-    vec![look(HostRole::Master, master), look(HostRole::Client, client)]
+    client.push(argv::lslpp(&[argv::LEVEL_FILESET]));
+    vec![master, look(HostRole::Client, client)]
 }
 
 /// What stands against a migration.
@@ -183,6 +201,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
         check_machine(ctx, master, &mut findings);
     }
     check_resources(ctx, master, &mut findings);
+    check_agreement(ctx, master, client, &mut findings);
     check_output(ctx, master, &mut findings);
     let mut room = None;
     if mode.has_client() && !mode.reads_mksysb() {
@@ -283,11 +302,9 @@ fn check_levels(
             "update the master first",
         );
     }
-    let of = |said: Read<Vec<aix::Fileset>>| -> Read<Option<FilesetLevel>> {
-        Ok(said?.into_iter().find(|row| row.name == argv::ALT_FILESET).and_then(|row| row.level))
-    };
-    let own = findings.read("the master's alt_disk fileset", of(master.read(4, aix::filesets)));
-    let spot = findings.read("the SPOT's alt_disk fileset", of(master.read(5, aix::filesets)));
+    let of = |command| level_of(master, command, argv::ALT_FILESET);
+    let own = findings.read("the master's alt_disk fileset", of(4));
+    let spot = findings.read("the SPOT's alt_disk fileset", of(5));
     let hint = "`nimadm -M`, or `nim -o cust` the SPOT with the master's level";
     let name = argv::ALT_FILESET;
     match (own, spot) {
@@ -297,6 +314,64 @@ fn check_levels(
         (Some(None), _) => findings.permanent(format!("{name} is not on the master"), hint),
         (_, Some(None)) => findings.permanent(format!("{name} is not in the SPOT"), hint),
         _ => {}
+    }
+}
+
+/// The level of a fileset in a list that a command gave: the highest, where there
+/// is a base and updates of it.
+fn level_of(said: Said<'_>, command: usize, name: &str) -> Read<Option<FilesetLevel>> {
+    let rows = said.read(command, aix::filesets)?;
+    Ok(rows.into_iter().filter(|row| row.name == name).filter_map(|row| row.level).max())
+}
+
+/// What is installed comes from the lpp_source, by programs of the SPOT, on the
+/// master: all three fit together, and none takes the client back.
+fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findings: &mut Findings) {
+    const NAME: &str = argv::LEVEL_FILESET;
+    let Target { spot, lpp_source, .. } = &ctx.spec.target;
+    // One that is not there is told already.
+    if master.output(INSTALLABLE).is_ok_and(|output| output.text().contains("0042-053")) {
+        return;
+    }
+    let what = format!("the level of the lpp_source {lpp_source}");
+    let Some(of_lpp) = findings.read(&what, level_of(master, INSTALLABLE, NAME)) else { return };
+    let Some(of_lpp) = of_lpp else {
+        return findings.permanent(
+            format!("the lpp_source {lpp_source} has no {NAME}, which tells its level"),
+            "`nim -o check -F` it, add the missing images",
+        );
+    };
+    if let Ok(Some(of_spot)) = level_of(master, 5, NAME) {
+        if of_spot != of_lpp {
+            findings.permanent(
+                format!(
+                    "{NAME} is {of_lpp} in the lpp_source {lpp_source}, {of_spot} in the SPOT {spot}"
+                ),
+                &format!(
+                    "name a SPOT and an lpp_source of one level, or bring the SPOT to it: \
+                     `nim -o cust -a fixes=update_all -a lpp_source={lpp_source} {spot}`"
+                ),
+            );
+        }
+        if let Ok(Some(own)) = level_of(master, 4, NAME)
+            && own < of_spot
+        {
+            findings.permanent(
+                format!("{NAME} is {own} on the master, below {of_spot} in the SPOT {spot}"),
+                "update the master first",
+            );
+        }
+    }
+    let last = 5 + ctx.spec.options.disks.len();
+    if ctx.spec.mode.has_client()
+        && !ctx.spec.mode.reads_mksysb()
+        && let Ok(Some(now)) = level_of(client, last, NAME)
+        && now > of_lpp
+    {
+        findings.permanent(
+            format!("{NAME} is {now} on the client, {of_lpp} in the lpp_source {lpp_source}"),
+            "an lpp_source at least as new as the client, so that it is not taken back",
+        );
     }
 }
 

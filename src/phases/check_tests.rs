@@ -8,18 +8,21 @@ use crate::domain::{
 };
 use crate::transport::{CommandOutput, Output};
 
-const MASTER: [&str; 7] = [
+const MASTER: [&str; 8] = [
     "lpar7:\n   class  = machines\n   type   = standalone\n   Cstate = ready for a NIM operation\n",
     "spot_7300_02:\n   type      = spot\n   Rstate    = ready for use\n   \
      location  = /export/nim/spot_7300_02/usr\n   oslevel_r = 7300-02\n",
     "lpp_7300_02:\n   type     = lpp_source\n   Rstate   = ready for use\n   simages  = yes\n",
     "7300-02-01-2346\n",
-    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n",
-    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n",
+    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n\
+     bos.mp64:bos.mp64:7.3.2.1: : :C:F:Kernel: : : : : : :0:0:/:\n",
+    "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n\
+     bos.mp64:bos.mp64:7.3.2.1: : :C:F:Kernel: : : : : : :0:0:/:\n",
     "/export/nim/spot_7300_02 -ro\n",
+    "bos.mp64:bos.mp64:7.3.2.0::I:T:::::N:Kernel::::\nbos.mp64:bos.mp64:7.3.2.1::I:T:::::N:Kernel::::\n",
 ];
 
-const CLIENT: [&str; 6] = [
+const CLIENT: [&str; 7] = [
     "7200-05-03-2148\n",
     "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk2 00f7a1b2c3d4e5f9 datavg active\n",
     "VOLUME GROUP: rootvg VG IDENTIFIER: 00f7a1b200004c0000000190aabbccdd\n\
@@ -29,6 +32,7 @@ const CLIENT: [&str; 6] = [
      hd5 boot 1 1 1 closed/syncd N/A\nhd4 jfs2 8 8 1 open/syncd /\nhd2 jfs2 20 20 1 open/syncd /usr\n",
     "hd5\n",
     "51200\n",
+    "bos.mp64:bos.mp64:7.2.5.3: : :C:F:Kernel: : : : : : :0:0:/:\n",
 ];
 
 fn answers(master: &[&str], client: &[&str]) -> Answers {
@@ -93,7 +97,10 @@ fn each_thing_that_is_wrong_is_told() {
     let long = CLIENT[3].replace("hd2 ", "averylongname ");
     let bos = CLIENT[3].replace("hd2 ", "bos_hd2 ");
     let shown = |text: &str, from: &str, to: &str| text.replace(from, to);
-    let table: [(bool, usize, String, &str); 22] = [
+    let mp64 = |level: &str, was: &str| {
+        shown(MASTER[4], &format!("bos.mp64:{was}"), &format!("bos.mp64:{level}"))
+    };
+    let table: [(bool, usize, String, &str); 27] = [
         (true, 0, "0042-053 lsnim: there is no NIM object named \"lpar7\"".into(), "lpar7 is not defined in NIM"),
         (true, 0, shown(MASTER[0], "standalone", "diskless"), "lpar7 is diskless in NIM"),
         (true, 0, shown(MASTER[0], "ready for a NIM operation", "BOS installation"), "lpar7 is not ready in NIM: BOS installation"),
@@ -102,7 +109,12 @@ fn each_thing_that_is_wrong_is_told() {
         (true, 2, "0042-053 lsnim: there is no".into(), "lpp_7300_02 is not defined in NIM"),
         (true, 2, shown(MASTER[2], "yes", "no"), "the lpp_source lpp_7300_02 lacks simages"),
         (true, 3, "7300-01-04-2320\n".into(), "the master is at 7300-01-04-2320, below the target 7300-02"),
-        (true, 5, shown(MASTER[5], "7.3.2.1", "7.3.1.0"), "bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.1.0 in the SPOT"),
+        (true, 4, mp64("7.3.1.4", "7.3.2.1"), "bos.mp64 is 7.3.1.4 on the master, below 7.3.2.1 in the SPOT spot_7300_02"),
+        (true, 5, mp64("7.3.1.4", "7.3.2.1"), "bos.mp64 is 7.3.2.1 in the lpp_source lpp_7300_02, 7.3.1.4 in the SPOT spot_7300_02"),
+        (true, 7, shown(MASTER[7], "7.3.2.1", "7.3.3.0"), "bos.mp64 is 7.3.3.0 in the lpp_source lpp_7300_02, 7.3.2.1 in the SPOT spot_7300_02"),
+        (true, 7, String::new(), "the lpp_source lpp_7300_02 has no bos.mp64"),
+        (false, 6, shown(CLIENT[6], "7.2.5.3", "7.3.2.4"), "bos.mp64 is 7.3.2.4 on the client, 7.3.2.1 in the lpp_source lpp_7300_02"),
+        (true, 5, shown(MASTER[5], "rte:7.3.2.1", "rte:7.3.1.0"), "bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.1.0 in the SPOT"),
         (true, 6, "/export/nim/spot_7300_0 -ro\n".into(), "the SPOT spot_7300_02 is not exported by the master"),
         (false, 0, "timedout\n".into(), "the client's level cannot be told"),
         (false, 0, "7300-01-02-2320\n".into(), "the client is at 7300-01-02-2320, the release of the target"),

@@ -163,5 +163,5 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
         return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
     }
-    Ok(Sight::found(Facts::default()))
+    Ok(Sight::found(Facts { level: Some(level), ..Facts::default() }))
 }

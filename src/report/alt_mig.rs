@@ -260,7 +260,7 @@ impl AltMigLog {
         if let Some(cause) = view.state.cause() {
             lines.push(format!("nimshift: why: {}", cause_text(cause)));
         }
-        let left = remains(view, self.story.last_place());
+        let left = remains(&self.story);
         if !left.is_empty() {
             lines.push(format!("nimshift: left: {}", left.join("; ")));
         }

@@ -278,7 +278,7 @@ impl Teller<'_> {
         if let Some(cause) = view.state.cause() {
             self.say(format!("  why: {}", cause_text(cause)));
         }
-        let left = remains(view, story.last_place());
+        let left = remains(story);
         let left = if left.is_empty() { "nothing".to_owned() } else { left.join("; ") };
         self.say(format!("  left on the hosts: {left}"));
         if let Some(next) = next_step(view) {
@@ -415,7 +415,7 @@ impl<'a> HistoryDocument<'a> {
             version: HISTORY_VERSION,
             migration: MigrationStatus::from(&story.view),
             spec: &story.view.spec,
-            left: remains(&story.view, story.last_place()),
+            left: remains(story),
             next: next_step(&story.view),
             entries: story.entries.iter().map(entry).collect(),
         }

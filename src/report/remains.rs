@@ -2,15 +2,15 @@
 //! from its state, its steps and its options.
 
 use crate::domain::{
-    Bootlist, CopyPolicy, FailureClass, MigrationSpec, Task, UndoKind, phases_text,
+    Bootlist, CopyPolicy, FailureClass, Level, MigrationSpec, Task, UndoKind, phases_text,
 };
 use crate::machine::{Place, State};
 
-use super::view::MigrationView;
+use super::view::{MigrationView, Story};
 
-/// What is left on the hosts, one line each. Empty: nothing. `last` is the last
-/// place that the migration was at.
-pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
+/// What is left on the hosts, one line each. Empty: nothing.
+pub fn remains(story: &Story) -> Vec<String> {
+    let (view, last) = (&story.view, story.last_place());
     let spec = &*view.spec;
     match &view.state {
         _ if view.standing().name() == "cleaned" => Vec::new(),
@@ -30,7 +30,9 @@ pub fn remains(view: &MigrationView, last: Option<Place>) -> Vec<String> {
             _ => Vec::new(),
         },
         _ if !spec.task.is_migration() => Vec::new(),
-        State::Migrated { .. } if spec.is_whole() => migrated(spec),
+        State::Migrated { .. } if spec.is_whole() => {
+            migrated(spec, story.level_read().unwrap_or(&spec.target.level))
+        }
         _ => made_so_far(view, last),
     }
 }
@@ -152,8 +154,8 @@ fn boot_disk(spec: &MigrationSpec) -> &str {
     spec.options.disks.first().map_or("", crate::domain::DiskName::as_str)
 }
 
-fn migrated(spec: &MigrationSpec) -> Vec<String> {
-    let (disks, level) = (disks(spec), &spec.target.level);
+fn migrated(spec: &MigrationSpec, level: &Level) -> Vec<String> {
+    let disks = disks(spec);
     if !spec.mode.changes_client() {
         return vec![format!("{} at {level}", mksysb(spec))];
     }

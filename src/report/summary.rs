@@ -48,7 +48,7 @@ fn client(story: &Story, now_ms: Millis, width: usize, lines: &mut Vec<String>) 
     if let Some(times) = times_text(story, now_ms) {
         lines.push(format!("{indent}time by phase: {times}"));
     }
-    let left = remains(view, story.last_place());
+    let left = remains(story);
     if !left.is_empty() {
         lines.push(format!("{indent}left: {}", left.join("; ")));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, Direction, MigrationId, MigrationSpec, Phase, StepSpec, Ticket,
+    AttemptRecord, Direction, Level, MigrationId, MigrationSpec, Phase, StepSpec, Ticket,
 };
 use crate::machine::{Blueprint, EventKind, Place, State};
 
@@ -101,6 +101,19 @@ impl Story {
     /// The last place that the migration was at.
     pub fn last_place(&self) -> Option<Place> {
         self.entries.iter().rev().find_map(|entry| entry.to.place())
+    }
+
+    /// The level that the migrated system was found at: after its boot, or in the
+    /// copy. None where no step of this part has read it.
+    pub fn level_read(&self) -> Option<&Level> {
+        self.entries.iter().rev().find_map(|entry| match &entry.event {
+            EventKind::Succeeded { ticket, facts: Some(facts) }
+                if ["verify-level", "verify-boot"].contains(&ticket.step.as_str()) =>
+            {
+                facts.level.as_ref()
+            }
+            _ => None,
+        })
     }
 
     /// How long each phase took, in nimadm's order, and how long taking back

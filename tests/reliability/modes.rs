@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nimshift::domain::{MigrationSpec, Plan, parse_plan};
+use nimshift::domain::{Driver, MigrationSpec, Plan, parse_plan};
 use nimshift::lab::{BootsFrom, CopyExpected, EstateFile, Expectation};
 
 use super::world::{World, virtual_time};
@@ -247,5 +247,28 @@ fn a_file_or_name_that_is_there_already_is_refused() {
         assert!(cause.contains("is on the master already"), "{cause}");
         assert!(cause.contains("is defined in NIM already"), "{cause}");
         world.assert_untouched("refused");
+    });
+}
+
+#[test]
+fn sources_that_do_not_agree_are_refused_in_every_mode_and_nothing_is_changed() {
+    virtual_time(async || {
+        let sample = read("nimadm-driver.toml");
+        for spec in &sample.plan.migrations {
+            for driver in [Driver::Native, Driver::Nimadm] {
+                let mut spec = MigrationSpec { driver, ..spec.clone() };
+                let other = if spec.options.update { "lpp_7300_02" } else { "lpp_7300_03" };
+                spec.target.lpp_source = other.parse().expect("a name");
+                let world = World::of(&sample.estate, spec);
+                let before = world.lab.digest().expect("a digest");
+                world.live(Arc::new(world.plain_performer())).await;
+                let cause = world.last_cause();
+                assert_eq!(world.state(), "refused", "{cause}");
+                let told = format!("in the lpp_source {other}, 7.3.");
+                assert!(cause.contains(&told), "{cause}");
+                assert!(cause.contains("nim -o cust -a fixes=update_all"), "{cause}");
+                assert_eq!(world.lab.digest().expect("a digest"), before);
+            }
+        }
     });
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::aix::argv::{self, words};
+use crate::aix::argv;
 use crate::aix::{self, Fileset, FilesetLevel, NimObject};
 use crate::domain::{
     Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName, Task,
@@ -80,9 +80,9 @@ fn level_looks(ctx: &Context<'_>) -> Looks {
     let target = &ctx.spec.target;
     let mut commands = vec![
         argv::lsnim(&target.lpp_source),
-        argv::lslpp(argv::ALT_PATTERN),
-        argv::spot_lslpp(&target.spot, argv::ALT_PATTERN),
-        words(&["nim", "-o", "showres", "-a", "installp_flags=L", target.lpp_source.as_str()]),
+        argv::lslpp(&[argv::ALT_PATTERN]),
+        argv::spot_lslpp(&target.spot, &[argv::ALT_PATTERN]),
+        argv::showres(&target.lpp_source),
     ];
     commands.extend(device(ctx.spec).map(argv::installable));
     vec![look(HostRole::Master, commands)]
