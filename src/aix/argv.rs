@@ -202,9 +202,9 @@ pub fn rename_copy(name: &str, disk: &DiskName) -> Argv {
     words(&["alt_rootvg_op", "-v", name, "-d", disk.as_str()])
 }
 
-/// `ps -eo pid,args`.
+/// `ps -eo pid,user,etime,args`.
 pub fn processes() -> Argv {
-    words(&["ps", "-eo", "pid,args"])
+    words(&["ps", "-eo", "pid,user,etime,args"])
 }
 
 /// Files below `top`, in its own file system.

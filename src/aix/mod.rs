@@ -15,6 +15,7 @@ mod image_data;
 mod listing;
 mod nim;
 mod nim_list;
+mod odm;
 pub mod parse;
 mod processes;
 mod unread;
@@ -29,6 +30,7 @@ pub use image_data::{ImageData, ImageFs, ImageVolume, VolumeLine, image_data, im
 pub use listing::{is_missing, link_target, links, names};
 pub use nim::{NimObject, nim_object};
 pub use nim_list::{NimStanza, nim_objects};
+pub use odm::{DeviceAttribute, device_attributes};
 pub use processes::{Process, lock_holder, processes};
 pub use unread::Unread;
 pub use verdict::{Verdict, classify, matching, message_ids};

@@ -1,18 +1,32 @@
-//! `ps -eo pid,args`.
+//! `ps -eo pid,user,etime,args`, and the shorter `ps -eo pid,args`.
 
 use super::nim::NimObject;
 use super::unread::{Unread, lines};
+use crate::base::sanitize_line;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its id.
     pub pid: u32,
+    /// Whose it is, and for how long it has run: `[[days-]hours:]minutes:seconds`.
+    pub since: Option<(String, String)>,
     /// Its command line, as far as `ps` shows it.
     pub args: String,
 }
 
 impl Process {
+    /// It, for people: `process 4711 of root, for 02:10`.
+    pub fn words(&self) -> String {
+        match &self.since {
+            Some((user, time)) => {
+                let [user, time] = [user, time].map(|text| sanitize_line(text, 20));
+                format!("process {} of {user}, for {time}", self.pid)
+            }
+            None => format!("process {}", self.pid),
+        }
+    }
+
     /// Whether it runs `program`, with or without a directory, itself or by a shell.
     pub fn runs(&self, program: &str) -> bool {
         let words = self.args.split_whitespace();
@@ -33,23 +47,34 @@ pub fn lock_holder<'a>(object: &NimObject, running: &'a [Process]) -> Option<&'a
     running.iter().find(|process| process.pid == pid)
 }
 
-/// Reads `ps -eo pid,args`. Lines of a command line that has several are left
-/// out; a list without its heading is an error.
+/// Reads either layout. Lines of a command line that has several are left out; a
+/// list without its heading is an error.
 pub fn processes(text: &str) -> Result<Vec<Process>, Unread> {
+    const COMMAND: &str = "ps -eo pid,user,etime,args";
     let is_heading = |line: &&str| {
         let mut words = line.split_whitespace();
         words.next() == Some("PID") && words.next().is_some()
     };
     let mut rows = lines(text).skip_while(|line| !is_heading(line));
-    if rows.next().is_none() {
-        return Err(Unread::missing("ps -eo pid,args", "heading `PID COMMAND`"));
-    }
-    Ok(rows
-        .filter_map(|line| {
-            let (pid, args) = line.trim_start().split_once(char::is_whitespace)?;
-            Some(Process { pid: pid.parse().ok()?, args: args.trim().to_owned() })
-        })
-        .collect())
+    let Some(heading) = rows.next() else {
+        return Err(Unread::missing(COMMAND, "heading `PID USER ELAPSED COMMAND`"));
+    };
+    let has_user = heading.split_whitespace().nth(1) == Some("USER");
+    let first = |line: &'_ str| {
+        let (word, rest) = line.trim_start().split_once(char::is_whitespace)?;
+        Some((word.to_owned(), rest.to_owned()))
+    };
+    let row = |line: &str| {
+        let (pid, mut args) = first(line)?;
+        let mut since = None;
+        if has_user {
+            let (user, rest) = first(&args)?;
+            let (time, rest) = first(&rest)?;
+            (since, args) = (Some((user, time)), rest);
+        }
+        Some(Process { pid: pid.parse().ok()?, since, args: args.trim().to_owned() })
+    };
+    Ok(rows.filter_map(row).collect())
 }
 
 #[cfg(test)]
@@ -69,6 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn whose_it_is_and_since_when_is_told() {
+        let text = "    PID     USER     ELAPSED COMMAND\n9371914     root  1-02:13:05 /usr/bin/ksh \
+                    /usr/sbin/nimadm -c lpar7\n      0     root\n";
+        let rows = processes(text).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].words(), "process 9371914 of root, for 1-02:13:05");
+        assert!(rows[0].runs("nimadm") && rows[0].has("-c", "lpar7"));
+    }
+
+    #[test]
     fn programs_and_flags_are_told_by_words() {
         let text = "PID COMMAND\n12 /usr/bin/ksh /usr/sbin/nimadm -c lpar7 -P1\n13 vi nimadm.log\n";
         let rows = processes(text).unwrap();
@@ -81,6 +116,7 @@ mod tests {
         fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}") {
             let _ = processes(&text);
             let _ = processes(&format!("PID COMMAND\n{text}"));
+            let _ = processes(&format!("PID USER ELAPSED COMMAND\n{text}"));
         }
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::name::{DiskName, Level, Pvid};
+use super::site::SiteOwn;
 
 /// What is known of a migration's hosts.
 ///
@@ -25,12 +26,16 @@ pub struct Facts {
     /// 0.2.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_over: Option<String>,
+    /// What the site had made its own in the copy before its base was migrated.
+    /// Introduced in 0.2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteOwn>,
 }
 
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level, asleep, lease_over } = other;
+        let Facts { baseline, level, asleep, lease_over, site } = other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
@@ -42,6 +47,9 @@ impl Facts {
         }
         if lease_over.is_some() {
             self.lease_over = lease_over;
+        }
+        if site.is_some() {
+            self.site = site;
         }
     }
 }

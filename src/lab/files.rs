@@ -132,7 +132,10 @@ fn site_root(tree: &mut Tree, host: &str) {
     add("etc/ntp.conf", "server 10.1.1.1\n");
     add("etc/objrepos/CuDv", "hdisk0:disk\nen0:interface\n");
     add("etc/objrepos/CuAt", &format!("inet0:hostname={host}\n"));
+    add("etc/objrepos/CuAt", "sys0:maxuproc=2048\nen0:netaddr=10.1.1.10\n");
     add("etc/objrepos/CuDep", "inet0:en0\n");
+    add("etc/filesystems", "/home:\n\tdev = /dev/hd1\n\tvfs = jfs2\n");
+    add("etc/rc.d/rc2.d/S90app", "/home/app/start\n");
     add(
         "etc/ssh/ssh_host_ed25519_key.pub",
         &format!("ssh-ed25519 AAAAC3Nz{} root@{host}\n", super::build::made_up_id(host)),

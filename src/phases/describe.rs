@@ -166,6 +166,7 @@ fn assumed(spec: &MigrationSpec) -> Facts {
         level: None,
         asleep: None,
         lease_over: None,
+        site: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`perform`] carries one attempt at a step out, the same way for a first run
 //! and for a recovery after a crash.
 
+mod alone;
 mod boot_image;
 mod bring;
 mod check;
@@ -44,9 +45,12 @@ mod registry;
 #[cfg(test)]
 mod sample;
 mod scripts;
+mod site;
 mod step;
 mod takeover;
 mod unmount;
+#[cfg(test)]
+mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
 pub use order::{EvidenceSink, Order, hosts};

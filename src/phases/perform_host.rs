@@ -104,6 +104,7 @@ impl World {
                 said(self.status, "", &self.words)
             }
             ["lspv"] => said(0, &self.lspv, ""),
+            ["ps", ..] => said(0, "PID USER ELAPSED COMMAND\n", ""),
             ["chroot", _, "/usr/bin/oslevel", "-s"] => said(0, &self.level, ""),
             ["bootlist", ..] => said(0, "hdisk0 blv=hd5\n", ""),
             _ => said(0, "", ""),

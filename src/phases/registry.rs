@@ -8,13 +8,13 @@ use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_mas
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, lease};
-use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, unmount};
+use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, site, unmount};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 85] = [
+static REGISTRY: [StepDef; 87] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     parts::CHECK_PHASES,
@@ -39,6 +39,7 @@ static REGISTRY: [StepDef; 85] = [
     nimadm::MOUNT,
     scripts::RUN_PRE_SCRIPT,
     nimadm::PRE_SCRIPT,
+    site::RECORD_SITE,
     migrate::SAVE_CONFIG,
     migrate::EXPAND_FILESYSTEMS,
     migrate::RESTORE_BOS,
@@ -50,6 +51,7 @@ static REGISTRY: [StepDef; 85] = [
     filesets::INSTALL_RPMS,
     nimadm::MIGRATE_FILESETS,
     filesets::VERIFY_LEVEL,
+    site::VERIFY_COPY,
     scripts::RUN_POST_SCRIPT,
     nimadm::POST_SCRIPT,
     boot_image::MAKE_BOOT_IMAGE,
@@ -113,7 +115,7 @@ pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
 }
 
 /// Steps of the native driver that the nimadm driver has too.
-const SHARED: [&str; 16] = [
+const SHARED: [&str; 18] = [
     "check-client",
     "check-mksysb",
     "check-phases",
@@ -123,7 +125,9 @@ const SHARED: [&str; 16] = [
     "record-baseline",
     "record-mksysb",
     "clean-copy",
+    "record-site",
     "verify-level",
+    "verify-copy",
     "set-bootlist",
     "clean-client",
     "clean-master",
@@ -379,6 +383,7 @@ mod tests {
                 "clean-copy",
                 "export-filesystems",
                 "mount-filesystems",
+                "record-site",
                 "save-config",
                 "expand-filesystems",
                 "restore-bos",
@@ -387,6 +392,7 @@ mod tests {
                 "install-filesets",
                 "install-rpms",
                 "verify-level",
+                "verify-copy",
                 "make-boot-image",
                 "unmount-filesystems",
                 "unexport-filesystems",

@@ -87,5 +87,6 @@ pub(crate) fn facts() -> Facts {
         level: None,
         asleep: None,
         lease_over: None,
+        site: None,
     }
 }

@@ -2,12 +2,14 @@
 //! fails, is repeated, undone and cut off at every point. All of it iterates
 //! over the registry: a new step is taken in by itself.
 
+mod believed;
 mod clean_copy;
 mod clocks;
 mod faulty;
 mod messes;
 mod modes;
 mod nimadm;
+mod others;
 mod over_lab;
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;

@@ -147,7 +147,8 @@ pub(crate) fn merge_config(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
-/// Adds to `/etc/FILE` the lines of the saved one whose first field it lacks.
+/// Adds to `/etc/FILE` the lines of the saved one whose first field it lacks; of
+/// the device database the objects, each by device and attribute.
 fn merge(world: &mut World, call: &Call, saved: &str, file: &str) -> Result<(), Reply> {
     let old_path = call.path(&format!("{saved}/etc/{file}"));
     let new_path = call.path(&format!("/etc/{file}"));
@@ -155,7 +156,8 @@ fn merge(world: &mut World, call: &Call, saved: &str, file: &str) -> Result<(), 
         .text(&call.host, &old_path, call.now)
         .map_err(|error| Reply::path(call, &old_path, &error))?;
     let mut new = world.text(&call.host, &new_path, call.now).unwrap_or_default();
-    let key = |line: &str| line.split([':', ' ']).next().unwrap_or("").to_owned();
+    let ends: &[char] = if file.starts_with("objrepos/") { &['='] } else { &[':', ' '] };
+    let key = |line: &str| line.split(ends).next().unwrap_or("").to_owned();
     let known: std::collections::BTreeSet<String> = new.lines().map(key).collect();
     for line in old.lines().filter(|line| !known.contains(&key(line))) {
         new.push_str(line);

@@ -17,6 +17,7 @@ mod nfs;
 mod nim;
 mod nim_software;
 pub(super) mod nimadm;
+mod odm;
 pub(super) mod processes;
 pub(super) mod remote;
 mod show;
@@ -139,6 +140,8 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("cp", 3000, files::cp, "cp [-h] [-p] [-R] Source ... Target"),
     row("test", 100, words::test, "test Expression"),
     row("grep", 50, words::grep, "grep -F -e Text"),
+    row("cut", 50, words::cut, "cut -d: -f1"),
+    row("head", 50, words::head, "head -n Number"),
     row("readlink", 100, files::readlink, "readlink File"),
     sized(
         long(row("dd", 1000, archive::dd, "dd [if=File] [of=File] [bs=N]"), archive::begin_dd),
@@ -250,13 +253,14 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("hostname", 50, system::hostname, "hostname"),
     row("uname", 50, system::uname, "uname [-n | -s | -M | -L]"),
     row("uptime", 100, system::uptime, "uptime"),
-    row("ps", 200, processes::ps, "ps {-e | -p ProcessId} [-o pid,args]"),
+    row("ps", 200, processes::ps, "ps {-e | -p ProcessId} [-o pid,[user,etime,]args]"),
     row("kill", 100, processes::kill, "kill [-9 | -15] ProcessId ..."),
     row("who", 100, system::who, "who -b"),
     row("date", 50, system::date, "date [-u] [+Format]"),
     row("prtconf", 3000, system::prtconf, "prtconf"),
     row("errpt", 300, system::errpt, "errpt [-s Time]"),
     row("lsdev", 300, system::lsdev, "lsdev -Cc disk"),
+    row("odmget", 200, odm::odmget, "odmget [-q Criterion] Class"),
     row("lsattr", 300, system::lsattr, "lsattr -El Disk [-a Attribute] [-F Format] [-O]"),
     row("lssrc", 200, system::lssrc, "lssrc -s Subsystem | -g Group"),
     row("startsrc", 1000, system::startsrc, "startsrc -s Subsystem | -g Group"),

@@ -9,6 +9,7 @@ use super::super::job::JobStage;
 use super::super::shell::{Call, Reply};
 use super::super::world::{Host, World};
 use super::usage;
+use crate::base::Millis;
 
 /// The process of the job `id`: the same as long as it runs.
 pub(in super::super) fn pid_of(id: &str) -> u32 {
@@ -18,19 +19,31 @@ pub(in super::super) fn pid_of(id: &str) -> u32 {
     1_000_000 + hash % 9_000_000
 }
 
-/// Ids and command lines of all that runs. Who held a NIM object in the
-/// beginning runs as well.
-fn running(host: &Host) -> Vec<(u32, String)> {
-    let mut rows = vec![(1, "/etc/init".to_owned())];
+/// Ids, beginnings and command lines of all that runs. Who held a NIM object in
+/// the beginning runs as well.
+fn running(host: &Host) -> Vec<(u32, Millis, String)> {
+    let mut rows = vec![(1, 0, "/etc/init".to_owned())];
     for (id, job) in host.jobs.iter().filter(|(_, job)| job.stage == JobStage::Running) {
         let line = job.script.commands.get(job.index).map(crate::transport::Command::shell_text);
-        rows.push((pid_of(id), line.unwrap_or_default()));
+        rows.push((pid_of(id), job.since_ms, line.unwrap_or_default()));
     }
     for name in &host.initial.locked {
         let holder = host.nim.get(name).and_then(|object| object.get("locked")?.parse().ok());
-        rows.extend(holder.map(|pid| (pid, format!("nim -o lppchk {name}"))));
+        rows.extend(holder.map(|pid| (pid, 0, format!("nim -o lppchk {name}"))));
     }
     rows
+}
+
+/// A time as `ps` shows it.
+fn elapsed(ms: Millis) -> String {
+    let seconds = ms / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let clock = format!("{:02}:{:02}", minutes % 60, seconds % 60);
+    match (days, hours) {
+        (0, 0) => clock,
+        (0, hours) => format!("{hours:02}:{clock}"),
+        (days, hours) => format!("{days}-{:02}:{clock}", hours % 24),
+    }
 }
 
 pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
@@ -43,14 +56,27 @@ pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
                 return Err(refuse(call, "The process id is not a number.", usage(call)));
             }
         };
-        if flags.get('o').is_some_and(|columns| columns != "pid,args") {
-            return Err(refuse(call, "Only -o pid,args is known.", usage(call)));
-        }
-        let mut out = String::from("    PID COMMAND\n");
-        let mut rows = running(world.at(&call.host));
-        rows.retain(|(pid, _)| only.is_none_or(|only| only == *pid));
-        for (pid, line) in &rows {
-            let _ = writeln!(out, "{pid:>7} {line}");
+        let is_long = match flags.get('o') {
+            None | Some("pid,args") => false,
+            Some("pid,user,etime,args") => true,
+            Some(_) => {
+                let known = "Only -o pid,args and -o pid,user,etime,args are known.";
+                return Err(refuse(call, known, usage(call)));
+            }
+        };
+        let heading =
+            if is_long { "    PID     USER     ELAPSED COMMAND\n" } else { "    PID COMMAND\n" };
+        let mut out = String::from(heading);
+        let host = world.at(&call.host);
+        let mut rows = running(host);
+        rows.retain(|(pid, _, _)| only.is_none_or(|only| only == *pid));
+        for (pid, since, line) in &rows {
+            if is_long {
+                let time = elapsed(call.now.saturating_sub((*since).max(host.boot_ms)));
+                let _ = writeln!(out, "{pid:>7}     root {time:>11} {line}");
+            } else {
+                let _ = writeln!(out, "{pid:>7} {line}");
+            }
         }
         Ok(Reply { status: i32::from(rows.is_empty()), out, ..Reply::default() })
     }))

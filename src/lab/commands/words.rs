@@ -35,6 +35,32 @@ pub(crate) fn grep(_: &mut World, call: &Call) -> Reply {
     Reply { status: i32::from(found.is_empty()), out: found, ..Reply::default() }
 }
 
+/// The first field of each line of its input.
+pub(crate) fn cut(_: &mut World, call: &Call) -> Reply {
+    let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
+    let (["-d:", "-f1"], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
+        return refuse(call, "Wrong arguments.", usage(call));
+    };
+    Reply::ok(
+        input
+            .lines()
+            .flat_map(|line| [line.split(':').next().unwrap_or(""), "\n"])
+            .collect::<String>(),
+    )
+}
+
+/// The first lines of its input.
+pub(crate) fn head(_: &mut World, call: &Call) -> Reply {
+    let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
+    let (["-n", count], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
+        return refuse(call, "Wrong arguments.", usage(call));
+    };
+    match count.parse() {
+        Ok(count) => Reply::ok(input.split_inclusive('\n').take(count).collect::<String>()),
+        Err(_) => refuse(call, "The number of lines is not a number.", usage(call)),
+    }
+}
+
 pub(crate) fn yes(_: &mut World, _: &Call) -> Reply {
     Reply::default()
 }

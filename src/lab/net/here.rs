@@ -19,9 +19,9 @@ pub(super) const REAL: [&str; 6] =
 
 /// Tools that a shell script needs and that the emulation has as well: they are
 /// real when they are given real files, or none at all.
-const BOTH: [&str; 18] = [
-    "cat", "chmod", "cp", "dd", "df", "echo", "false", "find", "grep", "ln", "ls", "mkdir", "mv",
-    "printf", "rm", "rmdir", "touch", "true",
+const BOTH: [&str; 20] = [
+    "cat", "chmod", "cp", "cut", "dd", "df", "echo", "false", "find", "grep", "head", "ln", "ls",
+    "mkdir", "mv", "printf", "rm", "rmdir", "touch", "true",
 ];
 
 /// Those of [`BOTH`] that do something without a file.
@@ -78,14 +78,15 @@ pub fn real_tool(argv: &[String], cwd: &str) -> bool {
     if name == "ps" {
         // What the emulation knows of a host's jobs, it shows in one layout.
         let known = |word: &String| {
-            ["-e", "-p", "-o", "pid,args"].contains(&word.as_str()) || word.parse::<u32>().is_ok()
+            ["-e", "-p", "-o", "-eo", "pid,args", "pid,user,etime,args"].contains(&word.as_str())
+                || word.parse::<u32>().is_ok()
         };
         return !rest.iter().all(known);
     }
     if !BOTH.contains(&name) {
         return false;
     }
-    if matches!(name, "echo" | "false" | "grep" | "printf" | "true") {
+    if matches!(name, "cut" | "echo" | "false" | "grep" | "head" | "printf" | "true") {
         return true;
     }
     let mut files = rest.iter().filter_map(|arg| file_of(name, arg)).peekable();

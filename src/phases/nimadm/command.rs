@@ -1,7 +1,6 @@
 //! The command line of nimadm, and the script around it.
 
 use crate::aix::argv::{Argv, NIMADM, words};
-use crate::base::sanitize_line;
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
@@ -100,11 +99,6 @@ pub(in super::super) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Op
         commands.push(Command::new(state).tolerated());
     }
     Some(Script::new(commands))
-}
-
-/// A process, for people.
-pub(super) fn shown(process: &crate::aix::Process) -> String {
-    sanitize_line(&process.args, 120)
 }
 
 #[cfg(test)]

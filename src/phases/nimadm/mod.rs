@@ -24,7 +24,7 @@ use super::step::{Context, StepDef};
 pub(super) use command::{log, signs_of_life};
 
 /// Where the phases of this migration are marked on the master.
-fn marks(ctx: &Context<'_>) -> String {
+pub(super) fn marks(ctx: &Context<'_>) -> String {
     format!("{}/nimadm.{}", ctx.spec.work_directory(), ctx.owner)
 }
 

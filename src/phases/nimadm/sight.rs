@@ -8,8 +8,7 @@ use super::super::copy::{self, ALT_VG, CopyState, client_paths, mounted};
 use super::super::mksysb::in_the_way;
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Looks, Sight, StepDef};
-use super::super::{boot_image, clone, export, finish, mksysb, mount, unmount};
-use super::command::shown;
+use super::super::{alone, boot_image, clone, export, finish, mksysb, mount, unmount};
 use super::marks;
 
 /// The script that every look at the master begins with: these commands, and
@@ -149,24 +148,12 @@ pub(super) fn is_locked(ctx: &Context<'_>, answers: &Answers) -> bool {
 pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
     let processes = Said::by(answers, 0).read(PROCESSES, aix::processes)?;
     let holder = lock(ctx, answers)?.and_then(|(_, holder)| holder);
-    let ours = |process: &Process| {
-        let client = ctx.spec.mode.has_client() && process.has("-c", ctx.spec.client.as_str());
-        let output = ctx.spec.options.output.as_deref();
-        process.runs("nimadm") && (client || output.is_some_and(|path| process.has("-O", path)))
-    };
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
-    Ok(match (processes.into_iter().find(ours), holder) {
-        (Some(process), _) => {
-            let text = format!(
-                "a nimadm that is no job of nimshift works on {client}: process {} on {master}",
-                process.pid
-            );
-            let hint = format!("wait until it has ended, or end it ({})", shown(&process));
-            Some(Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)))
-        }
+    Ok(match (alone::foreign(ctx.spec, &processes), holder) {
+        (Some(process), _) => Some(Sight::barred(alone::works(ctx.spec, process))),
         (None, Some(process)) => {
-            let text = format!("{client} is locked in NIM by process {} on {master}", process.pid);
-            let hint = format!("wait until it has ended ({})", shown(&process));
+            let text = format!("{client} is locked in NIM by {} on {master}", process.words());
+            let hint = format!("wait until it has ended ({})", alone::shown(&process));
             Some(Sight::barred(Cause::new(FailureClass::Transient, text).with_hint(hint)))
         }
         (None, None) => None,

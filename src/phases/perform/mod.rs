@@ -12,6 +12,7 @@ use crate::domain::{
 };
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
+use super::alone;
 use super::evidence;
 use super::job::{Ended, Jobs};
 use super::ledger;
@@ -285,7 +286,10 @@ impl Attempt<'_> {
 
     /// Looks once, at all hosts that the step looks at.
     async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
-        let looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let mut looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let watch = alone::watch(self.def, &self.order.spec, self.order.ticket.direction);
+        let is_watched = watch.is_some();
+        looks.extend(watch);
         let mut answers = Answers::default();
         self.looks.clear();
         for (role, script) in &looks {
@@ -298,8 +302,12 @@ impl Attempt<'_> {
             (Direction::Undo, Some(judge_undo)) => judge_undo,
             _ => self.def.judge,
         };
+        let watched = if is_watched { answers.0.pop() } else { None };
+        let bar = watched.and_then(|output| alone::bar(&self.order.spec, output));
         let mut said = answers.0.iter().flat_map(|output| &output.commands);
-        let sight = if said.any(|command| command.truncated) {
+        let sight = if let Some(bar) = bar {
+            bar
+        } else if said.any(|command| command.truncated) {
             // A part of a list could be taken for all of it.
             let why = format!("a host says more than {OUTPUT_BYTES_MAX} bytes: see the commands");
             Sight::of(Presence::Unknown(why))
