@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nimshift::lab::{FaultKind, FaultSpec};
 use nimshift::transport::{
-    CommandOutput, HostId, JobState, Output, Script, Transport, TransportError,
+    CommandOutput, HostId, JobId, JobState, Output, Script, Transport, TransportError,
 };
 
 use super::{CLIENT, MASTER, Night, command};
@@ -84,6 +84,19 @@ async fn stalled_never_ends_until_it_is_killed() {
     assert_eq!(state, JobState::Running { output_bytes: 0 });
     assert_eq!(night.lab.kill(&host, &id).await.unwrap(), JobState::Lost);
     assert_eq!(copies(&night), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_ended_before_it_begins_never_begins() {
+    let night = Night::new();
+    let (host, id) = (HostId::new(CLIENT), JobId::new("s1.m1.01-clone-rootvg.f0.1"));
+    let script = Script::new([command(CLONE)]);
+    assert_eq!(night.lab.kill(&host, &id).await, Ok(JobState::NotBegun));
+    assert_eq!(night.lab.start(&host, &id, &script).await, Ok(JobState::NotBegun));
+    night.lab.boot_host(CLIENT, None).unwrap();
+    night.wait(3_600).await;
+    assert_eq!(night.lab.start(&host, &id, &script).await, Ok(JobState::NotBegun));
+    assert_eq!(copies(&night), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,6 +105,38 @@ fn racing_starters_start_one_job() {
 }
 
 #[test]
+fn a_poll_asks_its_host_once() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let (calls, gate) = (dir.path().join("calls"), dir.path().join("gate"));
+        let counts = dir.path().join("shell");
+        let text = format!(
+            "#!/bin/sh\necho called >> '{}'\nexec '{}' \"$@\"\n",
+            calls.display(),
+            shell.display()
+        );
+        executable(&counts, &text);
+        assert!(call("mkfifo", &[&gate.display().to_string()]));
+        let here = Here::new(&counts, dir.path());
+        run(async {
+            let id = JobId::new("waits");
+            let job = script([sh(&format!("cat '{}'", gate.display()))]);
+            here.start(id.as_str(), &job).await;
+            let asked = async |wait: Duration| {
+                fs::write(&calls, "").unwrap();
+                let state = here.hosts.poll(&here.host, &id, 0, wait).await.unwrap();
+                assert_eq!(state, JobState::Running { output_bytes: 0 });
+                fs::read_to_string(&calls).unwrap().lines().count()
+            };
+            let once = asked(Duration::ZERO).await;
+            assert_eq!(asked(Duration::from_millis(20)).await, once, "{}", shell.display());
+            fs::write(&gate, "").unwrap();
+            done(here.end(id.as_str()).await);
+        });
+    }
+}
+
+#[test]
 fn starters_that_are_cut_off_start_at_most_one_job() {
     for_each_shell(async |here, dir| {
         let job = script([effect(&dir.path().join("effects"))]);
