@@ -82,6 +82,17 @@ async fn disks_and_groups_are_those_of_the_lab() {
                 read(&lab, host, "lspv-disk", &format!("lspv {}", wanted[0].as_str().unwrap()));
             assert_eq!(disk[0]["vg"], json!(name));
         }
+        let told = read(&lab, host, "prtconf", "prtconf");
+        assert_eq!(told["network"]["Host Name"], json!(host));
+        let in_use: Vec<Value> = shown
+            .disks
+            .iter()
+            .filter(|(_, _, vg)| vg.is_some())
+            .map(|(disk, ..)| json!(disk))
+            .collect();
+        let mut members = column(&told["volume_groups"], "disk");
+        members.sort_by_key(ToString::to_string);
+        assert_eq!(members, in_use);
         assert_eq!(read(&lab, host, "oslevel", "oslevel -s")["level"], json!(shown.level));
         let bootlist = read(&lab, host, "bootlist", "bootlist -m normal -o");
         assert_eq!(bootlist["devices"], json!(shown.bootlist));

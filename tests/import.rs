@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use nimshift::base::limits;
-use nimshift::domain::{DiskName, Plan, parse_plan};
+use nimshift::domain::{DiskName, EstateKind, Plan, parse_plan};
 use nimshift::import::{FILL_IN, Format, Head, ImportErrors, Imported, Ways, import};
 use proptest::prelude::*;
 
@@ -28,6 +28,7 @@ const GOOD: [(&str, &[u8], Format); 4] = [
 fn head() -> Head {
     Head {
         name: Some("imported".parse().unwrap()),
+        kind: None,
         master: Some("nim1".parse().unwrap()),
         spot: Some("spot_7300_03".parse().unwrap()),
         lpp_source: Some("lpp_7300_03".parse().unwrap()),
@@ -87,6 +88,34 @@ fn with_what_is_asked_for_it_is_a_plan() {
         told(&plan(CSV, Format::Csv, &Ways::default())),
         ["1 lpar01 hdisk1", "1 lpar03 hdisk9", "2 lpar02 hdisk2+hdisk3"]
     );
+}
+
+#[test]
+fn of_real_hosts_the_addresses_are_taken_over() {
+    let reached = |text: &[u8], format, kind| {
+        let head = Head { kind: Some(kind), ..head() };
+        let ways = Ways { short_names: true, ..Ways::default() };
+        let made = import("file", text, format, &ways, &head).unwrap_or_else(|e| panic!("{e}"));
+        let plan = parse_plan("plan.toml", &made.text, false)
+            .unwrap_or_else(|errors| panic!("{errors}\n{}", made.text));
+        assert_eq!(plan.estate.kind, kind);
+        let hosts = plan.estate.real.expect("real hosts").hosts.into_iter();
+        let reached = hosts.filter_map(|(name, reach)| Some(format!("{name} {}", reach.address?)));
+        reached.collect::<Vec<_>>()
+    };
+    for kind in [EstateKind::Ssh, EstateKind::Local] {
+        assert_eq!(
+            reached(LSNIM, Format::Lsnim, kind),
+            ["lpar02 lpar02-adm", "lpar03 lpar03.example.com"]
+        );
+        // Of two names, the inventory's is the one that Ansible reaches it by.
+        assert_eq!(
+            reached(INI, Format::AnsibleIni, kind),
+            ["jump 10.1.0.5", "lpar03 lpar03.example.com"]
+        );
+        let sheet = b"name;reach_address\nlpar01;10.1.1.21\n";
+        assert_eq!(reached(sheet, Format::Csv, kind), ["lpar01 10.1.1.21"]);
+    }
 }
 
 #[test]

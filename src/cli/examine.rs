@@ -331,7 +331,7 @@ fn lease(output: Option<&CommandOutput>) -> Finding {
         (
             format!("held by {holder}; no job of it is unfinished"),
             "`nimshift resume` where that migration was begun; where nobody will, \
-             `nimshift retry --take-lease` for the one that was refused here"
+             `nimshift retry --take-lease CLIENT` for the one that was refused here"
                 .to_owned(),
         )
     } else {

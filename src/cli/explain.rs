@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use crate::aix::{Entry, catalogue, matching, message_ids};
 use crate::base::limits::{CAUSE_BYTES_MAX, PARSE_BYTES_MAX};
-use crate::base::{nearest, sanitize_line};
+use crate::base::sanitize_line;
 use crate::domain::{FailureClass, MessageRule};
 
 use super::args::ExplainArgs;
@@ -13,6 +13,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
 use super::run::read_plan;
+
+/// Ids that are named instead of one that is not known.
+const NEAR_MAX: usize = 3;
 
 /// `nimshift explain MESSAGE…`.
 pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
@@ -26,13 +29,26 @@ pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
     if args.list {
         return Ok(list(out));
     }
-    let query = args.message.join(" ");
-    if query == "-" {
+    if args.message == ["-"] {
         return lines(out, &rules);
     }
-    let (own, entries) = find(&rules, &query);
-    if own.is_empty() && entries.is_empty() {
-        return Err(unknown(&query));
+    let mut missing = Vec::new();
+    let (mut own, mut entries): (Vec<&MessageRule>, Vec<&Entry>) = (Vec::new(), Vec::new());
+    for query in queries(&args.message) {
+        let (of_plan, known) = find(&rules, &query);
+        if of_plan.is_empty() && known.is_empty() {
+            missing.push(query);
+        }
+        for rule in of_plan {
+            if !own.contains(&rule) {
+                own.push(rule);
+            }
+        }
+        for entry in known {
+            if !entries.iter().any(|shown| std::ptr::eq(*shown, entry)) {
+                entries.push(entry);
+            }
+        }
     }
     let mut first = true;
     let mut gap = || {
@@ -48,7 +64,17 @@ pub(super) fn explain(out: &Out, args: &ExplainArgs) -> Result<Exit, CliError> {
         gap();
         show(out, entry);
     }
-    Ok(Exit::Ok)
+    match missing.as_slice() {
+        [] => Ok(Exit::Ok),
+        missing => Err(unknown(missing)),
+    }
+}
+
+/// What is asked for: each id where several stand beside each other, else the
+/// words as one line.
+fn queries(words: &[String]) -> Vec<String> {
+    let is_id = |word: &String| message_ids(word) == [word.as_str()];
+    if words.iter().all(is_id) { words.to_vec() } else { vec![words.join(" ")] }
 }
 
 /// What fits a query: by its ids, by a whole line, or by part of a pattern.
@@ -78,14 +104,29 @@ fn find<'a>(rules: &'a [MessageRule], query: &str) -> (Vec<&'a MessageRule>, Vec
     (own, catalogue().iter().filter(part).collect())
 }
 
-fn unknown(query: &str) -> CliError {
-    let shown = sanitize_line(query, 80);
-    let error = CliError::usage(format!("the catalogue does not know `{shown}`"));
-    let ids = catalogue().iter().flat_map(|entry| entry.ids.iter().map(String::as_str));
-    match nearest(query.trim(), ids) {
-        Some(near) => error.help(format!("the nearest is `nimshift explain {near}`")),
-        None => error.help("`nimshift explain --list` shows what it knows"),
+fn unknown(queries: &[String]) -> CliError {
+    let shown: Vec<String> =
+        queries.iter().map(|query| format!("`{}`", sanitize_line(query, 80))).collect();
+    let error = CliError::usage(format!("the catalogue does not know {}", shown.join(", ")));
+    let near: Vec<&str> = queries.iter().flat_map(|query| mistyped(query.trim())).collect();
+    if near.is_empty() {
+        return error.help("`nimshift explain --list` shows what it knows");
     }
+    near.into_iter().fold(error, |error, id| error.help(format!("`nimshift explain {id}` is near")))
+}
+
+/// Ids that differ from `query` in one digit: of ids, more would be another
+/// message.
+fn mistyped(query: &str) -> Vec<&'static str> {
+    let by_one_digit = |id: &&str| {
+        let pairs = || id.bytes().zip(query.bytes());
+        id.len() == query.len()
+            && pairs().filter(|(one, other)| one != other).count() == 1
+            && pairs().all(|(one, other)| one == other || one.is_ascii_digit())
+    };
+    let ids = catalogue().iter().flat_map(|entry| entry.ids.iter().map(String::as_str));
+    let near: BTreeSet<&str> = ids.filter(by_one_digit).collect();
+    near.into_iter().take(NEAR_MAX).collect()
 }
 
 fn show(out: &Out, entry: &Entry) {

@@ -5,11 +5,11 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use crate::base::limits;
-use crate::domain::HostName;
+use crate::domain::{EstateKind, HostName};
 use crate::import::{FILL_IN, Format, Head, Ways};
 use crate::transport::{Command, HostId, Script};
 
-use super::args::{ImportArgs, ImportCommand, InventoryFormat};
+use super::args::{ImportArgs, ImportCommand, ImportKind, InventoryFormat};
 use super::error::CliError;
 use super::estate::Estate;
 use super::exit::Exit;
@@ -43,8 +43,13 @@ pub(super) fn import(out: &Out, place: &Place, command: ImportCommand) -> Result
         }
     };
     let ImportArgs { output, force, short_names, accept_licenses, .. } = args;
-    let ImportArgs { name, master, spot, lpp_source, level, disks, .. } = args;
-    let head = Head { name, master, spot, lpp_source, level, disks, accept_licenses };
+    let ImportArgs { name, kind, master, spot, lpp_source, level, disks, .. } = args;
+    let kind = kind.map(|kind| match kind {
+        ImportKind::Lab => EstateKind::Lab,
+        ImportKind::Ssh => EstateKind::Ssh,
+        ImportKind::Local => EstateKind::Local,
+    });
+    let head = Head { name, kind, master, spot, lpp_source, level, disks, accept_licenses };
     let ways = Ways { short_names, groups };
     let imported = crate::import::import(&source.name, &source.bytes, format, &ways, &head)
         .map_err(|errors| CliError::usage(format!("nothing was imported\n{errors}")))?;

@@ -40,6 +40,10 @@ pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
 
 /// `nimshift journal backup FILE`.
 pub(super) fn backup(out: &Out, place: &Place, file: &Path) -> Result<Exit, CliError> {
+    if file.exists() {
+        let text = format!("`{}` exists, and a backup replaces no file", file.display());
+        return Err(CliError::usage(text).help("name a new file, or remove this one"));
+    }
     let sound = journal::backup(place.dir(), file)?;
     out.line(&format!(
         "{}: {} migrations, {} entries, verified",

@@ -23,6 +23,7 @@ mod nimadm;
 mod nimadm_hosts;
 mod nimadm_log;
 mod operation;
+mod operator;
 mod order;
 mod out;
 mod pages;

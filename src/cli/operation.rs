@@ -18,6 +18,7 @@ use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
+use super::operator::operator;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, read_plan};
@@ -148,7 +149,7 @@ impl Operation<'_> {
                 digest: format!("{}-{created_ms}", self.task.name()),
                 plan_text: String::new(),
                 created_ms,
-                operator: place::operator(),
+                operator: operator(),
                 estate: known.estate,
             };
             let specs = (1..).zip(specs.into_iter().map(Arc::new));

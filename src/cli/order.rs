@@ -25,6 +25,7 @@ use super::estate::Estate;
 use super::exit::Exit;
 use super::follow::in_flight;
 use super::night::{Night, Open};
+use super::operator::operator;
 use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, latest_of};
@@ -149,7 +150,7 @@ impl Order<'_> {
             kind: self.kind_for(&view.state),
             client: Some(view.client.clone()),
             migration: Some(view.id),
-            operator: place::operator(),
+            operator: operator(),
             at_ms: SystemClock::read_ms(),
         };
         Requests::post(self.place.dir(), &request)
@@ -269,7 +270,7 @@ impl Order<'_> {
                     digest: batch.digest.clone(),
                     plan_text: self.place.reader()?.plan_text(batch.id)?.unwrap_or_default(),
                     created_ms: estate.clock.now_ms(),
-                    operator: place::operator(),
+                    operator: operator(),
                     estate: batch.estate.clone(),
                 };
                 let spec = match state {
@@ -373,7 +374,7 @@ impl Order<'_> {
             store(open, append)?;
         }
         let before = one.machine.state().clone();
-        let by = Operator(place::operator());
+        let by = Operator(operator());
         let event = Event { at_ms: now_ms, kind: event(self.kind_for(&before), by) };
         let Ok(transition) = one.machine.apply(&event) else {
             let text = format!("refused: it is {}", spoken(&before));

@@ -65,13 +65,6 @@ pub(super) fn host_name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// Who gives orders here: a user at a host, for the audit trail.
-pub(super) fn operator() -> String {
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".to_owned());
-    crate::base::sanitize_line(&format!("{user}@{}", host_name()), 100)
-}
-
 /// What is journaled with a batch beside its migrations, so that `resume` needs
 /// no plan file. Unknown keys are refused; all keys introduced in 0.1.0.
 #[derive(Debug, Clone, Serialize, Deserialize)]

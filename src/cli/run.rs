@@ -33,8 +33,9 @@ use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open, tell};
+use super::operator::operator;
 use super::out::Out;
-use super::place::{self, BatchSettings, Place};
+use super::place::{BatchSettings, Place};
 use super::preflight::all_may_begin;
 
 /// A plan file, as it was read.
@@ -69,8 +70,12 @@ pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
 pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliError> {
     if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
         let file = folder.join(&*config);
-        let unread =
-            |error| CliError::file(Exit::Usage, "find the ssh configuration", &file, &error);
+        let unread = |error| {
+            CliError::file(Exit::Usage, "read the ssh configuration", &file, &error)
+                .help("`ssh_config` in [estate] is relative to the plan file")
+        };
+        // `ssh` would say so of each host, in the night.
+        std::fs::File::open(&file).map_err(unread)?;
         *config = std::path::absolute(&file).map_err(unread)?.display().to_string();
     }
     Ok(())
@@ -79,7 +84,14 @@ pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliE
 /// `nimshift run PLAN`.
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
     let mut file = read_plan(&args.plan)?;
-    restrict(&mut file.plan, args)?;
+    if let Some(PhasesArg(phases)) = &args.phases {
+        for spec in &mut file.plan.migrations {
+            spec.options.phases = Some(phases.clone());
+        }
+    }
+    // The plan of a few of its clients is the same plan.
+    let digest = file.plan.digest();
+    only(&mut file.plan, &args.client)?;
     // All that can be wrong is looked at before anything is made.
     let lab = if file.plan.estate.kind != EstateKind::Lab {
         None
@@ -99,7 +111,6 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     let mut open = Open::new(place)?;
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
-    let digest = file.plan.digest();
     let sorted = Sorted::new(&file.plan, &open.loaded, &batches, &digest)?;
     if args.preflight && !is_first {
         let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
@@ -130,17 +141,6 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         &clients,
         Verdict::of,
     )
-}
-
-/// Keeps the clients and phases that were asked for.
-fn restrict(plan: &mut Plan, args: &RunArgs) -> Result<(), CliError> {
-    only(plan, &args.client)?;
-    if let Some(PhasesArg(phases)) = &args.phases {
-        for spec in &mut plan.migrations {
-            spec.options.phases = Some(phases.clone());
-        }
-    }
-    Ok(())
 }
 
 /// Keeps of a plan `clients`, where any are named.
@@ -300,7 +300,7 @@ pub(super) fn begin(
         digest: digest.to_owned(),
         plan_text: file.text.clone(),
         created_ms,
-        operator: place::operator(),
+        operator: operator(),
         estate: serde_json::to_value(settings).expect("settings have text for keys"),
     };
     let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new(spec.clone().into_owned())));

@@ -8,6 +8,7 @@ use super::found::{Found, Host, Setting};
 use super::inventory::{ALL, Inventory, InventoryHost, UNGROUPED};
 use super::keys;
 use super::value::Value;
+use super::{ADDRESS, Ways};
 use crate::base::{limits, nearest};
 
 /// What variables of IBM's role nim_alt_disk_migration (collection
@@ -40,7 +41,7 @@ enum Meaning {
     Unknown,
 }
 
-fn meaning(variable: &str) -> Meaning {
+fn meaning(variable: &str, has_addresses: bool) -> Meaning {
     let of_plan = |name: &str| keys::of_flat(name).or((name == "name").then(|| name.to_owned()));
     let of_role = |name: &str| {
         ROLE.iter().find(|(theirs, _)| *theirs == name).map(|(_, key)| (*key).to_owned())
@@ -68,8 +69,9 @@ fn meaning(variable: &str) -> Meaning {
     // A host has a name already: a `name` beside it is somebody else's.
     match keys::of_flat(variable) {
         Some(key) => Meaning::Key(key, 1),
+        None if variable == "ansible_host" && has_addresses => Meaning::Key(ADDRESS.to_owned(), 3),
         None if variable == "ansible_host" => {
-            let why = "nimshift reaches a client by its NIM name, which is its host name too";
+            let why = "a host of the lab has one name; `--kind ssh` or `local` takes it over";
             Meaning::None(why.to_owned())
         }
         None if variable.starts_with("ansible_") => {
@@ -79,9 +81,16 @@ fn meaning(variable: &str) -> Meaning {
     }
 }
 
-/// The clients of an inventory. With `chosen` groups: the hosts of these, each in
-/// the wave of the first that it is in.
-pub(super) fn clients(inventory: &Inventory, chosen: &[String], errors: &mut Errors) -> Found {
+/// The clients of an inventory. With groups chosen: the hosts of these, each in
+/// the wave of the first that it is in. With `has_addresses`, what Ansible reaches
+/// a host by is taken over.
+pub(super) fn clients(
+    inventory: &Inventory,
+    ways: &Ways,
+    has_addresses: bool,
+    errors: &mut Errors,
+) -> Found {
+    let chosen = ways.groups.as_slice();
     let mut found = Found::default();
     let waves = waves(inventory, chosen, errors);
     let mut left_out = Vec::new();
@@ -93,8 +102,13 @@ pub(super) fn clients(inventory: &Inventory, chosen: &[String], errors: &mut Err
             left_out.push(host.name.as_str());
             continue;
         }
-        let host = client(inventory, host, wave, &mut found, errors);
-        found.hosts.push(host);
+        let mut told = client(inventory, host, wave, has_addresses, &mut found, errors);
+        if has_addresses && told.name != host.name {
+            let (line, called) = (host.line, host.name.clone());
+            let setting = Setting { value: Value::Text(host.name.clone()), line, called };
+            told.settings.entry(ADDRESS.to_owned()).or_insert(setting);
+        }
+        found.hosts.push(told);
     }
     let told: Vec<String> = waves
         .iter()
@@ -143,6 +157,7 @@ fn client(
     inventory: &Inventory,
     host: &InventoryHost,
     wave: Option<usize>,
+    has_addresses: bool,
     found: &mut Found,
     errors: &mut Errors,
 ) -> Host {
@@ -150,7 +165,7 @@ fn client(
     for (called, variable) in inventory.variables_of(host) {
         for (called, value) in flat(&called, variable.value) {
             let line = variable.line;
-            match meaning(&called) {
+            match meaning(&called, has_addresses) {
                 _ if value == Value::Empty => {}
                 Meaning::Key(key, rank) => {
                     settings.entry(key).or_default().push((rank, Setting { value, line, called }));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::found::{Found, Unmapped};
 use crate::base::sanitize_line;
-use crate::domain::{BatchName, DiskName, HostName, Level, NimName};
+use crate::domain::{BatchName, DiskName, EstateKind, HostName, Level, NimName};
 
 /// What marks a line that a person has to complete.
 pub const FILL_IN: &str = "FILL IN";
@@ -15,6 +15,8 @@ pub const FILL_IN: &str = "FILL IN";
 pub struct Head {
     /// The name of the batch.
     pub name: Option<BatchName>,
+    /// What kind of hosts they are; those of the lab where it is not said.
+    pub kind: Option<EstateKind>,
     /// The NIM master.
     pub master: Option<HostName>,
     /// The SPOT of all clients.
@@ -27,6 +29,22 @@ pub struct Head {
     pub disks: Vec<DiskName>,
     /// Whether the software licences are accepted.
     pub accept_licenses: bool,
+}
+
+impl Head {
+    /// The kind of hosts, as a plan writes it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.kind {
+            None | Some(EstateKind::Lab) => "lab",
+            Some(EstateKind::Ssh) => "ssh",
+            Some(EstateKind::Local) => "local",
+        }
+    }
+
+    /// Whether a plan says how its hosts are reached.
+    pub(super) fn has_addresses(&self) -> bool {
+        self.kind() != "lab"
+    }
 }
 
 /// A client as it is written.
@@ -82,7 +100,7 @@ pub(super) fn text(made_from: &str, head: &Head, found: &Found, clients: &mut [C
     text.push_str("\n[batch]\n");
     let name = head.name.as_ref().map(|name| quoted(name.as_str()));
     text.push_str(&row("name", name, "the name of the batch"));
-    text.push_str("\n[estate]\nkind = \"lab\"\n\n[master]\n");
+    let _ = write!(text, "\n[estate]\nkind = \"{}\"\n\n[master]\n", head.kind());
     let master = head.master.as_ref().map(|name| quoted(name.as_str()));
     text.push_str(&row("name", master, "the host name of the NIM master"));
     text.push_str("\n[target]\n");

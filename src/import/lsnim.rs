@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::ADDRESS;
 use super::error::Errors;
-use super::found::{Found, Host};
+use super::found::{Found, Host, Setting};
+use super::value::Value;
 use crate::aix::{NimObject, nim_objects};
 use crate::base::sanitize_line;
 
-pub(super) fn read(text: &str, errors: &mut Errors) -> Found {
+/// With `has_addresses`, the host name in `if1` is what a machine is reached by.
+pub(super) fn read(text: &str, has_addresses: bool, errors: &mut Errors) -> Found {
     let mut found = Found::default();
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for stanza in nim_objects(text) {
@@ -20,7 +23,7 @@ pub(super) fn read(text: &str, errors: &mut Errors) -> Found {
             }
         };
         match object.get("type") {
-            Some("standalone") => found.hosts.push(host(&object, stanza.line)),
+            Some("standalone") => found.hosts.push(host(&object, stanza.line, has_addresses)),
             kind => {
                 let kind = sanitize_line(kind.unwrap_or("without a type"), 60);
                 *others.entry(kind).or_default() += 1;
@@ -36,8 +39,9 @@ pub(super) fn read(text: &str, errors: &mut Errors) -> Found {
     found
 }
 
-fn host(object: &NimObject, line: usize) -> Host {
+fn host(object: &NimObject, line: usize, has_addresses: bool) -> Host {
     let mut remarks = Vec::new();
+    let mut settings = BTreeMap::new();
     if let Some(lock) = object.get("locked") {
         remarks.push(format!("NIM holds a lock on it: locked = {lock}"));
     }
@@ -48,6 +52,11 @@ fn host(object: &NimObject, line: usize) -> Host {
     let host_name = object.get("if1").and_then(|interface| interface.split_whitespace().nth(1));
     if let Some(host_name) = host_name.filter(|host| *host != object.name) {
         remarks.push(format!("its host name in NIM is {host_name}"));
+        if has_addresses {
+            let value = Value::Text(host_name.to_owned());
+            let setting = Setting { value, line, called: "if1".to_owned() };
+            settings.insert(ADDRESS.to_owned(), setting);
+        }
     }
-    Host { name: object.name.clone(), line, settings: BTreeMap::new(), remarks }
+    Host { name: object.name.clone(), line, settings, remarks }
 }

@@ -46,6 +46,9 @@ pub enum Format {
     AnsibleYaml,
 }
 
+/// The key of a plan that says how a host is reached.
+const ADDRESS: &str = "reach.address";
+
 impl Format {
     fn title(self) -> &'static str {
         match self {
@@ -118,10 +121,14 @@ fn read(
         }
     };
     let found = match format {
-        Format::Lsnim => lsnim::read(text, errors),
+        Format::Lsnim => lsnim::read(text, head.has_addresses(), errors),
         Format::Csv => sheet::read(text, errors),
-        Format::AnsibleIni => ansible::clients(&ini::read(text, errors), &ways.groups, errors),
-        Format::AnsibleYaml => ansible::clients(&yaml::read(text, errors), &ways.groups, errors),
+        Format::AnsibleIni => {
+            ansible::clients(&ini::read(text, errors), ways, head.has_addresses(), errors)
+        }
+        Format::AnsibleYaml => {
+            ansible::clients(&yaml::read(text, errors), ways, head.has_addresses(), errors)
+        }
     };
     if found.hosts.is_empty() && errors.is_empty() {
         let help = match format {
@@ -199,6 +206,11 @@ fn clients(
                 }
             }
         }
+        // It is still reached by its whole name.
+        let is_cut = name.len() < host.name.len();
+        if is_cut && head.has_addresses() && !host.settings.contains_key(ADDRESS) {
+            rows.push((ADDRESS.to_owned(), quoted_toml(&host.name), host.line));
+        }
         let name = name.to_owned();
         clients.push(Client { name, line: host.line, remarks, rows });
     }
@@ -215,6 +227,11 @@ fn way_out_of_name(format: Format) -> &'static str {
              or leave out domains by `--short-names`"
         }
     }
+}
+
+/// A text as TOML writes it.
+fn quoted_toml(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Holds the clients against the reader of plans, below a head in which nothing
@@ -236,8 +253,9 @@ fn check_part<'a>(
 ) {
     let level = head.level.as_ref().map_or("7300-03", |level| level.as_str());
     let mut text = format!(
-        "[batch]\nname = \"import\"\n[estate]\nkind = \"lab\"\n[master]\nname = \"0\"\n[target]\n\
-         spot = \"spot\"\nlpp_source = \"lpp_source\"\nlevel = \"{level}\"\n"
+        "[batch]\nname = \"import\"\n[estate]\nkind = \"{}\"\n[master]\nname = \"0\"\n[target]\n\
+         spot = \"spot\"\nlpp_source = \"lpp_source\"\nlevel = \"{level}\"\n",
+        head.kind()
     );
     // Of each line the client, the key, and the line that it comes from.
     let mut rows: Vec<(&str, &str, usize)> = vec![("", "", 0); text.lines().count()];

@@ -56,6 +56,48 @@ fn where_nothing_has_run_nothing_is_made() {
 }
 
 #[test]
+fn a_backup_replaces_no_file() {
+    let world = World::new();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    assert_eq!(world.run(&["run", "plan.toml", "--time-scale", "100000"]).code, 0);
+    world.write("kept.db", "kept");
+    let ran = world.run(&["journal", "backup", "kept.db"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("name a new file"), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(world.path().join("kept.db")).unwrap(), "kept");
+}
+
+#[test]
+fn a_few_clients_of_a_plan_that_is_under_way_are_of_the_same_plan() {
+    let world = World::new();
+    let text = format!("{}[failure]\npolicy = \"hold\"\n", plan(&["lpar01", "lpar02"]));
+    world.write("plan.toml", &text);
+    assert_eq!(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "100000"]).code, 0);
+    let fault = ["lab", "fault", "disk-full", "--command", "alt_disk_copy", "--times", "0"];
+    assert_eq!(world.run(&fault).code, 0);
+    let first = world.run(&["run", "plan.toml", "--no-progress"]);
+    assert_eq!(first.code, 4, "{}{}", first.stdout, first.stderr);
+    let one = world.run(&["run", "plan.toml", "--client", "lpar01", "--no-progress"]);
+    assert_eq!(one.code, 4, "{}{}", one.stdout, one.stderr);
+    assert!(one.stderr.contains("lpar01: goes on") && !one.stdout.contains("lpar02"));
+}
+
+#[test]
+fn an_ssh_configuration_that_is_not_there_is_found_by_plan() {
+    let world = World::new();
+    let text =
+        plan(&["lpar01"]).replace("kind = \"lab\"", "kind = \"ssh\"\nssh_config = \"conf/none\"");
+    world.write("plan.toml", &text);
+    let before = world.files();
+    for command in ["plan", "run"] {
+        let ran = world.run(&[command, "plan.toml"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command}: {}", ran.stderr);
+        assert!(ran.stderr.contains("conf/none`") && ran.stderr.contains("relative to the plan"));
+    }
+    assert_eq!(world.files(), before);
+}
+
+#[test]
 fn a_second_engine_is_told_who_is_first() {
     let world = World::new();
     world.write("plan.toml", &plan(&["lpar01"]));

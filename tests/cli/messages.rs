@@ -42,16 +42,35 @@ fn every_id_of_the_catalogue_is_explained() {
 }
 
 #[test]
-fn an_unknown_id_is_told_with_the_nearest() {
+fn of_an_unknown_id_those_with_one_other_digit_are_near() {
     let ran = World::new().run(&["explain", "0505-219"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert_eq!(
         ran.stderr,
-        "error: the catalogue does not know `0505-219`\n  help: the nearest is `nimshift explain 0505-218`\n"
+        "error: the catalogue does not know `0505-219`\n  help: `nimshift explain 0505-218` is near\n"
     );
-    let far = World::new().run(&["explain", "nothing of the kind"]);
-    assert_eq!(far.code, 2);
-    assert!(far.stderr.contains("`nimshift explain --list`"), "{}", far.stderr);
+    for far in ["nothing of the kind", "0301-300", "0505-12", "0505-2188"] {
+        let ran = World::new().run(&["explain", far]);
+        assert_eq!(ran.code, 2, "{far}");
+        let text = format!(
+            "error: the catalogue does not know `{far}`\n  help: `nimshift explain --list` shows what it knows\n"
+        );
+        assert_eq!(ran.stderr, text);
+    }
+}
+
+#[test]
+fn each_of_several_ids_is_explained_or_named_as_unknown() {
+    let world = World::new();
+    let headings = |stdout: &str| -> Vec<String> {
+        stdout.lines().filter(|row| row.starts_with('0')).map(str::to_owned).collect()
+    };
+    let both = world.run(&["explain", "0505-126", "0505-218", "0505-126"]);
+    assert_eq!(both.code, 0, "{}", both.stderr);
+    assert_eq!(headings(&both.stdout), ["0505-126", "0505-218"]);
+    let one = world.run(&["explain", "9999-999", "0505-126"]);
+    assert_eq!((one.code, headings(&one.stdout)), (2, vec!["0505-126".to_owned()]));
+    assert!(one.stderr.contains("does not know `9999-999`"), "{}", one.stderr);
 }
 
 #[test]

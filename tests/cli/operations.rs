@@ -124,6 +124,8 @@ fn sync_looks_and_levels() {
     says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]), &["sync: done"]);
     says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp"]), &["master: clean", "spot: clean"]);
     says(&ran(&world, 3, &["sync", "-s", "lpp", "-l", "lpp"]), &["not of type spot"]);
+    let missing = ran(&world, 3, &["sync", "-s", "NOSUCH", "-l", "lpp"]);
+    says(&missing, &["NOSUCH is not defined in NIM", "`lsnim -t spot` lists what is"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn of_master<'a>(image: &'a Value, spec: &MigrationSpec) -> Option<&'a Value> {
 pub(crate) const THINGS: [Thing; 9] = [
     Thing {
         name: "the lease",
-        claimed: |line, _| line.contains("lease on the client") || line.contains("the lease"),
+        claimed: |line, _| line.contains("lease on the client"),
         there: |image, spec| {
             of_client(image, spec).is_some_and(|c| has_file(c, "hd9var", "adm/nimshift/lease"))
         },

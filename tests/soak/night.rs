@@ -261,6 +261,7 @@ impl Night {
             blueprint: Arc::new(reader.blueprint(row.id).expect("a blueprint")),
             spec: Arc::new(reader.spec(row.id).expect("a spec")),
             since_ms: row.updated_ms,
+            is_cleaned: false,
         };
         rows.into_iter().map(view).collect()
     }

@@ -52,12 +52,27 @@ pub(in crate::cli) enum InventoryFormat {
     Yaml,
 }
 
+/// See [`ImportArgs::kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ImportKind {
+    /// The emulated estate.
+    Lab,
+    /// Real hosts, by ssh.
+    Ssh,
+    /// Real hosts; this machine is the NIM master.
+    Local,
+}
+
 /// What is known already of the plan, and where it goes.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportArgs {
     /// The name of the batch.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<BatchName>,
+    /// What kind of hosts they are: `[estate]`. Of real ones the addresses are
+    /// taken over.
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) kind: Option<ImportKind>,
     /// The NIM master.
     #[arg(long, value_name = "HOST")]
     pub(in crate::cli) master: Option<HostName>,

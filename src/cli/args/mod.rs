@@ -9,7 +9,7 @@ use crate::domain::{DiskName, HostName, Level, NimName, Phase, PhaseError, parse
 mod import;
 mod lab;
 
-pub(super) use import::{ImportArgs, ImportCommand, InventoryFormat};
+pub(super) use import::{ImportArgs, ImportCommand, ImportKind, InventoryFormat};
 pub(super) use lab::{FaultArgs, LabCommand};
 
 const EXIT_CODES: &str = "\

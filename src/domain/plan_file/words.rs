@@ -176,7 +176,7 @@ text_type!(
     Jump,
     "a host to go through",
     "^[A-Za-z0-9_\\[][A-Za-z0-9_.:%@\\[\\]-]{0,299}$",
-    |text| plain(text, 300, "_.:%@[]-")
+    |text| plain(text, 300, "_.:%@[]-").or_else(|| way(text))
 );
 text_type!(
     /// A path on a host.
@@ -197,6 +197,34 @@ fn plain(text: &str, max: usize, more: &str) -> Option<&'static str> {
         _ if text.starts_with(['-', '.', '@', ':', '%']) => Some("it begins with a mark"),
         _ if text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c)) => None,
         _ => Some("it has characters that have no place in it"),
+    }
+}
+
+/// Why `[USER@]HOST[:PORT]` names no way, as `ssh -J` reads it.
+fn way(text: &str) -> Option<&'static str> {
+    let (user, rest) = text.split_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(inner) => match inner.split_once(']') {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => match port.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None => return Some("a port stands behind `:`"),
+            },
+            None => return Some("its `[` is not closed"),
+        },
+        // More than one colon: an address of IPv6, without a port.
+        None => match rest.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (rest, None),
+        },
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    match () {
+        () if user == Some("") => Some("it has no user before `@`"),
+        () if host.is_empty() || host.starts_with(['-', '.', '%']) => Some("it has no host"),
+        () if host.contains(['@', '[', ']']) => Some("it has a mark too many"),
+        () if !port.is_none_or(is_port) => Some("its port is not a number from 1 to 65535"),
+        () => None,
     }
 }
 
@@ -272,6 +300,37 @@ mod tests {
             ["", "30", "8d", "5M", "1 month", "1y", "s", "-3s", "1.5h", "99999999999999999999s"]
         {
             assert!(ms(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_has_a_host_and_perhaps_a_user_and_a_port() {
+        for text in [
+            "gate",
+            "op@gate",
+            "gate:2222",
+            "op@gate.example.com:22",
+            "fe80::1",
+            "[::1]:22",
+            "master",
+        ] {
+            assert!(text.parse::<Jump>().is_ok(), "{text:?}");
+        }
+        let bad = [
+            "op@",
+            "@gate",
+            "gate:",
+            "gate:ssh",
+            "gate:99999",
+            "gate:0",
+            "a@b@c",
+            "[::1",
+            "[::1]22",
+            "op@:22",
+            "op@-oX",
+        ];
+        for text in bad {
+            assert!(text.parse::<Jump>().is_err(), "{text:?}");
         }
     }
 

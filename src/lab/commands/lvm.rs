@@ -179,7 +179,8 @@ fn volumes(host: &Host, group: &str, vg: &Vg) -> String {
     out
 }
 
-fn members(host: &Host, name: &str, vg: &Vg) -> String {
+/// The disks of a group, as `lsvg -p` and `prtconf` list them.
+pub(crate) fn members(host: &Host, name: &str, vg: &Vg) -> String {
     let mut out = format!(
         "{name}:\nPV_NAME           PV STATE          TOTAL PPs   FREE PPs    FREE DISTRIBUTION\n"
     );

@@ -201,7 +201,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("oslevel", 500, show::oslevel, "oslevel [-s | -r]"),
     row("instfix", 1000, show::instfix, "instfix -i [-k Keyword]"),
     row("lppchk", 4000, show::lppchk, "lppchk -v"),
-    row("emgr", 500, show::emgr, "emgr -l"),
+    row("emgr", 500, show::emgr, "emgr -l | -r -L label"),
     row("rpm", 500, show::rpm, "rpm -qa"),
     // Boot.
     sized(row("bosboot", 60_000, boot::bosboot, "bosboot -a [-d Device] [-b File]"), boot::vary_ms),

@@ -169,10 +169,14 @@ pub(crate) fn lppchk(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn emgr(_: &mut World, call: &Call) -> Reply {
-    settle(
-        Flags::read(call, "lv:", usage(call))
-            .map(|_| Reply::ok("There is no efix data on this system.\n")),
-    )
+    settle(Flags::read(call, "lv:rL:", usage(call)).and_then(|flags| match flags.get('L') {
+        Some(label) => Err(Reply::fail(
+            1,
+            format!("emgr: 0645-038 Could not find efix with label \"{label}\"."),
+        )),
+        None if flags.has('r') => Err(refuse(call, "An option is missing.", usage(call))),
+        None => Ok(Reply::ok("There is no efix data on this system.\n")),
+    }))
 }
 
 pub(crate) fn rpm(world: &mut World, call: &Call) -> Reply {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::flags::{Flags, refuse, settle};
 use super::super::shell::{Call, Reply};
 use super::super::world::World;
+use super::lvm::members;
 use super::usage;
 use crate::base::{Millis, time_text};
 
@@ -119,8 +120,24 @@ pub(crate) fn prtconf(world: &mut World, call: &Call) -> Reply {
              Network Information\n\tHost Name: {}\n\nVolume Groups Information\n",
             host.name, host.name
         );
-        for (name, vg) in &host.vgs {
-            let _ = writeln!(out, "Volume group: {name}\n\t{}", vg.disks.join(" "));
+        let rule = format!("{} \n", "=".repeat(78));
+        let inactive = host.vgs.iter().filter(|(_, vg)| !vg.on).map(|(name, _)| name.as_str());
+        let inactive: Vec<&str> = inactive.collect();
+        if !inactive.is_empty() {
+            let _ = write!(out, "{rule}Inactive VGs\n{rule}{}\n", inactive.join("\n"));
+        }
+        let _ = write!(out, "{rule}Active VGs\n{rule}");
+        for (name, vg) in host.vgs.iter().filter(|(_, vg)| vg.on) {
+            let _ = write!(out, "{}{rule}", members(host, name, vg));
+        }
+        out.push_str("\nINSTALLED RESOURCE LIST\n\nThe following resources are installed on the machine.\n\
+             +/- = Added or deleted from Resource List.\n*   = Diagnostic support not available.\n\n\
+             \x20 Model Architecture: chrp\n\x20 Model Implementation: Multiple Processor, PCI bus\n\n");
+        for (name, about) in [("sys0", "System Object"), ("sysplanar0", "System Planar")] {
+            let _ = writeln!(out, "+ {name:<64}{about}");
+        }
+        for name in host.disks.keys() {
+            let _ = writeln!(out, "+ {name:<17}{:<47}Virtual SCSI Disk Drive", "U9009.42A.7AB12C0-V7-C2-T1");
         }
         Ok(Reply::ok(out))
     }))

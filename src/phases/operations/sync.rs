@@ -45,10 +45,17 @@ pub(crate) const CHECK: StepDef = StepDef {
                 let found: NimObject =
                     match said.read(command, |text| aix::nim_object(text, name.as_str())) {
                         Ok(object) => object,
-                        Err(why) => return Ok(refused(format!("{name}: {why}"))),
+                        Err(_) if said.output(command)?.text().contains("0042-053") => {
+                            let text = format!("{name} is not defined in NIM");
+                            return Ok(refused(text, &format!("`lsnim -t {kind}` lists what is")));
+                        }
+                        Err(why) => {
+                            return Ok(refused(format!("{name}: {why}"), "`lsnim -l` it"));
+                        }
                     };
                 if found.get("type") != Some(kind) || found.get("location").is_none() {
-                    return Ok(refused(format!("{name} is not of type {kind}")));
+                    let text = format!("{name} is not of type {kind}");
+                    return Ok(refused(text, &format!("`lsnim -t {kind}` lists those")));
                 }
             }
             Ok(Sight::of(Presence::Present))
@@ -59,8 +66,8 @@ pub(crate) const CHECK: StepDef = StepDef {
     judge_undo: None,
 };
 
-fn refused(text: String) -> Sight {
-    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint("`lsnim -l` it"))
+fn refused(text: String, hint: &str) -> Sight {
+    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 fn levels(spec: &MigrationSpec) -> bool {
