@@ -52,8 +52,7 @@ impl Held<'_> {
             if matches!(view.state, State::Migrated { .. }) {
                 continue;
             }
-            let last = self.night.story(view.clone()).last_place();
-            let left = remains(view, last);
+            let left = remains(&self.night.story(view.clone()));
             for thing in THINGS {
                 let is_left = thing.is_left(&self.golden.first, &self.now, spec);
                 let (client, state, name) = (&view.client, view.state.name(), thing.name);
