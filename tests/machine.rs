@@ -226,13 +226,13 @@ fn a_step_that_must_not_be_repeated_is_retried_in_a_fresh_copy() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("restore").asked();
     for _ in 0..2 {
-        walk.fail(FailureClass::Transient, Trace::Dirty).wake().succeed().succeed();
-        assert_eq!(walk.asked(), ["undo copy#1", "copy#1", "restore#1"]);
+        walk.fail(FailureClass::Transient, Trace::Dirty).wake().succeed().succeed().succeed();
+        assert_eq!(walk.asked(), ["undo restore#1", "undo copy#1", "copy#1", "restore#1"]);
     }
     // No more rewinds: the failure is permanent.
     walk.fail(FailureClass::Transient, Trace::Dirty);
-    assert_eq!(walk.asked(), ["undo copy#1"]);
-    walk.succeed().succeed();
+    assert_eq!(walk.asked(), ["undo restore#1"]);
+    walk.succeed().succeed().succeed();
     assert_eq!(walk.state(), "rolled_back");
 }
 
@@ -285,10 +285,13 @@ fn after_the_reboot_only_an_order_takes_back() {
     let cancel = Event { at_ms: 0, kind: EventKind::Cancel { by: by() } };
     assert!(walk.machine.apply(&cancel).is_err());
     walk.event(EventKind::Rollback { by: by() });
-    for _ in 0..4 {
+    for _ in 0..5 {
         walk.succeed();
     }
-    assert_eq!(walk.asked(), ["undo reboot#1", "undo bootlist#1", "undo copy#1", "undo lease#1"]);
+    assert_eq!(
+        walk.asked(),
+        ["undo verify#1", "undo reboot#1", "undo bootlist#1", "undo copy#1", "undo lease#1"]
+    );
     assert_eq!(walk.state(), "rolled_back");
 }
 
@@ -297,6 +300,8 @@ fn what_is_migrated_can_be_taken_back_by_order() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("verify").succeed().asked();
     walk.event(EventKind::Rollback { by: by() });
+    assert_eq!(walk.asked(), ["undo verify#1"]);
+    walk.succeed();
     assert_eq!(walk.asked(), ["undo reboot#1"]);
 }
 
@@ -352,8 +357,8 @@ fn a_rewind_that_is_cancelled_goes_all_the_way_back() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("restore").fail(FailureClass::Transient, Trace::Dirty).wake().asked();
     walk.event(EventKind::Cancel { by: by() });
-    walk.succeed().succeed();
-    assert_eq!(walk.asked(), ["undo lease#1"]);
+    walk.succeed().succeed().succeed();
+    assert_eq!(walk.asked(), ["undo copy#1", "undo lease#1"]);
     assert_eq!(walk.state(), "rolled_back");
 }
 
@@ -531,6 +536,36 @@ fn effect_text(effect: &Effect) -> String {
     }
 }
 
+/// Whatever turned a migration back: it begins at the step that it turned back
+/// from, whose undo is told so, unless nothing had begun.
+fn assert_silence_first(blueprint: &Blueprint, before: &State, transition: &Transition) {
+    let turned = |state: &State| state.is_compensating();
+    let ended = matches!(transition.to, State::RolledBack { .. });
+    if turned(before) || !(turned(&transition.to) || ended) {
+        return;
+    }
+    let at = match before {
+        State::Migrated { at } => Some(*at),
+        _ => before.place(),
+    };
+    if ended {
+        assert!(at.is_none_or(|at| blueprint.step(at).gate), "{before} had begun");
+        return;
+    }
+    let at = at.expect("what had not begun is not taken back");
+    let State::Undoing { at: undone, .. } = &transition.to else {
+        // Held, and turned back by the answer that came.
+        return;
+    };
+    assert_eq!((undone.step, undone.round), (at.step, at.round));
+    let ticket = blueprint.ticket(at, Direction::Forward);
+    assert!(
+        matches!(&transition.effects[..], [Effect::Run { undo_of: Some(of), .. }] if *of == ticket),
+        "{before}: {:?}",
+        transition.effects
+    );
+}
+
 proptest! {
     /// Whatever happens: a replay of the events gives the same state and the
     /// same effects, a state survives its stored form, no ticket is asked for
@@ -548,9 +583,13 @@ proptest! {
             now_ms += 10_000;
             let event = Event { at_ms: now_ms, kind };
             let was_terminal = walk.state().is_terminal();
+            let before = walk.state().clone();
             if let Ok(transition) = walk.apply(&event) {
                 let adopts = matches!(event.kind, EventKind::Adopted { .. });
                 let by_order = adopts || matches!(event.kind, EventKind::Rollback { .. });
+                if !adopts {
+                    assert_silence_first(walk.blueprint(), &before, &transition);
+                }
                 prop_assert!(!was_terminal || by_order);
                 for effect in &transition.effects {
                     if let Effect::Run { ticket, .. } = effect {

@@ -74,6 +74,10 @@ pub const ATTEMPTS_MAX: u32 = 1_000;
 /// How often a migration may go back to a fresh clone before it fails.
 pub const ROUNDS_MAX: u32 = 2;
 
+/// How often a compensation ends what it finds running, before it says that it does
+/// not end.
+pub const SILENCE_ROUNDS: u32 = 5;
+
 /// Migrations at once, whatever the plan says.
 pub const MIGRATIONS_AT_ONCE_MAX: u32 = 20_000;
 

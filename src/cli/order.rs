@@ -182,8 +182,11 @@ impl Order<'_> {
                 match reader.request(id)?.answer {
                     Some(answer) if answer.starts_with("done") => {
                         // Places are for the journal; people look at `status`.
-                        let state = answer.split('(').next().unwrap_or_default();
-                        self.done(&client, &state.replace('_', " "));
+                        let said = match answer.split_once(", as things are: ") {
+                            Some(_) => answer,
+                            None => answer.split('(').next().unwrap_or_default().replace('_', " "),
+                        };
+                        self.done(&client, &said);
                     }
                     Some(answer) => {
                         exit = Exit::Usage;
@@ -382,7 +385,10 @@ impl Order<'_> {
             self.say_refused(&one.client, &before);
             return Ok(false);
         };
-        let answer = format!("done: {}", spoken(&transition.to));
+        let answer = match &transition.to {
+            State::Abandoned { .. } => format!("done: {}", transition.to.told()),
+            to => format!("done: {}", spoken(to)),
+        };
         self.done(&one.client, &answer);
         let append = Append {
             migration: one.id,
@@ -509,6 +515,7 @@ fn possible(state: &State) -> &'static str {
         State::Executing { .. } => {
             "possible: hold, rollback, and cancel before the client's reboot"
         }
+        State::WaitingForPlace { .. } => "possible: hold, cancel, rollback",
         State::BackingOff { .. } => "possible: retry, hold, cancel, rollback",
         State::AwaitingOperator { .. } => "possible: retry, rollback, cancel, hold, abandon",
         State::Undoing { .. } => "possible: hold",

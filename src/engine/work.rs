@@ -15,7 +15,8 @@ pub struct Order {
     pub migration: MigrationId,
     /// The attempt.
     pub ticket: Ticket,
-    /// For an undo: the forward attempt that may still run.
+    /// For the first undo of a compensation: the forward attempt that it turned
+    /// back from.
     pub undo_of: Option<Ticket>,
     /// What the migration is asked to do.
     pub spec: Arc<MigrationSpec>,

@@ -124,7 +124,8 @@ pub enum Effect {
     Run {
         /// Which attempt.
         ticket: Ticket,
-        /// The forward attempt that an undo takes back, where it may still run.
+        /// The forward attempt that a compensation turned back from: with its first
+        /// undo, which begins with an end of all that the migration has running.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo_of: Option<Ticket>,
     },

@@ -315,7 +315,9 @@ impl Migration {
                 None => Super,
             },
             // Whoever hands the order on has seen that no step is in flight.
-            EventKind::Abandon { by } => go(State::Abandoned { cause: ordered("abandoned", by) }),
+            EventKind::Abandon { by } => {
+                go(State::Abandoned { cause: self.given_up(resume, by) })
+            }
             _ => Super,
         }
     }
@@ -423,8 +425,8 @@ impl Migration {
             }
             State::Undoing { at, course } => {
                 let ticket = blueprint.ticket(*at, Direction::Undo);
-                // Only the step that the migration turned back from can still
-                // be running: all before it had answered.
+                // What still runs may be of the step that the migration turned
+                // back from: all before it had answered.
                 let undo_of = (at.step == course.from.step)
                     .then(|| blueprint.ticket(course.from, Direction::Forward));
                 vec![Effect::Run { ticket, undo_of }]
@@ -522,12 +524,15 @@ impl Migration {
         self.compensate(at, 0, Then::Stop, cause)
     }
 
+    /// Begins at the step of `from`, whatever its undo is: what the migration has
+    /// running is ended there, before anything is taken back.
     fn compensate(&self, from: Place, until: u16, then: Then, cause: Cause) -> State {
         let course = Course { from, until, then, cause };
-        match self.blueprint.undo_from(from.step, until) {
-            Some(step) => State::Undoing { at: Place { step, attempt: 1, ..from }, course },
-            None => Migration::compensated(from, &course),
+        if self.blueprint.step(from).gate {
+            // A gate looks, and nothing begins before it has answered.
+            return Migration::compensated(from, &course);
         }
+        State::Undoing { at: Place { attempt: 1, ..from }, course }
     }
 
     fn after_undo(&self, at: Place, course: &Course) -> State {
@@ -595,6 +600,20 @@ impl Migration {
                 Some(self.after_undo_failure(*at, course, cause, *retry_at_ms))
             }
             _ => None,
+        }
+    }
+
+    /// Why a held migration was given up, with what may still run.
+    fn given_up(&self, resume: &State, by: &Operator) -> Cause {
+        let cause = ordered("abandoned", by);
+        let left = self.wanted(resume).into_iter().find_map(|effect| match effect {
+            Effect::Run { ticket, .. } => Some(format!("the job of {ticket} may still run")),
+            Effect::Interrupt { .. } | Effect::Sleep { .. } => None,
+        });
+        // Its cause may name a job.
+        match left.or_else(|| resume.cause().map(|before| before.text.clone())) {
+            Some(left) => Cause::new(cause.class, format!("{}; {left}", cause.text)),
+            None => cause,
         }
     }
 

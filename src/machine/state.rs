@@ -223,6 +223,15 @@ impl State {
         }
     }
 
+    /// What an order has come to that led here. Who gives a migration up is told
+    /// what it had stood still for: a job that still runs is named there.
+    pub fn told(&self) -> String {
+        match self {
+            State::Abandoned { cause } => format!("{self}, as things are: {}", cause.text),
+            state => state.to_string(),
+        }
+    }
+
     /// Whether it is being taken back.
     pub fn is_compensating(&self) -> bool {
         match self {

@@ -24,8 +24,8 @@ pub struct Order {
     pub scope: String,
     /// The engine that this is for.
     pub control: Control,
-    /// For an undo: the last forward ticket of the step, whose job must not run
-    /// any more.
+    /// For the first undo of a compensation: the forward ticket that it turned
+    /// back from. Nothing of the migration may run any more, or begin.
     pub undo_of: Option<Ticket>,
     /// Whether this attempt was taken up before, by this process or by one that
     /// is gone: its job may have been begun.
@@ -40,6 +40,16 @@ impl Order {
     pub fn owner(&self) -> String {
         let first = self.spec.part.as_ref().map_or(self.migration, |part| part.first);
         format!("{}.{first}", self.scope)
+    }
+
+    /// What the names of the migration's jobs begin with: of this part, and of the
+    /// first.
+    pub fn job_prefixes(&self) -> Vec<String> {
+        let mut prefixes = vec![format!("{}.{}.", self.scope, self.migration)];
+        if self.spec.part.is_some() {
+            prefixes.push(format!("{}.", self.owner()));
+        }
+        prefixes
     }
 
     /// The job of `ticket`.

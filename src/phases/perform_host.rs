@@ -266,8 +266,21 @@ impl Transport for Host {
         Box::pin(async move { Ok(OutputPiece { next: mark, is_last: true, ..Default::default() }) })
     }
 
-    fn unfinished<'a>(&'a self, _: &'a HostId, _: &'a str) -> TransportFuture<'a, Vec<JobId>> {
-        Box::pin(async { Ok(Vec::new()) })
+    /// The jobs are the client's.
+    fn unfinished<'a>(
+        &'a self,
+        host: &'a HostId,
+        prefix: &'a str,
+    ) -> TransportFuture<'a, Vec<JobId>> {
+        Box::pin(async move {
+            let world = self.world.lock().unwrap();
+            let ids =
+                world.jobs.keys().filter(|id| host.as_str() == "lpar7" && id.starts_with(prefix));
+            let ids: Vec<JobId> = ids.map(JobId::new).collect();
+            drop(world);
+            let runs = |id: &JobId| matches!(self.state(id), JobState::Running { .. });
+            Ok(ids.into_iter().filter(runs).collect())
+        })
     }
 
     fn bar<'a>(

@@ -463,9 +463,55 @@ async fn an_undo_waits_while_the_forward_job_does_not_end() {
     let mut world = World { lease: Some("s1.m7".into()), stubborn: true, ..World::default() };
     world.jobs.insert(LEASE_JOB.into(), job(u64::MAX));
     let host = host(world);
-    let (class, trace, _) = failure(&run(&host, &drop_lease(1)).await);
+    let (class, trace, text) = failure(&run(&host, &drop_lease(1)).await);
     assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    let told = format!("the job {LEASE_JOB} on lpar7 does not end");
+    assert!(text.starts_with(&told), "{text}");
     assert!(host.world.lock().unwrap().started.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_undo_ends_what_the_migration_runs_and_no_other() {
+    const OTHERS: [&str; 2] = ["s1.m70.05-restore-bos.f0.1", "s1.m8.05-restore-bos.f0.1"];
+    let restore = "s1.m7.05-restore-bos.f0.1";
+    // A look has no job and nothing to undo, and what runs is ended all the same.
+    for step in ["take-lease", "record-baseline"] {
+        let mut world = World { lease: Some("s1.m7".into()), ..World::default() };
+        for id in OTHERS.into_iter().chain([restore]) {
+            world.jobs.insert(id.into(), job(9_000_000));
+        }
+        let host = host(world);
+        let first = Order {
+            undo_of: Some(ticket(Phase::Clone, step, Direction::Forward, 1)),
+            ..order(ticket(Phase::Clone, step, Direction::Undo, 1))
+        };
+        assert_eq!(run(&host, &first).await.outcome, Outcome::Done);
+        let killed = host.world.lock().unwrap().killed.clone();
+        assert!(killed.contains(&restore.to_owned()), "{killed:?}");
+        assert!(OTHERS.iter().all(|id| !killed.contains(&(*id).to_owned())), "{killed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_jobs_of_the_first_part_are_ended_as_well() {
+    let mut order = drop_lease(1);
+    let part = crate::domain::Part { first: MigrationId(3), facts: sample::facts() };
+    Arc::make_mut(&mut order.spec).part = Some(part);
+    let mut world = World { lease: Some("s1.m3".into()), ..World::default() };
+    world.jobs.insert("s1.m3.02-export.f0.1".into(), job(9_000_000));
+    let host = host(world);
+    assert_eq!(run(&host, &order).await.outcome, Outcome::Done);
+    assert!(host.world.lock().unwrap().killed.contains(&"s1.m3.02-export.f0.1".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_may_come_after_a_boot_is_forestalled() {
+    let host = host(World { rebooted: true, ..World::default() });
+    assert_eq!(run(&host, &drop_lease(1)).await.outcome, Outcome::Done);
+    assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
+    let (client, id) = (HostId::new("lpar7"), JobId::new(LEASE_JOB));
+    let script = Script::new([Command::new(["ln"])]);
+    assert_eq!(host.start(&client, &id, &script).await, Ok(JobState::Lost));
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,7 +98,7 @@ impl<P: Performer + 'static> Performer for Fails<P> {
     }
 }
 
-fn empty_record() -> AttemptRecord {
+pub(crate) fn empty_record() -> AttemptRecord {
     AttemptRecord {
         host: "nowhere".to_owned(),
         started_ms: 0,

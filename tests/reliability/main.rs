@@ -3,6 +3,7 @@
 //! over the registry: a new step is taken in by itself.
 
 mod believed;
+mod beside_undo;
 mod clean_copy;
 mod clocks;
 mod faulty;

@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 use super::faulty::Dies;
 
 pub(crate) const CLIENT: &str = "lpar01";
-const MASTER: &str = "nim1";
+pub(crate) const MASTER: &str = "nim1";
 const TARGET: &str = "7300-02-01-2346";
 const UPDATED: &str = "7300-03-00-2446";
 const IMAGE_DATA: &str = include_str!("../../fixtures/image.data");

@@ -24,6 +24,7 @@ use super::registry::{find, settle_of};
 use super::step::{Answers, Context, HostNames, Sight, StepDef};
 
 mod forward;
+mod silence;
 mod undo;
 
 /// Carries `order` out.
@@ -190,8 +191,12 @@ impl Attempt<'_> {
             Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
             Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
             Err(refused) => {
-                let trace = if refused.may_run { Trace::Dirty } else { Trace::Clean };
-                Went::Wrong(failed(of_transport(&refused.error), trace))
+                let cause = of_transport(&refused.error);
+                Went::Wrong(if refused.may_run {
+                    failed(self.beside_job(id, &cause), Trace::Dirty)
+                } else {
+                    failed(cause, Trace::Clean)
+                })
             }
         }
     }
@@ -210,11 +215,19 @@ impl Attempt<'_> {
                 return Went::Wrong(failed(self.may_still_run(id), Trace::Dirty));
             }
             Ended::Broken(error) => {
-                return Went::Wrong(failed(of_transport(&error), Trace::Dirty));
+                let cause = self.beside_job(id, &of_transport(&error));
+                return Went::Wrong(failed(cause, Trace::Dirty));
             }
         };
         let trace = self.trace().await;
         Went::Wrong(failed(cause, trace))
+    }
+
+    /// `cause`, where the job goes on all the same: whoever gives the migration up
+    /// then is told.
+    fn beside_job(&self, id: &JobId, cause: &Cause) -> Cause {
+        let text = format!("the job {id} on {} may still run: {}", self.host(), cause.text);
+        Cause { hint: cause.hint.clone(), ..Cause::new(cause.class, text) }
     }
 
     fn may_still_run(&self, id: &JobId) -> Cause {

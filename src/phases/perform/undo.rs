@@ -1,17 +1,19 @@
-//! A step taken back: its forward job is ended first.
+//! A step taken back.
 
 use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
-use crate::transport::{JobId, JobState, Output, Script, TransportError};
+use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Went, failed, of_transport, permanent, transient};
 use crate::phases::takeover;
 
 impl Attempt<'_> {
     pub(super) async fn undo(&mut self) -> Outcome {
-        let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
-        if let Err(outcome) = self.end_forward_job().await {
-            return outcome;
+        if let Some(forward) = &self.order.undo_of
+            && let Err(cause) = self.silence(forward).await
+        {
+            return failed(cause, Trace::Dirty);
         }
+        let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
         let own = self.order.job(&self.order.ticket);
         let state = match self.job_state(&own).await {
             Ok(JobState::Rebooted) if self.order.issued => {
@@ -87,28 +89,6 @@ impl Attempt<'_> {
             Ok(_) => self.let_go(over).await,
             Err(error) => failed(of_transport(&error), Trace::Dirty),
         }
-    }
-
-    /// Makes sure that no forward job of the step runs any more, or can begin.
-    async fn end_forward_job(&mut self) -> Result<(), Outcome> {
-        let Some(forward) = &self.order.undo_of else { return Ok(()) };
-        let dirty = |error: TransportError| failed(of_transport(&error), Trace::Dirty);
-        let last = self.order.job(forward);
-        self.job_state(&last).await.map_err(dirty)?;
-        let state = self.jobs.settled_state(self.host(), &last).await.map_err(dirty)?;
-        let running = match state {
-            JobState::Running { .. } => Some(last),
-            JobState::Done(_) | JobState::Lost => None,
-            JobState::Absent | JobState::Rebooted | JobState::NotBegun => {
-                self.running_earlier(forward).await.map_err(dirty)?
-            }
-        };
-        let Some(id) = running else { return Ok(()) };
-        if self.jobs.end(self.host(), &id).await {
-            return Ok(());
-        }
-        let text = format!("the job {id} on {} does not end", self.host());
-        Err(failed(transient(text), Trace::Dirty))
     }
 
     async fn after_undo(&mut self, script: &Script, output: Option<Output>) -> Outcome {
