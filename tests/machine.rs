@@ -328,6 +328,21 @@ fn what_is_stuck_can_be_abandoned() {
 }
 
 #[test]
+fn a_migration_that_waits_for_a_place_goes_on_where_it_was() {
+    let mut walk = Walk::begin(FailurePolicy::Rollback);
+    let ticket = walk.up_to("restore").ticket();
+    walk.asked();
+    walk.event(EventKind::NoPlace { ticket: ticket.clone() });
+    assert_eq!(walk.state(), "waiting_for_place");
+    assert!(walk.machine.wanted().is_empty(), "nothing is in flight meanwhile");
+    walk.event(EventKind::Hold { by: by() });
+    walk.event(EventKind::Release { by: by() });
+    assert_eq!(walk.state(), "waiting_for_place");
+    walk.event(EventKind::Admitted);
+    assert_eq!(walk.ticket(), ticket);
+}
+
+#[test]
 fn an_answer_that_comes_while_held_is_kept() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("copy").asked();
@@ -373,6 +388,7 @@ fn states() -> Vec<State> {
         State::Pending,
         executing(),
         State::Executing { at, stopping: Some(failed()) },
+        State::WaitingForPlace { at, since_ms: 50 },
         State::BackingOff { at, wake_at_ms: 50, dirty: true, cause: failed() },
         State::AwaitingOperator { at, dirty: false, cause: failed() },
         State::Undoing { at, course: course() },
@@ -389,6 +405,7 @@ fn states() -> Vec<State> {
         match state {
             State::Pending
             | State::Executing { .. }
+            | State::WaitingForPlace { .. }
             | State::BackingOff { .. }
             | State::AwaitingOperator { .. }
             | State::Undoing { .. }
@@ -416,6 +433,10 @@ fn machine_in(state: &State) -> Machine {
         }
         State::Executing { .. } => {
             walk.up_to("copy").event(EventKind::Cancel { by: by() });
+        }
+        State::WaitingForPlace { .. } => {
+            let ticket = walk.up_to("copy").ticket();
+            walk.event(EventKind::NoPlace { ticket });
         }
         State::BackingOff { .. } => {
             walk.up_to("copy").fail(FailureClass::Transient, Trace::Dirty);
@@ -477,6 +498,8 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
     };
     vec![
         ("begin", EventKind::Begin),
+        ("no_place", EventKind::NoPlace { ticket: ticket.clone() }),
+        ("admitted", EventKind::Admitted),
         ("succeeded", EventKind::Succeeded { ticket: ticket.clone(), facts: None }),
         ("succeeded late", EventKind::Succeeded { ticket: late.clone(), facts: None }),
         ("failed transient clean", failed(FailureClass::Transient, Trace::Clean)),
@@ -594,10 +617,13 @@ proptest! {
                 for effect in &transition.effects {
                     if let Effect::Run { ticket, .. } = effect {
                         let again = asked.last() == Some(ticket);
-                        // A release or a cancel asks again for what is in flight.
+                        // These ask again for what is in flight, or waited.
                         let repeats = adopts || matches!(
                             event.kind,
-                            EventKind::Release { .. } | EventKind::Cancel { .. } | EventKind::Rollback { .. }
+                            EventKind::Release { .. }
+                                | EventKind::Admitted
+                                | EventKind::Cancel { .. }
+                                | EventKind::Rollback { .. }
                         );
                         prop_assert!(again && repeats || !asked.contains(ticket), "{ticket} twice");
                         asked.push(ticket.clone());

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::base::{Millis, Moment};
-use crate::domain::{Answer, AttemptRecord, Facts, MigrationId, Outcome, Ticket};
+use crate::domain::{Answer, AttemptRecord, Direction, Facts, MigrationId, Outcome, Phase, Ticket};
 use crate::journal::{Ack, Append, JournalError, Loaded, RequestId, RequestKind};
 use crate::machine::{DECISIONS, Effect, Event, EventKind, Operator, State};
 
 use super::delay::{Delays, longest};
 use super::limits::EngineLimits;
-use super::ready::{Ready, ReadyQueue};
-use super::slot::{Committing, InFlight, Slot, SlotView, Waiting};
+use super::places::Places;
+use super::slot::{Attempt, Committing, Counted, Slot, SlotView, Waiting};
 use super::work::Order;
 
 /// Why what is held is not abandoned yet.
@@ -109,7 +109,9 @@ pub struct Core {
     slots: Vec<Slot>,
     by_id: BTreeMap<MigrationId, usize>,
     pending: VecDeque<usize>,
-    ready: ReadyQueue,
+    places: Places,
+    /// Slots whose attempt is queued, in the order in which they start.
+    ready: VecDeque<usize>,
     /// By due time, and then in the order in which they were set.
     timers: BTreeMap<(Duration, u64), (usize, Ticket)>,
     timers_set: u64,
@@ -124,6 +126,8 @@ pub struct Core {
     stopping: bool,
     /// When the input came that is being handled.
     now: Moment,
+    /// Another engine has taken the journal over.
+    fenced: bool,
 }
 
 impl Core {
@@ -139,11 +143,12 @@ impl Core {
         let slots: Vec<Slot> = loaded.into_iter().map(Slot::new).collect();
         let by_id = slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
         let mut core = Core {
-            going: slots.iter().filter(|slot| slot.can_go_on()).count(),
+            going: slots.iter().filter(|slot| slot.counted().goes).count(),
             slots,
             by_id,
             pending: VecDeque::new(),
-            ready: ReadyQueue::new(limits),
+            places: Places::new(limits),
+            ready: VecDeque::new(),
             timers: BTreeMap::new(),
             timers_set: 0,
             delays,
@@ -153,9 +158,10 @@ impl Core {
             committing: 0,
             stopping: false,
             now,
+            fenced: false,
         };
         for index in 0..core.slots.len() {
-            core.take_up(index);
+            core.take_up(index, out);
         }
         core.go_on(now.shown_ms, out);
         core
@@ -163,6 +169,9 @@ impl Core {
 
     /// Decides what follows from `input`.
     pub fn handle(&mut self, now: Moment, input: Input, out: &mut Vec<Command>) {
+        if self.fenced {
+            return;
+        }
         self.now = now;
         let now_ms = now.shown_ms;
         match input {
@@ -200,6 +209,12 @@ impl Core {
         self.stopping
     }
 
+    /// Whether another engine has taken the journal over: from then on nothing is
+    /// started or ended.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
     /// Attempts in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -216,47 +231,60 @@ impl Core {
     }
 
     /// Puts what the state at `index` wants in flight where it belongs.
-    fn take_up(&mut self, index: usize) {
+    fn take_up(&mut self, index: usize, out: &mut Vec<Command>) {
         let slot = &mut self.slots[index];
         if matches!(slot.machine.state(), State::Pending) {
             self.pending.push_back(index);
             return;
         }
-        slot.admitted = slot.can_go_on();
-        self.begun += usize::from(slot.admitted);
+        self.begun += usize::from(slot.counted().has_begun);
+        if slot.keeps_place()
+            && let Some(at) = slot.machine.state().place()
+        {
+            let phase = slot.phase_of(at);
+            slot.place = Some(phase);
+            self.places.keep(phase);
+        }
         let effects = slot.machine.wanted();
-        // The engine that stored this state may have begun it.
-        slot.issued = effects.iter().find_map(|effect| match effect {
-            Effect::Run { ticket, .. } => Some(ticket.clone()),
-            _ => None,
-        });
-        self.carry_out(index, effects);
+        self.settle_place(index);
+        self.carry_out(index, effects, out);
     }
 
-    fn carry_out(&mut self, index: usize, effects: Vec<Effect>) {
+    fn carry_out(&mut self, index: usize, effects: Vec<Effect>, out: &mut Vec<Command>) {
+        let interrupts = effects.iter().any(|effect| matches!(effect, Effect::Interrupt { .. }));
         for effect in effects {
-            let slot = &mut self.slots[index];
             match effect {
                 Effect::Run { ticket, undo_of } => {
-                    let runs = slot.in_flight.as_ref().is_some_and(|work| work.ticket == ticket);
-                    if runs || slot.queued.as_ref() == Some(&ticket) {
+                    if self.slots[index].attempt.is_at(&ticket) {
                         continue;
                     }
-                    slot.queued = Some(ticket.clone());
-                    slot.interrupted = false;
-                    self.ready.push(Ready { slot: index, ticket, undo_of });
-                }
-                Effect::Interrupt { ticket } => match &slot.in_flight {
-                    Some(work) if work.ticket == ticket => {
-                        work.interrupt.send_replace(true);
+                    // What is to be stopped, or taken back, waits for no place.
+                    let needs_place = ticket.direction == Direction::Forward && !interrupts;
+                    if needs_place && !self.has_place(index, ticket.phase) {
+                        let at_ms = self.now.shown_ms;
+                        self.submit(at_ms, index, EventKind::NoPlace { ticket }, None, None, out);
+                        return;
                     }
-                    _ => slot.interrupted = true,
+                    let slot = &mut self.slots[index];
+                    assert!(!slot.attempt.is_in_flight(), "a migration has one attempt in flight");
+                    let issued = slot.attempt.was_issued(&ticket);
+                    slot.attempt = Attempt::Queued { ticket, undo_of, issued, interrupted: false };
+                    self.ready.push_back(index);
+                }
+                Effect::Interrupt { ticket } => match &mut self.slots[index].attempt {
+                    Attempt::InFlight { ticket: own, interrupt } if *own == ticket => {
+                        interrupt.send_replace(true);
+                    }
+                    Attempt::Queued { ticket: own, interrupted, .. } if *own == ticket => {
+                        *interrupted = true;
+                    }
+                    _ => {}
                 },
                 Effect::Sleep { ticket, until_ms } => {
                     // A clock that was set since says nothing of what is left: no
                     // wait is longer than the longest.
                     let left = until_ms.saturating_sub(self.now.shown_ms);
-                    let left = Duration::from_millis(left).min(longest(&slot.spec.retry));
+                    let left = Duration::from_millis(left).min(longest(&self.slots[index].spec.retry));
                     self.timers_set += 1;
                     let due = self.now.steady.saturating_add(left);
                     self.timers.insert((due, self.timers_set), (index, ticket));
@@ -265,45 +293,95 @@ impl Core {
         }
     }
 
+    /// Whether the migration has a place in `phase`, or gets one that is free: that
+    /// in the phase before is given back.
+    fn has_place(&mut self, index: usize, phase: Phase) -> bool {
+        let slot = &mut self.slots[index];
+        if slot.place == Some(phase) {
+            return true;
+        }
+        if let Some(left) = slot.place.take() {
+            self.places.give_back(left);
+        }
+        if self.places.take(phase) {
+            slot.place = Some(phase);
+        }
+        slot.place.is_some()
+    }
+
+    /// Gives back a place that the state at `index` does not keep, and stands in
+    /// line where it waits for one.
+    fn settle_place(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if !slot.keeps_place()
+            && let Some(left) = slot.place.take()
+        {
+            self.places.give_back(left);
+        }
+        if let State::WaitingForPlace { at, since_ms } = slot.machine.state()
+            && !slot.broken
+        {
+            let phase = slot.phase_of(*at);
+            self.places.line_up(phase, *since_ms, index);
+        }
+    }
+
     /// Begins and starts what limits allow.
     fn go_on(&mut self, now_ms: Millis, out: &mut Vec<Command>) {
-        if self.stopping {
+        if self.stopping || self.fenced {
             return;
         }
         while self.begun < self.migrations_max
             && let Some(index) = self.pending.pop_front()
         {
-            let slot = &mut self.slots[index];
+            let slot = &self.slots[index];
             // It may have been cancelled, or be on its way already.
             if matches!(slot.machine.state(), State::Pending) && !slot.broken {
-                slot.admitted = true;
-                self.begun += 1;
                 self.submit(now_ms, index, EventKind::Begin, None, None, out);
             }
         }
-        while let Some(ready) = self.ready.pop() {
-            self.start(ready, out);
+        for phase in Phase::ALL {
+            self.let_in(now_ms, phase, out);
+        }
+        while let Some(index) = self.ready.pop_front() {
+            self.start(index, out);
         }
     }
 
-    fn start(&mut self, ready: Ready, out: &mut Vec<Command>) {
-        let Ready { slot: index, ticket, undo_of } = ready;
-        let slot = &mut self.slots[index];
-        let is_queued = slot.queued.as_ref() == Some(&ticket);
-        if is_queued {
-            slot.queued = None;
+    /// Lets in who waits for `phase`, as long as there are places.
+    fn let_in(&mut self, now_ms: Millis, phase: Phase, out: &mut Vec<Command>) {
+        loop {
+            let slots = &self.slots;
+            // Where the next entry is on its way, it may be an order that calls it off.
+            let may_enter =
+                |index: usize| !slots[index].broken && slots[index].committing.is_none();
+            let Some(index) = self.places.let_in(phase, may_enter) else { return };
+            self.slots[index].place = Some(phase);
+            self.submit(now_ms, index, EventKind::Admitted, None, None, out);
         }
-        // Meanwhile the migration may have been held or turned back. Where the
-        // next entry is on its way, what is wanted is looked at after it.
-        if !is_queued || slot.broken || slot.committing.is_some() || !slot.wants(&ticket) {
-            self.ready.give_back(&ticket);
+    }
+
+    fn start(&mut self, index: usize, out: &mut Vec<Command>) {
+        let slot = &mut self.slots[index];
+        if !matches!(slot.attempt, Attempt::Queued { .. }) {
             return;
         }
-        let (interrupt, interrupted) = watch::channel(std::mem::take(&mut slot.interrupted));
-        assert!(slot.in_flight.is_none(), "a migration has one attempt in flight");
-        slot.in_flight = Some(InFlight { ticket: ticket.clone(), interrupt });
+        let Attempt::Queued { ticket, undo_of, issued, interrupted } =
+            std::mem::replace(&mut slot.attempt, Attempt::None)
+        else {
+            unreachable!("it was looked at");
+        };
+        // Meanwhile the migration may have been held or turned back. Where the
+        // next entry is on its way, what is wanted is looked at after it.
+        if slot.broken || slot.committing.is_some() || !slot.wants(&ticket) {
+            if issued {
+                slot.attempt = Attempt::Issued(ticket);
+            }
+            return;
+        }
+        let (interrupt, interrupted) = watch::channel(interrupted);
+        slot.attempt = Attempt::InFlight { ticket: ticket.clone(), interrupt };
         self.in_flight += 1;
-        let issued = slot.issued.replace(ticket.clone()).as_ref() == Some(&ticket);
         let order = Order {
             migration: slot.id,
             ticket,
@@ -325,13 +403,12 @@ impl Core {
         out: &mut Vec<Command>,
     ) {
         let slot = &mut self.slots[index];
-        if slot.in_flight.as_ref().is_none_or(|work| work.ticket != ticket) {
+        if !slot.attempt.is_in_flight() || !slot.attempt.is_at(&ticket) {
             tracing::warn!(client = %slot.client, %ticket, "an answer that nobody waits for");
             return;
         }
-        slot.in_flight = None;
+        slot.attempt = Attempt::None;
         self.in_flight -= 1;
-        self.ready.give_back(&ticket);
         let Answer { outcome, facts, record } = answer;
         let kind = match outcome {
             Outcome::Done => {
@@ -410,7 +487,7 @@ impl Core {
         let waiting = if slot.decisions == DECISIONS { waiting } else { slot.adopt(waiting) };
         let Waiting { at_ms, kind, record, request } = waiting;
         let event = Event { at_ms, kind };
-        let could_go_on = slot.can_go_on();
+        let before = slot.counted();
         match slot.machine.apply(&event) {
             Ok(transition) => {
                 let facts = match &event.kind {
@@ -429,11 +506,12 @@ impl Core {
                     to: transition.to,
                     effects: transition.effects,
                     record,
-                    request: request.map(|id| (id, format!("done: {}", slot.machine.state()))),
+                    request: request
+                        .map(|id| (id, format!("done: {}", slot.machine.state().told()))),
                 };
                 slot.committing = Some(Box::new(committing));
                 self.committing += 1;
-                self.recount(index, could_go_on);
+                self.recount(index, before);
                 out.push(Command::Append(Box::new(append)));
             }
             Err(rejected) => {
@@ -446,23 +524,10 @@ impl Core {
     }
 
     /// Keeps the counts true after the state at `index` may have changed.
-    fn recount(&mut self, index: usize, could_go_on: bool) {
-        let slot = &mut self.slots[index];
-        let can_go_on = slot.can_go_on();
-        match (could_go_on, can_go_on) {
-            (false, true) => self.going += 1,
-            (true, false) => self.going -= 1,
-            _ => {}
-        }
-        let occupies = can_go_on && !matches!(slot.machine.state(), State::Pending);
-        if slot.admitted != occupies {
-            if occupies {
-                self.begun += 1;
-            } else {
-                self.begun -= 1;
-            }
-            slot.admitted = occupies;
-        }
+    fn recount(&mut self, index: usize, before: Counted) {
+        let after = self.slots[index].counted();
+        self.going = self.going + usize::from(after.goes) - usize::from(before.goes);
+        self.begun = self.begun + usize::from(after.has_begun) - usize::from(before.has_begun);
     }
 
     fn acked(&mut self, ack: Ack, out: &mut Vec<Command>) {
@@ -475,9 +540,11 @@ impl Core {
         };
         self.committing -= 1;
         if let Err(error) = ack.result {
-            let could_go_on = slot.can_go_on();
+            self.fenced |= matches!(error, JournalError::Fenced { .. });
+            let before = slot.counted();
             slot.broken = true;
-            self.recount(index, could_go_on);
+            self.recount(index, before);
+            self.settle_place(index);
             out.push(Command::Broken { slot: index, error });
             self.drain(index, out);
             return;
@@ -488,6 +555,10 @@ impl Core {
         if let Some(facts) = facts {
             Facts::absorb(Arc::make_mut(&mut slot.facts), *facts);
         }
+        if let State::WaitingForPlace { at, since_ms } = &from {
+            let phase = slot.phase_of(*at);
+            self.places.leave_line(phase, *since_ms, index);
+        }
         out.push(Command::Show { slot: index, from });
         self.drain(index, out);
         let slot = &self.slots[index];
@@ -495,7 +566,8 @@ impl Core {
             // An event that changed no mode has no effects of its own, but may
             // have kept back those of the state.
             let wanted = if effects.is_empty() { slot.machine.wanted() } else { effects };
-            self.carry_out(index, wanted);
+            self.settle_place(index);
+            self.carry_out(index, wanted, out);
         }
     }
 

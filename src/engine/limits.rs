@@ -7,7 +7,7 @@ use crate::domain::Phase;
 pub struct EngineLimits {
     /// Migrations that have begun and neither ended nor wait for a person.
     pub migrations: usize,
-    /// Steps at once, by phase.
+    /// Migrations at once in each phase, from its first step to its last.
     pub phases: [usize; Phase::ALL.len()],
 }
 
@@ -17,10 +17,10 @@ impl EngineLimits {
         EngineLimits { migrations, phases: [usize::MAX; Phase::ALL.len()] }
     }
 
-    /// At most `steps` of `phase` at once.
+    /// At most `migrations` in `phase` at once.
     #[must_use]
-    pub fn with_phase(mut self, phase: Phase, steps: usize) -> EngineLimits {
-        self.phases[phase as usize] = steps;
+    pub fn with_phase(mut self, phase: Phase, migrations: usize) -> EngineLimits {
+        self.phases[phase as usize] = migrations;
         self
     }
 }

@@ -9,7 +9,7 @@ mod core;
 mod delay;
 mod limits;
 mod performer;
-mod ready;
+mod places;
 mod run;
 mod slot;
 mod work;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, Direction, Facts, MigrationId, MigrationSpec, StepSpec, Ticket,
+    AttemptRecord, Direction, Facts, MigrationId, MigrationSpec, Phase, StepSpec, Ticket,
 };
 use crate::journal::{Loaded, RequestId};
 use crate::machine::{DECISIONS, Effect, EventKind, Machine, Place, State};
@@ -27,10 +27,58 @@ pub(super) struct Committing {
     pub(super) facts: Option<Box<Facts>>,
 }
 
-/// Work that was started.
-pub(super) struct InFlight {
-    pub(super) ticket: Ticket,
-    pub(super) interrupt: watch::Sender<bool>,
+/// The life of the attempt that a migration is at.
+pub(super) enum Attempt {
+    /// None was taken up, or the last one has answered.
+    None,
+    /// It was taken up by an earlier engine, and is not in flight in this one: its
+    /// job may have been begun. A hold, or a wait for a place, does not change that.
+    Issued(Ticket),
+    /// It is wanted, and starts with the next that do.
+    Queued {
+        ticket: Ticket,
+        undo_of: Option<Ticket>,
+        /// Whether it was taken up before.
+        issued: bool,
+        /// Whether it is to be interrupted as soon as it starts.
+        interrupted: bool,
+    },
+    /// It was started.
+    InFlight { ticket: Ticket, interrupt: watch::Sender<bool> },
+}
+
+impl Attempt {
+    /// Whether `ticket` is on its way already.
+    pub(super) fn is_at(&self, ticket: &Ticket) -> bool {
+        match self {
+            Attempt::Queued { ticket: own, .. } | Attempt::InFlight { ticket: own, .. } => {
+                own == ticket
+            }
+            Attempt::None | Attempt::Issued(_) => false,
+        }
+    }
+
+    /// Whether `ticket` was taken up before.
+    pub(super) fn was_issued(&self, ticket: &Ticket) -> bool {
+        match self {
+            Attempt::Issued(own) | Attempt::InFlight { ticket: own, .. } => own == ticket,
+            Attempt::Queued { ticket: own, issued, .. } => *issued && own == ticket,
+            Attempt::None => false,
+        }
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self, Attempt::InFlight { .. })
+    }
+}
+
+/// What a migration counts as among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// It can go on without a person.
+    pub(super) goes: bool,
+    /// It has begun, as well.
+    pub(super) has_begun: bool,
 }
 
 /// One migration. At most one entry of it is on its way to the journal, and at
@@ -46,15 +94,9 @@ pub(super) struct Slot {
     pub(super) facts: Arc<Facts>,
     pub(super) committing: Option<Box<Committing>>,
     pub(super) waiting: VecDeque<Waiting>,
-    pub(super) in_flight: Option<InFlight>,
-    /// The attempt that was taken up last, by an earlier engine or by this one.
-    pub(super) issued: Option<Ticket>,
-    /// The ticket that stands in the ready queue.
-    pub(super) queued: Option<Ticket>,
-    /// Whether the queued attempt is to be interrupted as soon as it starts.
-    pub(super) interrupted: bool,
-    /// Whether it has been counted as begun.
-    pub(super) admitted: bool,
+    pub(super) attempt: Attempt,
+    /// The phase that it has a place in.
+    pub(super) place: Option<Phase>,
     /// The journal refused an entry of it: it stands still until a restart.
     pub(super) broken: bool,
 }
@@ -62,6 +104,8 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(loaded: Loaded) -> Slot {
         let Loaded { id, client, seq, decisions, machine, spec, facts, .. } = loaded;
+        // The engine that stored its state may have begun it.
+        let attempt = machine.attempt().map_or(Attempt::None, Attempt::Issued);
         Slot {
             id,
             client,
@@ -72,11 +116,8 @@ impl Slot {
             facts: Arc::new(facts),
             committing: None,
             waiting: VecDeque::new(),
-            in_flight: None,
-            issued: None,
-            queued: None,
-            interrupted: false,
-            admitted: false,
+            attempt,
+            place: None,
             broken: false,
         }
     }
@@ -92,10 +133,27 @@ impl Slot {
         adopted
     }
 
-    /// Whether the state, as it is, can be left without a person.
-    pub(super) fn can_go_on(&self) -> bool {
+    pub(super) fn counted(&self) -> Counted {
         let state = self.machine.state();
-        !self.broken && !state.is_terminal() && !state.waits_for_operator()
+        let goes = !self.broken && !state.is_terminal() && !state.waits_for_operator();
+        Counted { goes, has_begun: goes && !matches!(state, State::Pending) }
+    }
+
+    /// The phase of the step that it is at.
+    pub(super) fn phase_of(&self, at: Place) -> Phase {
+        self.machine.blueprint().step(at).phase
+    }
+
+    /// Whether it keeps the place that it has: as long as it goes forward, and its
+    /// next step is up to nobody.
+    pub(super) fn keeps_place(&self) -> bool {
+        match self.machine.state() {
+            _ if self.broken => false,
+            State::Executing { .. } | State::BackingOff { .. } => true,
+            // The step that was in flight when it was held.
+            State::Held { .. } => self.attempt.is_in_flight(),
+            _ => false,
+        }
     }
 
     /// Whether `ticket` is the work that the state wants in flight.
@@ -108,7 +166,7 @@ impl Slot {
 
     /// Whether it is held, and its step in flight has not ended.
     pub(super) fn is_held_in_flight(&self) -> bool {
-        self.in_flight.is_some() && matches!(self.machine.state(), State::Held { .. })
+        self.attempt.is_in_flight() && matches!(self.machine.state(), State::Held { .. })
     }
 
     pub(super) fn view(&self) -> SlotView<'_> {

@@ -28,8 +28,17 @@ pub struct Operator(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EventKind {
-    /// The migration was admitted.
+    /// The migration begins.
     Begin,
+    /// The phase of `ticket` has no place free: it is waited for. Introduced in
+    /// record version 2.
+    NoPlace {
+        /// Which attempt.
+        ticket: Ticket,
+    },
+    /// There is a place in the phase that the migration waits for. Introduced in
+    /// record version 2.
+    Admitted,
     /// The work of `ticket` is done. A ticket that is not in flight is a late
     /// or repeated answer, and is rejected.
     Succeeded {
@@ -102,6 +111,8 @@ impl EventKind {
     pub fn name(&self) -> &'static str {
         match self {
             EventKind::Begin => "begin",
+            EventKind::NoPlace { .. } => "no_place",
+            EventKind::Admitted => "admitted",
             EventKind::Succeeded { .. } => "succeeded",
             EventKind::Failed { .. } => "failed",
             EventKind::TimerFired { .. } => "timer_fired",

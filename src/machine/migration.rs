@@ -83,6 +83,19 @@ impl Machine {
         self.0.inner().wanted(self.state())
     }
 
+    /// The attempt that was asked for in the state it is in, or in the one that a
+    /// hold keeps: it may have been begun.
+    pub fn attempt(&self) -> Option<Ticket> {
+        let state = match self.state() {
+            State::Held { resume } => resume,
+            state => state,
+        };
+        self.0.inner().wanted(state).into_iter().find_map(|effect| match effect {
+            Effect::Run { ticket, .. } => Some(ticket),
+            Effect::Interrupt { .. } | Effect::Sleep { .. } => None,
+        })
+    }
+
     /// Applies `event`, or leaves the machine as it is.
     ///
     /// statig's own `handle` returns nothing and drops an event that no handler
@@ -158,6 +171,9 @@ impl Migration {
             EventKind::Failed { ticket, cause, trace, retry_at_ms } if waited_for(ticket) => {
                 go(self.after_failure(*at, stopping.as_ref(), cause, *trace, *retry_at_ms))
             }
+            EventKind::NoPlace { ticket } if waited_for(ticket) && stopping.is_none() => {
+                go(State::WaitingForPlace { at: *at, since_ms: event.at_ms })
+            }
             EventKind::Cancel { .. } | EventKind::Rollback { .. } if stopping.is_some() => {
                 context.taken = true;
                 Handled
@@ -168,6 +184,16 @@ impl Migration {
             EventKind::Rollback { by } => {
                 go(State::Executing { at: *at, stopping: Some(ordered("rolled back", by)) })
             }
+            _ => Super,
+        }
+    }
+
+    #[state(superstate = "forward")]
+    fn waiting_for_place(event: &Event, at: &mut Place, since_ms: &mut u64) -> Outcome<State> {
+        // A handler must name every field of its variant, used or not.
+        let _ = since_ms;
+        match &event.kind {
+            EventKind::Admitted => go(State::Executing { at: *at, stopping: None }),
             _ => Super,
         }
     }
@@ -624,6 +650,7 @@ impl Migration {
         let cause = ordered(text, by);
         match resume {
             State::Executing { at, .. }
+            | State::WaitingForPlace { at, .. }
             | State::BackingOff { at, .. }
             | State::AwaitingOperator { at, .. }
                 if !forced && self.blueprint.past_no_return(at.step) =>
@@ -633,9 +660,9 @@ impl Migration {
             State::Executing { at, .. } => {
                 Some(State::Executing { at: *at, stopping: Some(cause) })
             }
-            State::BackingOff { at, .. } | State::AwaitingOperator { at, .. } => {
-                Some(self.turn_back(*at, cause))
-            }
+            State::WaitingForPlace { at, .. }
+            | State::BackingOff { at, .. }
+            | State::AwaitingOperator { at, .. } => Some(self.turn_back(*at, cause)),
             _ => None,
         }
     }

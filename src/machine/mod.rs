@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! pending
-//! live ── forward ────── executing, backing_off, awaiting_operator
+//! live ── forward ────── executing, waiting_for_place, backing_off, awaiting_operator
 //!      ├─ compensating ─ undoing, undo_backing_off, undo_stuck
 //!      └─ held
 //! terminal ───────────── migrated, rolled_back, abandoned, refused, skipped

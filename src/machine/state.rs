@@ -55,7 +55,8 @@ pub enum Then {
 
 /// The state of one migration.
 ///
-/// Introduced in record version 1 (0.1.0): all states.
+/// Introduced in record version 1 (0.1.0): all states but those that say
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
 pub enum State {
@@ -68,6 +69,14 @@ pub enum State {
         /// Why it is to be stopped, once it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stopping: Option<Cause>,
+    },
+    /// The phase of a step is full: a migration that is in it has to leave first.
+    /// Introduced in record version 2.
+    WaitingForPlace {
+        /// The step.
+        at: Place,
+        /// Since when: the first to come is the first to be let in.
+        since_ms: u64,
     },
     /// A step failed and is tried again at `wake_at_ms`. `dirty`: something has
     /// to be undone first.
@@ -156,6 +165,7 @@ impl State {
         match self {
             State::Pending => "pending",
             State::Executing { .. } => "executing",
+            State::WaitingForPlace { .. } => "waiting_for_place",
             State::BackingOff { .. } => "backing_off",
             State::AwaitingOperator { .. } => "awaiting_operator",
             State::Undoing { .. } => "undoing",
@@ -194,6 +204,7 @@ impl State {
     pub fn place(&self) -> Option<Place> {
         match self {
             State::Executing { at, .. }
+            | State::WaitingForPlace { at, .. }
             | State::BackingOff { at, .. }
             | State::AwaitingOperator { at, .. }
             | State::Undoing { at, .. }
@@ -208,7 +219,7 @@ impl State {
     /// latest one.
     pub fn cause(&self) -> Option<&Cause> {
         match self {
-            State::Pending | State::Migrated { .. } => None,
+            State::Pending | State::WaitingForPlace { .. } | State::Migrated { .. } => None,
             State::Executing { stopping, .. } => stopping.as_ref(),
             State::BackingOff { cause, .. }
             | State::AwaitingOperator { cause, .. }

@@ -246,11 +246,14 @@ impl Teller<'_> {
         let was = before.map_or(String::new(), |state| format!(", while {}", spoken(state)));
         self.chapter = None;
         self.say(String::new());
-        self.say(format!(
-            "  {}  ordered{by}: {}{was}",
-            clock_text(entry.at_ms),
-            entry.event.name()
-        ));
+        let told = match &entry.event {
+            EventKind::NoPlace { ticket } => {
+                format!("phase {} is full: it waits for a place", ticket.phase.number())
+            }
+            EventKind::Admitted => "it has a place, and goes on".to_owned(),
+            event => format!("ordered{by}: {}{was}", event.name()),
+        };
+        self.say(format!("  {}  {told}", clock_text(entry.at_ms)));
     }
 
     fn ending(&mut self, now_ms: Millis) {

@@ -3,6 +3,7 @@
 
 mod alt_mig;
 mod history;
+mod line;
 mod operation;
 mod remains;
 mod standing;

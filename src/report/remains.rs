@@ -105,6 +105,7 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         }
         State::Pending
         | State::Executing { .. }
+        | State::WaitingForPlace { .. }
         | State::BackingOff { .. }
         | State::Undoing { .. }
         | State::UndoBackingOff { .. } => Some("`nimshift resume` goes on".to_owned()),

@@ -7,6 +7,7 @@ use crate::base::{Millis, duration_text, time_text};
 use crate::domain::{Cause, Direction, FailureClass, MigrationId, Phase, phases_text};
 use crate::machine::{Place, State};
 
+use super::line::{places_in_line, wait_text};
 use super::standing::{counts, counts_text};
 use super::table::Table;
 use super::time::clock_text;
@@ -97,6 +98,9 @@ pub struct MigrationStatus {
     pub since_ms: Millis,
     /// When it is tried again.
     pub retry_at_ms: Option<Millis>,
+    /// While it waits for a place in its phase: its place in the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place_in_line: Option<usize>,
 }
 
 impl From<&MigrationView> for MigrationStatus {
@@ -125,6 +129,7 @@ impl From<&MigrationView> for MigrationStatus {
             cause: view.state.cause().map(CauseStatus::from),
             since_ms: view.since_ms,
             retry_at_ms: retry_at(&view.state),
+            place_in_line: None,
         }
     }
 }
@@ -167,13 +172,20 @@ impl Status {
     ) -> Status {
         let migrations = views.iter().filter(|view| view.spec.task.is_migration());
         let counts = counts(migrations.map(MigrationView::standing));
+        let lines = places_in_line(views);
         Status {
             version: STATUS_VERSION,
             now_ms,
             engine,
             batch,
             counts: counts.into_iter().map(|(state, count)| StateCount { state, count }).collect(),
-            migrations: views.iter().map(MigrationStatus::from).collect(),
+            migrations: views
+                .iter()
+                .map(|view| MigrationStatus {
+                    place_in_line: lines.get(&view.id).copied(),
+                    ..MigrationStatus::from(view)
+                })
+                .collect(),
         }
     }
 }
@@ -195,8 +207,9 @@ pub fn status_lines(
         lines.push(format!("batch {}, now {}; {engine}", batch.name, time_text(now_ms)));
     }
     let mut table = Table::new(["CLIENT", "STATE", "PHASE", "STEP", "TRY", "FOR", "WHY"]);
+    let places = places_in_line(views);
     for view in views {
-        table.push(row(view, now_ms));
+        table.push(row(view, places.get(&view.id).copied(), now_ms));
     }
     lines.extend(table.lines(width));
     let migrations = views.iter().filter(|view| view.spec.task.is_migration());
@@ -204,7 +217,7 @@ pub fn status_lines(
     lines
 }
 
-fn row(view: &MigrationView, now_ms: Millis) -> Vec<String> {
+fn row(view: &MigrationView, place_in_line: Option<usize>, now_ms: Millis) -> Vec<String> {
     let (phase, step, attempt) = match (view.step(), view.state.place()) {
         (Some(step), Some(place)) => (
             format!("{}/{} {}", step.phase.number(), Phase::ALL.len(), step.phase),
@@ -213,9 +226,11 @@ fn row(view: &MigrationView, now_ms: Millis) -> Vec<String> {
         ),
         _ => Default::default(),
     };
-    let why = match (&view.state, retry_at(&view.state)) {
-        (_, Some(at)) => format!("again at {}: {}", clock_text(at), why(&view.state)),
-        _ => why(&view.state),
+    let waits = view.step().zip(place_in_line).map(|(step, place)| wait_text(step.phase, place));
+    let why = match (waits, retry_at(&view.state)) {
+        (Some(waits), _) => waits,
+        (None, Some(at)) => format!("again at {}: {}", clock_text(at), why(&view.state)),
+        (None, None) => why(&view.state),
     };
     let state = match &view.state {
         State::Held { resume } => format!("held ({})", resume.name()),

@@ -67,6 +67,9 @@ fn times_text(story: &Story, now_ms: Millis) -> Option<String> {
     if times.undo_ms > 0 {
         parts.push(format!("taking back {}", duration_text(times.undo_ms)));
     }
+    if times.waited_ms > 0 {
+        parts.push(format!("waiting for places {}", duration_text(times.waited_ms)));
+    }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 

@@ -29,6 +29,7 @@ impl Verdict {
             }
             State::Pending
             | State::Executing { .. }
+            | State::WaitingForPlace { .. }
             | State::BackingOff { .. }
             | State::Undoing { .. }
             | State::UndoBackingOff { .. } => Verdict::WorkLeft,

@@ -95,7 +95,7 @@ impl Story {
     /// back, does not count.
     pub fn duration_ms(&self, now_ms: Millis) -> Millis {
         let times = self.times(now_ms);
-        times.phase_ms.iter().sum::<Millis>() + times.undo_ms
+        times.phase_ms.iter().sum::<Millis>() + times.undo_ms + times.waited_ms
     }
 
     /// The last place that the migration was at.
@@ -117,7 +117,8 @@ impl Story {
     }
 
     /// How long each phase took, in nimadm's order, and how long taking back
-    /// took. Waits for a retry or a person count where they were spent.
+    /// took. Waits for a retry or a person count where they were spent; waits for a
+    /// place in a phase count apart.
     pub fn times(&self, now_ms: Millis) -> Times {
         let mut times = Times::default();
         let ends = self.entries.iter().skip(1).map(|entry| entry.at_ms);
@@ -127,6 +128,7 @@ impl Story {
             };
             let spent = end.saturating_sub(entry.at_ms);
             match direction(&entry.to) {
+                _ if matches!(entry.to, State::WaitingForPlace { .. }) => times.waited_ms += spent,
                 Direction::Undo => times.undo_ms += spent,
                 Direction::Forward => times.phase_ms[step.phase as usize] += spent,
             }
@@ -142,6 +144,8 @@ pub struct Times {
     pub phase_ms: [Millis; Phase::ALL.len()],
     /// Taking back.
     pub undo_ms: Millis,
+    /// Waiting for places in phases that were full.
+    pub waited_ms: Millis,
 }
 
 impl Times {

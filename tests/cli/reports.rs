@@ -14,8 +14,11 @@ use nimshift::machine::{Blueprint, Effect, Event, EventKind, Machine, Operator};
 /// Far ahead, so that no time has passed since, whenever the test runs.
 const EVENING: u64 = 4_102_524_000_000;
 
+const CLIENTS: [&str; 8] =
+    ["lpar01", "lpar02", "lpar03", "lpar04", "lpar05", "lpar06", "lpar71", "lpar72"];
+
 fn specs() -> Vec<MigrationSpec> {
-    let text = super::world::plan(&["lpar01", "lpar02", "lpar03", "lpar04", "lpar05", "lpar06"]);
+    let text = super::world::plan(&CLIENTS);
     parse_plan("plan.toml", &text, false).unwrap().migrations
 }
 
@@ -185,12 +188,18 @@ fn live(index: usize, teller: &mut Teller<'_>) {
         }
         1 => {
             teller.failed("installp -acgNXY all", "0503-008 installp:\n  no space\n", no_space());
+            // Its jobs are ended, and nothing is left of it by itself.
+            teller.done("");
             teller.done("alt_rootvg_op -X altinst_rootvg");
             teller.done("rm -f /var/adm/nimshift/lease");
         }
         2 => {
             let cause = Cause::new(FailureClass::Transient, "the connection to nim1 was lost");
             teller.failed("installp -acgNXY all", "", cause);
+        }
+        6 | 7 => {
+            let ticket = teller.wanted();
+            teller.tell(EventKind::NoPlace { ticket }, None);
         }
         _ => teller.tell(EventKind::Hold { by: by("op@h") }, None),
     }
@@ -244,10 +253,8 @@ fn real_hosts_are_told_by_the_real_clock() {
 fn stories_of_a_night() {
     let world = World::new();
     night(&world);
-    let stories: Vec<String> = ["lpar01", "lpar02", "lpar03", "lpar04", "lpar05", "lpar06"]
-        .iter()
-        .map(|client| timeless(&world.shown(&["history", client])))
-        .collect();
+    let stories: Vec<String> =
+        CLIENTS.iter().map(|client| timeless(&world.shown(&["history", client]))).collect();
     insta::assert_snapshot!("history", stories.join("\n"));
 }
 
@@ -266,11 +273,20 @@ fn the_document_of_a_story_has_every_entry() {
         .collect();
     assert_eq!(
         events,
-        ["begin", "succeeded", "succeeded", "succeeded", "failed", "succeeded", "succeeded"]
+        [
+            "begin",
+            "succeeded",
+            "succeeded",
+            "succeeded",
+            "failed",
+            "succeeded",
+            "succeeded",
+            "succeeded"
+        ]
     );
     assert_eq!(document["migration"]["cause"]["message"], "0503-008");
     let exported = world.run(&["journal", "export", "lpar02"]).stdout;
-    assert_eq!(exported.lines().count(), 8, "{exported}");
+    assert_eq!(exported.lines().count(), 9, "{exported}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod modes;
 mod nimadm;
 mod others;
 mod over_lab;
+mod places;
 #[expect(dead_code, reason = "the tests of the journal use more of it")]
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
