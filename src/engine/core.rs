@@ -284,7 +284,8 @@ impl Core {
                     // A clock that was set since says nothing of what is left: no
                     // wait is longer than the longest.
                     let left = until_ms.saturating_sub(self.now.shown_ms);
-                    let left = Duration::from_millis(left).min(longest(&self.slots[index].spec.retry));
+                    let left =
+                        Duration::from_millis(left).min(longest(&self.slots[index].spec.retry));
                     self.timers_set += 1;
                     let due = self.now.steady.saturating_add(left);
                     self.timers.insert((due, self.timers_set), (index, ticket));

@@ -8,6 +8,7 @@
 mod core;
 mod delay;
 mod limits;
+mod panics;
 mod performer;
 mod places;
 mod run;

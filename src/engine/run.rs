@@ -7,13 +7,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, Moment, limits};
-use crate::domain::{Answer, Ticket};
+use crate::domain::{Answer, AttemptRecord, Cause, FailureClass, Outcome, Ticket, Trace, Way};
 use crate::journal::{Ack, Append, Journal, JournalError, Loaded, RequestId};
 use crate::machine::State;
 
 use super::core::{Command, Core, Input, OperatorRequest};
 use super::delay::Delays;
 use super::limits::EngineLimits;
+use super::panics::{Caught, remember_places};
 use super::slot::SlotView;
 use super::work::Performer;
 
@@ -112,7 +113,8 @@ struct Work {
     forgetting: JoinSet<()>,
 }
 
-type Done = (usize, Ticket, Answer);
+/// Which migration's attempt has ended, and what it gave, or panicked with.
+type Done = (usize, Ticket, Result<Answer, String>);
 
 impl Engine<'_> {
     /// Runs the migrations in `loaded` until they are at rest, or the run is
@@ -123,6 +125,7 @@ impl Engine<'_> {
         limits: &EngineLimits,
         delays: Delays,
     ) -> Ended {
+        remember_places();
         let mut commands = Vec::new();
         let mut core = Core::new(loaded, limits, delays, &mut commands, self.clock.moment());
         let mut work = Work::default();
@@ -133,7 +136,12 @@ impl Engine<'_> {
         loop {
             // An order that came at the last moment, or before the start, is
             // taken up as well.
-            let input = if !core.at_rest() {
+            let input = if core.is_fenced() {
+                // The other engine has them now: what runs on hosts is left to it.
+                work.attempts.shutdown().await;
+                work.forgetting.shutdown().await;
+                break;
+            } else if !core.at_rest() {
                 self.next_input(&core, &mut work, &mut ticks).await
             } else if let Some(requests) = self.take_requests().filter(|_| !core.is_stopping()) {
                 Happened::Requests(requests)
@@ -149,8 +157,8 @@ impl Engine<'_> {
                 }
                 Happened::Done(done) => {
                     answered(&mut core, now, *done, &mut commands);
-                    while let Some(done) = work.attempts.try_join_next() {
-                        answered(&mut core, now, joined(done), &mut commands);
+                    while let Some(Ok(done)) = work.attempts.try_join_next() {
+                        answered(&mut core, now, done, &mut commands);
                     }
                 }
                 Happened::Requests(requests) => {
@@ -209,7 +217,8 @@ impl Engine<'_> {
                     return acks.map_or(Happened::JournalGone, Happened::Acks);
                 }
                 Some(done) = work.attempts.join_next(), if !work.attempts.is_empty() => {
-                    return Happened::Done(Box::new(joined(done)));
+                    let done = done.expect("an attempt is not aborted, and its panic is caught");
+                    return Happened::Done(Box::new(done));
                 }
                 Ok(()) = self.stop.changed() => {
                     if let Some(how) = *self.stop.borrow_and_update() {
@@ -252,6 +261,9 @@ impl Engine<'_> {
         failed: &mut Option<JournalError>,
     ) {
         let mut appends = Vec::new();
+        if core.is_fenced() {
+            commands.retain(|command| matches!(command, Command::Broken { .. }));
+        }
         for command in commands.drain(..) {
             match command {
                 Command::Append(append) => {
@@ -264,8 +276,9 @@ impl Engine<'_> {
                     let now_ms = self.clock.now_ms();
                     self.observer.started(now_ms, core.view(slot), &order.ticket);
                     let ticket = order.ticket.clone();
-                    let attempt = self.performer.perform(*order);
-                    work.attempts.spawn(async move { (slot, ticket, attempt.await) });
+                    let performer = Arc::clone(&self.performer);
+                    let attempt = Box::pin(async move { performer.perform(*order).await });
+                    work.attempts.spawn(async move { (slot, ticket, Caught(attempt).await) });
                 }
                 Command::AnswerRequest { id, text } => {
                     if let Err(error) = self.journal.answer_request(id, text) {
@@ -324,16 +337,34 @@ enum Happened {
     Stop(OnStop),
 }
 
-/// An attempt that panicked is a bug of ours: the run ends with it.
-fn joined(done: Result<Done, tokio::task::JoinError>) -> Done {
-    match done {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
 fn answered(core: &mut Core, now: Moment, done: Done, commands: &mut Vec<Command>) {
-    let (slot, ticket, answer) = done;
+    let (slot, ticket, given) = done;
+    let answer = given.unwrap_or_else(|panic| panicked(now.shown_ms, core.view(slot), &panic));
     let input = Input::Answered { slot, ticket, answer: Box::new(answer) };
     core.handle(now, input, commands);
+}
+
+/// The answer of an attempt that panicked: its migration stands still until a
+/// person has looked, and the others go on.
+fn panicked(now_ms: u64, view: SlotView<'_>, panic: &str) -> Answer {
+    tracing::error!(client = %view.client, panic, "an attempt panicked");
+    let cause = Cause::new(FailureClass::NeedsOperator, format!("a fault in nimshift, {panic}"))
+        .with_hint(
+            "report it, with the attempt from `nimshift history`; what it began may still run",
+        );
+    Answer {
+        outcome: Outcome::Failed { cause, trace: Trace::Dirty },
+        facts: None,
+        record: AttemptRecord {
+            host: view.client.to_owned(),
+            started_ms: now_ms,
+            ended_ms: now_ms,
+            way: Way::Ran,
+            before: None,
+            after: None,
+            commands: Vec::new(),
+            looks: Vec::new(),
+            evidence: Vec::new(),
+        },
+    }
 }

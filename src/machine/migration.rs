@@ -341,9 +341,7 @@ impl Migration {
                 None => Super,
             },
             // Whoever hands the order on has seen that no step is in flight.
-            EventKind::Abandon { by } => {
-                go(State::Abandoned { cause: self.given_up(resume, by) })
-            }
+            EventKind::Abandon { by } => go(State::Abandoned { cause: self.given_up(resume, by) }),
             _ => Super,
         }
     }

@@ -6,6 +6,7 @@ mod believed;
 mod beside_undo;
 mod clean_copy;
 mod clocks;
+mod engine;
 mod faulty;
 mod messes;
 mod modes;
