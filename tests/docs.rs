@@ -252,8 +252,15 @@ async fn every_command_of_aix_that_is_named_is_known_to_the_lab() {
     let clock: ClockRef = std::sync::Arc::new(TokioClock::starting_at(1_780_000_000_000));
     let lab = Lab::in_memory(&EstateFile::from_clients(&master, &[client]), clock).unwrap();
     let (mut unknown, mut wrong) = (BTreeSet::new(), Vec::new());
-    for named in named() {
+    // Each command of a pipe or a list by itself.
+    let each = |named: String| {
+        named.split([';', '|']).map(|one| one.trim().to_owned()).collect::<Vec<_>>()
+    };
+    for named in named().into_iter().flat_map(each) {
         let words = filled(&named);
+        if words.is_empty() {
+            continue;
+        }
         // A command has flags or operands; a word alone may be anything. What is
         // set (`kind = "ssh"`) is a key of a plan.
         let is_command = words.len() > 1

@@ -109,7 +109,10 @@ impl Walk {
 
     /// Succeeds until the step `name` is in flight.
     fn up_to(&mut self, name: &str) -> &mut Walk {
-        while self.ticket().step.as_str() != name {
+        let is_there = |ticket: &Ticket| {
+            ticket.step.as_str() == name && ticket.direction == Direction::Forward
+        };
+        while !is_there(&self.ticket()) {
             self.succeed();
         }
         self
@@ -422,6 +425,51 @@ fn states() -> Vec<State> {
     all
 }
 
+/// A migration that mounts, waits for a person where `step` cannot go on, and is
+/// told to retry: the step that it then is at, and whether it goes back.
+fn retried_after(trace: Trace) -> (State, State) {
+    let mut blueprint = Blueprint::clone(&blueprint(FailurePolicy::Hold));
+    let mount = StepSpec {
+        phase: Phase::Mount,
+        step: StepName::new("mount"),
+        repeat: Repeat::Safe,
+        undo: UndoKind::Reverse,
+        gate: false,
+    };
+    blueprint.steps.insert(3, mount);
+    let machine = Machine::new(Arc::new(blueprint));
+    let mut walk = Walk { machine, now_ms: 1_000, seen: Vec::new() };
+    walk.event(EventKind::Begin);
+    walk.up_to("restore");
+    let mut gone_back = Vec::new();
+    // It goes back by itself as often as it may, and then waits for a person.
+    while !walk.machine.state().waits_for_operator() {
+        walk.fail(FailureClass::Permanent, trace);
+        gone_back.push(walk.machine.state().clone());
+        if !walk.machine.state().waits_for_operator() {
+            walk.up_to("restore");
+        }
+    }
+    assert_eq!(gone_back.len(), 3, "{gone_back:?}");
+    walk.event(EventKind::Retry { by: by() });
+    walk.fail(FailureClass::Permanent, trace);
+    (gone_back[0].clone(), walk.machine.state().clone())
+}
+
+#[test]
+fn what_a_step_stands_on_is_made_again_and_a_retry_by_order_begins_that_anew() {
+    let at = |step, round, rewinds| Place { step, round, attempt: 1, rewinds };
+    let (first, by_order) = retried_after(Trace::Unmounted);
+    // Forward from the mount, with nothing undone: the copy is as it was.
+    assert_eq!(first, State::Executing { at: at(3, 1, 1), stopping: None });
+    assert_eq!(by_order, State::Executing { at: at(3, 3, 1), stopping: None });
+    let (first, by_order) = retried_after(Trace::CopyLost);
+    for state in [&first, &by_order] {
+        let State::Undoing { course, .. } = state else { panic!("{state:?}") };
+        assert_eq!((course.until, course.then), (2, Then::Forward), "to a fresh copy");
+    }
+}
+
 /// A machine in `state`, by the shortest history that leads there.
 fn machine_in(state: &State) -> Machine {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
@@ -505,6 +553,8 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
         ("failed transient clean", failed(FailureClass::Transient, Trace::Clean)),
         ("failed transient dirty", failed(FailureClass::Transient, Trace::Dirty)),
         ("failed permanent", failed(FailureClass::Permanent, Trace::Dirty)),
+        ("failed unmounted", failed(FailureClass::Permanent, Trace::Unmounted)),
+        ("failed copy-lost", failed(FailureClass::Permanent, Trace::CopyLost)),
         ("failed already-done", failed(FailureClass::AlreadyDone, Trace::Clean)),
         ("failed needs-operator", failed(FailureClass::NeedsOperator, Trace::Dirty)),
         ("timer_fired", EventKind::TimerFired { ticket: ticket.clone() }),

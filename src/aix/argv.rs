@@ -19,6 +19,9 @@ pub const LEASE: &str = "/var/adm/nimshift/lease";
 /// has left varied off looks the same otherwise.
 pub const FINISHED: &str = "/var/adm/nimshift/finish-clone.done";
 
+/// On the running system: a job of the lease's holder has begun to make the copy.
+pub const BEGUN: &str = "/var/adm/nimshift/clone.begun";
+
 /// On the client that is cloned: the files that are left out.
 pub const EXCLUDE: &str = "/var/adm/nimshift/exclude_files";
 
@@ -53,7 +56,7 @@ fn with(first: &[&str], rest: impl IntoIterator<Item = String>) -> Argv {
 
 /// Removes the lease, and what was marked under it.
 pub fn drop_lease() -> Argv {
-    words(&["rm", "-f", FINISHED, LEASE])
+    words(&["rm", "-f", FINISHED, BEGUN, LEASE])
 }
 
 /// `lsnim -l NAME`.
@@ -114,6 +117,12 @@ pub fn lsvg_l(vg: &str) -> Argv {
 /// `bootinfo -s DISK`: its size in MiB.
 pub fn disk_size(disk: &DiskName) -> Argv {
     words(&["bootinfo", "-s", disk.as_str()])
+}
+
+/// `getlvodm -j DISK`: the id of the volume group that the disk is of, also where
+/// that is varied off.
+pub fn vg_of_disk(disk: &DiskName) -> Argv {
+    words(&["getlvodm", "-j", disk.as_str()])
 }
 
 /// `bootinfo -B DISK`: 1 if it has a boot image.

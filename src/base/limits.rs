@@ -117,6 +117,14 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest pause between two looks at a running job.
 pub const JOB_POLL_MAX: Duration = Duration::from_secs(30);
 
+/// How long a host that does not answer is waited for at least, where a job may run
+/// on it, however short: a network comes back in the end.
+pub const SILENCE_MIN: Duration = Duration::from_secs(3 * 3600);
+
+/// What two looks at hosts, one after the other, may take with the pause between
+/// them. What is beyond it was not watched: the machine was suspended.
+pub const LOOKED_AT_MAX: Duration = Duration::from_secs(300);
+
 /// How long one question after a job may take, connecting included, in real
 /// time.
 pub const REMOTE_CALL_TIMEOUT: Duration = Duration::from_secs(90);

@@ -6,6 +6,7 @@ use super::args::HistoryArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::follow::follow;
+use super::left;
 use super::out::Out;
 use super::place::{self, Place};
 use super::status::now_ms;
@@ -28,7 +29,8 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
     if args.follow {
         return follow(out, place, &reader, view, detail);
     }
-    let story = place::story(&reader, view.clone())?;
+    let mut story = place::story(&reader, view.clone())?;
+    left::ask(place, &reader, std::slice::from_mut(&mut story))?;
     if args.json {
         out.json(&HistoryDocument::new(&story));
         return Ok(Exit::Ok);

@@ -18,6 +18,7 @@ mod journal;
 mod lab;
 mod lab_fault;
 mod lab_ssh;
+mod left;
 mod night;
 mod nimadm;
 mod nimadm_hosts;

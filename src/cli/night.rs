@@ -20,6 +20,7 @@ use super::error::CliError;
 use super::estate::Estate;
 use super::evidence::EvidenceFiles;
 use super::exit::Exit;
+use super::left;
 use super::out::Out;
 use super::place::{self, Place};
 use super::progress::Progress;
@@ -223,8 +224,9 @@ pub(super) fn tell(
     }
     let verdicts = views.iter().map(|view| judge(&view.state));
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
-    let stories =
+    let mut stories =
         views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
+    left::ask(place, &reader, &mut stories)?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);
     if exit != Exit::Ok {

@@ -160,7 +160,7 @@ pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
 /// All that happened to a migration.
 pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, JournalError> {
     let entries = reader.history(view.id)?.into_iter().map(told).collect();
-    Ok(Story { view, entries })
+    Ok(Story { view, entries, found: Vec::new() })
 }
 
 /// An entry, as reports tell it.

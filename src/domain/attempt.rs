@@ -76,6 +76,13 @@ pub struct CommandRecord {
     pub host: Option<String>,
 }
 
+impl CommandRecord {
+    /// Whether it changes nothing, and asks whose the client is before others change it.
+    pub fn only_asks(&self) -> bool {
+        self.line.contains(" | grep -F -e ")
+    }
+}
+
 /// All that is kept of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -30,12 +30,51 @@ pub struct Facts {
     /// Introduced in 0.2.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteOwn>,
+    /// The lease as it was taken: its whole text, which every change on the
+    /// client asks for first. Introduced in 0.2.0: what was begun before it goes
+    /// on without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+    /// Before the reboot: the time of the client's last boot, as `who -b` tells
+    /// it. Introduced in 0.2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub booted: Option<String>,
+    /// The copy that was made. Introduced in 0.2.0: one that was made before it
+    /// is known by its disks alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyIdentity>,
+    /// What is left where it cannot be reached, or cannot be told to be this
+    /// migration's: for people. Introduced in 0.2.0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+}
+
+/// What a copy is known by, whatever its name and its disks' names are by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyIdentity {
+    /// The round of the migration that it was made in.
+    pub round: u32,
+    /// The id of its volume group.
+    pub vg_id: String,
+    /// Its disks.
+    pub disks: Vec<CopyDisk>,
+}
+
+/// A disk of a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyDisk {
+    /// Its name when the copy was made.
+    pub name: DiskName,
+    /// Its id.
+    pub pvid: Pvid,
 }
 
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level, asleep, lease_over, site } = other;
+        let Facts { baseline, level, asleep, lease_over, site, lease, booted, copy, left } = other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
@@ -50,6 +89,20 @@ impl Facts {
         }
         if site.is_some() {
             self.site = site;
+        }
+        if lease.is_some() {
+            self.lease = lease;
+        }
+        if booted.is_some() {
+            self.booted = booted;
+        }
+        if copy.is_some() {
+            self.copy = copy;
+        }
+        for text in left {
+            if !self.left.contains(&text) {
+                self.left.push(text);
+            }
         }
     }
 }

@@ -29,6 +29,12 @@ pub enum Trace {
     Clean,
     /// Part of the effect is there, or nobody can tell.
     Dirty,
+    /// It has not begun: the copy is not mounted, or not exported, any more. An
+    /// earlier step makes that again. Introduced in 0.2.
+    Unmounted,
+    /// It has not begun: the copy itself is lost, and only a fresh one helps.
+    /// Introduced in 0.2.
+    CopyLost,
 }
 
 /// Why a step failed, or why a migration was taken back.

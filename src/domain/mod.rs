@@ -18,7 +18,9 @@ mod task;
 mod ticket;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
-pub use facts::{Baseline, BaselineDisk, BaselineFs, BaselineVolume, Facts};
+pub use facts::{
+    Baseline, BaselineDisk, BaselineFs, BaselineVolume, CopyDisk, CopyIdentity, Facts,
+};
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use lease::{Control, Lease};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};

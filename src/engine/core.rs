@@ -387,6 +387,7 @@ impl Core {
             migration: slot.id,
             ticket,
             issued,
+            since_ms: slot.since_ms,
             undo_of,
             spec: Arc::clone(&slot.spec),
             facts: Arc::clone(&slot.facts),
@@ -499,6 +500,7 @@ impl Core {
                     from: transition.from,
                     effects: transition.effects.clone(),
                     facts,
+                    at_ms,
                 };
                 let append = Append {
                     migration: slot.id,
@@ -552,7 +554,8 @@ impl Core {
         }
         slot.seq += 1;
         debug_assert_eq!(slot.seq, ack.seq, "the journal counts as the engine does");
-        let Committing { from, effects, facts } = *committing;
+        let Committing { from, effects, facts, at_ms } = *committing;
+        slot.since_ms = at_ms;
         if let Some(facts) = facts {
             Facts::absorb(Arc::make_mut(&mut slot.facts), *facts);
         }

@@ -31,7 +31,7 @@ impl Performer for StepPerformer {
     fn perform(&self, order: Order) -> PerformerFuture {
         let StepPerformer { transport, clock, evidence, scope, mut control, batches } =
             self.clone();
-        let Order { migration, ticket, undo_of, spec, facts, issued, interrupt } = order;
+        let Order { migration, ticket, undo_of, spec, facts, issued, since_ms, interrupt } = order;
         let facts = Arc::unwrap_or_clone(facts);
         let interrupt = Some(interrupt);
         control.batch = batches.get(&migration).cloned().unwrap_or_default();
@@ -44,6 +44,7 @@ impl Performer for StepPerformer {
             control,
             undo_of,
             issued,
+            since_ms,
             interrupt,
         };
         Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })

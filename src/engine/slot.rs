@@ -25,6 +25,7 @@ pub(super) struct Committing {
     pub(super) from: State,
     pub(super) effects: Vec<Effect>,
     pub(super) facts: Option<Box<Facts>>,
+    pub(super) at_ms: Millis,
 }
 
 /// The life of the attempt that a migration is at.
@@ -90,6 +91,8 @@ pub(super) struct Slot {
     pub(super) seq: u64,
     /// Which decisions its last entry was made by.
     pub(super) decisions: u32,
+    /// When the state was stored that it is in.
+    pub(super) since_ms: Millis,
     pub(super) spec: Arc<MigrationSpec>,
     pub(super) facts: Arc<Facts>,
     pub(super) committing: Option<Box<Committing>>,
@@ -103,7 +106,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(loaded: Loaded) -> Slot {
-        let Loaded { id, client, seq, decisions, machine, spec, facts, .. } = loaded;
+        let Loaded { id, client, seq, decisions, machine, spec, facts, updated_ms, .. } = loaded;
         // The engine that stored its state may have begun it.
         let attempt = machine.attempt().map_or(Attempt::None, Attempt::Issued);
         Slot {
@@ -112,6 +115,7 @@ impl Slot {
             machine,
             seq,
             decisions,
+            since_ms: updated_ms,
             spec,
             facts: Arc::new(facts),
             committing: None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::base::Millis;
 use crate::domain::{Answer, Facts, MigrationId, MigrationSpec, Ticket};
 
 /// One attempt to be made.
@@ -25,6 +26,8 @@ pub struct Order {
     /// Whether the attempt was taken up before, by this engine or by an earlier
     /// one: its job may have been begun.
     pub issued: bool,
+    /// When the attempt was journaled, as the estate's clock showed it.
+    pub since_ms: Millis,
     /// Turns true when the attempt is to end soon, and start nothing.
     pub interrupt: watch::Receiver<bool>,
 }

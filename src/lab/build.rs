@@ -51,9 +51,15 @@ pub(crate) fn made_up_id(text: &str) -> String {
     digest.iter().take(6).fold("00f7".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
-/// A volume group's id, from its first disk's.
-pub(crate) fn vg_id(pvid: &str) -> String {
+/// The id of a volume group that was there before all, from its first disk's.
+fn vg_id(pvid: &str) -> String {
     format!("{}00004c000000{}", &made_up_id(pvid)[..8], &made_up_id(pvid)[4..16])
+}
+
+/// The id of one that is made now: made again on the same disk, it has another.
+pub(crate) fn new_vg_id(pvid: &str, now: Millis) -> String {
+    let made = made_up_id(&format!("{pvid}/{now}"));
+    format!("{}00004c000000{}", &made_up_id(pvid)[..8], &made[4..16])
 }
 
 fn make_disk(host: &str, spec: &DiskSpec) -> Disk {

@@ -316,7 +316,7 @@ fn exec_script(
     log: &mut Vec<LogEntry>,
 ) -> (Output, Millis) {
     let mut output = Output::default();
-    let mut took = 0;
+    let mut took: Millis = 0;
     for (index, command) in script.commands.iter().enumerate() {
         let Some(line) = job::line(host, script, index, now) else { break };
         let text = command.shell_text();

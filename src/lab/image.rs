@@ -41,7 +41,7 @@ fn host_image(host: &Host) -> Value {
         })
         .collect();
     let vgs: Map<String, Value> =
-        host.vgs.iter().map(|(name, vg)| (name.clone(), vg_image(vg))).collect();
+        host.vgs.iter().map(|(name, vg)| (name.clone(), vg_image(host, vg))).collect();
     let nim: Map<String, Value> = host
         .nim
         .iter()
@@ -90,10 +90,12 @@ fn mount_text(mount: &super::world::Mount) -> String {
     }
 }
 
-fn vg_image(vg: &Vg) -> Value {
+fn vg_image(host: &Host, vg: &Vg) -> Value {
+    // One that was made later has its id from the time.
+    let id = host.initial.vgs.contains_key(&vg.id).then_some(&vg.id);
     let lvs: Map<String, Value> =
         vg.lvs.iter().map(|(name, lv)| (name.clone(), lv_image(lv))).collect();
-    json!({ "id": vg.id, "disks": vg.disks, "on": vg.on, "asleep": vg.asleep, "lvs": lvs })
+    json!({ "id": id, "disks": vg.disks, "on": vg.on, "asleep": vg.asleep, "lvs": lvs })
 }
 
 fn lv_image(lv: &Lv) -> Value {

@@ -216,7 +216,7 @@ pub(crate) struct Disk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vg {
-    /// Its id, made from its first disk's.
+    /// Its id, made from its first disk's, and from when it was made.
     pub id: String,
     /// Size of a physical partition.
     pub pp_mb: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::limits;
 use crate::domain::{
-    BootFailure, Direction, FailurePolicy, MigrationSpec, Repeat, StepSpec, Ticket, UndoKind,
+    BootFailure, Direction, FailurePolicy, MigrationSpec, Phase, Repeat, StepSpec, Ticket, UndoKind,
 };
 
 use super::state::Place;
@@ -96,6 +96,15 @@ impl Blueprint {
     /// the copy that it has: the last one before it that makes a fresh copy.
     pub(super) fn rewind_to(&self, step: u16) -> Option<u16> {
         (0..=step).rev().find(|index| self.steps[usize::from(*index)].repeat == Repeat::AfterUndo)
+    }
+
+    /// The step that makes what `step` stands on in the copy that it has, its mounts
+    /// or exports. Nothing between the two would have to be undone.
+    pub(super) fn ground_of(&self, step: u16) -> Option<u16> {
+        let has_undo = |index: &u16| self.steps[usize::from(*index)].undo != UndoKind::Nothing;
+        let ground = (0..step).rev().find(has_undo)?;
+        matches!(self.steps[usize::from(ground)].phase, Phase::Export | Phase::Mount)
+            .then_some(ground)
     }
 
     /// Whether the client may have booted the copy when the migration is at

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Millis;
-use crate::domain::{Cause, Facts, Ticket, Trace};
+use crate::domain::{Cause, Facts, FailureClass, Ticket, Trace};
 
 use super::state::State;
 
@@ -21,6 +21,15 @@ pub struct Event {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Operator(pub String);
+
+impl Operator {
+    /// The cause that `what` was ordered.
+    pub(super) fn orders(&self, what: &str) -> Cause {
+        let text =
+            if self.0.is_empty() { what.to_owned() } else { format!("{what} by {}", self.0) };
+        Cause::new(FailureClass::NeedsOperator, text)
+    }
+}
 
 /// What happened.
 ///

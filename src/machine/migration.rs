@@ -149,7 +149,7 @@ impl Migration {
             EventKind::Adopted { state, .. } => self.adopted(state),
             EventKind::Begin => go(State::Executing { at: Place::start(), stopping: None }),
             EventKind::Cancel { by } | EventKind::Rollback { by } => {
-                go(State::RolledBack { cause: ordered("cancelled before it began", by) })
+                go(State::RolledBack { cause: by.orders("cancelled before it began") })
             }
             _ => Super,
         }
@@ -179,10 +179,10 @@ impl Migration {
                 Handled
             }
             EventKind::Cancel { by } if !self.blueprint.past_no_return(at.step) => {
-                go(State::Executing { at: *at, stopping: Some(ordered("cancelled", by)) })
+                go(State::Executing { at: *at, stopping: Some(by.orders("cancelled")) })
             }
             EventKind::Rollback { by } => {
-                go(State::Executing { at: *at, stopping: Some(ordered("rolled back", by)) })
+                go(State::Executing { at: *at, stopping: Some(by.orders("rolled back")) })
             }
             _ => Super,
         }
@@ -213,7 +213,7 @@ impl Migration {
             EventKind::TimerFired { ticket } if self.is_ticket(ticket, *at, Direction::Forward) => {
                 go(self.again(*at, *dirty, cause))
             }
-            EventKind::Retry { .. } => go(self.again(*at, *dirty, cause)),
+            EventKind::Retry { .. } => go(self.again_by_order(*at, *dirty, cause)),
             _ => Super,
         }
     }
@@ -227,7 +227,7 @@ impl Migration {
         cause: &mut Cause,
     ) -> Outcome<State> {
         match &event.kind {
-            EventKind::Retry { .. } => go(self.again(*at, *dirty, cause)),
+            EventKind::Retry { .. } => go(self.again_by_order(*at, *dirty, cause)),
             EventKind::Abandon { .. } => go(State::Abandoned { cause: cause.clone() }),
             _ => Super,
         }
@@ -238,9 +238,9 @@ impl Migration {
     fn forward(&self, event: &Event, at: &mut Place) -> Outcome<State> {
         match &event.kind {
             EventKind::Cancel { by } if !self.blueprint.past_no_return(at.step) => {
-                go(self.turn_back(*at, ordered("cancelled", by)))
+                go(self.turn_back(*at, by.orders("cancelled")))
             }
-            EventKind::Rollback { by } => go(self.turn_back(*at, ordered("rolled back", by))),
+            EventKind::Rollback { by } => go(self.turn_back(*at, by.orders("rolled back"))),
             _ => Super,
         }
     }
@@ -270,7 +270,7 @@ impl Migration {
     ) -> Outcome<State> {
         // A handler must name every field of its variant, used or not.
         let _ = (wake_at_ms, cause);
-        let next = || State::Undoing { at: next_attempt(*at), course: course.clone() };
+        let next = || State::Undoing { at: at.next_attempt(), course: course.clone() };
         match &event.kind {
             EventKind::TimerFired { ticket } if self.is_ticket(ticket, *at, Direction::Undo) => {
                 go(next())
@@ -289,7 +289,7 @@ impl Migration {
     ) -> Outcome<State> {
         match &event.kind {
             EventKind::Retry { .. } => {
-                go(State::Undoing { at: next_attempt(*at), course: course.clone() })
+                go(State::Undoing { at: at.next_attempt(), course: course.clone() })
             }
             EventKind::Abandon { .. } => go(State::Abandoned { cause: cause.clone() }),
             _ => Super,
@@ -305,7 +305,7 @@ impl Migration {
                 if course.then == Then::Forward {
                     course.then = Then::Stop;
                     course.until = 0;
-                    course.cause = ordered("cancelled", by);
+                    course.cause = by.orders("cancelled");
                 }
                 context.taken = true;
                 Handled
@@ -360,7 +360,7 @@ impl Migration {
     #[state(superstate = "terminal")]
     fn migrated(&self, event: &Event, at: &mut Place) -> Outcome<State> {
         match &event.kind {
-            EventKind::Rollback { by } => go(self.turn_back(*at, ordered("rolled back", by))),
+            EventKind::Rollback { by } => go(self.turn_back(*at, by.orders("rolled back"))),
             _ => Super,
         }
     }
@@ -503,6 +503,9 @@ impl Migration {
                 _ => State::Refused { cause },
             };
         }
+        if let Some(state) = self.made_again(at, trace, &cause) {
+            return state;
+        }
         if cause.class == FailureClass::NeedsOperator {
             return State::AwaitingOperator { at, dirty, cause };
         }
@@ -515,6 +518,33 @@ impl Migration {
             return State::AwaitingOperator { at, dirty, cause };
         }
         self.turn_back(at, cause)
+    }
+
+    /// Goes back to the step that makes what is gone: forward again from there, for
+    /// what was done in the copy is found done, or to a fresh copy.
+    fn made_again(&self, at: Place, trace: Trace, cause: &Cause) -> Option<State> {
+        if at.rewinds >= limits::ROUNDS_MAX || self.blueprint.past_no_return(at.step) {
+            return None;
+        }
+        match trace {
+            Trace::Clean | Trace::Dirty => None,
+            Trace::Unmounted => {
+                let (round, rewinds) = (at.round + 1, at.rewinds + 1);
+                let step = self.blueprint.ground_of(at.step)?;
+                let at = Place { step, round, attempt: 1, rewinds };
+                Some(State::Executing { at, stopping: None })
+            }
+            Trace::CopyLost => {
+                let until = self.blueprint.rewind_to(at.step)?;
+                Some(self.compensate(at, until, Then::Forward, cause.clone()))
+            }
+        }
+    }
+
+    /// As [`Migration::again`], by an order: a person has seen to what kept it from
+    /// going on, and going back is not counted against what was before.
+    fn again_by_order(&self, at: Place, dirty: bool, cause: &Cause) -> State {
+        self.again(Place { rewinds: 0, ..at }, dirty, cause)
     }
 
     /// Whether the step at `at` can be tried again at all.
@@ -538,7 +568,7 @@ impl Migration {
         };
         match until {
             Some(until) => self.compensate(at, until, Then::Forward, cause.clone()),
-            None => State::Executing { at: next_attempt(at), stopping: None },
+            None => State::Executing { at: at.next_attempt(), stopping: None },
         }
     }
 
@@ -629,7 +659,7 @@ impl Migration {
 
     /// Why a held migration was given up, with what may still run.
     fn given_up(&self, resume: &State, by: &Operator) -> Cause {
-        let cause = ordered("abandoned", by);
+        let cause = by.orders("abandoned");
         let left = self.wanted(resume).into_iter().find_map(|effect| match effect {
             Effect::Run { ticket, .. } => Some(format!("the job of {ticket} may still run")),
             Effect::Interrupt { .. } | Effect::Sleep { .. } => None,
@@ -645,7 +675,7 @@ impl Migration {
     /// over. `None` where it cannot be.
     fn stopped_while_held(&self, resume: &State, by: &Operator, forced: bool) -> Option<State> {
         let text = if forced { "rolled back" } else { "cancelled" };
-        let cause = ordered(text, by);
+        let cause = by.orders(text);
         match resume {
             State::Executing { at, .. }
             | State::WaitingForPlace { at, .. }
@@ -664,13 +694,4 @@ impl Migration {
             _ => None,
         }
     }
-}
-
-fn next_attempt(at: Place) -> Place {
-    Place { attempt: at.attempt + 1, ..at }
-}
-
-fn ordered(what: &str, by: &Operator) -> Cause {
-    let text = if by.0.is_empty() { what.to_owned() } else { format!("{what} by {}", by.0) };
-    Cause::new(FailureClass::NeedsOperator, text)
 }

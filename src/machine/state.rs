@@ -27,6 +27,11 @@ impl Place {
     pub fn start() -> Place {
         Place { step: 0, round: 0, attempt: 1, rewinds: 0 }
     }
+
+    /// The next attempt at the same step.
+    pub(super) fn next_attempt(self) -> Place {
+        Place { attempt: self.attempt + 1, ..self }
+    }
 }
 
 /// How far a compensation goes, and what comes after it.

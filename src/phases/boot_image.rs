@@ -35,11 +35,9 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
         let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);
-        let mut looks = vec![look(HostRole::Client, client)];
-        if is_marked(ctx) {
-            looks.extend(marks::looks(ctx));
-        }
-        looks
+        // Over the master's mounts it is made.
+        let client = look(HostRole::Client, client);
+        std::iter::once(client).chain(marks::looks(ctx)).collect()
     },
     judge: |ctx, answers| judged(judge_image(ctx, answers)),
     run: Some(|ctx, _| {
@@ -88,9 +86,12 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     };
     // After an update the image of before has the same version and release: only
     // the mark tells that a new one was made.
-    let made = !is_marked(ctx)
-        || marks::judge(ctx, Said::by(answers, 1), NAME)?.presence == Presence::Present;
-    Ok(Sight::of(if bootable && current && made { Presence::Present } else { Presence::Absent }))
+    let mark = marks::judge(ctx, Said::by(answers, 1), NAME)?;
+    let made = !is_marked(ctx) || mark.presence == Presence::Present;
+    if bootable && current && made {
+        return Ok(Sight::of(Presence::Present));
+    }
+    Ok(if mark.gone.is_some() { mark } else { Sight::of(Presence::Absent) })
 }
 
 fn is_number(word: &str) -> bool {

@@ -8,12 +8,15 @@ use crate::aix::{self, FilesetLevel, LogicalVolume, NimObject, PhysicalVolume, V
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Level, NimName, Phase, Repeat, StepName, Target, UndoKind,
+    Cause, Facts, FailureClass, HostRole, Lease, Level, NimName, Phase, Repeat, StepName, Target,
+    UndoKind,
 };
 use crate::transport::Command;
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
+use super::lease::{refused, takes_over};
 use super::mksysb::in_the_way;
+use super::operations::cleanup_check::is_on_copy;
 use super::read::{Read, Said, look};
 use super::record::disk_size;
 use super::registry::asked;
@@ -142,6 +145,7 @@ fn gate_looks(ctx: &Context<'_>) -> Looks {
     ];
     client.extend(ctx.spec.options.disks.iter().map(argv::disk_size));
     client.push(argv::lslpp(&[argv::LEVEL_FILESET]));
+    client.extend([words(&["ls", "-l", argv::LEASE]), argv::processes()]);
     vec![master, look(HostRole::Client, client)]
 }
 
@@ -187,6 +191,13 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let (master, client) = (Said::by(answers, 0), Said::by(answers, 1));
     let mut findings = Findings(Vec::new());
     let mode = ctx.spec.mode;
+    // Before anything else: of what another has under way nothing is judged.
+    let lease = mode.changes_client().then(|| client.lease(lease_at(ctx)));
+    let holder = lease.and_then(|lease| findings.read("who holds the client", lease)).flatten();
+    let holder = holder.filter(|holder| holder.owner != ctx.owner);
+    if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
+        return refused(ctx, holder, None);
+    }
     let (what, level) = source_level(ctx, master, client, &mut findings);
     if let Some(level) = &level
         && level.reaches(&ctx.spec.target.level)
@@ -208,7 +219,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
         room = check_rootvg(ctx, client, &mut findings);
     }
     if mode.changes_client() && asked(ctx.spec, Phase::Clone) {
-        check_disks(ctx, client, room.as_ref(), &mut findings);
+        check_disks(ctx, client, room.as_ref(), holder.as_ref(), &mut findings);
     }
     let level = level.filter(|_| !mode.reads_mksysb());
     check_cache(ctx, master, room.as_ref(), &mut findings);
@@ -528,17 +539,57 @@ fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) ->
     Some(Room { vg: vg?, volumes: volumes? })
 }
 
-fn check_disks(ctx: &Context<'_>, client: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
+/// Of what the client is asked: its lease, and behind it its processes.
+fn lease_at(ctx: &Context<'_>) -> usize {
+    6 + ctx.spec.options.disks.len()
+}
+
+/// A copy that is there already: one that somebody is making is not to be removed.
+fn check_copy(
+    ctx: &Context<'_>,
+    client: Said<'_>,
+    row: &PhysicalVolume,
+    holder: Option<&Lease>,
+    findings: &mut Findings,
+) {
+    let vg = row.vg.as_deref().unwrap_or_default();
+    if let Some(holder) = holder {
+        let words = holder.words();
+        let text = format!("{vg} on {} is of a migration that is under way: {words}", row.disk);
+        let client = &ctx.spec.client;
+        let hint = format!(
+            "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
+        );
+        return findings.permanent(text, &hint);
+    }
+    let running = client.read(lease_at(ctx) + 1, aix::processes).unwrap_or_default();
+    if let Some(process) = running.iter().find(|process| is_on_copy(&process.args)) {
+        let args = sanitize_line(&process.args, 100);
+        return findings.permanent(
+            format!("{vg} on {} is worked on: process {} ({args})", row.disk, process.pid),
+            "wait until it has ended",
+        );
+    }
+    findings.permanent(
+        format!("{vg} is on {} already", row.disk),
+        "where it is not needed any more, remove it by `alt_rootvg_op -X`",
+    );
+}
+
+fn check_disks(
+    ctx: &Context<'_>,
+    client: Said<'_>,
+    room: Option<&Room>,
+    holder: Option<&Lease>,
+    findings: &mut Findings,
+) {
     let Some(lspv) = findings.read("the client's disks", client.read(1, aix::lspv)) else {
         return;
     };
     let disks = &ctx.spec.options.disks;
     for vg in [ALT_VG, OLD_VG] {
         if let Some(row) = lspv.iter().find(|row| row.is_in(vg)) {
-            findings.permanent(
-                format!("{vg} is on {} already", row.disk),
-                "where it is not needed any more, remove it by `alt_rootvg_op -X`",
-            );
+            check_copy(ctx, client, row, holder, findings);
         }
     }
     let mut total_mb = Some(0_u64);

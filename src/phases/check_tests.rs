@@ -22,7 +22,7 @@ const MASTER: [&str; 8] = [
     "bos.mp64:bos.mp64:7.3.2.0::I:T:::::N:Kernel::::\nbos.mp64:bos.mp64:7.3.2.1::I:T:::::N:Kernel::::\n",
 ];
 
-const CLIENT: [&str; 7] = [
+const CLIENT: [&str; 9] = [
     "7200-05-03-2148\n",
     "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk2 00f7a1b2c3d4e5f9 datavg active\n",
     "VOLUME GROUP: rootvg VG IDENTIFIER: 00f7a1b200004c0000000190aabbccdd\n\
@@ -33,6 +33,8 @@ const CLIENT: [&str; 7] = [
     "hd5\n",
     "51200\n",
     "bos.mp64:bos.mp64:7.2.5.3: : :C:F:Kernel: : : : : : :0:0:/:\n",
+    "ls: 0653-341 The file /var/adm/nimshift/lease does not exist.\n",
+    "    PID     USER     ELAPSED COMMAND\n      1     root 10-00:00:00 /etc/init\n",
 ];
 
 fn answers(master: &[&str], client: &[&str]) -> Answers {
@@ -40,7 +42,7 @@ fn answers(master: &[&str], client: &[&str]) -> Answers {
         commands: texts
             .iter()
             .map(|text| CommandOutput {
-                status: i32::from(text.starts_with("0042-")),
+                status: i32::from(text.starts_with("0042-") || text.starts_with("ls: ")),
                 stdout: (*text).to_owned(),
                 ..CommandOutput::default()
             })
@@ -187,4 +189,32 @@ fn all_that_is_wrong_is_told_at_once() {
     let cause = judge(&sample::spec(), &answers(&master, &client)).barred.unwrap();
     assert_eq!(cause.text.matches("; ").count(), 1, "{}", cause.text);
     assert!(cause.hint.unwrap().contains("multibos -RX"));
+}
+
+#[test]
+fn of_what_another_has_under_way_nothing_is_judged() {
+    let words = "-> s9.m3@control9,batch=night,since=2026-11-25T19:00:00Z";
+    let held =
+        format!("lrwxrwxrwx 1 root system 53 Nov 01 12:00 /var/adm/nimshift/lease {words}\n");
+    let mut client = CLIENT.to_vec();
+    client[1] =
+        "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg active\n";
+    client[7] = &held;
+    let cause = judge(&sample::spec(), &answers(&MASTER, &client)).barred.unwrap();
+    assert!(
+        cause.text.starts_with("s9.m3 on control9, batch night, since 2026-11-25"),
+        "{cause:?}"
+    );
+    assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
+    // Where it may be taken over, the copy is still one that is being made.
+    let spec = MigrationSpec { dead_lease_after_ms: Some(0), ..sample::spec() };
+    let cause = judge(&spec, &answers(&MASTER, &client)).barred.unwrap();
+    assert!(cause.text.contains("of a migration that is under way: s9.m3"), "{cause:?}");
+    assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
+    // Without a lease, what runs tells it.
+    client[7] = CLIENT[7];
+    client[8] = "    PID     USER     ELAPSED COMMAND\n   4711     root       05:00 alt_disk_copy -d hdisk1\n";
+    let cause = judge(&spec, &answers(&MASTER, &client)).barred.unwrap();
+    assert!(cause.text.contains("is worked on: process 4711"), "{cause:?}");
+    assert!(!format!("{cause:?}").contains("alt_rootvg_op -X"), "{cause:?}");
 }

@@ -123,14 +123,14 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
         }
         let cached = ctx.spec.caches();
         let make = argv::alt_disk_copy(cached, &release, CopyPhase::Make, &files, disks);
-        commands.push(Command::new(make));
+        commands.extend([Command::new(["touch", argv::BEGUN]), Command::new(make)]);
         if excludes(ctx.spec) {
             commands.push(Command::new(["touch", argv::CLONED]));
         }
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
-        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark(ctx)))
+        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark_undone(ctx)))
     }),
     judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
 };
@@ -157,11 +157,11 @@ pub(super) const MAKE_ROOTVG: StepDef = StepDef {
         let mut commands = before_copy(ctx, answers);
         let release = ctx.spec.target.level.version_release();
         let make = argv::make_rootvg(&release, argv::IMAGE_DATA, &ctx.spec.options.disks);
-        commands.push(Command::new(make));
+        commands.extend([Command::new(["touch", argv::BEGUN]), Command::new(make)]);
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
-        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark(ctx)))
+        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark_undone(ctx)))
     }),
     judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
 };
@@ -173,7 +173,7 @@ fn before_copy(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
         Ok(state) if state.vg().is_some() => remove(ctx, answers),
         _ => Vec::new(),
     };
-    commands.extend(drop_mark(ctx));
+    commands.push(drop_mark(ctx));
     // A client that was rebooted has lost its mount.
     let mounts = Said::by(answers, 0).read(2, aix::mounts);
     if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
@@ -283,9 +283,19 @@ fn is_given_up(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     Ok(Said::by(answers, 0).names(command)?.iter().any(|name| name == GIVEN_UP))
 }
 
-/// Removes the mark of a whole clone, where there may be one.
-fn drop_mark(ctx: &Context<'_>) -> Option<Command> {
-    excludes(ctx.spec).then(|| Command::new(["rm", "-f", argv::CLONED]))
+/// Removes the marks that a clone was begun and, where there may be one, that it is
+/// whole.
+fn drop_mark(ctx: &Context<'_>) -> Command {
+    let whole = excludes(ctx.spec).then_some(argv::CLONED);
+    Command::new(["rm", "-f", argv::BEGUN].into_iter().chain(whole))
+}
+
+/// A copy that stays is known as ours by its mark, until the lease goes.
+fn drop_mark_undone(ctx: &Context<'_>) -> Option<Command> {
+    match ctx.spec.failed_copy {
+        CopyPolicy::Remove => Some(drop_mark(ctx)),
+        _ => excludes(ctx.spec).then(|| Command::new(["rm", "-f", argv::CLONED])),
+    }
 }
 
 fn is_marked(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {

@@ -1,7 +1,7 @@
 //! The copy: where its file systems lie, and what state its disks are in.
 
 use crate::aix::{MountRow, PhysicalVolume, argv};
-use crate::domain::{Baseline, BaselineDisk, BaselineFs, Cause, DiskName, FailureClass};
+use crate::domain::{Baseline, BaselineDisk, BaselineFs, Cause, DiskName, FailureClass, Trace};
 use crate::transport::Command;
 
 use super::read::Read;
@@ -159,7 +159,8 @@ pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<S
         ctx.spec.client
     );
     let cause = Cause::new(FailureClass::Permanent, text);
-    Some(Sight::barred(cause.with_hint("migrate it again: that begins with a fresh clone")))
+    let bar = Sight::barred(cause.with_hint("only a fresh clone helps: a retry begins with it"));
+    Some(Sight { gone: Some(Trace::CopyLost), ..bar })
 }
 
 /// The disk that the copy boots from: the first target.

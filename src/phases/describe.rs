@@ -46,7 +46,9 @@ pub struct StepText {
 /// What holds for all command lines of a description.
 pub const ASSUMPTION: &str = "The commands assume a rootvg with the file systems /, /home, /opt, \
 /tmp, /usr and /var, all of which are still to be worked on; what only a host can tell stands \
-between < and >. A run looks first, and leaves out what is there already.";
+between < and >. A run looks first, and leaves out what is there already. Each script that changes the \
+client begins with `ls -l /var/adm/nimshift/lease | grep -F -e ' -> <its text>'`, which ends it where the lease \
+is not this migration's any more.";
 
 /// The steps of a migration with their commands.
 pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {
@@ -167,6 +169,10 @@ fn assumed(spec: &MigrationSpec) -> Facts {
         asleep: None,
         lease_over: None,
         site: None,
+        lease: Some("<lease>".to_owned()),
+        booted: None,
+        copy: None,
+        left: Vec::new(),
     }
 }
 
@@ -198,7 +204,11 @@ mod tests {
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         assert_eq!(
             of("clone-rootvg").run,
-            ["/ALT_MIG_SPOT/sbin/alt_disk_copy -M 7.3 -P1 -d hdisk1"]
+            [
+                "rm -f /var/adm/nimshift/clone.begun",
+                "touch /var/adm/nimshift/clone.begun",
+                "/ALT_MIG_SPOT/sbin/alt_disk_copy -M 7.3 -P1 -d hdisk1"
+            ]
         );
         assert_eq!(
             of("clone-rootvg").undo,
@@ -206,6 +216,7 @@ mod tests {
                 "bootlist -m normal hdisk0",
                 "alt_rootvg_op -X altinst_rootvg",
                 "bootlist -m normal hdisk0",
+                "rm -f /var/adm/nimshift/clone.begun",
             ]
         );
         assert_eq!(

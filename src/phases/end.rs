@@ -15,61 +15,147 @@ use super::bring::{brings, remove_brought};
 use super::clone::{spot_rows, unmount_spot};
 use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, mounts_below};
 use super::export::remove_top;
-use super::lease::{drop_lease, left, list, takes_over};
+use super::lease::{give_back, guard_of, judge_again, left, list, take_again, takes_over};
 use super::mount::{mount_looks, unmount_all};
 use super::read::{Read, Said, judged, look};
 use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
-use super::step::{Answers, Context, Sight, StepDef};
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::whose::{self, Whose};
 
-/// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come.
+/// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come. The
+/// lease is the last that goes: after the reboot, where there is one.
 pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("clean-client"),
     about: "unmount the SPOT, drop the lease",
     host: HostRole::Client,
     repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    undo: UndoKind::Reverse,
     gate: false,
     timeout: Duration::from_secs(600),
     stall: None,
     settle: Duration::ZERO,
     weight: 1,
     applies: |spec| chosen(spec, Phase::End) && spec.mode.changes_client(),
-    looks: |ctx| {
-        let spot = words(&["ls", "-d", argv::SPOT_MOUNT]);
-        let lease = words(&["ls", "-l", argv::LEASE]);
-        let directory = words(&["ls", argv::LEASE_DIR]);
-        let looks = [words(&["mount"]), lease, spot, directory];
-        let taken_over = takes_over(ctx.spec).then(list);
-        vec![look(HostRole::Client, looks.into_iter().chain(taken_over))]
-    },
-    judge: |ctx, answers| {
-        judged((|| {
-            let said = Said::by(answers, 0);
-            let mounted = spot_rows(&said.read(0, aix::mounts)?) > 0 || said.is_there(2)?;
-            let leased = left(ctx, said, 1, 3, 4)?;
-            let clean = !mounted && !leased;
-            Ok(Sight::of(if clean { Presence::Present } else { Presence::Absent }))
-        })())
-    },
+    looks: clean_looks,
+    judge: |ctx, answers| judged(judge_clean(ctx, answers)),
     run: Some(|ctx, answers| {
         let said = Said::by(answers, 0);
-        let mounted = said.read(0, aix::mounts).map_or(1, |rows| spot_rows(&rows));
-        let mut commands = unmount_spot(mounted, ctx.ticket.attempt > 1);
-        let holder = said.lease(1).ok().flatten();
-        let ours = holder.is_none_or(|holder| holder.owner == ctx.owner);
-        if ours && brings(ctx.spec) {
+        let mounted = said.read(MOUNT, aix::mounts).map_or(1, |rows| spot_rows(&rows));
+        let mut commands: Vec<Command> = guard_of(ctx, said, LEASE).into_iter().collect();
+        // While the SPOT cannot be unmounted, the lease is held.
+        let unmount = unmount_spot(mounted, ctx.ticket.attempt > 1).into_iter();
+        let is_last = |at: usize| at == mounted;
+        commands.extend(
+            unmount.enumerate().map(|(at, command)| Command { tolerate: is_last(at), ..command }),
+        );
+        if brings(ctx.spec) {
             commands.push(Command::new(remove_brought()));
         }
-        if ours {
-            commands.push(Command::new(drop_lease(ctx, said, 1, 4)));
-            commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
+        if keeps_lease(ctx) {
+            commands.push(Command::new(["rm", "-f", argv::FINISHED, argv::BEGUN]));
+        } else {
+            commands.extend(give_back(ctx, said, LEASE, LIST));
         }
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    undo_run: Some(|ctx, _| Script::new(take_again(ctx))),
+    judge_undo: Some(|ctx, answers| {
+        let said = Said::by(answers, 0);
+        judged((|| {
+            let state = copy::copy_state(copy::baseline(ctx)?, &said.read(DISKS, aix::lspv)?);
+            let runs_from_copy = state == CopyState::Running && ctx.facts.lease.is_some();
+            match copy::hands_off(&state).filter(|_| runs_from_copy) {
+                Some(bar) => Ok(bar),
+                None => judge_again(ctx, said, LEASE),
+            }
+        })())
+    }),
 };
+
+/// The commands of [`clean_looks`].
+const MOUNT: usize = 0;
+const LEASE: usize = 1;
+const SPOT: usize = 2;
+const DIRECTORY: usize = 3;
+const DISKS: usize = 4;
+const BOOTED: usize = 5;
+const LIST: usize = 6;
+
+fn clean_looks(ctx: &Context<'_>) -> Looks {
+    let looks = [
+        words(&["mount"]),
+        words(&["ls", "-l", argv::LEASE]),
+        words(&["ls", "-d", argv::SPOT_MOUNT]),
+        words(&["ls", argv::LEASE_DIR]),
+        words(&["lspv"]),
+        words(&["who", "-b"]),
+    ];
+    let taken_over = takes_over(ctx.spec).then(list);
+    let mut all = vec![look(HostRole::Client, looks.into_iter().chain(taken_over))];
+    all.extend(whose::looks(ctx));
+    all
+}
+
+/// Whether the lease stays until the reboot has been verified. What was begun
+/// before leases were recorded drops it here.
+fn keeps_lease(ctx: &Context<'_>) -> bool {
+    ctx.spec.options.reboot && ctx.facts.lease.is_some()
+}
+
+fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let holder = said.lease(LEASE)?;
+    if ctx.facts.lease.is_some()
+        && let Some(other) = holder.filter(|holder| holder.owner != ctx.owner)
+    {
+        return Ok(Sight::barred(whose::lost(ctx, Some(&other))));
+    }
+    // What is called migrated must be the copy that was.
+    let whose = match whose::identity(ctx) {
+        Some(_) => whose::judge_copy(ctx, answers, 1)?,
+        None => Whose::Ours(true),
+    };
+    if let Some(cause) = whose::cause(ctx, &whose, "") {
+        return Ok(Sight::barred(cause));
+    }
+    let mounted = spot_rows(&said.read(MOUNT, aix::mounts)?) > 0 || said.is_there(SPOT)?;
+    let left = if keeps_lease(ctx) {
+        let is_mark = |name: &String| {
+            [argv::FINISHED, argv::BEGUN].iter().any(|mark| mark.ends_with(&format!("/{name}")))
+        };
+        said.names(DIRECTORY)?.iter().any(is_mark)
+    } else {
+        left(ctx, said, LEASE, DIRECTORY, LIST)?
+    };
+    if mounted || left {
+        return Ok(Sight::of(Presence::Absent));
+    }
+    let booted = said.read(BOOTED, aix::boot_time)?;
+    let lspv = said.read(DISKS, aix::lspv)?;
+    let early = copy::copy_state(copy::baseline(ctx)?, &lspv) == CopyState::Running;
+    let left = if early { booted_early(ctx, &booted, &lspv) } else { Vec::new() };
+    Ok(Sight::found(Facts { booted: Some(booted), left, ..Facts::default() }))
+}
+
+/// Somebody has booted the copy before the old system was cleaned, and nothing of
+/// that can be reached any more.
+fn booted_early(ctx: &Context<'_>, booted: &str, lspv: &[aix::PhysicalVolume]) -> Vec<String> {
+    let client = &ctx.spec.client;
+    let old = lspv.iter().find(|row| row.is_in(OLD_VG));
+    let place = match old {
+        Some(row) => format!("in {OLD_VG} on {}", row.disk),
+        None => "on the old disk".to_owned(),
+    };
+    vec![format!(
+        "{client} was booted from the copy ({booted}) before its old system was cleaned; {place} lie, where \
+         they were not gone yet, {}, {} and {}: `nimshift cleanup {client}` removes them, should that be \
+         booted again",
+        argv::LEASE,
+        argv::FINISHED,
+        argv::SPOT_MOUNT
+    )]
+}
 
 /// What phase 9 could not remove.
 pub(super) const CLEAN_MASTER: StepDef = StepDef {
@@ -106,7 +192,8 @@ pub(super) const CLEAN_MASTER: StepDef = StepDef {
     judge_undo: None,
 };
 
-/// Only with `-r`.
+/// Only with `-r`. A client is rebooted once, and once back: what came of that is
+/// a person's to judge. The lease goes right before, for the copy brings its own.
 pub(super) const REBOOT: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("reboot"),
@@ -120,33 +207,82 @@ pub(super) const REBOOT: StepDef = StepDef {
     settle: AS_LONG_AS_THE_PLAN_SAYS,
     weight: 1,
     applies: |spec| chosen(spec, Phase::End) && spec.options.reboot,
-    looks: |_| {
+    looks: |ctx| {
         let commands = [
             words(&["getconf", "BOOT_DEVICE"]),
             words(&["lspv"]),
             words(&["who", "-b"]),
             argv::show_bootlist(),
+            words(&["ls", "-l", argv::LEASE]),
         ];
-        vec![look(HostRole::Client, commands)]
+        let taken_over = takes_over(ctx.spec).then(list);
+        vec![look(HostRole::Client, commands.into_iter().chain(taken_over))]
     },
     judge: |ctx, answers| {
         judged(runs_from_copy(ctx, answers).and_then(|copy| {
+            let said = Said::by(answers, 0);
             // A copy must sleep before any boot: a boot leaves it half mounted.
             let boots = copy == (ctx.ticket.direction == Direction::Undo);
-            let lspv = Said::by(answers, 0).read(1, aix::lspv)?;
+            let lspv = said.read(1, aix::lspv)?;
             if boots && lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active()) {
                 return Ok(awake(ctx));
+            }
+            if boots
+                && ctx.ticket.direction == Direction::Forward
+                && let Some(before) = &ctx.facts.booted
+            {
+                let booted = said.read(2, aix::boot_time)?;
+                if booted != *before {
+                    return Ok(not_from_copy(ctx, &booted));
+                }
             }
             Ok(Sight::of(if copy { Presence::Present } else { Presence::Absent }))
         }))
     },
-    run: Some(|_, _| Script::new([Command::new(["shutdown", "-Fr"])])),
-    undo_run: Some(|ctx, _| {
+    run: Some(|ctx, answers| Script::new(shutdown(ctx, answers))),
+    undo_run: Some(|ctx, answers| {
         let Ok(baseline) = copy::baseline(ctx) else { return Script::default() };
-        Script::new([copy::restore_bootlist(baseline), Command::new(["shutdown", "-Fr"])])
+        let bootlist = copy::restore_bootlist(baseline);
+        Script::new([bootlist].into_iter().chain(shutdown(ctx, answers)))
     }),
     judge_undo: None,
 };
+
+/// The system that goes down keeps no lease for the day that it is booted again.
+fn shutdown(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    let mut commands = Vec::new();
+    if ctx.facts.lease.is_some() {
+        commands.extend(give_back(ctx, Said::by(answers, 0), 4, 5));
+    }
+    commands.push(Command::new(["shutdown", "-Fr"]));
+    commands
+}
+
+fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Sight {
+    let client = &ctx.spec.client;
+    let text =
+        format!("{client} was booted ({booted}), and not from the copy: it runs from the old disk");
+    let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
+    let hint = format!(
+        "it is not rebooted again: look at its console and its bootlist; where it is booted from {disk}, \
+         `nimshift retry {client}` verifies it"
+    );
+    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+}
+
+/// A client that was told to reboot is not told again.
+pub(super) fn was_rebooted(ctx: &Context<'_>) -> Cause {
+    let client = &ctx.spec.client;
+    let (to, hint) = match ctx.ticket.direction {
+        Direction::Forward => ("the copy", "`nimshift retry` then verifies it"),
+        Direction::Undo => ("its old disk", "`nimshift retry` then goes on"),
+    };
+    let text = format!("{client} was told to reboot, and does not run from {to}");
+    let hint = format!(
+        "it is not told again: look at its console and its bootlist, and boot it from {to} by hand; {hint}"
+    );
+    Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
+}
 
 fn awake(ctx: &Context<'_>) -> Sight {
     let client = &ctx.spec.client;
@@ -169,28 +305,48 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     }
 }
 
-/// The client must run the new level from the copy, with its old system kept.
+/// The client must run the new level from the copy, with its old system kept. Then
+/// nothing is left to keep others from it for.
 pub(super) const VERIFY_BOOT: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("verify-boot"),
-    about: "verify the client after the reboot",
+    about: "verify the client after the reboot, drop the lease",
     host: HostRole::Client,
     repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    undo: UndoKind::Reverse,
     gate: false,
     timeout: Duration::from_secs(600),
     stall: None,
     settle: Duration::ZERO,
     weight: 0,
     applies: |spec| chosen(spec, Phase::End) && spec.options.reboot,
-    looks: |_| {
-        let commands = [words(&["oslevel", "-s"]), words(&["lspv"]), argv::show_bootlist()];
-        vec![look(HostRole::Client, commands)]
+    looks: |ctx| {
+        let commands = [
+            words(&["oslevel", "-s"]),
+            words(&["lspv"]),
+            argv::show_bootlist(),
+            words(&["ls", "-l", argv::LEASE]),
+            words(&["ls", argv::LEASE_DIR]),
+        ];
+        let taken_over = takes_over(ctx.spec).then(list);
+        vec![look(HostRole::Client, commands.into_iter().chain(taken_over))]
     },
     judge: |ctx, answers| judged(judge_boot(ctx, answers)),
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    run: Some(|ctx, answers| {
+        let back = give_back(ctx, Said::by(answers, 0), 3, 5);
+        Script::new(guard_of(ctx, Said::by(answers, 0), 3).into_iter().chain(back))
+    }),
+    undo_run: Some(|ctx, _| Script::new(take_again(ctx))),
+    judge_undo: Some(|ctx, answers| {
+        let said = Said::by(answers, 0);
+        judged((|| {
+            let state = copy::copy_state(copy::baseline(ctx)?, &said.read(1, aix::lspv)?);
+            match state {
+                CopyState::Running => judge_again(ctx, said, 3),
+                _ => Ok(Sight::of(Presence::Absent)),
+            }
+        })())
+    }),
 };
 
 fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
@@ -211,7 +367,9 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
-        return Ok(Sight::found(Facts { level: Some(level), ..Facts::default() }));
+        let found = Sight::found(Facts { level: Some(level), ..Facts::default() });
+        let leased = ctx.facts.lease.is_some() && left(ctx, said, 3, 4, 5)?;
+        return Ok(if leased { Sight::of(Presence::Absent) } else { found });
     };
     let hint = "look at the client before anything else is done";
     Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))

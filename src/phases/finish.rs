@@ -37,11 +37,10 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         let cached = ctx.spec.caches();
         let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
         let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-        Script::new([
-            Command::new(["rm", "-rf", &marks]),
-            Command::new(finish),
-            Command::new(["touch", argv::FINISHED]),
-        ])
+        let mut commands = vec![Command::new(["rm", "-rf", &marks])];
+        commands.extend(bring_lease(ctx));
+        commands.extend([Command::new(finish), Command::new(["touch", argv::FINISHED])]);
+        Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
         let mut script = restore_bootlist(ctx, answers);
@@ -57,6 +56,20 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         }
     }),
 };
+
+/// Puts the lease into the copy that is going to be booted, where it then keeps
+/// others away until that was verified.
+pub(super) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
+    let Some(text) = ctx.facts.lease.as_ref().filter(|_| ctx.spec.options.reboot) else {
+        return Vec::new();
+    };
+    let lease = format!("{CLIENT_ROOT}{}", argv::LEASE);
+    vec![
+        Command::new(["mkdir", "-p", &format!("{CLIENT_ROOT}{}", argv::LEASE_DIR)]),
+        Command::new(["rm", "-f", &lease]),
+        Command::new(["ln", "-s", text, &lease]),
+    ]
+}
 
 fn finish_looks(ctx: &Context<'_>) -> Looks {
     let mut commands = vec![words(&["lspv"]), words(&["mount"])];

@@ -1,25 +1,26 @@
 //! Calls to hosts with patience: jobs are started, waited for and ended, each
 //! within limits on the clock that the estate runs by.
+//!
+//! A limit is judged by an answer to a look that was begun after it had passed:
+//! whatever this machine slept through, it looks before it ends anything. Where a
+//! host does not answer, nothing is judged: its jobs go on without us.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::base::limits::{JOB_POLL_MAX, PROBE_TIMEOUT};
+use crate::base::limits::{JOB_POLL_MAX, LOOKED_AT_MAX, PROBE_TIMEOUT};
 use crate::base::{ClockRef, Millis, duration_text};
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
 /// The first pause between two looks at a job.
 const POLL_FIRST: Duration = Duration::from_secs(1);
 
-/// How often a start is asked for that gets no answer.
+/// How often a start is asked for that a host answers with an error.
 const START_TRIES: u32 = 6;
 
 /// How often a job is told to end, and looked at.
 const KILL_TRIES: u32 = 12;
-
-/// How long a host may be silent between a job's end and the look at its effect.
-const SILENCE_MAX: Duration = Duration::from_secs(300);
 
 /// How a wait ended.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) enum Ended {
     Lost,
     /// The host cannot be asked until a person has seen to it. The job may run.
     Broken(TransportError),
+    /// The host has been silent for longer than the job may run. It may run on.
+    Silent(TransportError),
     /// A limit has passed, and the job was told to end.
     Late {
         /// Which limit.
@@ -53,28 +56,104 @@ pub(super) struct Refused {
     pub(super) may_run: bool,
 }
 
+/// How long a job may run, and a host be silent that may run it. They are counted
+/// from the job's own beginning, however many engines have looked at it.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    /// How long it had run, at most, when they were made.
+    ran: Duration,
+    made: Duration,
+    timeout: Duration,
+    stall: Option<Duration>,
+    silence: Duration,
+}
+
+impl Limits {
+    /// How long the job has run at `now`.
+    fn ran(&self, now: Duration) -> Duration {
+        self.ran.saturating_add(now.saturating_sub(self.made))
+    }
+
+    /// The time until the job has run for as long as it may.
+    fn left(&self, now: Duration) -> Duration {
+        self.timeout.saturating_sub(self.ran(now))
+    }
+}
+
+/// Time that was watched: what passes between two looks, but no more than two
+/// looks take. A machine that was suspended meanwhile has not listened.
+#[derive(Debug)]
+struct Watched {
+    time: Duration,
+    last: Duration,
+}
+
+impl Watched {
+    fn from(now: Duration) -> Watched {
+        Watched { time: Duration::ZERO, last: now }
+    }
+
+    fn goes_on(&mut self, now: Duration) {
+        self.time += now.saturating_sub(self.last).min(LOOKED_AT_MAX);
+        self.last = now;
+    }
+}
+
 /// Growing pauses up to a limit.
 pub(super) struct Patience {
-    end_ms: Millis,
-    silence_end_ms: Millis,
+    limit: Duration,
+    watched: Watched,
+    silence: Silence,
     pause: Duration,
 }
 
 impl Patience {
-    pub(super) fn is_over(&self, clock: &ClockRef) -> bool {
-        clock.now_ms() >= self.end_ms
+    pub(super) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
+        self.watched.goes_on(jobs.steady());
+        self.watched.time >= self.limit
     }
 
     /// As [`Patience::is_over`], for a host that does not answer.
-    pub(super) fn is_over_for_silence(&self, clock: &ClockRef) -> bool {
-        clock.now_ms() >= self.end_ms.max(self.silence_end_ms)
+    pub(super) fn is_over_for_silence(&mut self, jobs: &Jobs<'_>) -> bool {
+        // Both count what has passed.
+        let (is_late, is_silent) = (self.is_over(jobs), self.silence.is_over(jobs));
+        is_late && is_silent
     }
 
     pub(super) fn next(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (self.pause * 2).min(JOB_POLL_MAX);
-        pause
+        next_pause(&mut self.pause)
     }
+}
+
+/// A host that does not answer, and how long it is waited for.
+pub(super) struct Silence {
+    limits: Limits,
+    watched: Watched,
+    pause: Duration,
+}
+
+impl Silence {
+    /// After a look that was not answered: whether the host has been waited for
+    /// as long as what it may run may take.
+    pub(super) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
+        let now = jobs.steady();
+        self.watched.goes_on(now);
+        self.limits.left(now).is_zero() && self.watched.time >= self.limits.silence
+    }
+
+    fn is_broken(&mut self, now: Duration) {
+        self.watched = Watched::from(now);
+    }
+
+    pub(super) fn next(&mut self) -> Duration {
+        next_pause(&mut self.pause)
+    }
+}
+
+fn next_pause(pause: &mut Duration) -> Duration {
+    let next = *pause;
+    *pause = (next * 2).min(JOB_POLL_MAX);
+    next
 }
 
 /// Calls to hosts.
@@ -86,13 +165,36 @@ pub(super) struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    pub(super) fn patience(&self, limit: Duration) -> Patience {
-        let now = self.clock.now_ms();
-        Patience {
-            end_ms: now.saturating_add(millis(limit)),
-            silence_end_ms: now.saturating_add(millis(SILENCE_MAX)),
-            pause: POLL_FIRST,
-        }
+    fn steady(&self) -> Duration {
+        self.clock.steady()
+    }
+
+    /// The limits of a job that may have begun at `begun_ms`, as the clock shows
+    /// it, or begins now. Its host is waited for at least as long as `silence`.
+    pub(super) fn limits(
+        &self,
+        begun_ms: Option<Millis>,
+        timeout: Duration,
+        stall: Option<Duration>,
+        silence: Duration,
+    ) -> Limits {
+        let now_ms = self.clock.now_ms();
+        let ran_ms = now_ms.saturating_sub(begun_ms.unwrap_or(now_ms));
+        let (ran, made) = (Duration::from_millis(ran_ms), self.steady());
+        Limits { ran, made, timeout, stall, silence }
+    }
+
+    /// Patience for what may take `limit` to show, on hosts that are waited for
+    /// as `limits` say.
+    pub(super) fn patience(&self, limit: Duration, limits: &Limits) -> Patience {
+        let watched = Watched::from(self.steady());
+        Patience { limit, watched, silence: self.silence(limits), pause: POLL_FIRST }
+    }
+
+    /// Patience with a host that is silent from now on.
+    pub(super) fn silence(&self, limits: &Limits) -> Silence {
+        let watched = Watched::from(self.steady());
+        Silence { limits: limits.clone(), watched, pause: POLL_FIRST }
     }
 
     /// What `host` knows of the job `id` right now.
@@ -133,17 +235,18 @@ impl Jobs<'_> {
         Ok(if is_settled { state } else { after })
     }
 
-    /// Starts the job. A lost reply is answered by asking again: the id starts
-    /// at most once, unless the host has been booted and knows nothing of it any
-    /// more.
+    /// Starts the job. A lost reply is answered by asking again, for as long as
+    /// the job may run: the id starts at most once, unless the host has been
+    /// booted and knows nothing of it any more.
     pub(super) async fn start(
         &self,
         host: &HostId,
         id: &JobId,
         script: &Script,
+        limits: &Limits,
     ) -> Result<JobState, Refused> {
         let mut may_run = false;
-        let mut patience = self.patience(Duration::ZERO);
+        let mut silence = self.silence(limits);
         for tried in 1.. {
             let state = if may_run {
                 self.start_again(host, id, script).await
@@ -155,12 +258,14 @@ impl Jobs<'_> {
                 Err(error) => error,
             };
             may_run |= error.may_have_arrived();
-            let hopeless = error.needs_a_person();
-            if hopeless || !may_run || tried >= START_TRIES || !self.pause(patience.next()).await {
+            let is_answer = !error.is_silence() && !error.may_have_arrived();
+            let hopeless = error.needs_a_person() || (is_answer && tried >= START_TRIES);
+            let over = hopeless || !may_run || silence.is_over(self);
+            if over || !self.pause(silence.next()).await {
                 return Err(Refused { error, may_run });
             }
         }
-        unreachable!("the tries are counted")
+        unreachable!("silence has an end")
     }
 
     /// After a start whose reply was lost.
@@ -178,85 +283,86 @@ impl Jobs<'_> {
         }
     }
 
-    /// Waits for the job. A host that does not answer is waited for as well:
-    /// the job goes on without us. Where it says nothing, `signs` are asked for
-    /// before it counts as stalled: what they give must have changed.
+    /// Waits for the job. Where it says nothing, `signs` are asked for before it
+    /// counts as stalled: what they give must have changed.
     pub(super) async fn wait(
         &self,
         host: &HostId,
         id: &JobId,
-        timeout: Duration,
-        stall: Option<Duration>,
+        limits: &Limits,
         signs: Option<&Script>,
     ) -> Ended {
-        let begun = self.clock.now_ms();
-        let end = begun.saturating_add(millis(timeout));
-        let mut said_ms = begun;
         let mut seen = 0;
-        let mut patience = self.patience(timeout);
-        let mut seen_signs = self.signs(host, signs.filter(|_| stall.is_some())).await;
+        let mut pauses = POLL_FIRST;
+        let mut silence = self.silence(limits);
+        // Since it last said something, as far as looks were answered.
+        let mut quiet = Watched::from(self.steady());
+        let mut seen_signs = self.signs(host, signs.filter(|_| limits.stall.is_some())).await;
         loop {
-            let mut now = self.clock.now_ms();
-            let mut stalled = stall.map(|stall| said_ms.saturating_add(millis(stall)));
-            if now < end && stalled.is_some_and(|stalled| now >= stalled) {
-                let new_signs = self.signs(host, signs).await;
-                now = self.clock.now_ms();
-                if new_signs.is_some() && new_signs != seen_signs {
-                    said_ms = now;
-                    stalled = stall.map(|stall| said_ms.saturating_add(millis(stall)));
-                    seen_signs = new_signs;
-                }
-            }
-            if now >= end || stalled.is_some_and(|stalled| now >= stalled) {
-                let why = if now >= end {
-                    format!("the job did not end within {}", duration_text(millis(timeout)))
-                } else {
-                    format!(
-                        "the job said nothing for {}",
-                        duration_text(now.saturating_sub(said_ms))
-                    )
-                };
-                return match self.end_with_result(host, id).await {
-                    Some(JobState::Done(output))
-                        if output.commands.iter().all(|c| c.status == 0)
-                            && !output.commands.is_empty() =>
-                    {
-                        Ended::Done(output)
-                    }
-                    state => Ended::Late { why, has_ended: state.is_some() },
-                };
-            }
-            let due = stalled.map_or(end, |stalled| stalled.min(end));
-            let pause = patience.next().min(Duration::from_millis(due - now));
+            let asked = self.steady();
+            let pause = next_pause(&mut pauses);
+            let until_stall = limits.stall.map(|stall| stall.saturating_sub(quiet.time));
+            let due = until_stall.into_iter().fold(limits.left(asked), Duration::min);
             let polled = tokio::select! {
                 biased;
                 () = self.interrupted() => None,
-                polled = self.transport.poll(host, id, seen, pause) => Some(polled),
+                polled = self.transport.poll(host, id, seen, pause.min(due)) => Some(polled),
             };
-            let gave_way = match polled {
-                None => {
-                    let has_ended = self.end(host, id).await;
-                    return Ended::Interrupted { has_ended };
-                }
+            let mut gave_way = self.steady() > asked;
+            match polled {
+                None => return Ended::Interrupted { has_ended: self.end(host, id).await },
                 Some(Ok(JobState::Done(output))) => return Ended::Done(output),
                 Some(Ok(JobState::NotBegun)) => return Ended::Done(Output::default()),
                 Some(Ok(JobState::Lost | JobState::Absent | JobState::Rebooted)) => {
                     return Ended::Lost;
                 }
-                Some(Err(error)) if error.needs_a_person() => return Ended::Broken(error),
-                Some(Ok(JobState::Running { output_bytes })) if output_bytes != seen => {
-                    seen = output_bytes;
-                    said_ms = self.clock.now_ms();
-                    true
+                Some(Ok(JobState::Running { output_bytes })) => {
+                    silence.is_broken(self.steady());
+                    quiet.goes_on(asked);
+                    if output_bytes != seen {
+                        seen = output_bytes;
+                        quiet = Watched::from(self.steady());
+                        gave_way = true;
+                    }
+                    if limits.left(asked).is_zero() {
+                        let limit = duration_text(millis(limits.timeout));
+                        let why = format!("the job did not end within {limit}");
+                        return self.too_late(host, id, why).await;
+                    }
+                    if limits.stall.is_some_and(|stall| quiet.time >= stall) {
+                        let new_signs = self.signs(host, signs).await;
+                        if new_signs == seen_signs && new_signs.is_some() == signs.is_some() {
+                            let quiet = duration_text(millis(quiet.time));
+                            let why = format!("the job said nothing for {quiet}");
+                            return self.too_late(host, id, why).await;
+                        }
+                        if new_signs.is_some() {
+                            quiet = Watched::from(self.steady());
+                            seen_signs = new_signs;
+                        }
+                    }
                 }
-                // A transport that answered early, or not at all, must not be
-                // asked in a circle.
-                Some(Ok(JobState::Running { .. }) | Err(_)) => self.clock.now_ms() > now,
-            };
-            if !gave_way && !self.pause(pause.max(Duration::from_millis(1))).await {
-                let has_ended = self.end(host, id).await;
-                return Ended::Interrupted { has_ended };
+                Some(Err(error)) if error.needs_a_person() => return Ended::Broken(error),
+                Some(Err(error)) if silence.is_over(self) => return Ended::Silent(error),
+                Some(Err(_)) => {}
             }
+            // A transport that answered early, or not at all, must not be asked in
+            // a circle.
+            if !gave_way && !self.pause(pause).await {
+                return Ended::Interrupted { has_ended: self.end(host, id).await };
+            }
+        }
+    }
+
+    /// Ends a job that has passed a limit, unless it has ended well meanwhile.
+    async fn too_late(&self, host: &HostId, id: &JobId, why: String) -> Ended {
+        match self.end_with_result(host, id).await {
+            Some(JobState::Done(output))
+                if output.commands.iter().all(|c| c.status == 0) && !output.commands.is_empty() =>
+            {
+                Ended::Done(output)
+            }
+            state => Ended::Late { why, has_ended: state.is_some() },
         }
     }
 
@@ -271,13 +377,13 @@ impl Jobs<'_> {
     }
 
     async fn end_with_result(&self, host: &HostId, id: &JobId) -> Option<JobState> {
-        let mut patience = self.patience(Duration::ZERO);
+        let mut pauses = POLL_FIRST;
         for _ in 0..KILL_TRIES {
             match self.transport.kill(host, id).await {
                 Ok(JobState::Running { .. }) | Err(_) => {}
                 Ok(state) => return Some(state),
             }
-            self.clock.sleep(patience.next()).await;
+            self.clock.sleep(next_pause(&mut pauses)).await;
         }
         None
     }

@@ -15,10 +15,11 @@ use crate::aix::argv::{self, Argv, words};
 use crate::base::duration_text;
 use crate::domain::{
     Cause, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Task, UndoKind,
 };
 use crate::transport::{Command, Script};
 
+use super::operations::cleanup_check::is_alive;
 use super::read::{Read, Said, judged, look};
 use super::step::{Answers, Context, Sight, StepDef};
 
@@ -33,7 +34,7 @@ pub(super) fn is_of_takeover(name: &str) -> bool {
 
 /// Whether the lease of another may be taken over.
 pub(super) fn takes_over(spec: &MigrationSpec) -> bool {
-    spec.dead_lease_after_ms.is_some()
+    spec.dead_lease_after_ms.is_some() || spec.task == Task::Cleanup
 }
 
 /// The look at what a takeover leaves.
@@ -42,58 +43,75 @@ pub(super) fn list() -> Argv {
 }
 
 /// One migration at a time works on a client.
-pub(super) const TAKE_LEASE: StepDef = StepDef {
-    phase: Phase::Clone,
-    name: StepName::new("take-lease"),
-    about: "take the lease on the client",
-    host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(5 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| spec.mode.changes_client(),
-    looks: |ctx| {
-        let directory = words(&["ls", argv::LEASE_DIR]);
-        let looks = [words(&["ls", "-l", argv::LEASE]), directory];
-        vec![look(HostRole::Client, looks.into_iter().chain(takes_over(ctx.spec).then(list)))]
-    },
-    judge: |ctx, answers| judged(judge(ctx, answers)),
-    run: Some(|ctx, answers| {
-        let mut commands = vec![Command::new(["mkdir", "-p", argv::LEASE_DIR])];
-        match Held::read(ctx, Said::by(answers, 0)) {
-            Ok(Some(held)) if takes_over(ctx.spec) => commands.extend(held.take_over(ctx)),
-            _ => {
-                let lease = ctx.lease().to_string();
-                commands.push(Command::new(["ln", "-s", &lease, argv::LEASE]));
+pub(super) const TAKE_LEASE: StepDef = taking(Phase::Clone, "take-lease");
+
+const fn taking(phase: Phase, name: &'static str) -> StepDef {
+    StepDef {
+        phase,
+        name: StepName::new(name),
+        about: "take the lease on the client",
+        host: HostRole::Client,
+        repeat: Repeat::Safe,
+        undo: UndoKind::Reverse,
+        gate: false,
+        timeout: Duration::from_secs(5 * 60),
+        stall: None,
+        settle: Duration::ZERO,
+        weight: 1,
+        applies: |spec| spec.mode.changes_client(),
+        looks: |ctx| {
+            let directory = words(&["ls", argv::LEASE_DIR]);
+            let looks = [words(&["ls", "-l", argv::LEASE]), directory];
+            vec![look(HostRole::Client, looks.into_iter().chain(takes_over(ctx.spec).then(list)))]
+        },
+        judge: |ctx, answers| judged(judge(ctx, answers)),
+        run: Some(|ctx, answers| {
+            let mut commands = vec![Command::new(["mkdir", "-p", argv::LEASE_DIR])];
+            match Held::read(ctx, Said::by(answers, 0)) {
+                Ok(Some(held)) if takes_over(ctx.spec) => commands.extend(held.take_over(ctx)),
+                _ => {
+                    let lease = ctx.lease().to_string();
+                    commands.push(Command::new(["ln", "-s", &lease, argv::LEASE]));
+                }
             }
-        }
-        Script::new(commands)
-    }),
-    undo_run: Some(|ctx, answers| {
-        let drop = drop_lease(ctx, Said::by(answers, 0), 0, 2);
-        Script::new([Command::new(drop), Command::new(["rmdir", argv::LEASE_DIR]).tolerated()])
-    }),
-    judge_undo: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
-        judged((|| {
-            // Somebody else's lease is not ours to drop.
-            let ours = left(ctx, said, 0, 1, 2)?;
-            let other = said.lease(0)?.filter(|lease| lease.owner != ctx.owner);
-            let presence = if ours { Presence::Present } else { Presence::Absent };
-            Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..Sight::of(presence) })
-        })())
-    }),
+            Script::new(commands)
+        }),
+        undo_run: Some(|ctx, answers| {
+            let said = Said::by(answers, 0);
+            let ours = guard_of(ctx, said, 0).filter(|_| !is_anothers(ctx, said, 0));
+            Script::new(ours.into_iter().chain(give_back(ctx, said, 0, 2)))
+        }),
+        judge_undo: Some(|ctx, answers| {
+            let said = Said::by(answers, 0);
+            judged((|| {
+                // Somebody else's lease is not ours to drop.
+                let ours = left(ctx, said, 0, 1, 2)?;
+                let other = said.lease(0)?.filter(|lease| lease.owner != ctx.owner);
+                let presence = if ours { Presence::Present } else { Presence::Absent };
+                Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..Sight::of(presence) })
+            })())
+        }),
+    }
+}
+
+/// What cleans up has the lease while it does: nobody else begins meanwhile, and
+/// who is thought dead is barred before anything of its own is touched.
+pub(super) const CLEANUP_LEASE: StepDef = {
+    let mut def = taking(Phase::End, "cleanup-lease");
+    def.about = "take the client's lease, bar who held it";
+    def.undo = UndoKind::Nothing;
+    def.applies = |spec| spec.mode.has_client();
+    def.undo_run = None;
+    def.judge_undo = None;
+    def
 };
 
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let Some(lease) = said.lease(0)? else { return Ok(Sight::of(Presence::Absent)) };
     if lease.owner == ctx.owner {
-        let facts = lease.over.map(|over| Facts { lease_over: Some(over), ..Facts::default() });
-        return Ok(Sight { facts, ..Sight::of(Presence::Present) });
+        let text = said.link(0, argv::LEASE)?;
+        return Ok(Sight::found(Facts { lease_over: lease.over, lease: text, ..Facts::default() }));
     }
     if !takes_over(ctx.spec) {
         return Ok(refused(ctx, &lease, None));
@@ -103,7 +121,9 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(refused(ctx, &held.holder, Some(why)));
     }
     let presence = if held.is_claimed { Presence::Partial } else { Presence::Absent };
-    Ok(Sight { over: Some(held.holder), ..Sight::of(presence) })
+    // Nobody bars the journal that it is of.
+    let others = held.holder.job_prefix() != Lease::read(ctx.owner).job_prefix();
+    Ok(Sight { over: others.then_some(held.holder), ..Sight::of(presence) })
 }
 
 /// Another holds the client.
@@ -111,16 +131,21 @@ pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) ->
     let client = &ctx.spec.client;
     let text = format!("{} holds the client's lease", holder.words());
     let text = why.map_or_else(|| text.clone(), |why| format!("{text}: {why}"));
-    let hint = format!(
-        "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"
-    );
+    let hint = if holder.job_prefix() == Lease::read(ctx.owner).job_prefix() {
+        // A migration of this journal that has left it behind.
+        format!("`nimshift cleanup {client}` drops it, then `nimshift retry {client}`")
+    } else {
+        format!(
+            "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"
+        )
+    };
     Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 /// The lease of another.
 struct Held {
-    /// The lease as it stands.
-    lease: Lease,
+    /// The lease as it stands, letter by letter.
+    text: String,
     /// Who holds it by it, or by having claimed it.
     holder: Lease,
     /// Whether this migration has claimed it: the holder is who had it before.
@@ -130,11 +155,13 @@ struct Held {
 impl Held {
     /// None where nobody holds it, or this migration.
     fn read(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Held>> {
-        let Some(lease) = said.lease(0)?.filter(|lease| lease.owner != ctx.owner) else {
+        let Some(text) = said.link(0, argv::LEASE)? else { return Ok(None) };
+        let holder = Lease::read(&text);
+        if holder.owner == ctx.owner {
             return Ok(None);
-        };
+        }
         let claims = claims(ctx, said, 2)?;
-        let mut held = Held { holder: lease.clone(), lease, is_claimed: false };
+        let mut held = Held { text, holder, is_claimed: false };
         // Each claims from another; more steps than claims would be a ring.
         for _ in 0..claims.len() {
             let claim = claims.iter().find(|(over, _)| *over == held.holder.owner);
@@ -152,6 +179,10 @@ impl Held {
 
     /// Why it is not taken over.
     fn keeps_it(&self, ctx: &Context<'_>) -> Option<String> {
+        if ctx.spec.task == Task::Cleanup {
+            let alive = is_alive(ctx, &self.holder);
+            return alive.then(|| "`--force` takes it over".to_owned());
+        }
         let after = ctx.spec.dead_lease_after_ms.unwrap_or(u64::MAX);
         if self.holder.job_prefix().is_none() {
             return Some("it is none of nimshift's, and is not taken over".to_owned());
@@ -172,7 +203,7 @@ impl Held {
         let lease = ctx.lease().over(&self.holder).to_string();
         let claim = format!("{}/{CLAIM}{}", argv::LEASE_DIR, self.holder.owner);
         let fresh = format!("{}/{FRESH}{}", argv::LEASE_DIR, ctx.owner);
-        let stands = format!(" -> {}", self.lease);
+        let stands = format!(" -> {}", self.text);
         let mut commands =
             vec![Command::new(["ls", "-l", argv::LEASE]).piped_to(["grep", "-F", "-e", &stands])];
         if !self.is_claimed {
@@ -234,10 +265,63 @@ pub(super) fn left(
     Ok(said.leased(lease, directory, ctx.owner)? || !leftovers(ctx, said, lease, list)?.is_empty())
 }
 
+/// Makes sure that the lease is still what it was when it was taken: the first
+/// command of a script that changes the client. None where that was not
+/// recorded.
+pub(super) fn guard(ctx: &Context<'_>) -> Option<Command> {
+    let text = format!(" -> {}", ctx.facts.lease.as_ref()?);
+    Some(Command::new(["ls", "-l", argv::LEASE]).piped_to(["grep", "-F", "-e", &text]))
+}
+
+/// As [`guard`], where the lease is seen to be there: by a step that drops it, and
+/// that may have done so in an earlier attempt.
+pub(super) fn guard_of(ctx: &Context<'_>, said: Said<'_>, lease: usize) -> Option<Command> {
+    said.lease(lease).ok().flatten().and_then(|_| guard(ctx))
+}
+
+/// Drops the lease and its directory.
+pub(super) fn give_back(
+    ctx: &Context<'_>,
+    said: Said<'_>,
+    lease: usize,
+    list: usize,
+) -> [Command; 2] {
+    let drop = Command::new(drop_lease(ctx, said, lease, list));
+    [drop, Command::new(["rmdir", argv::LEASE_DIR]).tolerated()]
+}
+
+/// Takes the lease that was dropped in good order again, as it was: what is
+/// taken back after that is taken back under it. It fails where another has
+/// taken one meanwhile.
+pub(super) fn take_again(ctx: &Context<'_>) -> Vec<Command> {
+    let Some(text) = &ctx.facts.lease else { return Vec::new() };
+    vec![
+        Command::new(["mkdir", "-p", argv::LEASE_DIR]),
+        Command::new(["ln", "-s", text, argv::LEASE]),
+    ]
+}
+
+/// Whether the lease, by `command`, is there again: the undo of dropping it.
+pub(super) fn judge_again(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<Sight> {
+    if ctx.facts.lease.is_none() {
+        // It was begun without.
+        return Ok(Sight::of(Presence::Absent));
+    }
+    Ok(match said.lease(command)? {
+        None => Sight::of(Presence::Present),
+        Some(lease) if lease.owner == ctx.owner => Sight::of(Presence::Absent),
+        Some(lease) => refused(ctx, &lease, Some("nothing is taken back beside it".to_owned())),
+    })
+}
+
+fn is_anothers(ctx: &Context<'_>, said: Said<'_>, lease: usize) -> bool {
+    said.lease(lease).ok().flatten().is_some_and(|lease| lease.owner != ctx.owner)
+}
+
 /// Removes the lease, if it is not another's, and what a takeover has left.
-pub(super) fn drop_lease(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Argv {
-    let another = said.lease(lease).ok().flatten().is_some_and(|lease| lease.owner != ctx.owner);
-    let mut remove = if another { words(&["rm", "-f"]) } else { argv::drop_lease() };
+fn drop_lease(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Argv {
+    let mut remove =
+        if is_anothers(ctx, said, lease) { words(&["rm", "-f"]) } else { argv::drop_lease() };
     let names = leftovers(ctx, said, lease, list).unwrap_or_default();
     remove.extend(names.iter().map(|name| format!("{}/{name}", argv::LEASE_DIR)));
     remove

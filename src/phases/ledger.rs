@@ -28,6 +28,17 @@ pub(super) fn looked(host: &HostId, script: &Script, output: &Output) -> Vec<Com
     records
 }
 
+/// Something that was done by no command.
+pub(super) fn note(text: &str) -> CommandRecord {
+    CommandRecord {
+        line: sanitize(&redact(&format!("({text})")), OUTPUT_BYTES_MAX),
+        status: Some(0),
+        output: String::new(),
+        took_s: None,
+        host: None,
+    }
+}
+
 fn record(command: Option<&Command>, output: Option<&CommandOutput>) -> CommandRecord {
     let line = command.map_or_else(
         || "(started before a restart)".to_owned(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, VolumeLine};
 use crate::domain::{
-    Cause, FailureClass, HostRole, MigrationSpec, Mode, NimName, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Cause, Facts, FailureClass, HostRole, MigrationSpec, Mode, NimName, Phase, Presence, Repeat,
+    StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -165,14 +165,28 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
             Command::new(["rm", "-f", &begun(ctx)]),
         ])
     }),
-    judge_undo: Some(|_, answers| {
+    judge_undo: Some(|ctx, answers| {
         judged(ours(answers).and_then(|ours| {
             let said = Said::by(answers, 0);
-            let left = said.is_there(0)? || said.is_there(1)? || is_begun(answers)?;
-            Ok(Sight::of(if ours && left { Presence::Present } else { Presence::Absent }))
+            let written = said.is_there(0)? || said.is_there(1)?;
+            if !ours && written {
+                return Ok(cannot_be_told(output(ctx)));
+            }
+            let left = ours && (written || is_begun(answers)?);
+            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         }))
     }),
 };
+
+/// A file that was not there before, and that nothing says to be ours: the mark is
+/// gone that would. It stays, and is named.
+pub(super) fn cannot_be_told(path: &str) -> Sight {
+    let text = format!(
+        "{path} on the master: its mark is gone, so that it cannot be told whether this migration wrote it"
+    );
+    let facts = Facts { left: vec![text], ..Facts::default() };
+    Sight { facts: Some(facts), ..Sight::of(Presence::Absent) }
+}
 
 fn is_begun(answers: &Answers) -> Read<bool> {
     Ok(Said::by(answers, 0).names(2)?.iter().any(|name| name == BEGUN))
@@ -194,7 +208,8 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let (there, wanted) = mounted(&mounts, &master_paths(ctx));
     if there < wanted || wanted == 0 {
-        return Err(format!("{there} of {wanted} file systems of the cache are mounted"));
+        let why = format!("{there} of {wanted} file systems of the cache are mounted");
+        return Ok(Sight::unmounted(why));
     }
     Ok(Sight::of(Presence::Absent))
 }

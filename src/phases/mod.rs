@@ -23,6 +23,7 @@ mod finish;
 mod job;
 mod lease;
 mod ledger;
+mod left;
 mod marks;
 mod master;
 mod migrate;
@@ -37,6 +38,8 @@ mod perform;
 #[cfg(test)]
 mod perform_host;
 #[cfg(test)]
+mod perform_patience_tests;
+#[cfg(test)]
 mod perform_tests;
 mod preflight;
 mod read;
@@ -49,10 +52,12 @@ mod site;
 mod step;
 mod takeover;
 mod unmount;
+mod whose;
 #[cfg(test)]
 mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
+pub use left::{LeftBy, left};
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};

@@ -14,7 +14,7 @@ use super::copy::{
     client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
     mounts_below, on_client,
 };
-use super::export::remove_top;
+use super::export::{export_looks, judge_exported, remove_top};
 use super::marks;
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
@@ -34,11 +34,35 @@ pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 1,
     applies: |spec| chosen(spec, Phase::Mount) && !spec.caches(),
-    looks: mount_looks,
-    judge: |ctx, answers| judged(judge_mounts(ctx, answers)),
+    looks: |ctx| mount_looks(ctx).into_iter().chain(export_looks(ctx)).collect(),
+    judge: |ctx, answers| {
+        judged((|| {
+            let client = Answers(answers.0.iter().skip(1).cloned().collect());
+            let exported = judge_exported(ctx, &client)?;
+            if exported.barred.is_some() {
+                return Ok(exported);
+            }
+            let sight = judge_mounts(ctx, answers)?;
+            if sight.presence != Presence::Present && exported.presence != Presence::Present {
+                let client = &ctx.spec.client;
+                return Ok(Sight::unmounted(format!(
+                    "the copy is not exported by {client} any more"
+                )));
+            }
+            Ok(sight)
+        })())
+    },
     run: Some(mount_missing),
     undo_run: Some(unmount_and_remove),
     judge_undo: Some(judge_unmounted),
+};
+
+/// The same, as the nimadm driver sees it, which looks at the client by itself.
+pub(super) const ON_MASTER: StepDef = {
+    let mut def = MOUNT_FILESYSTEMS;
+    def.looks = mount_looks;
+    def.judge = |ctx, answers| judged(judge_mounts(ctx, answers));
+    def
 };
 
 /// Mounts what is not mounted, parents first.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::base::Millis;
 use crate::domain::{Control, Facts, MigrationId, MigrationSpec, Ticket};
 use crate::transport::{HostId, JobId};
 
@@ -30,6 +31,8 @@ pub struct Order {
     /// Whether this attempt was taken up before, by this process or by one that
     /// is gone: its job may have been begun.
     pub issued: bool,
+    /// When the attempt was journaled, as the estate's clock showed it.
+    pub since_ms: Millis,
     /// Turns true when the attempt is to be given up.
     pub interrupt: Option<watch::Receiver<bool>>,
 }

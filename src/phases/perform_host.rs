@@ -41,6 +41,10 @@ pub(super) struct World {
     pub(super) execs_fail: u32,
     /// How long a call that fails takes.
     pub(super) fail_ms: u64,
+    /// No call is answered before.
+    pub(super) silent_until_ms: u64,
+    /// How long this machine stands still in the midst of a look at a job, once.
+    pub(super) stands_still_ms: u64,
     pub(super) starts_lose_reply: u32,
     pub(super) talks: bool,
     /// How large nimadm's log is, and by how much it grows with each look.
@@ -130,6 +134,13 @@ impl Host {
         TransportError::Unreachable { host: host.clone(), why: "no route".into() }
     }
 
+    fn answers(&self, host: &HostId) -> Result<(), TransportError> {
+        if self.clock.now_ms() < self.world.lock().unwrap().silent_until_ms {
+            return Err(Host::unreachable(host));
+        }
+        Ok(())
+    }
+
     fn state(&self, id: &JobId) -> JobState {
         let world = self.world.lock().unwrap();
         let now = self.clock.now_ms();
@@ -152,6 +163,7 @@ impl Transport for Host {
         _: Duration,
     ) -> TransportFuture<'a, Output> {
         Box::pin(async move {
+            self.answers(host)?;
             let fail_ms = {
                 let mut world = self.world.lock().unwrap();
                 if world.execs_fail == 0 {
@@ -176,6 +188,7 @@ impl Transport for Host {
         script: &'a Script,
     ) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
+            self.answers(host)?;
             let mut world = self.world.lock().unwrap();
             if !world.jobs.contains_key(id.as_str()) {
                 world.started.push(id.to_string());
@@ -217,6 +230,13 @@ impl Transport for Host {
                     return Err(Host::unreachable(host));
                 }
             }
+            self.answers(host)?;
+            let stands_still_ms = std::mem::take(&mut self.world.lock().unwrap().stands_still_ms);
+            if stands_still_ms > 0 {
+                let given = self.state(id);
+                self.clock.sleep(Duration::from_millis(stands_still_ms)).await;
+                return Ok(given);
+            }
             let due = self.clock.steady() + wait;
             while self.clock.steady() < due
                 && self.state(id) == (JobState::Running { output_bytes: seen_bytes })
@@ -229,8 +249,9 @@ impl Transport for Host {
         })
     }
 
-    fn kill<'a>(&'a self, _: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
+    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
         Box::pin(async move {
+            self.answers(host)?;
             {
                 let mut world = self.world.lock().unwrap();
                 world.killed.push(id.to_string());

@@ -32,15 +32,20 @@ impl EvidenceSink for Sink {
     }
 }
 
-fn host(world: World) -> Host {
+pub(super) fn host(world: World) -> Host {
     Host { clock: Arc::new(TokioClock::starting_at(1_000_000)), world: Mutex::new(world) }
 }
 
-fn ticket(phase: Phase, step: &'static str, direction: Direction, attempt: u32) -> Ticket {
+pub(super) fn ticket(
+    phase: Phase,
+    step: &'static str,
+    direction: Direction,
+    attempt: u32,
+) -> Ticket {
     Ticket { phase, step: StepName::new(step), direction, round: 0, attempt }
 }
 
-fn order(ticket: Ticket) -> Order {
+pub(super) fn order(ticket: Ticket) -> Order {
     Order {
         migration: MigrationId(7),
         ticket,
@@ -50,11 +55,12 @@ fn order(ticket: Ticket) -> Order {
         control: crate::domain::Control::default(),
         undo_of: None,
         issued: false,
+        since_ms: 1_000_000,
         interrupt: None,
     }
 }
 
-fn lease(attempt: u32) -> Order {
+pub(super) fn lease(attempt: u32) -> Order {
     order(ticket(Phase::Clone, "take-lease", Direction::Forward, attempt))
 }
 
@@ -65,20 +71,20 @@ fn drop_lease(attempt: u32) -> Order {
     }
 }
 
-async fn run(host: &Host, order: &Order) -> Answer {
+pub(super) async fn run(host: &Host, order: &Order) -> Answer {
     perform(host, &host.clock, &Sink::default(), order).await
 }
 
-fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
+pub(super) fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
     match &answer.outcome {
         Outcome::Failed { cause, trace } => (cause.class, *trace, cause.text.clone()),
         Outcome::Done => panic!("done: {answer:?}"),
     }
 }
 
-const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
+pub(super) const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
 
-fn job(ends_ms: u64) -> Job {
+pub(super) fn job(ends_ms: u64) -> Job {
     Job {
         ends_ms,
         output: Output { commands: vec![said(0, "", ""); 2] },

@@ -59,8 +59,12 @@ pub async fn preflight(
         let is_silent = !silent.is_empty();
         let causes = if is_silent { silent } else { against(def, &ctx, &answers) };
         let is_over = causes.iter().any(|cause| cause.class == FailureClass::AlreadyDone);
-        let objection = |cause| Objection { step: def.name.clone(), gate: def.gate, cause };
-        found.extend(causes.into_iter().map(objection));
+        for cause in causes {
+            // The gate looks at the lease as well.
+            if !found.iter().any(|known: &Objection| known.cause.text == cause.text) {
+                found.push(Objection { step: def.name.clone(), gate: def.gate, cause });
+            }
+        }
         if is_silent || is_over {
             break;
         }

@@ -108,7 +108,10 @@ impl Said<'_> {
         match self.lease(lease)? {
             Some(holder) => Ok(holder.owner == owner),
             None if self.is_there(directory)? => {
-                let own = |name: &String| argv::FINISHED.ends_with(&format!("/{name}"));
+                let own = |name: &String| {
+                    let marks = [argv::FINISHED, argv::BEGUN];
+                    marks.iter().any(|mark| mark.ends_with(&format!("/{name}")))
+                };
                 Ok(self.names(directory)?.iter().all(own))
             }
             None => Ok(false),

@@ -8,13 +8,13 @@ use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_mas
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, lease};
-use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, site, unmount};
+use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, site, unmount, whose};
 
 /// The `settle` of a step whose effect may take as long as the plan gives a
 /// reboot.
 pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
-static REGISTRY: [StepDef; 87] = [
+static REGISTRY: [StepDef; 89] = [
     check::CHECK_CLIENT,
     check::CHECK_MKSYSB,
     parts::CHECK_PHASES,
@@ -29,6 +29,7 @@ static REGISTRY: [StepDef; 87] = [
     clone::MAKE_ROOTVG,
     nimadm::MARK_PHASES,
     nimadm::CLONE,
+    whose::RECORD_COPY,
     clean_copy::CLEAN_COPY,
     export::EXPORT_FILESYSTEMS,
     export::MAKE_CACHE,
@@ -70,12 +71,13 @@ static REGISTRY: [StepDef; 87] = [
     mksysb::DEFINE_MKSYSB,
     nimadm::END,
     mksysb::DROP_CACHE,
-    end::CLEAN_CLIENT,
     end::CLEAN_MASTER,
     master::RELEASE_MASTER,
+    end::CLEAN_CLIENT,
     end::REBOOT,
     end::VERIFY_BOOT,
     cleanup_check::CHECK,
+    lease::CLEANUP_LEASE,
     cleanup_check::MASTER_JOBS,
     cleanup_check::CLIENT_JOBS,
     cleanup_master::MOUNTS,
@@ -115,7 +117,7 @@ pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
 }
 
 /// Steps of the native driver that the nimadm driver has too.
-const SHARED: [&str; 18] = [
+const SHARED: [&str; 19] = [
     "check-client",
     "check-mksysb",
     "check-phases",
@@ -124,6 +126,7 @@ const SHARED: [&str; 18] = [
     "fetch-image-data",
     "record-baseline",
     "record-mksysb",
+    "record-copy",
     "clean-copy",
     "record-site",
     "verify-level",
@@ -380,6 +383,7 @@ mod tests {
                 "record-baseline",
                 "mount-spot",
                 "clone-rootvg",
+                "record-copy",
                 "clean-copy",
                 "export-filesystems",
                 "mount-filesystems",
@@ -398,8 +402,8 @@ mod tests {
                 "unexport-filesystems",
                 "finish-clone",
                 "set-bootlist",
-                "clean-client",
                 "clean-master",
+                "clean-client",
             ]
         );
         assert_eq!(
@@ -456,6 +460,7 @@ mod tests {
                 "take-lease",
                 "record-baseline",
                 "mount-spot",
+                "record-copy",
                 "make-boot-image",
             ]
         );

@@ -88,5 +88,9 @@ pub(crate) fn facts() -> Facts {
         asleep: None,
         lease_over: None,
         site: None,
+        lease: None,
+        booted: None,
+        copy: None,
+        left: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::Millis;
 use crate::domain::{
     Cause, Control, Facts, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
-    StepSpec, Ticket, UndoKind,
+    StepSpec, Ticket, Trace, UndoKind,
 };
 use crate::transport::{CommandOutput, HostId, Output, Script};
 
@@ -65,12 +65,20 @@ pub struct Sight {
     pub over: Option<Lease>,
     /// Of a check: all that stands against the migration, each by itself.
     pub findings: Vec<Cause>,
+    /// What the step stands on and is gone, as the trace that it leaves.
+    pub gone: Option<Trace>,
 }
 
 impl Sight {
     /// A sight without facts or bars.
     pub fn of(presence: Presence) -> Sight {
-        Sight { presence, facts: None, barred: None, over: None, findings: Vec::new() }
+        let findings = Vec::new();
+        Sight { presence, facts: None, barred: None, over: None, findings, gone: None }
+    }
+
+    /// Mounts or exports that the step needs are gone: an earlier step makes them.
+    pub fn unmounted(why: String) -> Sight {
+        Sight { gone: Some(Trace::Unmounted), ..Sight::of(Presence::Unknown(why)) }
     }
 
     /// The effect is there, and has told `facts`.

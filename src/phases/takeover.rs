@@ -20,11 +20,18 @@ pub(super) enum Way {
 
 /// Asks client and master for jobs of the holder's journal, bars the holder in
 /// the name of `by`, and asks again: a job that began meanwhile is seen then.
+/// Where it `ends` them, the holder is barred first.
 ///
 /// On the client no job of that journal begins any more; on the master, which
 /// works for other clients too, none of that migration.
-pub(super) async fn clear(jobs: &Jobs<'_>, hosts: &HostNames, holder: &Lease, by: &str) -> Way {
-    match ask_and_bar(jobs, hosts, holder, by).await {
+pub(super) async fn clear(
+    jobs: &Jobs<'_>,
+    hosts: &HostNames,
+    holder: &Lease,
+    by: &str,
+    ends: bool,
+) -> Way {
+    match ask_and_bar(jobs, hosts, holder, by, ends).await {
         Ok(None) => Way::Clear,
         Ok(Some((job, host))) => Way::Job(job, host),
         Err(error) => Way::Unknown(error),
@@ -36,26 +43,28 @@ async fn ask_and_bar(
     hosts: &HostNames,
     holder: &Lease,
     by: &str,
+    ends: bool,
 ) -> Result<Option<(JobId, String)>, TransportError> {
     let (Some(scope), Some(own)) = (holder.job_prefix(), holder.own_prefix()) else {
         return Ok(None);
     };
-    let running = async |on_master: &str| {
+    let running = async |on_master: &str, ends: bool| {
         for (host, prefix) in [(&hosts.client, scope.as_str()), (&hosts.master, on_master)] {
-            let found = jobs.transport.unfinished(host, prefix).await?;
-            if let Some(job) = found.into_iter().next() {
-                return Ok(Some((job, host.to_string())));
+            for job in jobs.transport.unfinished(host, prefix).await? {
+                if !ends || !jobs.end(host, &job).await {
+                    return Ok(Some((job, host.to_string())));
+                }
             }
         }
         Ok(None)
     };
-    if let Some(found) = running(&scope).await? {
+    if !ends && let Some(found) = running(&scope, false).await? {
         return Ok(Some(found));
     }
     for (host, prefix) in [(&hosts.client, &scope), (&hosts.master, &own)] {
         jobs.transport.bar(host, prefix, by, true).await?;
     }
-    let found = running(&own).await?;
+    let found = running(&own, ends).await?;
     if found.is_some() {
         lift(jobs, hosts, holder, by).await?;
     }

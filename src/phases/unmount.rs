@@ -52,7 +52,8 @@ fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let (there, wanted) = mounted(&master.read(0, aix::mounts)?, &master_paths(ctx));
     if there < wanted {
-        return Err(format!("{there} of {wanted} file systems of the cache are mounted"));
+        let why = format!("{there} of {wanted} file systems of the cache are mounted");
+        return Ok(Sight::unmounted(why));
     }
     Ok(Sight::of(Presence::Absent))
 }

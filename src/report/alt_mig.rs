@@ -42,7 +42,7 @@ impl AltMigLog {
     /// The log of `view`. `skipped` are the phases that have nothing to do, each
     /// with the reason.
     pub fn new(view: MigrationView, skipped: Vec<(Phase, String)>, detail: LogDetail) -> AltMigLog {
-        let story = Story { view, entries: Vec::new() };
+        let story = Story { view, entries: Vec::new(), found: Vec::new() };
         AltMigLog { story, detail, skipped, banner: None, cleaning: None }
     }
 
@@ -171,7 +171,9 @@ impl AltMigLog {
         entry: &StoryEntry,
         lines: &mut Vec<String>,
     ) {
-        let cleans = self.story.view.spec.task == Task::Cleanup;
+        // That it takes the lease meanwhile, and drops it, cleans nothing up.
+        let own = ["cleanup-lease", "cleanup-work-client"].contains(&ticket.step.as_str());
+        let cleans = self.story.view.spec.task == Task::Cleanup && !own;
         if ticket.direction == Direction::Undo || (cleans && record.way == Way::Ran) {
             let at_master = record.host == self.story.view.spec.master.as_str();
             let role = if at_master { HostRole::Master } else { HostRole::Client };
@@ -222,7 +224,9 @@ impl AltMigLog {
         if let Some(rest) = command.line.strip_prefix("/ALT_MIG_SPOT/sbin/") {
             lines.push(format!("Client alt_disk_install command: {}", with_quoted_disks(rest)));
         }
-        lines.extend(command.output.lines().map(harmless));
+        if !command.only_asks() {
+            lines.extend(command.output.lines().map(harmless));
+        }
     }
 
     /// What was decided, where that is not plain from what follows.

@@ -18,8 +18,8 @@ pub use alt_mig::{AltMigLog, LogDetail};
 pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
-pub use operation::{did_nothing, operation_lines};
-pub use remains::{next_step, remains};
+pub use operation::operation_lines;
+pub use remains::{made_so_far, next_step, remains};
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,

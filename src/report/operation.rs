@@ -29,11 +29,6 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
     lines
 }
 
-/// Whether an operation that has ended found nothing to do.
-pub fn did_nothing(story: &Story) -> bool {
-    last_records(story).all(|(_, record)| matches!(record.way, Way::Found | Way::Looked))
-}
-
 /// Each step with the record of its last attempt.
 fn last_records(story: &Story) -> impl Iterator<Item = (&str, &AttemptRecord)> {
     story.view.blueprint.steps.iter().filter_map(|step| {
@@ -62,7 +57,9 @@ fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
             .collect(),
         Way::Found => vec![format!("  {what}: clean")],
         _ => {
-            let ran = record.commands.iter().map(|command| command.line.as_str());
+            // What asks whose the client is first is in the history.
+            let changing = record.commands.iter().filter(|command| !command.only_asks());
+            let ran = changing.map(|command| command.line.as_str());
             vec![format!("  {what}: {}# {}", record.host, ran.collect::<Vec<_>>().join("; "))]
         }
     }

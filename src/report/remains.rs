@@ -1,15 +1,25 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
-//! from its state, its steps and its options.
+//! from its state, its steps and its options, and from what the hosts say of it.
 
 use crate::domain::{
-    Bootlist, CopyPolicy, FailureClass, Level, MigrationSpec, Task, UndoKind, phases_text,
+    Bootlist, CopyPolicy, FailureClass, Level, MigrationSpec, Presence, StepSpec, Task, UndoKind,
+    phases_text,
 };
-use crate::machine::{Place, State};
+use crate::machine::State;
 
+use super::time::clock_text;
 use super::view::{MigrationView, Story};
 
-/// What is left on the hosts, one line each. Empty: nothing.
+/// What is left on the hosts, one line each. Empty: nothing. What the hosts were
+/// asked for and do not have is not told; where they were not asked, or did not
+/// answer, it is said when it was last seen.
 pub fn remains(story: &Story) -> Vec<String> {
+    let mut left = by_state(story);
+    left.extend(story.told_left());
+    left
+}
+
+fn by_state(story: &Story) -> Vec<String> {
     let (view, last) = (&story.view, story.last_place());
     let spec = &*view.spec;
     match &view.state {
@@ -29,11 +39,10 @@ pub fn remains(story: &Story) -> Vec<String> {
             }
             _ => Vec::new(),
         },
-        _ if !spec.task.is_migration() => Vec::new(),
-        State::Migrated { .. } if spec.is_whole() => {
+        State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
             migrated(spec, story.level_read().unwrap_or(&spec.target.level))
         }
-        _ => made_so_far(view, last),
+        _ => still_there(story),
     }
 }
 
@@ -173,15 +182,43 @@ fn migrated(spec: &MigrationSpec, level: &Level) -> Vec<String> {
     vec![format!("altinst_rootvg on {disks} at {level}, asleep"), bootlist]
 }
 
-/// What the steps up to `last` have made and would have to be taken back.
-fn made_so_far(view: &MigrationView, last: Option<Place>) -> Vec<String> {
-    let Some(last) = last else { return Vec::new() };
-    let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
-    view.blueprint.steps[..=upto]
-        .iter()
-        .filter(|step| step.undo != UndoKind::Nothing)
-        .map(|step| effect_text(step.step.as_str(), &view.spec))
-        .collect()
+/// The steps whose effects may be on the hosts and would have to be taken back;
+/// none where the state tells what is there.
+pub fn made_so_far(story: &Story) -> &[StepSpec] {
+    let view = &story.view;
+    let is_told = match &view.state {
+        State::Pending
+        | State::Refused { .. }
+        | State::Skipped { .. }
+        | State::RolledBack { .. } => true,
+        State::Migrated { .. } => view.spec.is_whole(),
+        _ => false,
+    };
+    match story.last_place() {
+        Some(last) if !is_told && view.spec.task.is_migration() => {
+            let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
+            &view.blueprint.steps[..=upto]
+        }
+        _ => &[],
+    }
+}
+
+fn still_there(story: &Story) -> Vec<String> {
+    let (mut lines, mut unasked) = (Vec::new(), Vec::new());
+    for step in made_so_far(story).iter().filter(|step| step.undo != UndoKind::Nothing) {
+        let found = story.found.iter().find(|(name, _)| *name == step.step);
+        let text = effect_text(step.step.as_str(), &story.view.spec);
+        match found.map(|(_, presence)| presence) {
+            Some(Presence::Absent) => {}
+            Some(Presence::Partial | Presence::Present) => lines.push(text),
+            Some(Presence::Unknown(_)) | None => unasked.push(text),
+        }
+    }
+    if !unasked.is_empty() {
+        let seen = clock_text(story.view.since_ms);
+        lines.push(format!("last seen at {seen}, not asked since: {}", unasked.join(", ")));
+    }
+    lines
 }
 
 /// What the phases before those that were asked for have made.
@@ -220,6 +257,9 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
         "finish-clone" | "nimadm-finish" | "set-bootlist" => {
             format!("perhaps the bootlist at {}", boot_disk(spec))
+        }
+        "clean-client" | "verify-boot" => {
+            "the lease on the client, unless it was dropped".to_owned()
         }
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, Direction, Level, MigrationId, MigrationSpec, Phase, StepSpec, Ticket,
+    AttemptRecord, Direction, Facts, Level, MigrationId, MigrationSpec, Phase, Presence, StepName,
+    StepSpec, Ticket,
 };
 use crate::machine::{Blueprint, EventKind, Place, State};
 
@@ -83,9 +84,23 @@ pub struct Story {
     pub view: MigrationView,
     /// Its entries, in order.
     pub entries: Vec<StoryEntry>,
+    /// What was found on the hosts when they were asked for this report; nothing
+    /// where they were not.
+    pub found: Vec<(StepName, Presence)>,
 }
 
 impl Story {
+    /// What its steps have found out.
+    pub fn facts(&self) -> Facts {
+        let mut all = Facts::default();
+        for entry in &self.entries {
+            if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event {
+                all.absorb(Facts::clone(facts));
+            }
+        }
+        all
+    }
+
     /// When the migration began, if it has.
     pub fn begun_ms(&self) -> Option<Millis> {
         self.entries.first().map(|entry| entry.at_ms)
@@ -96,6 +111,17 @@ impl Story {
     pub fn duration_ms(&self, now_ms: Millis) -> Millis {
         let times = self.times(now_ms);
         times.phase_ms.iter().sum::<Millis>() + times.undo_ms + times.waited_ms
+    }
+
+    /// What steps have told to be left, for nobody can reach it, or tell whose it is.
+    pub fn told_left(&self) -> Vec<String> {
+        let told = self.entries.iter().filter_map(|entry| match &entry.event {
+            EventKind::Succeeded { facts: Some(facts), .. } => Some(facts.left.clone()),
+            _ => None,
+        });
+        let mut left: Vec<String> = told.flatten().collect();
+        left.dedup();
+        left
     }
 
     /// The last place that the migration was at.

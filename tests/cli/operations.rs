@@ -90,8 +90,7 @@ fn operations_are_refused_for_what_is_in_flight_and_for_the_unknown() {
     let world = world();
     let text = plan(&["lpar1"]) + "[failure]\npolicy = \"hold\"\n";
     world.write("hold.toml", &text);
-    by_hand(&world, "lpar1", "mkdir -p /var/adm/nimshift");
-    by_hand(&world, "lpar1", "ln -s other.m1 /var/adm/nimshift/lease");
+    ran(&world, 0, &["lab", "fault", "message-with-success", "--command=-P1", "--host", "lpar1"]);
     ran(&world, 4, &["run", "hold.toml"]);
     let said = ran(&world, 2, &["cleanup", "lpar1"]);
     says(&said, &["lpar1 is in flight", "nimshift rollback"]);

@@ -98,7 +98,7 @@ fn who_orders_a_reboot_is_asked() {
     alien(&["ln", "-s", "other.m1", "/var/adm/nimshift/lease"]);
     ran(&world, 3, &["run", "plan.toml"]);
     let found = states(&world);
-    assert_eq!((found[0].1.as_str(), found[1].1.as_str()), ("migrated", "rolled_back"));
+    assert_eq!((found[0].1.as_str(), found[1].1.as_str()), ("migrated", "refused"));
     let before = digest(&world);
 
     let refused = ran(&world, 2, &["rollback", "lpar01", "lpar02"]);

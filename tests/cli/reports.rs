@@ -316,6 +316,7 @@ fn the_summary_of_a_night() {
         .unwrap()
         .into_iter()
         .map(|row| Story {
+            found: Vec::new(),
             entries: reader
                 .history(row.id)
                 .unwrap()

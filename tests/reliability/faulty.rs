@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use nimshift::domain::{
     Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, StepName, Ticket, Trace, Way,
@@ -24,6 +25,30 @@ pub(crate) struct Mark {
 impl Mark {
     fn is(&self, ticket: &Ticket) -> bool {
         self.step == ticket.step && self.direction == ticket.direction
+    }
+}
+
+/// Does something when the marked attempt is about to be made for the first time.
+pub(crate) struct First<P> {
+    pub(crate) inner: Arc<P>,
+    pub(crate) mark: Mark,
+    pub(crate) act: Box<dyn Fn() + Send + Sync>,
+    /// How long it takes.
+    pub(crate) takes: Duration,
+    pub(crate) done: AtomicBool,
+}
+
+impl<P: Performer + 'static> Performer for First<P> {
+    fn perform(&self, order: Order) -> PerformerFuture {
+        if !self.mark.is(&order.ticket) || self.done.swap(true, Ordering::SeqCst) {
+            return self.inner.perform(order);
+        }
+        (self.act)();
+        let (inner, takes) = (Arc::clone(&self.inner), self.takes);
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            inner.perform(order).await
+        })
     }
 }
 

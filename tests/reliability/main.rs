@@ -8,6 +8,9 @@ mod clean_copy;
 mod clocks;
 mod engine;
 mod faulty;
+mod foreign;
+mod ground;
+mod looks;
 mod messes;
 mod modes;
 mod nimadm;
@@ -17,7 +20,11 @@ mod places;
 #[expect(dead_code, reason = "the tests of the journal use more of it")]
 #[path = "../journal/power_vfs.rs"]
 mod power_vfs;
+mod reboots;
+mod same;
+mod silence;
 mod takeover;
+mod two_engines;
 mod world;
 
 use std::collections::BTreeMap;

@@ -156,6 +156,7 @@ fn order(step: &str, migration: u64) -> Order {
         spec: Arc::new(spec(Some(0))),
         facts: Arc::default(),
         issued: false,
+        since_ms: 0,
         interrupt,
     }
 }

@@ -29,6 +29,8 @@ use nimshift::phases::{EvidenceSink, StepDef, plan_steps, registry};
 use nimshift::transport::Transport;
 use tokio::sync::Notify;
 
+pub(crate) use super::same::assert_same;
+
 use super::faulty::Dies;
 
 pub(crate) const CLIENT: &str = "lpar01";
@@ -378,6 +380,7 @@ pub(crate) struct World {
     pub(crate) options: OpenOptions,
     dir: tempfile::TempDir,
     is_ordered: Cell<bool>,
+    is_of_last: Cell<bool>,
 }
 
 impl World {
@@ -425,11 +428,30 @@ impl World {
             options,
             dir,
             is_ordered: Cell::new(false),
+            is_of_last: Cell::new(false),
         };
         let (journal, _) = Journal::open(world.dir(), &world.options).expect("a journal");
         create(&journal, spec);
         journal.close().expect("a clean end");
         world
+    }
+
+    /// Another state directory for the same estate, with nothing in it yet.
+    pub(crate) fn beside(&self) -> World {
+        let dir = tempfile::tempdir().expect("a folder");
+        let options = OpenOptions::new("test", 1, EVENING_MS);
+        let image = self.lab.image().expect("an image");
+        World {
+            lab: self.lab.clone(),
+            clock: Arc::clone(&self.clock),
+            set: self.set.clone(),
+            first_image: image.clone(),
+            begun_image: image,
+            options,
+            dir,
+            is_ordered: Cell::new(false),
+            is_of_last: Cell::new(false),
+        }
     }
 
     /// Journals what is asked for once more.
@@ -496,7 +518,7 @@ impl World {
         observer: &mut dyn Observer,
     ) -> Ended {
         let (_handle, stop) = stop_handle();
-        let mut requests = Posted(Some(self.dir().to_owned()));
+        let mut requests = Posted(Some(self.dir().to_owned()), self.is_of_last.get());
         let engine = Engine {
             journal,
             acks: journal.acks().expect("taken once"),
@@ -525,15 +547,20 @@ impl World {
 
     /// One life that ends as soon as entry `entry` is stored.
     pub(crate) async fn live_until_entry(&self, entry: u64) {
+        let lasts = self.live_so_long(entry, Arc::new(self.plain_performer())).await;
+        assert!(lasts, "the engine outlived entry {entry}");
+    }
+
+    /// As [`World::live_until_entry`], with `performer`. False where the engine came
+    /// to rest before.
+    pub(crate) async fn live_so_long(&self, entry: u64, performer: Arc<dyn Performer>) -> bool {
         let (journal, loaded) = Journal::open(self.dir(), &self.options).expect("the journal");
         let dead = Arc::new(Notify::new());
         let mut counts = Counts { left: entry, dead: dead.clone() };
         tokio::select! {
             biased;
-            () = dead.notified() => {}
-            ended = self.live_on(&journal, loaded, Arc::new(self.plain_performer()), &mut counts) => {
-                panic!("the engine outlived entry {entry}: {ended:?}")
-            }
+            () = dead.notified() => true,
+            _ = self.live_on(&journal, loaded, performer, &mut counts) => false,
         }
     }
 
@@ -548,6 +575,12 @@ impl World {
         };
         Requests::post(self.dir(), &request).expect("a request");
         self.is_ordered.set(true);
+    }
+
+    /// The same, for the migration that was asked for last.
+    pub(crate) fn order_of_last(&self, kind: RequestKind) {
+        self.order(kind);
+        self.is_of_last.set(true);
     }
 
     /// The name of the state that the journal has.
@@ -636,7 +669,7 @@ struct Counts {
 
 impl Observer for Counts {
     fn moved(&mut self, _now_ms: u64, _view: SlotView<'_>, _from: &State) {
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             self.dead.notify_one();
         }
@@ -645,7 +678,8 @@ impl Observer for Counts {
 
 /// The requests that were posted before the engine started: under a virtual
 /// clock a night has a hundred thousand looks.
-struct Posted(Option<std::path::PathBuf>);
+/// They are for the first migration, or for the last.
+struct Posted(Option<std::path::PathBuf>, bool);
 
 impl RequestSource for Posted {
     fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError> {
@@ -653,7 +687,8 @@ impl RequestSource for Posted {
             return Ok(Vec::new());
         };
         let reader = Reader::open(&dir)?;
-        let migration = reader.migrations(None)?[0].id;
+        let all = reader.migrations(None)?;
+        let migration = if self.1 { all.last() } else { all.first() }.expect("one").id;
         let requests = reader.pending_requests()?;
         Ok(requests
             .into_iter()
@@ -664,39 +699,5 @@ impl RequestSource for Posted {
                 by: Operator(request.operator),
             })
             .collect())
-    }
-}
-
-/// Says where two images differ, and fails if they do.
-pub(crate) fn assert_same(one: &serde_json::Value, other: &serde_json::Value, what: &str) {
-    let mut differences = Vec::new();
-    compare("", one, other, &mut differences);
-    assert!(differences.is_empty(), "{what}:\n{}", differences.join("\n"));
-}
-
-fn compare(
-    path: &str,
-    one: &serde_json::Value,
-    other: &serde_json::Value,
-    differences: &mut Vec<String>,
-) {
-    use serde_json::Value::{Array, Object};
-    match (one, other) {
-        (Object(one), Object(other)) => {
-            let keys: std::collections::BTreeSet<&String> =
-                one.keys().chain(other.keys()).collect();
-            for key in keys {
-                let null = serde_json::Value::Null;
-                let (one, other) = (one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null));
-                compare(&format!("{path}/{key}"), one, other, differences);
-            }
-        }
-        (Array(ones), Array(others)) if ones.len() == others.len() => {
-            for (index, (one, other)) in ones.iter().zip(others).enumerate() {
-                compare(&format!("{path}/{index}"), one, other, differences);
-            }
-        }
-        _ if one == other => {}
-        _ => differences.push(format!("{path}: {one} is now {other}")),
     }
 }

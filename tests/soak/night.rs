@@ -276,7 +276,7 @@ impl Night {
             to: entry.state,
             record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
         });
-        Story { view, entries: told.collect() }
+        Story { view, entries: told.collect(), found: Vec::new() }
     }
 
     /// How many entries the journal has.

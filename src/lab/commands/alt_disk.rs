@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::build::{made_up_id, vg_id};
+use super::super::build::{made_up_id, new_vg_id};
 use super::super::flags::{Flags, refuse, settle};
 use super::super::image_data::{self, Wanted};
 use super::super::shell::{Call, Reply};
@@ -239,7 +239,7 @@ fn make_clone(world: &mut World, call: &Call, copy: &Copy, half: bool) -> Result
         }
         let pvid = host.disks[&copy.disks[0]].pvid.clone().unwrap_or_default();
         let vg = Vg {
-            id: vg_id(&pvid),
+            id: new_vg_id(&pvid, now),
             pp_mb,
             disks: copy.disks.clone(),
             on: true,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::build::{PP_MB, made_up_id, vg_id};
+use super::super::build::{PP_MB, made_up_id, new_vg_id};
 use super::super::flags::{Flags, refuse, settle};
 use super::super::image_data::{self, Volume, Wanted};
 use super::super::mksysb::Archive;
@@ -245,7 +245,7 @@ fn make_volumes(world: &mut World, call: &Call, make: &Make, count: usize) -> Re
         }
         let first = make.disks.first().and_then(|disk| host.disks.get(disk)?.pvid.clone());
         let vg = Vg {
-            id: vg_id(&first.unwrap_or_default()),
+            id: new_vg_id(&first.unwrap_or_default(), call.now),
             pp_mb: PP_MB,
             disks: make.disks.clone(),
             on: true,

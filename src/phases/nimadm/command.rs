@@ -4,7 +4,9 @@ use crate::aix::argv::{Argv, NIMADM, words};
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
+use super::super::finish::bring_lease;
 use super::super::step::{Answers, Context, StepDef};
+use super::undo::from_master;
 use super::{marks, sight};
 
 /// nimadm's own log on the master.
@@ -74,6 +76,9 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
         commands.push(Command::new(["rm", "-f", output]));
     }
     commands.push(mark("begun"));
+    if phase == Phase::Finish && ctx.spec.mode.changes_client() {
+        commands.extend(from_master(ctx, bring_lease(ctx)));
+    }
     commands.push(Command::new(nimadm(ctx.spec, phase)));
     commands.push(mark("done"));
     Script::new(commands)

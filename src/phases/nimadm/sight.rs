@@ -46,7 +46,7 @@ pub(super) fn base_len(ctx: &Context<'_>) -> usize {
 /// The native steps whose effect the phase has.
 pub(super) fn views(ctx: &Context<'_>) -> Vec<StepDef> {
     let spec = ctx.spec;
-    let at_hand = if spec.caches() { export::MAKE_CACHE } else { mount::MOUNT_FILESYSTEMS };
+    let at_hand = if spec.caches() { export::MAKE_CACHE } else { mount::ON_MASTER };
     let changes_client = spec.mode.changes_client();
     match ctx.ticket.phase {
         Phase::Clone if spec.mode == Mode::Disk => vec![clone::CLONE_ROOTVG, clone::MOUNT_SPOT],
@@ -326,6 +326,10 @@ fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     if ctx.spec.mode.changes_client() {
         match copy_state(ctx, answers)? {
             CopyState::Asleep(_) => {}
+            // Somebody has booted it; there is nothing for nimadm to end.
+            CopyState::Running if !is_left_in_nim(ctx, answers)? => {
+                return Ok(Sight::of(Presence::Present));
+            }
             // Without phase 11 it is awake still.
             CopyState::Awake if !super::chosen(ctx.spec, Phase::Finish) => {}
             state => return Err(not_there(ctx, &state)),

@@ -40,7 +40,10 @@ fn native(def: &StepDef, ctx: &Context<'_>, answers: &Answers, index: usize) -> 
 }
 
 /// The same, from the master.
-fn from_master(ctx: &Context<'_>, commands: Vec<Command>) -> impl Iterator<Item = Command> {
+pub(super) fn from_master(
+    ctx: &Context<'_>,
+    commands: Vec<Command>,
+) -> impl Iterator<Item = Command> {
     commands.into_iter().map(|command| {
         let there = Command::new(on_client(ctx, command.argv));
         if command.tolerate { there.tolerated() } else { there }
@@ -133,7 +136,7 @@ pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
 
 /// Phase 3. A cache goes with phase 2.
 pub(super) fn unmount(ctx: &Context<'_>, answers: &Answers) -> Script {
-    Script::new(native(&mount::MOUNT_FILESYSTEMS, ctx, answers, 0))
+    Script::new(native(&mount::ON_MASTER, ctx, answers, 0))
 }
 
 pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
@@ -167,8 +170,10 @@ pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Sight {
         // Past the end the marks are gone, and what is there is ours.
         let ours =
             sight::is_marked(answers, Phase::Finish, "begun")? || !sight::has_marks(answers)?;
+        let output = ctx.spec.options.output.as_deref();
         if !ours {
-            return Ok(left(false));
+            let written = output.filter(|_| sight::output_is_there(answers).unwrap_or(false));
+            return Ok(written.map_or_else(|| left(false), mksysb::cannot_be_told));
         }
         match seen_definition(ctx, answers) {
             Some(sight) if sight.presence != Presence::Absent => Ok(sight),

@@ -170,7 +170,7 @@ fn is_for_client(ctx: &Context<'_>, args: &str) -> bool {
 }
 
 /// Whether a process of the client works on a copy.
-fn is_on_copy(args: &str) -> bool {
+pub(crate) fn is_on_copy(args: &str) -> bool {
     let programs = ["alt_disk_copy", "alt_disk_mksysb", "alt_disk_install", "alt_rootvg_op"];
     let program = args.split_whitespace().next().unwrap_or_default();
     programs.contains(&program.rsplit('/').next().unwrap_or_default())

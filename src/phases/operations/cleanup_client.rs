@@ -8,7 +8,7 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{CLIENT_ROOT, is_below, master_top, mounts_below};
-use super::super::lease::is_of_takeover;
+use super::super::lease::{guard_of, is_of_takeover};
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::cleanup_check::{gone, is_alive, is_empty_tree, only, tree_looks};
@@ -163,8 +163,14 @@ pub(crate) const LEFT_ALONE: StepDef = StepDef {
 };
 
 /// What a migration keeps on the client, by name in its directory.
-const OWN: [&str; 5] =
-    ["lease", "finish-clone.done", "exclude_files", "image.data", "clone-rootvg.done"];
+const OWN: [&str; 6] = [
+    "lease",
+    "clone.begun",
+    "finish-clone.done",
+    "exclude_files",
+    "image.data",
+    "clone-rootvg.done",
+];
 
 /// Whether a name in that directory is one that a migration gives.
 pub(in super::super) fn is_own(name: &str) -> bool {
@@ -192,9 +198,9 @@ pub(crate) const WORK: StepDef = StepDef {
         only(HostRole::Client, looks)
     },
     judge: |ctx, answers| judged(judge_work(ctx, answers)),
-    run: Some(|_, answers| {
+    run: Some(|ctx, answers| {
         let said = Said::by(answers, 0);
-        let mut commands = Vec::new();
+        let mut commands: Vec<Command> = guard_of(ctx, said, 0).into_iter().collect();
         if has_work(said).unwrap_or(true) {
             // And what a takeover of the lease has left.
             let names = said.names(1).unwrap_or_default();

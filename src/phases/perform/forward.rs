@@ -1,7 +1,7 @@
 //! A step forward: a job that is there is attached to, and only what is missing
 //! is begun.
 
-use crate::domain::{Lease, Outcome, Presence, Repeat, Trace, Way};
+use crate::domain::{CopyPolicy, Lease, Outcome, Presence, Repeat, Task, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
@@ -15,13 +15,14 @@ impl Attempt<'_> {
         let state = match self.job_state(&own).await {
             // It is still under way, or the boot may have taken its traces.
             Ok(JobState::Rebooted) if self.order.issued => {
-                self.jobs.settled_state(self.host(), &own).await
+                let settled = self.jobs.settled_state(self.host(), &own).await;
+                settled.map_err(|error| of_transport(&error))
             }
             state => state,
         };
         let state = match state {
             Ok(state) => state,
-            Err(error) => return failed(of_transport(&error), Trace::Clean),
+            Err(cause) => return failed(cause, self.unheard()),
         };
         match state {
             JobState::Done(output) => {
@@ -37,15 +38,20 @@ impl Attempt<'_> {
                 match self.running_earlier(&self.order.ticket).await {
                     Ok(Some(earlier)) => self.attach(run, &earlier).await,
                     Ok(None) => self.begin(run, &own).await,
-                    Err(error) => failed(of_transport(&error), Trace::Clean),
+                    Err(error) => failed(of_transport(&error), self.unheard()),
                 }
             }
         }
     }
 
+    /// What an attempt may have left on a host that cannot be asked.
+    fn unheard(&self) -> Trace {
+        if self.may_run() { Trace::Dirty } else { Trace::Clean }
+    }
+
     async fn attach(&mut self, run: Run, id: &JobId) -> Outcome {
         self.way = Way::Attached;
-        match self.wait(id).await {
+        match self.wait(id, &self.limits()).await {
             Went::Through(output) => self.after_run(run, output, None).await,
             Went::Wrong(outcome) => outcome,
         }
@@ -77,8 +83,15 @@ impl Attempt<'_> {
                 Err(error) => return failed(of_transport(&error), Trace::Dirty),
             }
         }
+        let gone = self.gone(&sight);
         if let Some(cause) = sight.barred {
-            return failed(cause, Trace::Clean);
+            return failed(cause, gone.unwrap_or(Trace::Clean));
+        }
+        // A copy that no job of ours has begun is somebody else's.
+        let is_there = matches!(sight.presence, Presence::Present | Presence::Partial)
+            || self.order.spec.failed_copy != CopyPolicy::Remove;
+        if is_there && let Some(outcome) = self.not_begun().await {
+            return outcome;
         }
         match sight.presence {
             Presence::Present => {
@@ -94,14 +107,19 @@ impl Attempt<'_> {
                 );
             }
             // Acting on hosts that cannot be read would be guessing.
-            Presence::Unknown(why) => return failed(transient(why), Trace::Dirty),
+            Presence::Unknown(why) => {
+                return failed(transient(why), gone.unwrap_or(Trace::Dirty));
+            }
         }
         if let Some(holder) = &sight.over
             && let Some(outcome) = self.stands_in_the_way(holder).await
         {
             return outcome;
         }
-        let script = self.with_context(|ctx| run(ctx, &answers));
+        if let Some(outcome) = self.happened_before().await {
+            return outcome;
+        }
+        let script = self.guarded(self.with_context(|ctx| run(ctx, &answers)));
         if script.is_empty() {
             return failed(permanent(format!("no way to {}", self.def.about)), Trace::Clean);
         }
@@ -112,9 +130,20 @@ impl Attempt<'_> {
     }
 
     /// Why the lease of `holder` is not taken over.
-    async fn stands_in_the_way(&self, holder: &Lease) -> Option<Outcome> {
-        match takeover::clear(&self.jobs, &self.hosts, holder, &self.owner).await {
-            takeover::Way::Clear => None,
+    async fn stands_in_the_way(&mut self, holder: &Lease) -> Option<Outcome> {
+        // Only what cleans up ends the jobs of others, and only by force.
+        let ends = self.order.spec.task == Task::Cleanup;
+        match takeover::clear(&self.jobs, &self.hosts, holder, &self.owner, ends).await {
+            takeover::Way::Clear => {
+                let (who, client, master) = (&holder.owner, &self.hosts.client, &self.hosts.master);
+                if holder.job_prefix().is_some() {
+                    self.notes.push(format!(
+                        "{who} is barred: its journal begins nothing more on {client}, and that \
+                         migration nothing on {master}"
+                    ));
+                }
+                None
+            }
             takeover::Way::Job(job, host) => {
                 let why = format!("its job {job} on {host} has not ended");
                 let sight = self.with_context(|ctx| lease::refused(ctx, holder, Some(why)));
@@ -136,10 +165,13 @@ impl Attempt<'_> {
         let script = if let Some(script) = script {
             script
         } else {
-            guessed = self.with_context(|ctx| run(ctx, &Answers::default()));
+            guessed = self.guarded(self.with_context(|ctx| run(ctx, &Answers::default())));
             &guessed
         };
         self.write_down(script, output.as_ref());
+        if let Some(outcome) = self.turned_away(output.as_ref()).await {
+            return outcome;
+        }
         let sight = match self.settle(&Presence::Present).await {
             Ok(sight) => sight,
             Err(outcome) => return outcome,
@@ -163,6 +195,9 @@ impl Attempt<'_> {
             Presence::Absent => Trace::Clean,
             _ => Trace::Dirty,
         };
+        if let Some(cause) = self.only_once() {
+            return failed(sight.barred.unwrap_or(cause), Trace::Dirty);
+        }
         if output.is_none() {
             let text = format!("the job was lost on {}: {}", self.host(), self.def.about);
             return failed(sight.barred.unwrap_or_else(|| transient(text)), trace);

@@ -4,26 +4,29 @@
 //! Nothing is started while it is unknown whether an earlier start still runs,
 //! and nothing is started on hosts that could not be read.
 
-use crate::base::limits::OUTPUT_BYTES_MAX;
+use std::time::Duration;
+
+use crate::base::limits::{OUTPUT_BYTES_MAX, SILENCE_MIN};
 use crate::base::{ClockRef, Millis};
 use crate::domain::{
-    Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, Outcome, Presence,
-    Ticket, Trace, Way,
+    Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, Outcome, Phase,
+    Presence, Repeat, Ticket, Trace, Way,
 };
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
 use super::alone;
 use super::evidence;
-use super::job::{Ended, Jobs};
+use super::job::{Ended, Jobs, Limits, Refused, Silence};
 use super::ledger;
 use super::nimadm;
 use super::order::{EvidenceSink, Order, hosts};
 use super::outcome;
 use super::parts::is_assumed;
-use super::registry::{find, settle_of};
-use super::step::{Answers, Context, HostNames, Sight, StepDef};
+use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, find, repeat_of, settle_of};
+use super::step::{Answers, Context, HostNames, Looks, Sight, StepDef};
 
 mod forward;
+mod guard;
 mod silence;
 mod undo;
 
@@ -51,6 +54,9 @@ pub async fn perform(
         commands: Vec::new(),
         looks: Vec::new(),
         facts: None,
+        passes: false,
+        notes: Vec::new(),
+        stands: true,
     };
     let outcome = match (order.ticket.direction, def.run) {
         _ if is_assumed(def, &order.spec, &order.ticket) => {
@@ -61,6 +67,7 @@ pub async fn perform(
         (Direction::Forward, None) => attempt.look().await,
         (Direction::Forward, Some(run)) => attempt.forward(run).await,
     };
+    let outcome = attempt.explained(outcome).await;
     let kept = match &outcome {
         Outcome::Failed { cause, .. } if evidence::is_wanted(def, order, cause) => {
             evidence::take(transport, evidence, &attempt.hosts, order).await
@@ -105,6 +112,12 @@ struct Attempt<'a> {
     commands: Vec<CommandRecord>,
     looks: Vec<CommandRecord>,
     facts: Option<Facts>,
+    /// Whether the last look failed for a reason that may pass.
+    passes: bool,
+    /// What was done beside its commands, for people.
+    notes: Vec<String>,
+    /// Whether there is a copy that a script asks for before it changes anything.
+    stands: bool,
 }
 
 /// What has become of a job: its output, or the outcome of the attempt.
@@ -147,33 +160,81 @@ impl Attempt<'_> {
         self.way = Way::Looked;
         match self.probe().await {
             Err(error) => failed(of_transport(&error), Trace::Clean),
-            Ok((Sight { barred: Some(cause), .. }, _)) => failed(cause, Trace::Clean),
-            Ok((sight, answers)) => match sight.presence {
-                Presence::Present => Outcome::Done,
-                Presence::Unknown(why) if self.is_passing(&answers) => {
-                    failed(transient(why), Trace::Clean)
+            Ok((sight, _)) => match (self.gone(&sight), sight.barred, sight.presence) {
+                (gone, Some(cause), _) => failed(cause, gone.unwrap_or(Trace::Clean)),
+                (_, None, Presence::Present) => Outcome::Done,
+                (gone, None, Presence::Unknown(why)) => {
+                    let cause = if self.passes { transient(why) } else { permanent(why) };
+                    failed(cause, gone.unwrap_or(Trace::Clean))
                 }
-                Presence::Unknown(why) => failed(permanent(why), Trace::Clean),
-                Presence::Absent | Presence::Partial => {
+                (_, None, Presence::Absent | Presence::Partial) => {
                     failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)
                 }
             },
         }
     }
 
-    /// What the step's host knows of the job `id`. Where the step's effect takes
-    /// its time to show, the host is silent meanwhile: it may be booting, by an
-    /// attempt that was cut off.
-    async fn job_state(&self, id: &JobId) -> Result<JobState, TransportError> {
-        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+    /// What the step stands on and is gone, by a look before it has begun. Where
+    /// one that may be repeated cannot read the copy, that may be no more than a
+    /// mount that has gone bad.
+    fn gone(&self, sight: &Sight) -> Option<Trace> {
+        let is_unread = sight.barred.is_none() && matches!(sight.presence, Presence::Unknown(_));
+        let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&self.def.phase)
+            && repeat_of(self.def, &self.order.spec) == Repeat::Safe;
+        sight.gone.or((is_unread && in_copy).then_some(Trace::Unmounted))
+    }
+
+    /// Whether a job that this attempt asks for may run already: one that an engine
+    /// which is gone has begun, or that of the step which is taken back.
+    fn may_run(&self) -> bool {
+        self.order.issued || self.order.undo_of.is_some()
+    }
+
+    /// The limits of what the attempt may have running, from its beginning on.
+    fn limits(&self) -> Limits {
+        let begun_ms = self.may_run().then_some(self.order.since_ms);
+        self.limits_from(begun_ms)
+    }
+
+    fn limits_from(&self, begun_ms: Option<Millis>) -> Limits {
+        // For a boot that the step asks for the plan has a limit of its own.
+        let boots = Duration::from_millis(self.order.spec.reboot_timeout_ms);
+        let undoes = self.order.ticket.direction == Direction::Undo && !self.order.issued;
+        let is_boot = self.def.settle == AS_LONG_AS_THE_PLAN_SAYS;
+        let silence = if is_boot || undoes { boots } else { SILENCE_MIN };
+        self.jobs.limits(begun_ms, self.def.timeout, self.def.stall, silence)
+    }
+
+    /// How long a host may be silent before anything is begun. Where something may
+    /// run, as long as that may take: to an engine that goes on from the journal a
+    /// silent host is the same as to one that began the job. What is to be undone
+    /// is there, and its host may be booting. Else only a step whose effect takes
+    /// its time to show waits: its host may be booting by it.
+    fn patience(&self) -> Silence {
+        let spec = &self.order.spec;
+        let silence = match self.order.ticket.direction {
+            _ if self.may_run() => return self.jobs.silence(&self.limits()),
+            Direction::Undo => Duration::from_millis(spec.reboot_timeout_ms),
+            Direction::Forward => settle_of(self.def, spec),
+        };
+        self.jobs.silence(&self.jobs.limits(None, Duration::ZERO, None, silence))
+    }
+
+    /// What the step's host knows of the job `id`.
+    async fn job_state(&self, id: &JobId) -> Result<JobState, Cause> {
+        let mut patience = self.patience();
         loop {
             match self.jobs.state(self.host(), id).await {
-                Err(error) if error.is_silence() && !patience.is_over(self.jobs.clock) => {
-                    if !self.jobs.pause(patience.next()).await {
-                        return self.jobs.state(self.host(), id).await;
+                Ok(state) => return Ok(state),
+                Err(error) if error.needs_a_person() => return Err(of_transport(&error)),
+                Err(error) if patience.is_over(&self.jobs) && self.may_run() => {
+                    return Err(self.silent(&error, id));
+                }
+                Err(error) => {
+                    if patience.is_over(&self.jobs) || !self.jobs.pause(patience.next()).await {
+                        return Err(of_transport(&error));
                     }
                 }
-                state => return state,
             }
         }
     }
@@ -185,26 +246,32 @@ impl Attempt<'_> {
         if self.jobs.is_interrupted() {
             return Went::Wrong(failed(interrupted(), Trace::Clean));
         }
-        match self.jobs.start(self.host(), id, script).await {
+        let limits = self.limits_from(None);
+        match self.start(id, script, &limits).await {
             Ok(JobState::Done(output)) => Went::Through(Some(output)),
-            Ok(JobState::Running { .. }) => self.wait(id).await,
+            Ok(JobState::Running { .. }) => self.wait(id, &limits).await,
             Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
             Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
-            Err(refused) => {
-                let cause = of_transport(&refused.error);
-                Went::Wrong(if refused.may_run {
-                    failed(self.beside_job(id, &cause), Trace::Dirty)
+            Err(Refused { error, may_run: false }) => {
+                Went::Wrong(failed(of_transport(&error), Trace::Clean))
+            }
+            Err(_) if self.jobs.is_interrupted() => {
+                Went::Wrong(failed(interrupted(), Trace::Dirty))
+            }
+            Err(Refused { error, may_run: true }) => {
+                let cause = if error.needs_a_person() {
+                    self.beside_job(id, &of_transport(&error))
                 } else {
-                    failed(cause, Trace::Clean)
-                })
+                    self.silent(&error, id)
+                };
+                Went::Wrong(failed(cause, Trace::Dirty))
             }
         }
     }
 
-    async fn wait(&mut self, id: &JobId) -> Went {
+    async fn wait(&mut self, id: &JobId, limits: &Limits) -> Went {
         let signs = nimadm::signs_of_life(self.def, &self.order.spec);
-        let def = self.def;
-        let ended = self.jobs.wait(self.host(), id, def.timeout, def.stall, signs.as_ref()).await;
+        let ended = self.jobs.wait(self.host(), id, limits, signs.as_ref()).await;
         let cause = match ended {
             Ended::Done(output) => return Went::Through(Some(output)),
             Ended::Lost => return Went::Through(None),
@@ -218,6 +285,9 @@ impl Attempt<'_> {
                 let cause = self.beside_job(id, &of_transport(&error));
                 return Went::Wrong(failed(cause, Trace::Dirty));
             }
+            Ended::Silent(error) => {
+                return Went::Wrong(failed(self.silent(&error, id), Trace::Dirty));
+            }
         };
         let trace = self.trace().await;
         Went::Wrong(failed(cause, trace))
@@ -228,6 +298,13 @@ impl Attempt<'_> {
     fn beside_job(&self, id: &JobId, cause: &Cause) -> Cause {
         let text = format!("the job {id} on {} may still run: {}", self.host(), cause.text);
         Cause { hint: cause.hint.clone(), ..Cause::new(cause.class, text) }
+    }
+
+    /// The host has not answered for longer than the job may run.
+    fn silent(&self, error: &TransportError, id: &JobId) -> Cause {
+        let text = format!("{error}, and was waited for");
+        let hint = format!("bring {} back, then retry or roll back", self.host());
+        self.beside_job(id, &Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
     }
 
     fn may_still_run(&self, id: &JobId) -> Cause {
@@ -273,15 +350,17 @@ impl Attempt<'_> {
 
     /// Looks until `wanted` is seen, or the time is up that the effect may take.
     async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
-        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        let settle = settle_of(self.def, &self.order.spec);
+        let mut patience = self.jobs.patience(settle, &self.limits());
         loop {
             // Asked before the look: a machine that slept in between has not
             // looked after the time was up.
-            let is_late = patience.is_over(self.jobs.clock);
-            let is_late_for_silence = patience.is_over_for_silence(self.jobs.clock);
+            let is_late_for_silence = patience.is_over_for_silence(&self.jobs);
+            let is_late = patience.is_over(&self.jobs);
             let seen = self.probe().await;
             let is_over = match &seen {
-                Ok((sight, _)) => sight.presence == *wanted || is_late,
+                // What bars it does not pass by waiting.
+                Ok((sight, _)) => sight.presence == *wanted || sight.barred.is_some() || is_late,
                 Err(_) => is_late_for_silence,
             };
             match seen {
@@ -297,28 +376,35 @@ impl Attempt<'_> {
         }
     }
 
+    /// Asks all hosts that `looks` name.
+    async fn ask_all(&mut self, looks: &Looks) -> Result<Answers, TransportError> {
+        let mut answers = Answers::default();
+        for (role, script) in looks {
+            let host = self.hosts.of(*role);
+            let output = self.jobs.ask(host, script).await?;
+            self.looks.extend(ledger::looked(host, script, &output));
+            answers.0.push(output);
+        }
+        Ok(answers)
+    }
+
     /// Looks once, at all hosts that the step looks at.
     async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
         let mut looks = self.with_context(|ctx| (self.def.looks)(ctx));
         let watch = alone::watch(self.def, &self.order.spec, self.order.ticket.direction);
         let is_watched = watch.is_some();
         looks.extend(watch);
-        let mut answers = Answers::default();
         self.looks.clear();
-        for (role, script) in &looks {
-            let host = self.hosts.of(*role);
-            let output = self.jobs.ask(host, script).await?;
-            self.looks.extend(ledger::looked(host, script, &output));
-            answers.0.push(output);
-        }
+        let mut answers = self.ask_all(&looks).await?;
         let judge = match (self.order.ticket.direction, self.def.judge_undo) {
             (Direction::Undo, Some(judge_undo)) => judge_undo,
             _ => self.def.judge,
         };
+        self.passes = self.is_passing(&answers);
         let watched = if is_watched { answers.0.pop() } else { None };
         let bar = watched.and_then(|output| alone::bar(&self.order.spec, output));
         let mut said = answers.0.iter().flat_map(|output| &output.commands);
-        let sight = if let Some(bar) = bar {
+        let mut sight = if let Some(bar) = bar {
             bar
         } else if said.any(|command| command.truncated) {
             // A part of a list could be taken for all of it.
@@ -327,6 +413,13 @@ impl Attempt<'_> {
         } else {
             self.with_context(|ctx| judge(ctx, &answers))
         };
+        if let Some(cause) = &mut sight.barred
+            && cause.class == FailureClass::Permanent
+            && self.passes
+        {
+            // What it was judged by may read otherwise when that has passed.
+            cause.class = FailureClass::Transient;
+        }
         if self.way == Way::Looked {
             self.facts.clone_from(&sight.facts);
         }
@@ -341,6 +434,7 @@ impl Attempt<'_> {
 
     fn answer(self, outcome: Outcome, started_ms: Millis, evidence: Vec<String>) -> Answer {
         let done = outcome == Outcome::Done;
+        let notes = self.notes.iter().map(|text| ledger::note(text)).collect::<Vec<_>>();
         let looks = if done && self.way != Way::Looked { Vec::new() } else { self.looks };
         Answer {
             facts: self.facts.filter(|_| done),
@@ -351,7 +445,7 @@ impl Attempt<'_> {
                 way: self.way,
                 before: self.before,
                 after: self.after,
-                commands: self.commands,
+                commands: self.commands.into_iter().chain(notes).collect(),
                 looks,
                 evidence,
             },

@@ -6,7 +6,6 @@
 
 use crate::base::limits::SILENCE_ROUNDS;
 use crate::domain::{Cause, Ticket};
-use crate::phases::registry::settle_of;
 use crate::transport::{HostId, JobId, TransportError};
 
 use super::{Attempt, of_transport, transient};
@@ -38,12 +37,12 @@ impl Attempt<'_> {
         &self,
         last: &Ticket,
     ) -> Result<Vec<(HostId, JobId)>, TransportError> {
-        let mut patience = self.jobs.patience(settle_of(self.def, &self.order.spec));
+        let mut patience = self.patience();
         loop {
             match self.running(last).await {
                 Err(error)
                     if error.is_silence()
-                        && !patience.is_over(self.jobs.clock)
+                        && !patience.is_over(&self.jobs)
                         && self.jobs.pause(patience.next()).await => {}
                 found => return found,
             }
@@ -81,7 +80,7 @@ impl Attempt<'_> {
         let client = &self.order.spec.client;
         let text = format!("the job {job} on {host} does not end: nothing is taken back beside it");
         transient(text).with_hint(format!(
-            "end it there (`ps -ef | grep {job}`), then `nimshift retry {client}`"
+            "end it there (`ps -e -o pid,args | grep {job}`), then `nimshift retry {client}`"
         ))
     }
 }

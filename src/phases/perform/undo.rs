@@ -17,7 +17,8 @@ impl Attempt<'_> {
         let own = self.order.job(&self.order.ticket);
         let state = match self.job_state(&own).await {
             Ok(JobState::Rebooted) if self.order.issued => {
-                self.jobs.settled_state(self.host(), &own).await
+                let settled = self.jobs.settled_state(self.host(), &own).await;
+                settled.map_err(|error| of_transport(&error))
             }
             state => state,
         };
@@ -40,11 +41,11 @@ impl Attempt<'_> {
                     Err(error) => return failed(of_transport(&error), Trace::Dirty),
                 }
             }
-            Err(error) => return failed(of_transport(&error), Trace::Dirty),
+            Err(cause) => return failed(cause, Trace::Dirty),
         };
         if let Some(id) = running {
             self.way = Way::Attached;
-            return match self.wait(&id).await {
+            return match self.wait(&id, &self.limits()).await {
                 Went::Through(output) => self.after_undo(&Script::default(), output).await,
                 Went::Wrong(outcome) => outcome,
             };
@@ -54,6 +55,7 @@ impl Attempt<'_> {
             Err(error) => return failed(of_transport(&error), Trace::Dirty),
         };
         self.before = Some(sight.presence.clone());
+        self.facts.clone_from(&sight.facts);
         match (sight.barred, sight.presence) {
             (Some(cause), _) => return failed(cause, Trace::Dirty),
             (None, Presence::Absent) => {
@@ -62,7 +64,13 @@ impl Attempt<'_> {
             (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
             (None, Presence::Partial | Presence::Present) => {}
         }
-        let script = self.with_context(|ctx| undo_run(ctx, &answers));
+        if let Some(outcome) = self.not_ours().await {
+            return outcome;
+        }
+        if let Some(outcome) = self.happened_before().await {
+            return outcome;
+        }
+        let script = self.guarded(self.with_context(|ctx| undo_run(ctx, &answers)));
         if script.is_empty() {
             return failed(permanent(format!("no way to undo: {}", self.def.about)), Trace::Dirty);
         }
@@ -81,7 +89,7 @@ impl Attempt<'_> {
         match self.jobs.settled_state(self.host(), own).await {
             Ok(JobState::Running { .. }) => {
                 self.way = Way::Attached;
-                match self.wait(own).await {
+                match self.wait(own, &self.limits()).await {
                     Went::Through(output) => self.after_undo(&Script::default(), output).await,
                     Went::Wrong(outcome) => outcome,
                 }
@@ -93,15 +101,22 @@ impl Attempt<'_> {
 
     async fn after_undo(&mut self, script: &Script, output: Option<Output>) -> Outcome {
         self.write_down(script, output.as_ref());
+        if let Some(outcome) = self.turned_away(output.as_ref()).await {
+            return outcome;
+        }
         let sight = match self.settle(&Presence::Absent).await {
             Ok(sight) => sight,
             Err(outcome) => return outcome,
         };
         self.after = Some(sight.presence.clone());
+        self.facts.clone_from(&sight.facts);
         match (sight.barred, &sight.presence) {
             (Some(cause), _) => failed(cause, Trace::Dirty),
             (None, Presence::Absent) => self.let_go(sight.over.as_ref()).await,
             (None, presence) => {
+                if let Some(cause) = self.only_once() {
+                    return failed(cause, Trace::Dirty);
+                }
                 let words = self.words(script, output.as_ref());
                 let why = match (words, presence) {
                     (Some(cause), _) => Cause { class: FailureClass::Transient, ..cause },

@@ -1,0 +1,186 @@
+//! Scripts that change the client begin with what asks whose it is: nothing fits
+//! between the answer and the change. And what happens once is not made to happen
+//! again.
+
+use crate::domain::{
+    Cause, Direction, Driver, FailureClass, Outcome, Phase, Ticket, Trace, UndoKind,
+};
+use crate::transport::{Command, JobId, JobState, Output, Script, TransportError};
+
+use super::{Attempt, failed, of_transport, transient};
+use crate::phases::job::{Limits, Refused};
+use crate::phases::whose::{self, Whose};
+use crate::phases::{end, lease};
+
+/// Bars of others on one journal, on one client.
+const BARS_MAX: usize = 20;
+
+impl Attempt<'_> {
+    fn guards(&self) -> Vec<Command> {
+        self.with_context(|ctx| whose::guards(ctx, self.def, self.stands))
+    }
+
+    /// `script` behind its guards; one that has nothing to do has none.
+    pub(super) fn guarded(&self, script: Script) -> Script {
+        if script.is_empty() {
+            return script;
+        }
+        Script::new(self.guards().into_iter().chain(script.commands))
+    }
+
+    /// After a script that a guard has ended: whose the client is, asked anew. None
+    /// where no guard has ended it.
+    pub(super) async fn turned_away(&mut self, output: Option<&Output>) -> Option<Outcome> {
+        let answered = output.map_or(&[][..], |output| &output.commands);
+        let last = answered.last().filter(|last| !last.ok())?;
+        if answered.len() > self.guards().len() {
+            return None;
+        }
+        let said = last.text();
+        // It may have been the question that failed.
+        let again = |why: &str| transient(format!("it could not be told whose it is: {why}"));
+        match self.whose().await {
+            Ok(Whose::Gone(_)) if self.order.ticket.direction == Direction::Undo => None,
+            Ok(whose) if self.gave_up_lease(&whose) => {
+                self.only_once().map(|cause| failed(cause, Trace::Dirty))
+            }
+            Ok(whose) => Some(match self.told(&whose).await {
+                Some(cause) => failed(cause, Trace::Clean),
+                None => failed(again(said.trim()), Trace::Dirty),
+            }),
+            Err(why) => Some(failed(again(&why), Trace::Dirty)),
+        }
+    }
+
+    /// Whose client and copy it is.
+    async fn whose(&mut self) -> Result<Whose, String> {
+        let looks = self.with_context(whose::looks);
+        let answers = self.ask_all(&looks).await.map_err(|error| error.to_string())?;
+        self.with_context(|ctx| whose::judge(ctx, &answers))
+    }
+
+    /// What is told where it is not ours, with what is known of others.
+    async fn told(&mut self, whose: &Whose) -> Option<Cause> {
+        self.with_context(|ctx| whose::cause(ctx, whose, ""))?;
+        let looks = self.with_context(whose::who_looks);
+        let who = match self.ask_all(&looks).await {
+            Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers)),
+            Err(_) => String::new(),
+        };
+        self.with_context(|ctx| whose::cause(ctx, whose, &who))
+    }
+
+    /// Before anything is taken back, and before a copy that is there is taken for
+    /// ours: why it is not ours.
+    pub(super) async fn not_ours(&mut self) -> Option<Outcome> {
+        if !self.with_context(|ctx| whose::is_guarded(ctx, self.def)) {
+            if self.with_context(|ctx| whose::makes_copy(ctx, self.def)) {
+                self.notes.push("begun without a record of the copy: its disks tell it".to_owned());
+            }
+            return None;
+        }
+        let whose = match self.whose().await {
+            Ok(whose) => whose,
+            Err(why) => return Some(failed(transient(why), Trace::Dirty)),
+        };
+        if self.gave_up_lease(&whose) {
+            return self.only_once().map(|cause| failed(cause, Trace::Dirty));
+        }
+        self.stands = matches!(whose, Whose::Ours(true));
+        if let Whose::Gone(_) = whose {
+            return None;
+        }
+        self.told(&whose).await.map(|cause| failed(cause, Trace::Dirty))
+    }
+
+    /// For a step that makes the copy, where there is one: it is somebody else's, if
+    /// no job of this migration has begun it.
+    pub(super) async fn not_begun(&mut self) -> Option<Outcome> {
+        let is_guarded = self.with_context(|ctx| {
+            whose::makes_copy(ctx, self.def) && whose::is_guarded(ctx, self.def)
+        });
+        if is_guarded { self.not_ours().await } else { None }
+    }
+
+    /// A step between clone and finish that has failed: whether that is because
+    /// somebody else has removed or replaced the copy.
+    pub(super) async fn explained(&mut self, outcome: Outcome) -> Outcome {
+        let Outcome::Failed { cause, .. } = &outcome else { return outcome };
+        let ticket = &self.order.ticket;
+        // The last step has seen for itself that it is another's.
+        let is_last = ticket.step.as_str() == end::CLEAN_CLIENT.name.as_str()
+            && cause.class == FailureClass::NeedsOperator;
+        let works_on_copy = (is_last || (Phase::Export..=Phase::Finish).contains(&ticket.phase))
+            && ticket.direction == Direction::Forward
+            && self.with_context(|ctx| whose::identity(ctx).is_some());
+        if !works_on_copy {
+            return outcome;
+        }
+        match self.whose().await {
+            // It removes the copy when it cleans up by itself.
+            Ok(Whose::Gone(_)) if self.order.spec.driver == Driver::Nimadm => outcome,
+            Ok(whose) => match self.told(&whose).await {
+                // Nothing is made again in it.
+                Some(cause) => failed(cause, Trace::Dirty),
+                None => outcome,
+            },
+            Err(_) => outcome,
+        }
+    }
+
+    /// Starts the job. What cleans up lifts the bars of others on its own journal: it
+    /// has nothing under way on the client, and now it holds what they were made for.
+    pub(super) async fn start(
+        &mut self,
+        id: &JobId,
+        script: &Script,
+        limits: &Limits,
+    ) -> Result<JobState, Refused> {
+        for _ in 0..BARS_MAX {
+            let started = self.jobs.start(self.host(), id, script, limits).await;
+            let by = match &started {
+                Err(Refused { error: TransportError::Barred { by, .. }, .. })
+                    if self.def.name.as_str() == lease::CLEANUP_LEASE.name.as_str() =>
+                {
+                    by.clone()
+                }
+                _ => return started,
+            };
+            let own = format!("{}.", self.order.scope);
+            let lifted = self.jobs.transport.bar(self.host(), &own, &by, false).await;
+            if let Err(error) = lifted {
+                return Err(Refused { error, may_run: false });
+            }
+            self.notes.push(format!("the bar of {by} on this journal's jobs is lifted"));
+        }
+        self.jobs.start(self.host(), id, script, limits).await
+    }
+
+    /// For a step that happens once: what is said where it did not do what it was to.
+    pub(super) fn only_once(&self) -> Option<Cause> {
+        let is_once = self.def.undo == UndoKind::Backout;
+        is_once.then(|| self.with_context(end::was_rebooted))
+    }
+
+    /// Whether a reboot was told: right before it the lease is dropped, so that the
+    /// guard of the next one ends that.
+    fn gave_up_lease(&self, whose: &Whose) -> bool {
+        self.only_once().is_some() && matches!(whose, Whose::Lost(None) | Whose::Booted)
+    }
+
+    /// For a step that happens once, and that no lease keeps from happening again: an
+    /// earlier attempt may have made it happen.
+    pub(super) async fn happened_before(&self) -> Option<Outcome> {
+        let cause = self.only_once().filter(|_| self.order.facts.lease.is_none())?;
+        let ticket = &self.order.ticket;
+        for attempt in 1..ticket.attempt {
+            let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
+            match self.jobs.settled_state(self.host(), &id).await {
+                Ok(JobState::Absent) => {}
+                Ok(_) => return Some(failed(cause, Trace::Dirty)),
+                Err(error) => return Some(failed(of_transport(&error), Trace::Dirty)),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,328 @@
+//! Whose client and whose copy it is: what a script asks before it changes
+//! anything, in the same call, and what is asked when that was answered with no.
+//!
+//! A copy is known by the id of its volume group, which a copy that is made again
+//! does not have, and by its disks' own ids.
+
+use crate::aix::argv::{self, words};
+use crate::aix::{self, PhysicalVolume};
+use crate::domain::{
+    Cause, CopyDisk, CopyIdentity, Direction, DiskName, Driver, Facts, FailureClass, HostRole,
+    Lease, Phase, Presence, Repeat, StepName, UndoKind,
+};
+use crate::transport::Command;
+
+use super::copy::{self, ALT_VG, OLD_VG, on_client};
+use super::lease;
+use super::nimadm;
+use super::read::{Read, Said, judged, look};
+use super::registry::{asked, chosen};
+use super::step::{Answers, Context, Looks, Sight, StepDef};
+
+/// Steps that take the lease, drop it or take it again: by what they have seen of
+/// it, they ask for it themselves.
+const SEE_TO_IT: [&str; 5] =
+    ["take-lease", "clean-client", "verify-boot", "cleanup-lease", "cleanup-work-client"];
+
+/// Steps of the master that change the client by `c_rsh`, beside those of nimadm.
+const BY_C_RSH: [&str; 3] = ["expand-filesystems", "make-boot-image", "return-cache"];
+
+/// Whether a script of the step asks before it changes the client.
+pub(super) fn is_guarded(ctx: &Context<'_>, def: &StepDef) -> bool {
+    let name = def.name.as_str();
+    let from_master = name.starts_with("nimadm-") || BY_C_RSH.contains(&name);
+    let changes_client =
+        def.host == HostRole::Client || from_master && ctx.spec.mode.changes_client();
+    changes_client && ctx.facts.lease.is_some() && !SEE_TO_IT.contains(&name)
+}
+
+/// Whether the step makes the copy on the client's disks.
+pub(super) fn makes_copy(ctx: &Context<'_>, def: &StepDef) -> bool {
+    let makes = ["clone-rootvg", "make-rootvg", "nimadm-clone"];
+    makes.contains(&def.name.as_str()) && ctx.spec.mode.changes_client()
+}
+
+/// The commands that a script of the step begins with. The first that fails ends
+/// it, before anything is changed. `stands` is whether there is a copy.
+pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Command> {
+    if !is_guarded(ctx, def) {
+        return Vec::new();
+    }
+    let of_disk = |identity: &CopyIdentity, disk: &CopyDisk| {
+        Command::new(argv::vg_of_disk(&disk.name)).piped_to(["grep", "-F", "-e", &identity.vg_id])
+    };
+    let copy = identity(ctx).filter(|_| stands).into_iter();
+    let copy = copy.flat_map(|copy| copy.disks.iter().map(move |disk| of_disk(copy, disk)));
+    let from = |command: Command| match def.host {
+        HostRole::Client => command,
+        HostRole::Master => Command { argv: on_client(ctx, command.argv), ..command },
+    };
+    lease::guard(ctx).into_iter().chain(copy).map(from).collect()
+}
+
+/// The identity of the copy of this round: one that was thrown away has another.
+pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
+    ctx.facts.copy.as_ref().filter(|copy| copy.round == ctx.ticket.round)
+}
+
+/// Whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The lease is ours, and so is the copy, if its identity is known. Whether
+    /// something stands on its disks.
+    Ours(bool),
+    /// The lease is gone, or this one's.
+    Lost(Option<Lease>),
+    /// Somebody has booted the copy: the lease is on the disk that was left.
+    Booted,
+    /// There is no copy where ours was.
+    Gone(String),
+    /// The copy is not the one that was made here.
+    Others(String),
+}
+
+/// What is asked of the client; by nimadm, the mark that the copy was begun is on
+/// the master.
+pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+    let mut commands =
+        vec![words(&["ls", "-l", argv::LEASE]), words(&["lspv"]), words(&["ls", argv::LEASE_DIR])];
+    commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
+    let mut looks = vec![look(HostRole::Client, commands)];
+    if ctx.spec.driver == Driver::Nimadm {
+        looks.push(look(HostRole::Master, [words(&["ls", &nimadm::marks(ctx)])]));
+    }
+    looks
+}
+
+/// The first of the commands that ask for the volume groups of the target disks.
+const GROUPS: usize = 3;
+
+pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
+    let said = Said::by(answers, 0);
+    let holder = said.lease(0)?;
+    let lspv = said.read(1, aix::lspv)?;
+    if holder.as_ref().is_none_or(|holder| holder.owner != ctx.owner) {
+        let mut rows = standing(ctx, &lspv).into_iter();
+        let is_booted = holder.is_none() && rows.any(|row| row.is_in("rootvg"));
+        return Ok(if is_booted { Whose::Booted } else { Whose::Lost(holder) });
+    }
+    judge_copy(ctx, answers, 0)
+}
+
+/// Whose the copy is, by [`looks`] from script `script` on.
+pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) -> Read<Whose> {
+    let said = Said::by(answers, script);
+    let lspv = said.read(1, aix::lspv)?;
+    let rows = standing(ctx, &lspv);
+    let disks = || {
+        let names: Vec<&str> = ctx.spec.options.disks.iter().map(DiskName::as_str).collect();
+        names.join(" ")
+    };
+    let Some(copy) = identity(ctx) else {
+        let is_begun = match ctx.spec.driver {
+            Driver::Native => said.names(2)?.iter().any(|name| argv::BEGUN.ends_with(name)),
+            Driver::Nimadm => {
+                Said::by(answers, script + 1).names(0)?.iter().any(|name| name == "01.begun")
+            }
+        };
+        return Ok(match rows.first() {
+            // Without phase 1, the copy is one that others have made for this run.
+            _ if ctx.ticket.round == 0 && !asked(ctx.spec, Phase::Clone) => {
+                Whose::Ours(!rows.is_empty())
+            }
+            Some(row) if !is_begun && !row.is_in("rootvg") => {
+                Whose::Others(format!("no job of this migration has begun one on {}", disks()))
+            }
+            row => Whose::Ours(row.is_some()),
+        });
+    };
+    if rows.is_empty() {
+        return Ok(Whose::Gone(format!("there is none on {} any more", disks())));
+    }
+    for row in rows {
+        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
+            continue;
+        };
+        let id = said.read(GROUPS + at, vg_id)?;
+        let recorded = copy.disks.iter().find(|disk| disk.name == row.disk);
+        if id != copy.vg_id || recorded.is_none_or(|disk| Some(&disk.pvid) != row.pvid.as_ref()) {
+            let vg = row.vg.as_deref().unwrap_or_default();
+            return Ok(Whose::Others(format!(
+                "{vg} on {} is not the copy that was made here: it is volume group {id}, ours was {}",
+                row.disk, copy.vg_id
+            )));
+        }
+    }
+    Ok(Whose::Ours(true))
+}
+
+/// The target disks that an alternate rootvg, or the running one, is on.
+fn standing<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Vec<&'a PhysicalVolume> {
+    let is_system =
+        |row: &&PhysicalVolume| ["rootvg", ALT_VG, OLD_VG].iter().any(|vg| row.is_in(vg));
+    let targets = ctx.facts.baseline.iter().flat_map(|baseline| &baseline.targets);
+    targets.filter_map(|disk| copy::row_of(disk, lspv)).filter(is_system).collect()
+}
+
+/// A volume group's id, as `getlvodm -j` prints it.
+fn vg_id(text: &str) -> Result<String, aix::Unread> {
+    let fits: fn(&str) -> bool =
+        |word| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    aix::one_word("getlvodm -j", text, fits).map(str::to_owned)
+}
+
+/// What is asked of the master, to tell who it may be.
+pub(super) fn who_looks(ctx: &Context<'_>) -> Looks {
+    vec![look(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()])]
+}
+
+/// Who it may be, by what NIM says and what runs on the master.
+pub(super) fn who(ctx: &Context<'_>, answers: &Answers) -> String {
+    let said = Said::by(answers, 0);
+    let (client, master) = (&ctx.spec.client, &ctx.spec.master);
+    let mut told = Vec::new();
+    if let Ok(object) = said.read(0, |text| aix::nim_object(text, client.as_str())) {
+        let state = |key: &str| object.get(key).map(|value| format!("{key} `{value}`"));
+        let states: Vec<String> =
+            ["Cstate", "prev_state", "info"].into_iter().filter_map(state).collect();
+        told.push(format!("NIM says of {client}: {}", states.join(", ")));
+    }
+    let processes = said.read(1, aix::processes).unwrap_or_default();
+    let of_client =
+        processes.iter().find(|one| one.runs("nimadm") && one.has("-c", client.as_str()));
+    if let Some(process) = of_client {
+        told.push(format!("a nimadm of it runs on {master}, process {}", process.pid));
+    }
+    told.join("; ")
+}
+
+/// Why nothing is changed, where it is not ours; `who` is what is known of others.
+pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause> {
+    match whose {
+        Whose::Ours(_) => None,
+        Whose::Lost(holder) => Some(lost(ctx, holder.as_ref())),
+        Whose::Booted => {
+            let client = &ctx.spec.client;
+            let text = format!("somebody has booted {client} from the copy, {}", nothing(ctx));
+            let hint = format!(
+                "boot the old disk, then `nimshift retry {client}` goes on; or keep the new system: \
+                 `nimshift abandon {client}`"
+            );
+            Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+        }
+        Whose::Gone(text) => {
+            let text = format!("somebody else has removed the copy: {text}");
+            Some(Cause::new(FailureClass::Permanent, said_by(text, who)))
+        }
+        Whose::Others(text) => {
+            let client = &ctx.spec.client;
+            let text = format!("somebody else has replaced the copy, {}: {text}", nothing(ctx));
+            let hint = format!(
+                "`nimshift abandon {client}` leaves the client to them; where that copy is not needed, \
+                 remove it by hand, then `nimshift retry {client}`"
+            );
+            let cause = Cause::new(FailureClass::NeedsOperator, said_by(text, who));
+            Some(cause.with_hint(hint))
+        }
+    }
+}
+
+fn said_by(text: String, who: &str) -> String {
+    if who.is_empty() { text } else { format!("{text} ({who})") }
+}
+
+fn nothing(ctx: &Context<'_>) -> &'static str {
+    match ctx.ticket.direction {
+        Direction::Forward => "nothing was changed",
+        Direction::Undo => "nothing was taken back",
+    }
+}
+
+/// The lease is not ours any more.
+pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
+    let client = &ctx.spec.client;
+    let by = match holder {
+        Some(holder) => format!("{} holds it", holder.words()),
+        None => {
+            "nobody holds it: it was dropped, as `nimshift cleanup CLIENT --force` does".to_owned()
+        }
+    };
+    let what = nothing(ctx);
+    let text = format!("the lease of {client} is not this migration's any more, {what}: {by}");
+    let abandon = format!("`nimshift abandon {client}` leaves the client to its holder");
+    let hint = match (holder, &ctx.facts.lease) {
+        (None, Some(text)) => format!(
+            "where nobody has begun anything on {client} since, make it again there: `mkdir -p {}; ln -s \
+             {text} {}`; else {abandon}",
+            argv::LEASE_DIR,
+            argv::LEASE
+        ),
+        _ => abandon,
+    };
+    Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
+}
+
+/// The copy, as soon as it is whole.
+pub(super) const RECORD_COPY: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: StepName::new("record-copy"),
+    about: "record what the copy is known by",
+    host: HostRole::Client,
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: std::time::Duration::from_secs(300),
+    stall: None,
+    settle: std::time::Duration::ZERO,
+    weight: 0,
+    applies: |spec| chosen(spec, Phase::Clone) && spec.mode.changes_client(),
+    looks,
+    judge: |ctx, answers| judged(judge_record(ctx, answers)),
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let said = Said::by(answers, 0);
+    let lspv = said.read(1, aix::lspv)?;
+    let mut found: Option<CopyIdentity> = None;
+    for row in standing(ctx, &lspv) {
+        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
+            return Err(format!("{} has another name now", row.disk));
+        };
+        let id = said.read(GROUPS + at, vg_id)?;
+        let pvid = row.pvid.clone().ok_or_else(|| format!("{} has no PVID", row.disk))?;
+        let new = CopyIdentity { round: ctx.ticket.round, vg_id: id.clone(), disks: Vec::new() };
+        let copy = found.get_or_insert(new);
+        if copy.vg_id != id {
+            return Err("the target disks are of two volume groups".to_owned());
+        }
+        copy.disks.push(CopyDisk { name: row.disk.clone(), pvid });
+    }
+    let copy = found.ok_or_else(|| "there is no copy on the target disks".to_owned())?;
+    let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
+    if let Some(before) =
+        before.filter(|before| ctx.ticket.round == 0 && before.vg_id != copy.vg_id)
+    {
+        let text = format!(
+            "it is volume group {}, that of the earlier part was {}",
+            copy.vg_id, before.vg_id
+        );
+        return Ok(cause(ctx, &Whose::Others(text), "")
+            .map_or_else(|| Sight::of(Presence::Present), Sight::barred));
+    }
+    Ok(Sight::found(Facts { copy: Some(copy), ..Facts::default() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_whole_or_not_at_all() {
+        assert_eq!(vg_id("00f7a1b200004c00000001901\n").unwrap(), "00f7a1b200004c00000001901");
+        assert!(vg_id("0516-320 getlvodm: not assigned\n").is_err());
+        assert!(vg_id("").is_err());
+    }
+}

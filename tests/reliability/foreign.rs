@@ -1,0 +1,272 @@
+//! What others do beside a migration: they replace its copy, remove it, boot the
+//! client, or lose a mark. Nothing of theirs is touched, and what happened is told.
+
+use std::sync::Arc;
+
+use nimshift::domain::{MigrationSpec, Options};
+use nimshift::journal::{Reader, RequestKind};
+use nimshift::lab::{FaultKind, FaultSpec};
+use nimshift::transport::{HostId, JobId, Script, Transport as _};
+
+use super::world::{CLIENT, Flavour, World, assert_same, by_hand, virtual_time};
+
+const MASTER: &str = "nim1";
+
+/// Not rebooted by us.
+fn spec(flavour: Flavour) -> MigrationSpec {
+    let spec = flavour.spec();
+    MigrationSpec { options: Options { reboot: false, ..spec.options }, ..spec }
+}
+
+fn world(flavour: Flavour) -> World {
+    World::of(&flavour.estate(), spec(flavour))
+}
+
+fn output(world: &World, host: &str, line: &str) -> Option<String> {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let said = world.lab.exec_words(host, &words).ok()?;
+    (said.status == 0).then_some(said.stdout)
+}
+
+/// How many entries a migration has that meets no trouble.
+fn entries(flavour: Flavour) -> u64 {
+    virtual_time(async || {
+        let world = world(flavour);
+        world.live(Arc::new(world.plain_performer())).await;
+        assert_eq!(world.state(), "migrated", "{flavour:?}: {}", world.story());
+        world.entries()
+    })
+}
+
+/// The client alone.
+fn client(world: &World) -> serde_json::Value {
+    let image = world.lab.image().expect("an image");
+    let host = &image["hosts"][CLIENT];
+    // Exports and mounts of a copy that is gone are nobody's.
+    serde_json::json!({ "copy": host["vgs"]["altinst_rootvg"], "bootlist": host["bootlist"] })
+}
+
+/// The copy of the first migration is there, and its identity is journaled.
+fn is_recorded(world: &World) -> bool {
+    world.journal_text().contains("copy: Some(CopyIdentity")
+}
+
+/// What a tool does that is told to use force: another copy, finished, to boot from.
+fn replace(world: &World) {
+    remove(world);
+    by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk1");
+}
+
+fn remove(world: &World) {
+    let mounts = output(world, CLIENT, "mount").expect("mounts");
+    if mounts.contains("/alt_inst") {
+        let exports = output(world, CLIENT, "exportfs").expect("exports");
+        for path in exports.lines().filter_map(|line| line.split_whitespace().next()) {
+            if path.starts_with("/alt_inst") {
+                by_hand(&world.lab, CLIENT, &format!("exportfs -u {path}"));
+            }
+        }
+    }
+    by_hand(&world.lab, CLIENT, "alt_rootvg_op -X altinst_rootvg");
+}
+
+const DRIVEN: [Flavour; 4] =
+    [Flavour::Plain, Flavour::Cached, Flavour::NimadmPlain, Flavour::NimadmCached];
+
+#[test]
+fn a_copy_that_another_has_made_is_not_touched() {
+    for flavour in DRIVEN {
+        for entry in 1..entries(flavour) {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, replaced after entry {entry}");
+                let world = world(flavour);
+                world.live_until_entry(entry).await;
+                if !is_recorded(&world) {
+                    return;
+                }
+                replace(&world);
+                let theirs = client(&world);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+                assert_same(&theirs, &client(&world), &what);
+                let cause = world.last_cause();
+                assert!(cause.contains("somebody else has replaced the copy"), "{what}: {cause}");
+                assert!(cause.contains("Cstate"), "{what}: {cause}");
+                world.order(RequestKind::Rollback);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "undo_stuck", "{what}: {}", world.story());
+                assert_same(&theirs, &client(&world), &what);
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_somebody_has_removed_is_said_to_be() {
+    for flavour in [Flavour::Plain, Flavour::Cached] {
+        for entry in (1..entries(flavour)).step_by(3) {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, removed after entry {entry}");
+                let world = world(flavour);
+                world.live_until_entry(entry).await;
+                if !is_recorded(&world) {
+                    return;
+                }
+                remove(&world);
+                world.live(Arc::new(world.plain_performer())).await;
+                if world.state() == "migrated" {
+                    return;
+                }
+                assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+                let cause = world.last_cause();
+                assert!(cause.contains("somebody else has removed the copy"), "{what}: {cause}");
+                world.assert_untouched(&what);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_stands_before_ours_was_begun_is_not_taken_for_ours() {
+    virtual_time(async || {
+        let world = world(Flavour::Plain);
+        // Behind the mount of the SPOT, before the clone.
+        let mut entry = 1;
+        while output(&world, CLIENT, "ls -d /ALT_MIG_SPOT").is_none() {
+            world.live_so_long(1, Arc::new(world.plain_performer())).await;
+            entry += 1;
+            assert!(entry < 20, "the SPOT is mounted in phase 1");
+        }
+        by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk1");
+        let theirs = client(&world);
+        world.live(Arc::new(world.plain_performer())).await;
+        assert_eq!(world.state(), "awaiting_operator", "{}", world.story());
+        assert!(world.last_cause().contains("no job of this migration"), "{}", world.last_cause());
+        world.order(RequestKind::Rollback);
+        world.live(Arc::new(world.plain_performer())).await;
+        assert_same(&theirs, &client(&world), "after the rollback");
+    });
+}
+
+#[test]
+fn a_copy_that_another_engine_is_making_is_left_to_it() {
+    virtual_time(async || {
+        let one = World::of(&Flavour::Plain.estate(), spec(Flavour::Plain));
+        // Until its clone goes on.
+        let performer = || Arc::new(one.performer_of("one", Arc::new(one.lab.clone())));
+        while !output(&one, CLIENT, "lspv").expect("disks").contains("altinst_rootvg") {
+            assert!(one.live_so_long(1, performer()).await, "it came to rest");
+        }
+        let two = one.beside();
+        two.again(spec(Flavour::Plain));
+        two.live(Arc::new(two.performer_of("two", Arc::new(two.lab.clone())))).await;
+        assert_eq!(two.state(), "refused");
+        let told = two.last_cause();
+        assert!(told.contains("one.m1 on here"), "{told}");
+        assert!(told.contains("since 2026-"), "{told}");
+        assert!(!told.contains("alt_rootvg_op"), "{told}");
+        // By order of taking it over, too.
+        two.again(MigrationSpec { dead_lease_after_ms: Some(0), ..spec(Flavour::Plain) });
+        two.live(Arc::new(two.performer_of("two", Arc::new(two.lab.clone())))).await;
+        let reader = Reader::open(two.dir()).expect("a journal");
+        let last = reader.migrations(None).expect("some").pop().expect("one");
+        let told = format!("{:?}", last.state);
+        assert!(told.contains("is of a migration that is under way: one.m1"), "{told}");
+        assert!(!told.contains("alt_rootvg_op"), "{told}");
+    });
+}
+
+#[test]
+fn a_copy_that_is_being_made_by_hand_is_not_to_be_removed() {
+    virtual_time(async || {
+        let world = world(Flavour::Plain);
+        let clone = ["alt_disk_copy", "-d", "hdisk1"];
+        let script = Script::new([nimshift::transport::Command::new(clone)]);
+        world.lab.start(&HostId::new(CLIENT), &JobId::new("smit"), &script).await.expect("a job");
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        world.live(Arc::new(world.plain_performer())).await;
+        let told = world.last_cause();
+        if told.contains("altinst_rootvg") {
+            assert!(told.contains("is worked on: process"), "{told}");
+            assert!(!told.contains("alt_rootvg_op -X"), "{told}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_somebody_boots_from_the_copy_is_told_of() {
+    for (flavour, reboots) in [
+        (Flavour::Plain, false),
+        (Flavour::Plain, true),
+        (Flavour::NimadmPlain, false),
+        (Flavour::NimadmPlain, true),
+    ] {
+        let spec = |reboot| {
+            let spec = flavour.spec();
+            MigrationSpec { options: Options { reboot, ..spec.options }, ..spec }
+        };
+        for within in [false, true] {
+            // nimadm has left nothing to clean then.
+            if within && reboots && flavour == Flavour::NimadmPlain {
+                continue;
+            }
+            virtual_time(async || {
+                let what = format!("{flavour:?}, -r: {reboots}, within clean-client: {within}");
+                let world = World::of(&flavour.estate(), spec(reboots));
+                let booted_from =
+                    |world: &World| output(world, CLIENT, "bootlist -m normal -o").expect("a list");
+                while !booted_from(&world).starts_with("hdisk1") {
+                    let performer = Arc::new(world.plain_performer());
+                    assert!(world.live_so_long(1, performer).await, "{what}: at rest");
+                }
+                if within {
+                    let fault =
+                        FaultSpec::once(FaultKind::Reboot, CLIENT).on("rmdir /ALT_MIG_SPOT");
+                    world.lab.add_fault(fault).expect("a fault");
+                } else {
+                    world.lab.reboot(CLIENT).expect("a reboot");
+                    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+                }
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+                let told = world.journal_text();
+                assert!(told.contains("was booted from the copy"), "{what}");
+                for left in ["/var/adm/nimshift", "/ALT_MIG_SPOT"] {
+                    let line = format!("ls -d {left}");
+                    assert_eq!(output(&world, CLIENT, &line), None, "{what}: {left} runs");
+                }
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_mksysb_whose_mark_is_lost_is_named_and_stays() {
+    const OUTPUT: &str = "/export/nim/mksysb/new";
+    for (flavour, mark) in [
+        (Flavour::ClientToMksysb, "archive-mksysb.begun"),
+        (Flavour::MksysbToMksysb, "archive-mksysb.begun"),
+        (Flavour::NimadmClientToMksysb, "nimadm.test.m1/11.begun"),
+        (Flavour::NimadmMksysbToMksysb, "nimadm.test.m1/11.begun"),
+    ] {
+        virtual_time(async || {
+            let what = format!("{flavour:?}");
+            let world = World::new(flavour);
+            let file = format!("ls -d {OUTPUT}");
+            while output(&world, MASTER, &file).is_none() {
+                let performer = Arc::new(world.plain_performer());
+                assert!(world.live_so_long(1, performer).await, "{what}: at rest");
+            }
+            by_hand(&world.lab, MASTER, &format!("rm -f /var/adm/nimshift-lpar01/{mark}"));
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+            assert!(output(&world, MASTER, &file).is_some(), "{what}: it stays");
+            let told = world.journal_text();
+            assert!(told.contains("cannot be told whether this migration wrote it"), "{what}");
+            world.assert_replays(&what);
+        });
+    }
+}
