@@ -31,7 +31,7 @@ const FIRST: u64 = 20;
 /// Nights that are known to be wrong, with what is: to be mended, and then struck out.
 const KNOWN: [(u64, &str); 1] = [(
     28,
-    "nimadm to a mksysb, mounts done in part: told as migrated, and the mksysb has the old level",
+    "nimadm to a mksysb: `oslevel` and `lppchk -v` tell the new level, and files of the base are old",
 )];
 
 fn asked(name: &str) -> Option<u64> {
