@@ -74,9 +74,6 @@ fn run(
     }
     let mut wrong: Vec<String> =
         held.claims().into_iter().map(|claim| format!("in the morning, {claim}")).collect();
-    if std::env::var_os("NIMSHIFT_SOAK_CLAIMS").is_none() {
-        wrong.clear();
-    }
     for round in 1..=ORDERS_MAX {
         let ordered = orders(dice, &held, round, story, &mut wrong);
         if !ordered {
@@ -100,6 +97,11 @@ fn run(
         wrong.push(format!("{} is down: {}", host.name, host.power));
     }
     wrong.extend(held.wrong());
+    if let Ok(client) = std::env::var("NIMSHIFT_SOAK_CLIENT") {
+        for view in night.all_views().iter().filter(|view| view.client == client) {
+            let _ = writeln!(story, "{}", night.told(view));
+        }
+    }
     wrong
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nimshift::base::{Clock as _, ClockRef, Millis};
-use nimshift::domain::{Control, MigrationSpec};
+use nimshift::domain::{Control, MigrationSpec, Presence, StepName};
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, SlotView, StepPerformer, stop_handle,
 };
@@ -14,8 +14,8 @@ use nimshift::journal::{
 };
 use nimshift::lab::{EstateFile, Fault, Lab};
 use nimshift::machine::{Blueprint, Event, EventKind, State};
-use nimshift::phases::{EvidenceSink, plan_steps};
-use nimshift::report::{MigrationView, Story, StoryEntry};
+use nimshift::phases::{EvidenceSink, LeftBy, left, plan_steps};
+use nimshift::report::{Detail, MigrationView, Story, StoryEntry, history_lines, made_so_far};
 use nimshift::transport::{HostId, Transport as _};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
@@ -276,7 +276,40 @@ impl Night {
             to: entry.state,
             record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
         });
-        Story { view, entries: told.collect(), found: Vec::new() }
+        let mut story = Story { view, entries: told.collect(), found: Vec::new() };
+        story.found = self.found(&story);
+        story
+    }
+
+    /// What the hosts say that is left on them, as the program asks them before it
+    /// tells.
+    fn found(&self, story: &Story) -> Vec<(StepName, Presence)> {
+        let steps = made_so_far(story);
+        if steps.is_empty() {
+            return Vec::new();
+        }
+        let spec = &story.view.spec;
+        let first = spec.part.as_ref().map_or(story.view.id, |part| part.first);
+        let by = LeftBy {
+            spec,
+            facts: &story.facts(),
+            owner: &format!("{}.{first}", self.reader().scope().expect("a scope")),
+            control: &Control::default(),
+            now_ms: self.clock.now_ms(),
+        };
+        let clock = Arc::clone(&self.clock);
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                found = left(&self.lab, by, steps) => found,
+                () = clock.alone() => Vec::new(),
+            }
+        })
+    }
+
+    /// Every attempt of a migration, in lines.
+    pub(crate) fn told(&self, view: &MigrationView) -> String {
+        history_lines(&self.story(view.clone()), self.clock.now_ms(), Detail::All).join("\n")
     }
 
     /// How many entries the journal has.

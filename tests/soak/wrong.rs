@@ -46,7 +46,6 @@ impl Held<'_> {
     /// what is there is named.
     pub(crate) fn claims(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        let holds_claims = std::env::var_os("NIMSHIFT_SOAK_CLAIMS").is_some();
         for view in &self.views {
             let spec = &*view.spec;
             if matches!(view.state, State::Migrated { .. }) {
@@ -57,9 +56,9 @@ impl Held<'_> {
                 let is_left = thing.is_left(&self.golden.first, &self.now, spec);
                 let (client, state, name) = (&view.client, view.state.name(), thing.name);
                 match thing.claim(&left, spec) {
-                    Some(line) if holds_claims && !is_left && !is_hedged(line) => wrong.push(
-                        format!("{client} is {state}: left is told `{line}`, and it is not there"),
-                    ),
+                    Some(line) if !is_left && !is_hedged(line) => wrong.push(format!(
+                        "{client} is {state}: left is told `{line}`, and it is not there"
+                    )),
                     None if is_left => wrong.push(format!(
                         "{client} is {state}: {name} is there, and is not named as left: {left:?}"
                     )),

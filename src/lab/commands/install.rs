@@ -239,12 +239,19 @@ fn chosen(world: &World, call: &Call, install: &Install) -> Result<Vec<Fileset>,
         .collect())
 }
 
-/// Those of `chosen` that are not there yet.
+/// Those of `chosen` that are not there yet. What another release has in its bos
+/// image comes by `restore` alone: as filesets there are only its updates.
 fn missing(list: &[Fileset], chosen: Vec<Fileset>) -> Vec<Fileset> {
-    let there = |new: &Fileset| {
-        list.iter().any(|old| old.name == new.name && old.aix >= new.aix && old.state != "BROKEN")
+    let release = |fileset: &Fileset| software::version_release(&fileset.aix);
+    let stays = |new: &Fileset| {
+        list.iter().any(|old| {
+            let is_there = old.aix >= new.aix && old.state != "BROKEN";
+            let is_restored =
+                BOS_IMAGE.contains(&new.name.as_str()) && release(old) != release(new);
+            old.name == new.name && (is_there || is_restored)
+        })
     };
-    chosen.into_iter().filter(|fileset| !there(fileset)).collect()
+    chosen.into_iter().filter(|fileset| !stays(fileset)).collect()
 }
 
 pub(crate) fn installp_ms(world: &World, call: &Call) -> Millis {
