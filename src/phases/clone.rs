@@ -12,9 +12,9 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::bring::excludes;
-use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState};
+use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
 use super::marks;
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, all_or_any, judged, look};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
 /// The client's programs for the copy come from the SPOT.
@@ -44,8 +44,8 @@ pub(super) const MOUNT_SPOT: StepDef = StepDef {
     judge_undo: Some(|_, answers| {
         let said = Said::by(answers, 0);
         judged((|| {
-            let gone = spot_rows(&said.read(0, aix::mounts)?) == 0 && !said.is_there(1)?;
-            Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+            let is_mounted = spot_rows(&said.read(0, aix::mounts)?) > 0;
+            Ok(all_or_any(is_mounted, said.is_there(1)?))
         })())
     }),
 };
@@ -123,7 +123,8 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
         }
         let cached = ctx.spec.caches();
         let make = argv::alt_disk_copy(cached, &release, CopyPhase::Make, &files, disks);
-        commands.extend([Command::new(["touch", argv::BEGUN]), Command::new(make)]);
+        commands.extend(mark_begun());
+        commands.push(Command::new(make));
         if excludes(ctx.spec) {
             commands.push(Command::new(["touch", argv::CLONED]));
         }
@@ -157,7 +158,8 @@ pub(super) const MAKE_ROOTVG: StepDef = StepDef {
         let mut commands = before_copy(ctx, answers);
         let release = ctx.spec.target.level.version_release();
         let make = argv::make_rootvg(&release, argv::IMAGE_DATA, &ctx.spec.options.disks);
-        commands.extend([Command::new(["touch", argv::BEGUN]), Command::new(make)]);
+        commands.extend(mark_begun());
+        commands.push(Command::new(make));
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
@@ -182,6 +184,12 @@ fn before_copy(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     commands
 }
 
+/// Marks on the client that a copy is begun, and makes sure of it: without the
+/// mark the copy would be taken for somebody else's.
+fn mark_begun() -> [Command; 2] {
+    [["touch", argv::BEGUN], ["ls", argv::BEGUN]].map(Command::new)
+}
+
 fn clone_looks(ctx: &Context<'_>) -> Looks {
     let mut commands = vec![
         words(&["lspv"]),
@@ -193,15 +201,32 @@ fn clone_looks(ctx: &Context<'_>) -> Looks {
     if excludes(ctx.spec) {
         commands.push(words(&["ls", argv::LEASE_DIR]));
     }
-    if ctx.spec.failed_copy == CopyPolicy::Wake {
+    if ctx.spec.failed_copy != CopyPolicy::Remove {
+        commands.push(words(&["lsfs", "-c"]));
         commands.push(words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]));
     }
     vec![look(HostRole::Client, commands)]
 }
 
+/// Where the answers are that only a copy that is to stay is looked at for.
+fn of_one_that_stays(ctx: &Context<'_>) -> usize {
+    5 + usize::from(excludes(ctx.spec))
+}
+
+/// The state of the target disks. A reboot varies off a copy that is awake: it is
+/// asleep only where its file systems have no stanzas below /alt_inst any more.
+/// The difference matters where it is to stay.
 pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
-    let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
-    Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
+    let said = Said::by(answers, 0);
+    let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
+    match state {
+        CopyState::Asleep(vg) if ctx.spec.failed_copy != CopyPolicy::Remove && vg == ALT_VG => {
+            let rows = said.read(of_one_that_stays(ctx), aix::lsfs)?;
+            let is_named = rows.iter().any(|row| is_below(&row.mount_point, CLIENT_ROOT));
+            Ok(if is_named { CopyState::Part(vg) } else { CopyState::Asleep(vg) })
+        }
+        state => Ok(state),
+    }
 }
 
 fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
@@ -279,7 +304,7 @@ fn is_given_up(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if ctx.spec.failed_copy != CopyPolicy::Wake {
         return Ok(false);
     }
-    let command = if excludes(ctx.spec) { 6 } else { 5 };
+    let command = of_one_that_stays(ctx) + 1;
     Ok(Said::by(answers, 0).names(command)?.iter().any(|name| name == GIVEN_UP))
 }
 
@@ -326,7 +351,7 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
                 bootlist(),
             ]
         }
-        // Half a copy cannot be put to sleep.
+        // Half a copy, or one that a reboot has varied off, cannot be put to sleep.
         (CopyPolicy::Remove, _)
         | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Part(_))) => remove(ctx, answers),
     }

@@ -182,10 +182,11 @@ pub(super) const CLEAN_MASTER: StepDef = StepDef {
     },
     run: Some(|ctx, answers| {
         let mut commands = Vec::new();
-        if Said::by(answers, 0).read(0, aix::mounts).is_ok() {
+        let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
+        if mounts.is_some() {
             commands.extend(unmount_all(ctx, answers));
         }
-        commands.extend(remove_top(ctx));
+        commands.extend(remove_top(ctx, mounts.as_deref()));
         Script::new(commands)
     }),
     undo_run: None,

@@ -1,6 +1,7 @@
 //! Phase 2: the copy's file systems are exported to the master; with local
 //! disk caching, the cache is made instead.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
@@ -9,7 +10,8 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{
-    client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
+    client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
+    mounts_below,
 };
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
@@ -110,8 +112,8 @@ pub(super) const MAKE_CACHE: StepDef = StepDef {
         judged((|| {
             let (made, mounts) = cache(ctx, answers)?;
             let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-            let left = mounted || !made.is_empty() || Said::by(answers, 0).is_there(2)?;
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            let has_top = Said::by(answers, 0).is_there(2)?;
+            Ok(all_or_any(mounted || !made.is_empty(), has_top))
         })())
     }),
 };
@@ -170,14 +172,25 @@ pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
             commands.push(Command::new(argv::remove_fs(path)).tolerated());
         }
     }
-    commands.extend(remove_top(ctx));
+    let mounts = known.as_ref().map(|(_, mounts)| mounts.as_slice());
+    commands.extend(remove_top(ctx, mounts));
     Script::new(commands)
 }
 
-/// Removes the master's directories of the copy where they are empty.
-pub(super) fn remove_top(ctx: &Context<'_>) -> [Command; 2] {
-    [
-        Command::new(["rmdir", &ctx.spec.master_root()]).tolerated(),
-        Command::new(["rmdir", &master_top(ctx)]).tolerated(),
-    ]
+/// Removes the master's directories of the copy where they are empty. Those of
+/// its file systems lie in what is mounted above them, and go with it: only where
+/// `mounts` shows that nothing was mounted are they the master's own, made for a
+/// mount that did not come.
+pub(super) fn remove_top(ctx: &Context<'_>, mounts: Option<&[MountRow]>) -> Vec<Command> {
+    let top = master_top(ctx);
+    let mut paths = BTreeSet::from([ctx.spec.master_root()]);
+    if mounts.is_some_and(|mounts| mounts_below(mounts, &top).is_empty()) {
+        for path in master_paths(ctx) {
+            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+            paths.extend(ends.map(|end| path[..end].to_owned()));
+        }
+        paths.retain(|path| is_below(path, &ctx.spec.master_root()));
+    }
+    let inner = paths.iter().rev().chain([&top]);
+    inner.map(|path| Command::new(["rmdir", path]).tolerated()).collect()
 }

@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::operations::cleanup_check::is_alive;
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, all_or_any, judged, look};
 use super::step::{Answers, Context, Sight, StepDef};
 
 /// Names beside the lease: who takes over whose lease, and a lease that is made.
@@ -85,10 +85,11 @@ const fn taking(phase: Phase, name: &'static str) -> StepDef {
             let said = Said::by(answers, 0);
             judged((|| {
                 // Somebody else's lease is not ours to drop.
-                let ours = left(ctx, said, 0, 1, 2)?;
-                let other = said.lease(0)?.filter(|lease| lease.owner != ctx.owner);
-                let presence = if ours { Presence::Present } else { Presence::Absent };
-                Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..Sight::of(presence) })
+                let lease = said.lease(0)?;
+                let is_held = lease.as_ref().is_some_and(|lease| lease.owner == ctx.owner);
+                let other = lease.filter(|lease| lease.owner != ctx.owner);
+                let sight = all_or_any(is_held, left(ctx, said, 0, 1, 2)?);
+                Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..sight })
             })())
         }),
     }

@@ -3,8 +3,8 @@
 use crate::base::Millis;
 use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
-    Control, Direction, Facts, HostRole, MigrationSpec, Presence, StepName, StepSpec, Ticket,
-    UndoKind,
+    Control, CopyPolicy, Direction, Facts, HostRole, MigrationSpec, Presence, StepName, StepSpec,
+    Ticket, UndoKind,
 };
 use crate::transport::{Output, Script, Transport};
 
@@ -34,6 +34,9 @@ pub async fn left(
     by: LeftBy<'_>,
     steps: &[StepSpec],
 ) -> Vec<(StepName, Presence)> {
+    // A copy that is to stay is there all the same.
+    let spec = MigrationSpec { failed_copy: CopyPolicy::Remove, ..by.spec.clone() };
+    let by = LeftBy { spec: &spec, ..by };
     let undone = steps.iter().filter(|step| step.undo != UndoKind::Nothing);
     let asked: Vec<(Ticket, &StepDef, Looks)> = undone
         .filter_map(|step| {

@@ -14,7 +14,7 @@ use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
 use super::export::{cache_looks, cache_rows, undo_make_cache};
 use super::marks;
 use super::master::image_data;
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
 
@@ -172,8 +172,7 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
             if !ours && written {
                 return Ok(cannot_be_told(output(ctx)));
             }
-            let left = ours && (written || is_begun(answers)?);
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            Ok(all_or_any(ours && written, ours && is_begun(answers)?))
         }))
     }),
 };

@@ -84,7 +84,8 @@ pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// Unmounts everything, and removes the directories.
 pub(super) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = unmount_all(ctx, answers);
-    commands.extend(remove_top(ctx));
+    let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
+    commands.extend(remove_top(ctx, mounts.as_deref()));
     Script::new(commands)
 }
 
@@ -93,8 +94,7 @@ pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let said = Said::by(answers, 0);
     judged(said.read(0, aix::mounts).and_then(|mounts| {
         let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-        let left = mounted || said.is_there(1)?;
-        Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+        Ok(all_or_any(mounted, said.is_there(1)?))
     }))
 }
 

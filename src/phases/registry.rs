@@ -117,7 +117,7 @@ pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
 }
 
 /// Steps of the native driver that the nimadm driver has too.
-const SHARED: [&str; 19] = [
+const SHARED: [&str; 20] = [
     "check-client",
     "check-mksysb",
     "check-phases",
@@ -132,6 +132,7 @@ const SHARED: [&str; 19] = [
     "verify-level",
     "verify-copy",
     "set-bootlist",
+    "drop-cache",
     "clean-client",
     "clean-master",
     "release-master",

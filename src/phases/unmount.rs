@@ -102,7 +102,8 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     run: Some(|ctx, answers| {
         let mut commands = unmount_all(ctx, answers);
         if !ctx.spec.caches() {
-            commands.extend(remove_top(ctx));
+            let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
+            commands.extend(remove_top(ctx, mounts.as_deref()));
         }
         Script::new(commands)
     }),
@@ -163,7 +164,7 @@ pub(super) const REMOVE_CACHE: StepDef = StepDef {
         };
         let paths: Vec<String> = master_paths(ctx).into_iter().rev().filter(is_there).collect();
         let remove = paths.iter().map(|path| Command::new(argv::remove_fs(path)).tolerated());
-        Script::new(remove.chain(remove_top(ctx)))
+        Script::new(remove.chain(remove_top(ctx, None)))
     }),
     undo_run: None,
     judge_undo: None,

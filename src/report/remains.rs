@@ -2,13 +2,13 @@
 //! from its state, its steps and its options, and from what the hosts say of it.
 
 use crate::domain::{
-    Bootlist, CopyPolicy, FailureClass, Level, MigrationSpec, Presence, StepSpec, Task, UndoKind,
-    phases_text,
+    Bootlist, CopyPolicy, Direction, FailureClass, Level, MigrationSpec, Presence, Repeat,
+    StepSpec, Task, UndoKind, phases_text,
 };
 use crate::machine::State;
 
 use super::time::clock_text;
-use super::view::{MigrationView, Story};
+use super::view::{MigrationView, Story, direction};
 
 /// What is left on the hosts, one line each. Empty: nothing. What the hosts were
 /// asked for and do not have is not told; where they were not asked, or did not
@@ -27,23 +27,30 @@ fn by_state(story: &Story) -> Vec<String> {
         // A later part that was refused has changed nothing: those before it have.
         State::Refused { .. } if spec.part.is_some() => made_before(view),
         State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
-        State::RolledBack { .. } => match (spec.failed_copy, last) {
-            (CopyPolicy::Sleep, Some(_)) if spec.mode.changes_client() => {
-                vec![format!("altinst_rootvg on {}, asleep, if it was made", disks(spec))]
-            }
-            (CopyPolicy::Wake, Some(_)) if spec.mode.changes_client() => {
-                vec![format!(
-                    "altinst_rootvg on {}, awake at /alt_inst, if it was made",
-                    disks(spec)
-                )]
-            }
-            _ => Vec::new(),
-        },
+        State::RolledBack { .. } => last.and_then(|_| kept(spec)).into_iter().collect(),
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
             migrated(spec, story.level_read().unwrap_or(&spec.target.level))
         }
-        _ => still_there(story),
+        _ => {
+            let mut left = still_there(story);
+            // Taking back has passed it, and leaves it.
+            let has_passed = direction(&view.state) == Direction::Undo
+                && !made_so_far(story).iter().any(|step| step.repeat == Repeat::AfterUndo);
+            left.extend(kept(spec).filter(|_| has_passed));
+            left
+        }
     }
+}
+
+/// A copy that a rollback leaves, by the plan's policy.
+fn kept(spec: &MigrationSpec) -> Option<String> {
+    let how = match spec.failed_copy {
+        CopyPolicy::Remove => return None,
+        CopyPolicy::Sleep => "asleep",
+        CopyPolicy::Wake => "awake at /alt_inst",
+    };
+    let disks = disks(spec);
+    spec.mode.changes_client().then(|| format!("altinst_rootvg on {disks}, {how}, if it was made"))
 }
 
 /// What an administrator can safely do next, if anything is to be done.
@@ -205,12 +212,13 @@ pub fn made_so_far(story: &Story) -> &[StepSpec] {
 
 fn still_there(story: &Story) -> Vec<String> {
     let (mut lines, mut unasked) = (Vec::new(), Vec::new());
-    for step in made_so_far(story).iter().filter(|step| step.undo != UndoKind::Nothing) {
+    for step in made_so_far(story).iter().filter(|step| leaves(step)) {
         let found = story.found.iter().find(|(name, _)| *name == step.step);
         let text = effect_text(step.step.as_str(), &story.view.spec);
         match found.map(|(_, presence)| presence) {
             Some(Presence::Absent) => {}
-            Some(Presence::Partial | Presence::Present) => lines.push(text),
+            Some(Presence::Present) => lines.push(text),
+            Some(Presence::Partial) => lines.push(format!("{text}, in part")),
             Some(Presence::Unknown(_)) | None => unasked.push(text),
         }
     }
@@ -227,9 +235,15 @@ fn made_before(view: &MigrationView) -> Vec<String> {
     let Some(first) = asked.min() else { return Vec::new() };
     let before = view.blueprint.steps.iter().filter(|step| step.phase < *first);
     before
-        .filter(|step| step.undo != UndoKind::Nothing)
+        .filter(|step| leaves(step))
         .map(|step| effect_text(step.step.as_str(), &view.spec))
         .collect()
+}
+
+/// Whether a step leaves something. Those that give back the lease have an undo too,
+/// which takes it again; what there is of it is told of the step that takes it.
+fn leaves(step: &StepSpec) -> bool {
+    step.undo != UndoKind::Nothing && !["clean-client", "verify-boot"].contains(&step.step.as_str())
 }
 
 /// The effect of a step, by its name; steps of other versions are named.
@@ -251,15 +265,13 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         }
         "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
         "nimadm-clone" if spec.mode.changes_client() => {
-            format!("altinst_rootvg on {}, and the SPOT's mount there", disks(spec))
+            let disks = disks(spec);
+            format!("altinst_rootvg on {disks}, the SPOT's mount there, marks on the master")
         }
         "nimadm-clone" => "what nimadm keeps in NIM".to_owned(),
         "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
         "finish-clone" | "nimadm-finish" | "set-bootlist" => {
             format!("perhaps the bootlist at {}", boot_disk(spec))
-        }
-        "clean-client" | "verify-boot" => {
-            "the lease on the client, unless it was dropped".to_owned()
         }
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),

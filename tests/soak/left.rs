@@ -4,7 +4,7 @@
 use nimshift::domain::MigrationSpec;
 use serde_json::Value;
 
-use super::picture::{groups, has_file, host, mounts};
+use super::picture::{groups, has_file, host};
 
 /// Something that a migration makes.
 pub(crate) struct Thing {
@@ -13,6 +13,8 @@ pub(crate) struct Thing {
     claimed: fn(&str, &MigrationSpec) -> bool,
     /// Whether an estate has it.
     there: fn(&Value, &MigrationSpec) -> bool,
+    /// Whether an estate has some of it, which the report calls "in part".
+    in_part: fn(&Value, &MigrationSpec) -> bool,
 }
 
 impl Thing {
@@ -25,6 +27,13 @@ impl Thing {
     pub(crate) fn claim<'a>(&self, left: &'a [String], spec: &MigrationSpec) -> Option<&'a str> {
         left.iter().map(String::as_str).find(|line| (self.claimed)(line, spec))
     }
+}
+
+/// Whether something of what `line` says is there.
+pub(crate) fn is_so(line: &str, now: &Value, spec: &MigrationSpec) -> bool {
+    let in_part = line.ends_with(", in part");
+    let mut told = THINGS.iter().filter(|thing| (thing.claimed)(line, spec));
+    told.any(|thing| (thing.there)(now, spec) || in_part && (thing.in_part)(now, spec))
 }
 
 /// Whether a line says only that something may be there.
@@ -42,6 +51,22 @@ fn of_master<'a>(image: &'a Value, spec: &MigrationSpec) -> Option<&'a Value> {
     host(image, spec.master.as_str())
 }
 
+fn has_spot(image: &Value, spec: &MigrationSpec) -> bool {
+    of_client(image, spec).is_some_and(|client| has_file(client, "hd4", "ALT_MIG_SPOT"))
+}
+
+fn has_top(image: &Value, spec: &MigrationSpec) -> bool {
+    let top = spec.master_top();
+    of_master(image, spec)
+        .is_some_and(|master| has_file(master, "hd4", top.trim_start_matches('/')))
+}
+
+fn has_work(image: &Value, spec: &MigrationSpec) -> bool {
+    let path = spec.work_directory();
+    of_master(image, spec)
+        .is_some_and(|master| has_file(master, "hd9var", path.trim_start_matches("/var/")))
+}
+
 /// All of them.
 pub(crate) const THINGS: [Thing; 9] = [
     Thing {
@@ -50,14 +75,18 @@ pub(crate) const THINGS: [Thing; 9] = [
         there: |image, spec| {
             of_client(image, spec).is_some_and(|c| has_file(c, "hd9var", "adm/nimshift/lease"))
         },
+        in_part: |image, spec| {
+            of_client(image, spec).is_some_and(|c| has_file(c, "hd9var", "adm/nimshift"))
+        },
     },
     Thing {
+        // Its directory goes with it.
         name: "the SPOT's mount",
         claimed: |line, _| line.contains("SPOT's mount"),
         there: |image, spec| {
-            of_client(image, spec)
-                .is_some_and(|client| mounts(client).any(|m| m.starts_with("/ALT_MIG_SPOT = ")))
+            of_client(image, spec).is_some_and(|client| has_file(client, "hd4", "ALT_MIG_SPOT"))
         },
+        in_part: |_, _| false,
     },
     Thing {
         name: "the copy",
@@ -66,6 +95,7 @@ pub(crate) const THINGS: [Thing; 9] = [
             of_client(image, spec)
                 .is_some_and(|client| groups(client).any(|(name, _)| name == "altinst_rootvg"))
         },
+        in_part: |image, spec| has_spot(image, spec) || has_work(image, spec),
     },
     Thing {
         name: "exports of the copy",
@@ -74,6 +104,7 @@ pub(crate) const THINGS: [Thing; 9] = [
             let exports = of_client(image, spec).and_then(|c| c.get("exports")?.as_object());
             exports.is_some_and(|all| all.keys().any(|path| path.starts_with("/alt_inst")))
         },
+        in_part: |_, _| false,
     },
     Thing {
         name: "cache file systems",
@@ -90,26 +121,22 @@ pub(crate) const THINGS: [Thing; 9] = [
                 })
             })
         },
+        in_part: has_top,
     },
     Thing {
+        // Their directory goes with them.
         name: "the master's mounts",
         claimed: |line, spec| line.contains(&spec.master_top()) || line.contains("cache file"),
-        there: |image, spec| {
-            let root = format!("{}/", spec.master_top());
-            of_master(image, spec)
-                .is_some_and(|master| mounts(master).any(|m| m.starts_with(&root)))
-        },
+        there: has_top,
+        in_part: |_, _| false,
     },
     Thing {
         name: "the master's directory",
         claimed: |line, spec| {
             line.contains(&spec.work_directory()) || line.contains("lease on the master")
         },
-        there: |image, spec| {
-            let path = spec.work_directory();
-            of_master(image, spec)
-                .is_some_and(|m| has_file(m, "hd9var", path.trim_start_matches("/var/")))
-        },
+        there: has_work,
+        in_part: |_, _| false,
     },
     Thing {
         name: "the mksysb",
@@ -121,6 +148,7 @@ pub(crate) const THINGS: [Thing; 9] = [
             let path = output.trim_start_matches("/export/nim/");
             of_master(image, spec).is_some_and(|master| has_file(master, "nimlv", path))
         },
+        in_part: has_work,
     },
     Thing {
         name: "the mksysb's NIM object",
@@ -134,5 +162,6 @@ pub(crate) const THINGS: [Thing; 9] = [
                 master.get("nim").is_some_and(|nim| nim.get(name.as_str()).is_some())
             })
         },
+        in_part: |_, _| false,
     },
 ];

@@ -57,21 +57,19 @@ pub(crate) fn host<'a>(image: &'a Value, name: &str) -> Option<&'a Value> {
     image.get("hosts")?.get(name)
 }
 
-/// Whether any file of a host's systems has a path below its file system's root
-/// that begins so.
+/// Whether a file system of the system that a host runs has this path below its
+/// root, or anything in it.
 pub(crate) fn has_file(host: &Value, volume: &str, path: &str) -> bool {
-    groups(host).any(|(_, group)| {
+    groups(host).filter(|(name, _)| *name == "rootvg").any(|(_, group)| {
         let files = group.get("lvs").and_then(|lvs| lvs.get(volume)?.get("files"));
-        files.and_then(Value::as_object).is_some_and(|files| files.contains_key(path))
+        let is_in = |key: &String| {
+            key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        files.and_then(Value::as_object).is_some_and(|files| files.keys().any(is_in))
     })
 }
 
 /// A host's volume groups.
 pub(crate) fn groups(host: &Value) -> impl Iterator<Item = (&String, &Value)> {
     host.get("vgs").and_then(Value::as_object).into_iter().flatten()
-}
-
-/// A host's mounts, as `/point = what`.
-pub(crate) fn mounts(host: &Value) -> impl Iterator<Item = &str> {
-    host.get("mounts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }

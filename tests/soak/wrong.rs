@@ -7,7 +7,7 @@ use nimshift::report::{MigrationView, remains};
 use nimshift::transport::HostId;
 use serde_json::Value;
 
-use super::left::{THINGS, is_hedged};
+use super::left::{THINGS, is_hedged, is_so};
 use super::night::Night;
 use super::picture::{Path, differences, groups, host, told};
 use super::sample::{Golden, Sample};
@@ -56,9 +56,9 @@ impl Held<'_> {
                 let is_left = thing.is_left(&self.golden.first, &self.now, spec);
                 let (client, state, name) = (&view.client, view.state.name(), thing.name);
                 match thing.claim(&left, spec) {
-                    Some(line) if !is_left && !is_hedged(line) => wrong.push(format!(
-                        "{client} is {state}: left is told `{line}`, and it is not there"
-                    )),
+                    Some(line) if !is_so(line, &self.now, spec) && !is_hedged(line) => wrong.push(
+                        format!("{client} is {state}: left is told `{line}`, and it is not there"),
+                    ),
                     None if is_left => wrong.push(format!(
                         "{client} is {state}: {name} is there, and is not named as left: {left:?}"
                     )),

@@ -59,8 +59,9 @@ pub(super) fn nimadm(spec: &MigrationSpec, phase: Phase) -> Argv {
 /// nimadm between the marks that its phase was begun, and that it ended well.
 pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     let (phase, marks) = (ctx.ticket.phase, marks(ctx));
-    let mark =
-        |suffix: &str| Command::new(["touch", &format!("{marks}/{:02}.{suffix}", phase.number())]);
+    let mark = |by: &str, suffix: &str| {
+        Command::new([by, &format!("{marks}/{:02}.{suffix}", phase.number())])
+    };
     let mut commands = Vec::new();
     if phase == Phase::Clone {
         // Marks of an earlier copy mean nothing for a fresh one.
@@ -75,12 +76,14 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
         // What an attempt that was cut off has written.
         commands.push(Command::new(["rm", "-f", output]));
     }
-    commands.push(mark("begun"));
+    // Without the mark, what this leaves would be taken for untouched, or for
+    // somebody else's.
+    commands.extend([mark("touch", "begun"), mark("ls", "begun")]);
     if phase == Phase::Finish && ctx.spec.mode.changes_client() {
         commands.extend(from_master(ctx, bring_lease(ctx)));
     }
     commands.push(Command::new(nimadm(ctx.spec, phase)));
-    commands.push(mark("done"));
+    commands.push(mark("touch", "done"));
     Script::new(commands)
 }
 
@@ -122,8 +125,8 @@ mod tests {
         let steps = super::super::super::describe(&spec);
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         let run = &of("nimadm-migrate-base").run;
-        assert!(run[2].starts_with("/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
-        assert!(run[1].ends_with("/05.begun'") && run[3].ends_with("/05.done'"), "{run:?}");
+        assert!(run[3].starts_with("/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");
+        assert!(run[1].ends_with("/05.begun'") && run[4].ends_with("/05.done'"), "{run:?}");
         let c_rsh = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh lpar7";
         assert_eq!(
             of("nimadm-clone").undo[..3],

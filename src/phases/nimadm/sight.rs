@@ -2,7 +2,7 @@
 //! say of the same effect.
 
 use crate::aix::{self, Bootable, Process, argv, argv::words};
-use crate::domain::{Cause, FailureClass, HostRole, Mode, Phase, Presence};
+use crate::domain::{Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
 
 use super::super::copy::{self, ALT_VG, CopyState, client_paths, mounted};
 use super::super::mksysb::in_the_way;
@@ -192,8 +192,8 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         }
         _ => {}
     }
-    if changes_client {
-        awake(ctx, answers)?;
+    if changes_client && let Some(lost) = not_awake(ctx, answers)? {
+        return Ok(lost);
     }
     let effect = known(seen(ctx, answers, 0))?;
     if effect.barred.is_some() {
@@ -205,7 +205,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Phase::Mount if !ctx.spec.caches() => present(there),
         // Over NFS, what is unmounted in part is only unmounted further.
         Phase::Unmount if changes_client && !ctx.spec.caches() => present(false),
-        _ if !there => Err(format!("the copy is not mounted on {} any more", ctx.spec.master)),
+        _ if !there => Ok(lost(format!("the copy is not mounted on {} any more", ctx.spec.master))),
         Phase::BootImage if changes_client => {
             let image = known(seen(ctx, answers, 1))?;
             present(image.presence == Presence::Present)
@@ -238,18 +238,24 @@ fn copy_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
     Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
 }
 
-/// An error where the copy is not awake on the client: it is gone, as after
+/// A sight of a copy that only a fresh clone can bring back.
+fn lost(why: String) -> Sight {
+    Sight { gone: Some(Trace::CopyLost), ..Sight::of(Presence::Unknown(why)) }
+}
+
+/// What is seen where the copy is not awake on the client: it is gone, as after
 /// nimadm's own clean-up, or its mounts are.
-fn awake(ctx: &Context<'_>, answers: &Answers) -> Read<()> {
+fn not_awake(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
     let mounts = Said::by(answers, CLIENT).read(MOUNTS, aix::mounts)?;
     let (there, wanted) = mounted(&mounts, &client_paths(ctx));
     match copy_state(ctx, answers)? {
-        CopyState::Awake if there == wanted && wanted > 0 => Ok(()),
-        CopyState::Awake => Err(format!(
+        CopyState::Awake if there == wanted && wanted > 0 => Ok(None),
+        CopyState::Awake => Ok(Some(lost(format!(
             "{there} of {wanted} file systems of the copy are mounted on {}",
             ctx.spec.client
-        )),
-        state => Err(not_there(ctx, &state)),
+        )))),
+        state @ (CopyState::Foreign(_) | CopyState::Running) => Err(not_there(ctx, &state)),
+        state => Ok(Some(lost(not_there(ctx, &state)))),
     }
 }
 
@@ -293,7 +299,9 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
         let presence = if done { Presence::Present } else { Presence::Partial };
         return Ok(Sight::of(presence));
     }
-    awake(ctx, answers)?;
+    if let Some(lost) = not_awake(ctx, answers)? {
+        return Ok(lost);
+    }
     Ok(match Said::by(answers, CLIENT).read(BOOTABLE, aix::is_bootable)? {
         Bootable::Yes => Sight::of(Presence::Absent),
         Bootable::No => finish::no_boot_image(ctx),
@@ -316,7 +324,8 @@ fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Re
     }
     let cache = known(seen(ctx, answers, 0))?;
     if cache.presence != Presence::Present {
-        return Err("the cache is gone: nimadm removes it when it cleans up by itself".to_owned());
+        let why = "the cache is gone: nimadm removes it when it cleans up by itself";
+        return Ok(lost(why.to_owned()));
     }
     Ok(Sight { presence: Presence::Absent, ..defined })
 }

@@ -6,7 +6,7 @@ use crate::domain::{Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{self, CopyState, on_client};
-use super::super::read::{Read, Said, judged};
+use super::super::read::{Read, Said, all_or_any, judged};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::super::{export, finish, mksysb, mount};
 use super::command::reset;
@@ -111,13 +111,17 @@ fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
 
 pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
+        let mut has_rest = sight::has_marks(answers)?;
         for index in 0..sight::views(ctx).len() {
             let sight = seen(ctx, answers, index);
-            if sight.presence != Presence::Absent {
-                return Ok(sight);
+            match sight.presence {
+                Presence::Absent => {}
+                // What comes after the copy is the rest of it.
+                Presence::Present | Presence::Partial if index > 0 => has_rest = true,
+                _ => return Ok(sight),
             }
         }
-        Ok(left(sight::has_marks(answers)?))
+        Ok(all_or_any(false, has_rest))
     })
 }
 

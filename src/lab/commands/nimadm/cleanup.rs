@@ -74,10 +74,16 @@ fn of_client(world: &World, args: &Args, client: &str) -> Vec<Op> {
         ops.push(may(on_client(client, &["alt_rootvg_op", "-X", COPY])));
     }
     ops.extend(spot(world, client));
+    ops.push(may(files(client)));
     ops
 }
 
-/// The SPOT's mount on the client, and the files beside it.
+/// The files that it puts on the client.
+pub(super) fn files(client: &str) -> Command {
+    on_client(client, &["rm", "-f", ON_CLIENT[0], ON_CLIENT[1]])
+}
+
+/// The SPOT's mount on the client.
 pub(super) fn spot(world: &World, client: &str) -> Vec<Op> {
     let mut ops = Vec::new();
     let Some(host) = world.find(client) else { return ops };
@@ -85,6 +91,5 @@ pub(super) fn spot(world: &World, client: &str) -> Vec<Op> {
         ops.push(may(on_client(client, &["umount", "-f", "/ALT_MIG_SPOT"])));
     }
     ops.push(may(on_client(client, &["rmdir", "/ALT_MIG_SPOT"])));
-    ops.push(may(on_client(client, &["rm", "-f", ON_CLIENT[0], ON_CLIENT[1]])));
     ops
 }

@@ -374,6 +374,7 @@ fn end(at: &At<'_>) -> Vec<Op> {
     if let Some(client) = at.args.client.as_ref().filter(|_| at.args.form.has_copy()) {
         ops.push(say(format!("Cleaning up alt_disk_migration on client {client}.")));
         ops.extend(cleanup::spot(at.world, client));
+        ops.push(must(cleanup::files(client), "nimadm: the client could not be cleaned."));
         if at.args.reboot {
             ops.push(say(format!("Rebooting client {client}.")));
             ops.push(must(
