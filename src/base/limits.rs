@@ -108,6 +108,10 @@ pub const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// mistake, and the hosts go on meanwhile.
 pub const SQLITE_BUSY_WAITS: u32 = 60;
 
+/// Bytes of the work that one request hands to an engine that runs. Ten thousand
+/// clients have less.
+pub const WORK_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Clients that a preflight asks at once.
 pub const PREFLIGHT_AT_ONCE: usize = 64;
 

@@ -20,11 +20,24 @@ pub(super) struct Estate {
     pub(super) clock: ClockRef,
     /// Where hosts keep durable jobs; empty where that is the usual place.
     pub(super) job_dir: String,
+    /// Real hosts, as they are known.
+    pub(super) real: Option<real::Known>,
 }
 
 impl Estate {
     fn of_lab(lab: Lab) -> Estate {
-        Estate { clock: lab.clock(), transport: Arc::new(lab), job_dir: String::new() }
+        let clock = lab.clock();
+        Estate { clock, transport: Arc::new(lab), job_dir: String::new(), real: None }
+    }
+
+    /// Learns how a plan that joins the one that runs reaches its hosts, `clients`
+    /// of it are new. Or why it does not fit.
+    pub(super) fn learn(&self, settings: &BatchSettings, clients: &[&str]) -> Result<(), String> {
+        match (&self.real, &settings.real) {
+            (None, None) => Ok(()),
+            (Some(known), Some(asked)) => known.learn(asked, clients),
+            _ => Err("the engine that runs talks to hosts of another kind".to_owned()),
+        }
     }
 
     /// The lab of a state directory.

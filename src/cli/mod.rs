@@ -2,6 +2,7 @@
 //! exit code, message and way out; one writer to the terminal.
 
 mod args;
+mod beside;
 mod confirm;
 mod current;
 mod doctor;
@@ -36,7 +37,9 @@ mod progress;
 mod real;
 mod requests;
 mod run;
+mod sort;
 mod status;
+mod work;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
 //! One run of the engine in this process, from the opened journal to the
 //! summary.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -11,7 +10,7 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::journal::{Ack, BatchId, Journal, Loaded};
+use crate::journal::{Ack, Journal, Loaded};
 use crate::machine::State;
 use crate::report::{Verdict, summary_lines};
 
@@ -59,6 +58,8 @@ pub(super) struct Night<'a> {
     pub(super) estate: &'a Estate,
     pub(super) limits: EngineLimits,
     pub(super) args: &'a EngineArgs,
+    /// Whether it takes on work that is handed over: it runs plans, not an order.
+    pub(super) takes_work: bool,
 }
 
 impl Night<'_> {
@@ -70,10 +71,18 @@ impl Night<'_> {
         clients: &[String],
         judge: fn(&State) -> Verdict,
     ) -> Result<Exit, CliError> {
-        let ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
-        self.run_and_tell(open, || {
+        let mut ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
+        self.run_and_tell(open, |joined| {
             let now_ms = self.estate.clock.now_ms();
-            tell(self.out, self.place, (clients, &ids), judge, now_ms)
+            // They were begun, whatever this run was about.
+            let mut clients = clients.to_vec();
+            for (id, client) in joined {
+                ids.push(*id);
+                if !clients.contains(client) {
+                    clients.push(client.clone());
+                }
+            }
+            tell(self.out, self.place, (&clients, &ids), judge, now_ms)
         })
     }
 
@@ -82,14 +91,14 @@ impl Night<'_> {
     pub(super) fn run_and_tell(
         &self,
         open: Open,
-        tell: impl FnOnce() -> Result<Exit, CliError>,
+        tell: impl FnOnce(&[(MigrationId, String)]) -> Result<Exit, CliError>,
     ) -> Result<Exit, CliError> {
         let mut progress = Progress::new(self.args.no_progress, &open.loaded);
         self.recall(&mut progress, &open.loaded)?;
         let mut finished = None;
-        let driven = self.drive(open, &mut progress, |progress| {
+        let driven = self.drive(open, &mut progress, |progress, joined| {
             progress.finish();
-            finished = Some(tell()?);
+            finished = Some(tell(joined)?);
             Ok(())
         });
         progress.finish();
@@ -118,15 +127,10 @@ impl Night<'_> {
         &self,
         open: Open,
         observer: &mut O,
-        then: impl FnOnce(&mut O) -> Result<(), CliError>,
+        then: impl FnOnce(&mut O, &[(MigrationId, String)]) -> Result<(), CliError>,
     ) -> Result<Option<Ended>, CliError> {
         let Open { journal, acks, loaded } = open;
-        let mut requests = JournaledRequests::new(self.place.dir(), &loaded)?;
-        let rows = self.place.reader()?.batches()?;
-        let names: BTreeMap<BatchId, String> =
-            rows.into_iter().map(|row| (row.id, row.name)).collect();
-        let batch_of = |one: &Loaded| Some((one.id, names.get(&one.batch)?.clone()));
-        let batches = loaded.iter().filter_map(batch_of).collect();
+        let mut requests = self.requests(&loaded)?;
         let evidence = EvidenceFiles::new(self.place.evidence());
         let performer = StepPerformer {
             transport: Arc::clone(&self.estate.transport),
@@ -139,7 +143,7 @@ impl Night<'_> {
                 epoch: journal.epoch(),
                 job_dir: self.estate.job_dir.clone(),
             },
-            batches: Arc::new(batches),
+            batches: requests.names(),
         };
         let (stop, stopped) = stop_handle();
         let engine = Engine {
@@ -170,11 +174,16 @@ impl Night<'_> {
             ));
         }
         journal.flush()?;
-        then(observer)?;
+        then(observer, &requests.joined)?;
         // The journal that is closed last is left as one file.
         drop(requests);
         journal.close()?;
         Ok(ended)
+    }
+
+    fn requests(&self, loaded: &[Loaded]) -> Result<JournaledRequests<'_>, CliError> {
+        let requests = JournaledRequests::new(self.place.dir(), self.estate, loaded)?;
+        Ok(if self.takes_work { requests.with_work() } else { requests })
     }
 
     /// Asks for a stop at the first signal; returns at the second.

@@ -33,7 +33,8 @@ use super::operation::{self, Operation, Prepared};
 use super::order::pause;
 use super::out::Out;
 use super::place::Place;
-use super::run::{begin, latest_of, licences_by_environment, rest_of};
+use super::run::{begin, latest_of, licences_by_environment};
+use super::sort::rest_of;
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.
@@ -191,7 +192,8 @@ impl DropIn<'_> {
             return Err(CliError::internal("an operation that is not there"));
         };
         let follower = self.follower(&logs, one, false)?;
-        let night = Night { out, place, estate: &estate, limits, args: &args.engine };
+        let night =
+            Night { out, place, estate: &estate, limits, args: &args.engine, takes_work: false };
         self.run(&night, follower, open, &ids)
     }
 
@@ -336,6 +338,7 @@ impl DropIn<'_> {
             estate: &settled.estate,
             limits: EngineLimits::of_migrations(1),
             args: &engine,
+            takes_work: false,
         };
         self.run(&night, follower, open, ids)
     }
@@ -348,7 +351,7 @@ impl DropIn<'_> {
         open: Open,
         ids: &[MigrationId],
     ) -> Result<Exit, CliError> {
-        let ended = night.drive(open, &mut follower, |_| Ok(()))?;
+        let ended = night.drive(open, &mut follower, |_, _| Ok(()))?;
         let rows = self.place.reader()?.migrations(None)?;
         let states = rows.iter().filter(|row| ids.contains(&row.id)).map(|row| &row.state);
         let exit = Exit::from(Verdict::of_all(states));

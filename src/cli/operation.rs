@@ -114,8 +114,15 @@ impl Operation<'_> {
     pub(super) fn run(&self, clients: &[NimName]) -> Result<Exit, CliError> {
         let Prepared { open, estate, limits, ids } = self.prepare(clients)?;
         let (out, place) = (self.out, self.place);
-        let night = Night { out, place, estate: &estate, limits, args: &self.args.engine };
-        night.run_and_tell(open, || self.tell(&ids, estate.clock.now_ms()))
+        let night = Night {
+            out,
+            place,
+            estate: &estate,
+            limits,
+            args: &self.args.engine,
+            takes_work: false,
+        };
+        night.run_and_tell(open, |_| self.tell(&ids, estate.clock.now_ms()))
     }
 
     /// Journals the operation on `clients`, or takes up what is under way.

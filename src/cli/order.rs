@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
 use crate::domain::{FailureClass, MigrationSpec, NimName, UndoKind};
-use crate::engine::STILL_RUNS;
+use crate::engine::{STILL_RUNS, order};
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
-use crate::machine::{Event, EventKind, Operator, Place as At, State};
+use crate::machine::{Event, Operator, Place as At, State};
 use crate::report::{MigrationView, Verdict, spoken};
 use crate::transport::JobState;
 
@@ -166,7 +166,7 @@ impl Order<'_> {
                 "{} is {state}: a retry begins a new migration",
                 view.client
             ))
-            .help("an engine that runs takes no new migrations: wait for its end, then retry"));
+            .help("wait for the engine's end, then retry; where the plan asks for something else by now, `nimshift run PLAN` hands it over"));
         }
         let mut waiting = Vec::new();
         for view in chosen {
@@ -319,8 +319,14 @@ impl Order<'_> {
         }
         open.loaded = loaded;
         let limits = settings.engine_limits();
-        let night =
-            Night { out: self.out, place: self.place, estate: &estate, limits, args: self.engine };
+        let night = Night {
+            out: self.out,
+            place: self.place,
+            estate: &estate,
+            limits,
+            args: self.engine,
+            takes_work: false,
+        };
         let judge = match self.kind {
             RequestKind::Cancel | RequestKind::Rollback => Verdict::of_taking_back,
             _ => Verdict::of,
@@ -378,7 +384,8 @@ impl Order<'_> {
         }
         let before = one.machine.state().clone();
         let by = Operator(operator());
-        let event = Event { at_ms: now_ms, kind: event(self.kind_for(&before), by) };
+        let kind = order(self.kind_for(&before), by).expect("it is about a migration");
+        let event = Event { at_ms: now_ms, kind };
         let Ok(transition) = one.machine.apply(&event) else {
             let text = format!("refused: it is {}", spoken(&before));
             open.journal.answer_request(request, text)?;
@@ -429,17 +436,6 @@ pub(super) fn pause() {
     std::thread::sleep(limits::REQUEST_POLL);
 }
 
-fn event(kind: RequestKind, by: Operator) -> EventKind {
-    match kind {
-        RequestKind::Hold | RequestKind::Stop => EventKind::Hold { by },
-        RequestKind::Release => EventKind::Release { by },
-        RequestKind::Retry => EventKind::Retry { by },
-        RequestKind::Cancel => EventKind::Cancel { by },
-        RequestKind::Rollback => EventKind::Rollback { by },
-        RequestKind::Abandon => EventKind::Abandon { by },
-    }
-}
-
 /// Whether a retry of a migration in this state is a new migration.
 fn begins_anew(state: &State) -> bool {
     matches!(state, State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. })
@@ -479,7 +475,7 @@ fn reboots(kind: RequestKind, view: &MigrationView) -> bool {
 fn means_something(kind: RequestKind, state: &State) -> bool {
     let live = !state.is_terminal() && !matches!(state, State::Pending);
     match kind {
-        RequestKind::Hold | RequestKind::Stop => live && !matches!(state, State::Held { .. }),
+        RequestKind::Hold => live && !matches!(state, State::Held { .. }),
         RequestKind::Release => matches!(state, State::Held { .. }),
         RequestKind::Retry => {
             let is_given_up = match state {
@@ -505,6 +501,8 @@ fn means_something(kind: RequestKind, state: &State) -> bool {
                 State::AwaitingOperator { .. } | State::UndoStuck { .. } | State::Held { .. }
             )
         }
+        // It is for an engine.
+        RequestKind::Run => false,
     }
 }
 

@@ -190,6 +190,12 @@ impl Observer for Progress {
         self.header(now_ms);
     }
 
+    fn joined(&mut self, now_ms: Millis, view: SlotView<'_>) {
+        self.states.insert(view.id, (view.state().clone(), Arc::clone(view.spec)));
+        self.say(&format!("{} {} joins the run", clock_text(now_ms), view.client));
+        self.header(now_ms);
+    }
+
     fn started(&mut self, now_ms: Millis, view: SlotView<'_>, ticket: &Ticket) {
         self.begun.entry(view.id).or_insert(now_ms);
         let undo = match ticket.direction {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::SystemClock;
@@ -16,7 +16,55 @@ use super::out::Out;
 /// The estate of real hosts. Nothing is asked of them yet.
 pub(super) fn estate(real: Option<&RealHosts>) -> Result<Estate, CliError> {
     let job_dir = real.map(|real| real.job_dir.clone()).unwrap_or_default();
-    Ok(Estate { transport: Arc::new(hosts(real)?), clock: Arc::new(SystemClock), job_dir })
+    let hosts = Arc::new(hosts(real)?);
+    let real = real.map(|real| Known { hosts: Arc::clone(&hosts), real: Mutex::new(real.clone()) });
+    Ok(Estate { transport: hosts, clock: Arc::new(SystemClock), job_dir, real })
+}
+
+/// The hosts of an engine, and how they are reached.
+pub(super) struct Known {
+    hosts: Arc<Hosts>,
+    real: Mutex<RealHosts>,
+}
+
+impl Known {
+    /// Learns how a plan that joins reaches the hosts that are new, and `clients`,
+    /// for which nothing runs. Or why that does not fit what is known.
+    pub(super) fn learn(&self, asked: &RealHosts, clients: &[&str]) -> Result<(), String> {
+        let mut real = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        let without_hosts = |real: &RealHosts| RealHosts { hosts: BTreeMap::new(), ..real.clone() };
+        if without_hosts(asked) != without_hosts(&real) {
+            return Err(
+                "[estate] says how hosts are reached otherwise than for the engine that runs: \
+                        wait for its end"
+                    .to_owned(),
+            );
+        }
+        let is_new = |name: &str, reach: &Reach| real.hosts.get(name) != Some(reach);
+        let new = asked.hosts.iter().filter(|(name, reach)| is_new(name, reach));
+        let mut routes = Vec::new();
+        for (name, reach) in new {
+            if clients.contains(&name.as_str()) || !real.hosts.contains_key(name) {
+                let route =
+                    route(asked, name, reach).map_err(|error| error.message().to_owned())?;
+                routes.push((name.clone(), reach.clone(), route));
+            } else if reach.via != Via::Master {
+                return Err(format!(
+                    "{name} is reached otherwise than by the engine that runs: wait for its end"
+                ));
+            }
+        }
+        for (name, reach, route) in routes {
+            self.hosts.learn(&HostId::new(&name), route);
+            real.hosts.insert(name, reach);
+        }
+        Ok(())
+    }
+}
+
+fn route(real: &RealHosts, name: &str, reach: &Reach) -> Result<Route, CliError> {
+    let way = way(real, name, reach)?;
+    Ok(Route { way, shell: real.shell.clone(), job_dir: real.job_dir.clone() })
 }
 
 /// The hosts of a plan.
@@ -38,9 +86,7 @@ pub(super) fn hosts(real: Option<&RealHosts>) -> Result<Hosts, CliError> {
     }
     let mut routes = BTreeMap::new();
     for (name, reach) in &real.hosts {
-        let way = way(real, name, reach)?;
-        let route = Route { way, shell: real.shell.clone(), job_dir: real.job_dir.clone() };
-        routes.insert(HostId::new(name), route);
+        routes.insert(HostId::new(name), route(real, name, reach)?);
     }
     let sessions = usize::try_from(real.sessions).unwrap_or(1);
     let bounds = Bounds { per_host: sessions, ..Bounds::default() };

@@ -1,33 +1,60 @@
 //! Operators' requests, from the journal to the engine that runs in this
 //! process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::MigrationId;
-use crate::engine::{OperatorRequest, RequestSource};
-use crate::journal::{JournalError, Loaded, Reader, Request, RequestId, RequestKind};
+use crate::engine::{NewWork, OperatorRequest, RequestSource};
+use crate::journal::{BatchId, JournalError, Loaded, Reader, Request, RequestId, RequestKind};
 use crate::machine::Operator;
 use crate::report::spoken;
 
-/// A migration that no journal has: orders that are about none name it.
-const NO_MIGRATION: MigrationId = MigrationId(u64::MAX);
+use super::estate::Estate;
+use super::work::Work;
+
+/// The names of the batches of migrations, as leases tell them.
+pub(super) type BatchNames = Arc<Mutex<BTreeMap<MigrationId, String>>>;
 
 /// Requests that other processes have journaled.
-pub(super) struct JournaledRequests {
+pub(super) struct JournaledRequests<'a> {
     reader: Reader,
+    estate: &'a Estate,
     seen_version: Option<i64>,
     given: BTreeSet<RequestId>,
     refused: Vec<(RequestId, String)>,
+    work: Vec<NewWork>,
     /// The migrations of the run.
     migrations: BTreeSet<MigrationId>,
+    /// The batches that it works on.
+    batches: BTreeSet<BatchId>,
+    takes_work: bool,
+    names: BatchNames,
+    /// What joined the run, and of which client.
+    pub(super) joined: Vec<(MigrationId, String)>,
 }
 
-impl JournaledRequests {
-    /// Requests for the migrations in `loaded`.
-    pub(super) fn new(dir: &Path, loaded: &[Loaded]) -> Result<JournaledRequests, JournalError> {
+impl<'a> JournaledRequests<'a> {
+    /// Requests for the migrations in `loaded`, on the hosts of `estate`.
+    pub(super) fn new(
+        dir: &Path,
+        estate: &'a Estate,
+        loaded: &[Loaded],
+    ) -> Result<JournaledRequests<'a>, JournalError> {
+        let reader = Reader::open(dir)?;
+        let names: BTreeMap<BatchId, String> =
+            reader.batches()?.into_iter().map(|row| (row.id, row.name)).collect();
+        let name_of = |one: &Loaded| Some((one.id, names.get(&one.batch)?.clone()));
+        let is_live = |one: &&Loaded| !one.machine.state().is_terminal();
         Ok(JournaledRequests {
-            reader: Reader::open(dir)?,
+            reader,
+            estate,
+            work: Vec::new(),
+            takes_work: false,
+            batches: loaded.iter().filter(is_live).map(|one| one.batch).collect(),
+            names: Arc::new(Mutex::new(loaded.iter().filter_map(name_of).collect())),
+            joined: Vec::new(),
             seen_version: None,
             given: BTreeSet::new(),
             refused: Vec::new(),
@@ -38,12 +65,9 @@ impl JournaledRequests {
     /// Which migration `request` is about, or why it is not followed.
     fn migration(&self, request: &Request) -> Result<Result<MigrationId, String>, JournalError> {
         let Some(id) = request.migration else {
-            return Ok(match request.kind {
-                RequestKind::Stop => Ok(NO_MIGRATION),
-                _ => Err("outlived: an older nimshift posted it and did not say for which \
-                          migration of the client; give the order again"
-                    .to_owned()),
-            });
+            return Ok(Err("outlived: an older nimshift posted it and did not say for which \
+                           migration of the client; give the order again"
+                .to_owned()));
         };
         if self.migrations.contains(&id) {
             return Ok(Ok(id));
@@ -56,9 +80,39 @@ impl JournaledRequests {
             _ => format!("{id} is not part of this run"),
         }))
     }
+
+    /// The same, for an engine that takes on work.
+    pub(super) fn with_work(self) -> JournaledRequests<'a> {
+        JournaledRequests { takes_work: true, ..self }
+    }
+
+    /// The work that came with `request`, or why it is not taken.
+    fn new_work(&self, request: &Request) -> Result<Result<NewWork, String>, JournalError> {
+        if !self.takes_work {
+            return Ok(Err("it carries out an order, and takes on no work".to_owned()));
+        }
+        let work = match Work::read(request) {
+            Ok(work) if work.is_for(&self.batches) => work,
+            Ok(work) => {
+                let (batch, why) = (&work.name, "is at work in this run: run the plan again");
+                return Ok(Err(format!("outlived: nothing of batch `{batch}` as it was {why}")));
+            }
+            Err(why) => return Ok(Err(why)),
+        };
+        let clients: Vec<&str> = work.clients.iter().map(|one| one.spec.client.as_str()).collect();
+        if let Err(why) = self.estate.learn(&work.settings, &clients) {
+            return Ok(Err(why));
+        }
+        let rows = self.reader.migrations(None)?;
+        Ok(Ok(work.settle(request, &rows)))
+    }
+
+    pub(super) fn names(&self) -> BatchNames {
+        Arc::clone(&self.names)
+    }
 }
 
-impl RequestSource for JournaledRequests {
+impl RequestSource for JournaledRequests<'_> {
     fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError> {
         let version = self.reader.data_version()?;
         if self.seen_version == Some(version) {
@@ -72,10 +126,22 @@ impl RequestSource for JournaledRequests {
         }
         let mut orders = Vec::new();
         for request in self.reader.pending_requests()? {
+            if request.kind == RequestKind::Run && !self.work.is_empty() {
+                // What is asked for next is judged by what comes of this one.
+                self.seen_version = None;
+                continue;
+            }
             if !self.given.insert(request.id) {
                 continue;
             }
             let Request { id, kind, .. } = request;
+            if kind == RequestKind::Run {
+                match self.new_work(&request)? {
+                    Ok(new) => self.work.push(new),
+                    Err(why) => self.refused.push((id, why)),
+                }
+                continue;
+            }
             match self.migration(&request)? {
                 Ok(migration) => {
                     let by = Operator(request.operator);
@@ -89,5 +155,23 @@ impl RequestSource for JournaledRequests {
 
     fn refused(&mut self) -> Vec<(RequestId, String)> {
         std::mem::take(&mut self.refused)
+    }
+
+    fn work(&mut self) -> Vec<NewWork> {
+        std::mem::take(&mut self.work)
+    }
+
+    fn joined(&mut self, taken: &[Loaded]) {
+        let name = |batch: BatchId| {
+            let rows = self.reader.batches().unwrap_or_default();
+            rows.into_iter().find(|row| row.id == batch).map(|row| row.name).unwrap_or_default()
+        };
+        let Some(batch) = taken.first().map(|one| one.batch) else { return };
+        let name = name(batch);
+        self.batches.insert(batch);
+        self.migrations.extend(taken.iter().map(|one| one.id));
+        self.joined.extend(taken.iter().map(|one| (one.id, one.client.clone())));
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.extend(taken.iter().map(|one| (one.id, name.clone())));
     }
 }

@@ -1,15 +1,4 @@
 //! `nimshift run PLAN` and `nimshift resume`.
-//!
-//! What `run` does with a client is decided by its latest migration:
-//!
-//! | its latest migration | what happens |
-//! | --- | --- |
-//! | none | it is begun |
-//! | of this very plan, unfinished | it goes on |
-//! | of this very plan, ended | left alone |
-//! | of another plan, unfinished | the run is refused |
-//! | of another plan, migrated or skipped to the same target | left alone, as done |
-//! | of another plan, ended otherwise | a new one is begun |
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,18 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{
-    EstateKind, Facts, MigrationSpec, NimName, Part, Plan, PlanErrors, parse_plan_bytes,
-    phases_text,
-};
-use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, NewMigration};
+use crate::domain::{EstateKind, MigrationSpec, NimName, Plan, PlanErrors, parse_plan_bytes};
+use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, RequestKind};
 use crate::lab::Lab;
-use crate::machine::{Blueprint, DECISIONS, Machine, State};
-use crate::phases::plan_steps;
-use crate::report::{Standing, Verdict, spoken_as};
+use crate::report::Verdict;
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
-use super::current::{current, is_cleaned};
+use super::beside::Beside;
+use super::current::current;
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
@@ -37,6 +22,8 @@ use super::operator::operator;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
 use super::preflight::all_may_begin;
+use super::sort::{Known, Sorted};
+use super::work::new_migration;
 
 /// A plan file, as it was read.
 pub(super) struct PlanFile {
@@ -108,17 +95,30 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     if args.preflight && is_first {
         all_may_begin(out, place, &file.plan, file.plan.migrations.clone())?;
     }
-    let mut open = Open::new(place)?;
+    let mut open = loop {
+        match Open::new(place) {
+            Ok(open) => break open,
+            Err(held) if held.exit() == Exit::Held => {
+                let beside = Beside { out, place, file: &file, digest: &digest, args };
+                // An engine that has just ended by itself leaves the plan to us.
+                if let Some(exit) = beside.run(held, lab.is_some())? {
+                    return Ok(exit);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    };
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
-    let sorted = Sorted::new(&file.plan, &open.loaded, &batches, &digest)?;
+    let known = Known { loaded: &open.loaded, batches: &batches, beside: false };
+    let sorted = Sorted::new(&file.plan, &digest, &known).whole()?;
     if args.preflight && !is_first {
         let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
         all_may_begin(out, place, &file.plan, fresh.collect())?;
     }
     let estate = Estate::of_plan(place, &file.plan, lab, args.scale.time_scale)?;
-    for line in &sorted.said {
-        Out::note(line);
+    for (client, what) in &sorted.said {
+        Out::note(&format!("{client}: {what}"));
     }
     let created_ms = estate.clock.now_ms();
     let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
@@ -136,7 +136,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         return tell(out, place, (&clients, &[]), Verdict::of, created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
-    Night { out, place, estate: &estate, limits, args: &args.engine }.run(
+    Night { out, place, estate: &estate, limits, args: &args.engine, takes_work: true }.run(
         open,
         &clients,
         Verdict::of,
@@ -175,14 +175,21 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
             .help("`nimshift run PLAN` begins"));
     };
     let estate = Estate::open(place, &settings)?;
-    if !unfinished {
+    // What was handed to an engine that died before it took it is not lost.
+    let requests = place.reader()?.pending_requests()?;
+    let is_handed = requests.iter().any(|request| request.kind == RequestKind::Run);
+    if !unfinished && !is_handed {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
         return tell(out, place, (&clients, &[]), Verdict::of, estate.clock.now_ms());
     }
     open.loaded = all;
     let limits = settings.engine_limits();
-    Night { out, place, estate: &estate, limits, args }.run(open, &clients, Verdict::of)
+    Night { out, place, estate: &estate, limits, args, takes_work: true }.run(
+        open,
+        &clients,
+        Verdict::of,
+    )
 }
 
 /// What counts for each of `clients`.
@@ -192,94 +199,6 @@ pub(super) fn latest_of(mut loaded: Vec<Loaded>, clients: &[String]) -> Vec<Load
     let mut latest = current(loaded);
     latest.sort_by_key(|one| one.id);
     latest
-}
-
-/// The clients of a plan, by what is to be done with them.
-struct Sorted<'a> {
-    fresh: Vec<(u32, Cow<'a, MigrationSpec>)>,
-    said: Vec<String>,
-}
-
-impl<'a> Sorted<'a> {
-    fn new(
-        plan: &'a Plan,
-        loaded: &[Loaded],
-        batches: &BTreeMap<BatchId, BatchRow>,
-        digest: &str,
-    ) -> Result<Sorted<'a>, CliError> {
-        let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new() };
-        let mut refused = Vec::new();
-        let latest: BTreeMap<&str, &Loaded> =
-            current(loaded).into_iter().map(|one| (one.client.as_str(), one)).collect();
-        for (number, spec) in (1..).zip(&plan.migrations) {
-            let Some(before) = latest.get(spec.client.as_str()) else {
-                sorted.fresh.push((number, Cow::Borrowed(spec)));
-                continue;
-            };
-            let state = before.machine.state();
-            let batch = batches.get(&before.batch);
-            let same_plan = batch.is_some_and(|batch| batch.digest == digest);
-            let reached = matches!(state, State::Migrated { .. } | State::Skipped { .. });
-            let name = batch.map_or("another", |batch| batch.name.as_str());
-            let ended_operation = !before.spec.task.is_migration() && state.is_terminal();
-            let cleaned = spec.mode.changes_client() && is_cleaned(loaded, &before.client);
-            if ended_operation || (cleaned && state.is_terminal()) {
-                sorted.fresh.push((number, Cow::Borrowed(spec)));
-                continue;
-            }
-            let part = reached && !before.spec.is_whole();
-            let spoken = |state: &State| spoken_as(state, &before.spec);
-            match (same_plan, state.is_terminal()) {
-                (true, true) => sorted.say(spec, &Standing::new(state, &before.spec).already()),
-                (false, true) if part && matches!(state, State::Migrated { .. }) => {
-                    let rest = rest_of(spec, before);
-                    let phases = rest.options.phases.as_deref().unwrap_or_default();
-                    sorted.say(
-                        spec,
-                        &format!("{}, goes on with phases {}", spoken(state), phases_text(phases)),
-                    );
-                    sorted.fresh.push((number, Cow::Owned(rest)));
-                }
-                (true, false) => sorted.say(spec, &format!("goes on ({})", spoken(state))),
-                (false, false) => refused.push(format!(
-                    "{} is {} in batch `{name}`, which is another plan",
-                    spec.client,
-                    spoken(state)
-                )),
-                (false, true) if reached && before.spec.target == spec.target => {
-                    let already = Standing::new(state, &before.spec).already();
-                    sorted.say(spec, &format!("{already}, by batch `{name}`"));
-                }
-                (false, true) => sorted.fresh.push((number, Cow::Borrowed(spec))),
-            }
-        }
-        if refused.is_empty() {
-            return Ok(sorted);
-        }
-        Err(CliError::usage(format!(
-            "the plan cannot be run: a client can be in one live migration only\n{}",
-            refused.join("\n")
-        ))
-        .help("`nimshift resume` finishes them, `nimshift cancel CLIENT` takes them back"))
-    }
-
-    fn say(&mut self, spec: &MigrationSpec, what: &str) {
-        self.said.push(format!("{}: {what}", spec.client));
-    }
-
-    fn is_fresh(&self, client: &str) -> bool {
-        self.fresh.iter().any(|(_, spec)| spec.client.as_str() == client)
-    }
-}
-
-/// What is asked for, after the parts that have been done: the phases that are
-/// named, or all that are left.
-pub(super) fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
-    let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
-    let mut rest = spec.clone();
-    rest.part = Some(Part { first, facts: before.facts.clone() });
-    rest.options.phases.get_or_insert_with(|| before.spec.phases_left());
-    rest
 }
 
 /// Journals the batch and the migrations of `fresh`, and gives them as an engine
@@ -294,17 +213,22 @@ pub(super) fn begin(
     if fresh.is_empty() {
         return Ok(Vec::new());
     }
+    let batch = batch_of(file, digest, created_ms);
+    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new(spec.clone().into_owned())));
+    create(journal, &batch, specs)
+}
+
+/// What is journaled of a plan beside its migrations.
+pub(super) fn batch_of(file: &PlanFile, digest: &str, created_ms: Millis) -> NewBatch {
     let settings = BatchSettings::of(&file.plan);
-    let batch = NewBatch {
+    NewBatch {
         name: file.plan.name.to_string(),
         digest: digest.to_owned(),
         plan_text: file.text.clone(),
         created_ms,
         operator: operator(),
         estate: serde_json::to_value(settings).expect("settings have text for keys"),
-    };
-    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new(spec.clone().into_owned())));
-    create(journal, &batch, specs)
+    }
 }
 
 /// Journals `batch` with a migration for each of `specs`.
@@ -315,33 +239,11 @@ pub(super) fn create(
 ) -> Result<Vec<Loaded>, CliError> {
     let migrations = specs
         .map(|(number, spec)| {
-            let planned = plan_steps(&spec);
-            let blueprint = Blueprint::new(&spec, planned.steps).map_err(|error| {
-                CliError::usage(format!("{} cannot be migrated", spec.client)).because(&error)
-            })?;
-            Ok(NewMigration {
-                client: spec.client.clone(),
-                number,
-                spec,
-                blueprint: Arc::new(blueprint),
-                skipped_phases: planned.skipped,
-            })
+            let client = spec.client.clone();
+            new_migration(number, spec)
+                .map_err(|why| CliError::usage(format!("{client} cannot be migrated: {why}")))
         })
         .collect::<Result<Vec<_>, CliError>>()?;
     let (id, ids) = journal.create_batch(batch, migrations.clone())?;
-    let loaded = ids.into_iter().zip(migrations).map(|(migration, new)| Loaded {
-        id: migration,
-        batch: id,
-        client: new.client.to_string(),
-        number: new.number,
-        seq: 0,
-        decisions: DECISIONS,
-        machine: Machine::new(new.blueprint),
-        spec: new.spec,
-        facts: Facts::default(),
-        skipped_phases: new.skipped_phases,
-        created_ms: batch.created_ms,
-        updated_ms: batch.created_ms,
-    });
-    Ok(loaded.collect())
+    Ok(Loaded::of_batch(id, ids, batch, migrations))
 }

@@ -17,12 +17,14 @@ use super::places::Places;
 use super::slot::{Attempt, Committing, Counted, Slot, SlotView, Waiting};
 use super::work::Order;
 
+mod join;
+
 /// Why what is held is not abandoned yet.
 pub const STILL_RUNS: &str = "its step in flight has not ended";
 
 /// What the machine is told of a request; `None` for one that is not about a
 /// migration.
-fn order(kind: RequestKind, by: Operator) -> Option<EventKind> {
+pub fn order(kind: RequestKind, by: Operator) -> Option<EventKind> {
     Some(match kind {
         RequestKind::Cancel => EventKind::Cancel { by },
         RequestKind::Rollback => EventKind::Rollback { by },
@@ -30,7 +32,7 @@ fn order(kind: RequestKind, by: Operator) -> Option<EventKind> {
         RequestKind::Release => EventKind::Release { by },
         RequestKind::Retry => EventKind::Retry { by },
         RequestKind::Abandon => EventKind::Abandon { by },
-        RequestKind::Stop => return None,
+        RequestKind::Run => return None,
     })
 }
 
@@ -439,8 +441,7 @@ impl Core {
     fn requested(&mut self, now_ms: Millis, request: OperatorRequest, out: &mut Vec<Command>) {
         let OperatorRequest { id, kind, migration, by } = request;
         let Some(order) = order(kind, by) else {
-            self.stopping = true;
-            out.push(Command::AnswerRequest { id, text: "done: the run is stopping".to_owned() });
+            out.push(Command::AnswerRequest { id, text: "refused: it names no work".to_owned() });
             return;
         };
         match self.by_id.get(&migration) {

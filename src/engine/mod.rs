@@ -15,10 +15,10 @@ mod run;
 mod slot;
 mod work;
 
-pub use core::{Command, Core, Input, OperatorRequest, STILL_RUNS};
+pub use core::{Command, Core, Input, OperatorRequest, STILL_RUNS, order};
 pub use delay::Delays;
 pub use limits::EngineLimits;
 pub use performer::StepPerformer;
-pub use run::{Ended, Engine, Observer, OnStop, RequestSource, StopHandle, stop_handle};
+pub use run::{Ended, Engine, NewWork, Observer, OnStop, RequestSource, StopHandle, stop_handle};
 pub use slot::SlotView;
 pub use work::{ForgetFuture, Order, Performer, PerformerFuture};

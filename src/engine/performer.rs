@@ -1,7 +1,7 @@
 //! Attempts made by the steps of the phases, over a transport.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::ClockRef;
 use crate::domain::{Control, MigrationId, MigrationSpec};
@@ -24,7 +24,7 @@ pub struct StepPerformer {
     /// This engine, as leases tell of it. The batch is told by `batches`.
     pub control: Control,
     /// Names of batches, by their migrations.
-    pub batches: Arc<BTreeMap<MigrationId, String>>,
+    pub batches: Arc<Mutex<BTreeMap<MigrationId, String>>>,
 }
 
 impl Performer for StepPerformer {
@@ -34,7 +34,9 @@ impl Performer for StepPerformer {
         let Order { migration, ticket, undo_of, spec, facts, issued, since_ms, interrupt } = order;
         let facts = Arc::unwrap_or_clone(facts);
         let interrupt = Some(interrupt);
-        control.batch = batches.get(&migration).cloned().unwrap_or_default();
+        let names = batches.lock().unwrap_or_else(PoisonError::into_inner);
+        control.batch = names.get(&migration).cloned().unwrap_or_default();
+        drop(names);
         let order = phases::Order {
             migration,
             ticket,

@@ -8,8 +8,10 @@ use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, Moment, limits};
 use crate::domain::{Answer, AttemptRecord, Cause, FailureClass, Outcome, Ticket, Trace, Way};
-use crate::journal::{Ack, Append, Journal, JournalError, Loaded, RequestId};
-use crate::machine::State;
+use crate::journal::{
+    Ack, Append, Journal, JournalError, Loaded, NewBatch, NewMigration, RequestId,
+};
+use crate::machine::{Operator, State};
 
 use super::core::{Command, Core, Input, OperatorRequest};
 use super::delay::Delays;
@@ -67,6 +69,11 @@ pub trait Observer {
         let _ = (now_ms, view, ticket);
     }
 
+    /// A migration joined the run.
+    fn joined(&mut self, now_ms: u64, view: SlotView<'_>) {
+        let _ = (now_ms, view);
+    }
+
     /// The journal refused an entry: that migration stands still.
     fn broken(&mut self, view: SlotView<'_>, error: &JournalError) {
         let _ = (view, error);
@@ -76,6 +83,21 @@ pub trait Observer {
 /// An observer that looks away.
 impl Observer for () {}
 
+/// Work that another process hands to a run.
+#[derive(Debug)]
+pub struct NewWork {
+    /// The request that it came with.
+    pub request: RequestId,
+    /// By whom.
+    pub by: Operator,
+    /// What is journaled with it.
+    pub batch: NewBatch,
+    /// What is begun.
+    pub migrations: Vec<NewMigration>,
+    /// Clients of it that are not begun, each with the reason.
+    pub refused: Vec<(String, String)>,
+}
+
 /// Brings operators' requests that were journaled by other processes.
 pub trait RequestSource {
     /// The requests that are not answered yet and were not given out before.
@@ -84,6 +106,16 @@ pub trait RequestSource {
     /// Those that came with them, cannot be followed, and are answered so.
     fn refused(&mut self) -> Vec<(RequestId, String)> {
         Vec::new()
+    }
+
+    /// Work that came with them.
+    fn work(&mut self) -> Vec<NewWork> {
+        Vec::new()
+    }
+
+    /// Is told what of it was taken, before any of it begins.
+    fn joined(&mut self, taken: &[Loaded]) {
+        let _ = taken;
     }
 }
 
@@ -161,9 +193,17 @@ impl Engine<'_> {
                         answered(&mut core, now, done, &mut commands);
                     }
                 }
-                Happened::Requests(requests) => {
-                    for request in requests {
+                Happened::Requests(Asked { orders, work: new }) => {
+                    for request in orders {
                         core.handle(now, Input::Requested(request), &mut commands);
+                    }
+                    for new in new {
+                        let (commands, failed) = (&mut commands, &mut failed);
+                        let taken = self.take_on(&mut core, &mut work, now, new, commands, failed);
+                        if let Some(taken) = taken {
+                            self.join(&mut core, now, taken, commands);
+                        }
+                        self.carry_out(&core, &mut work, commands, failed);
                     }
                 }
                 Happened::Due => core.handle(now, Input::Tick, &mut commands),
@@ -235,7 +275,7 @@ impl Engine<'_> {
         }
     }
 
-    fn take_requests(&mut self) -> Option<Vec<OperatorRequest>> {
+    fn take_requests(&mut self) -> Option<Asked> {
         let source = self.requests.as_mut()?;
         let taken = source.take();
         for (id, why) in source.refused() {
@@ -243,13 +283,66 @@ impl Engine<'_> {
                 tracing::warn!(%error, "an operator was not answered");
             }
         }
-        match taken {
-            Ok(requests) if requests.is_empty() => None,
-            Ok(requests) => Some(requests),
+        let work = source.work();
+        let orders = taken.unwrap_or_else(|error| {
+            tracing::warn!(%error, "requests of operators cannot be read");
+            Vec::new()
+        });
+        (!orders.is_empty() || !work.is_empty()).then_some(Asked { orders, work })
+    }
+
+    /// Journals what of `new` can be begun, with the answer to its request.
+    fn take_on(
+        &mut self,
+        core: &mut Core,
+        work: &mut Work,
+        now: Moment,
+        new: NewWork,
+        commands: &mut Vec<Command>,
+        failed: &mut Option<JournalError>,
+    ) -> Option<Vec<Loaded>> {
+        let NewWork { request, by, mut batch, mut migrations, mut refused } = new;
+        if core.is_stopping() {
+            let id = request;
+            let text = "refused: the run is stopping".to_owned();
+            commands.push(Command::AnswerRequest { id, text });
+            return None;
+        }
+        let clients = migrations.iter().map(|new| new.client.to_string()).collect();
+        refused.extend(core.make_room(now, &clients, &by, commands));
+        migrations.retain(|new| !refused.iter().any(|(client, _)| new.client.as_str() == client));
+        let lines = refused.iter().map(|(client, why)| format!("\n{client}: {why}"));
+        let lines: String = lines.collect();
+        if migrations.is_empty() {
+            let text = format!("refused{lines}");
+            commands.push(Command::AnswerRequest { id: request, text });
+            return None;
+        }
+        // What is called off is journaled before what takes its place.
+        self.carry_out(core, work, commands, failed);
+        batch.created_ms = now.shown_ms;
+        let answer = (request, format!("done{lines}"));
+        match self.journal.create_batch_for(answer, batch.clone(), migrations.clone()) {
+            Ok((id, ids)) => Some(Loaded::of_batch(id, ids, &batch, migrations)),
             Err(error) => {
-                tracing::warn!(%error, "requests of operators cannot be read");
+                failed.get_or_insert(error);
                 None
             }
+        }
+    }
+
+    fn join(
+        &mut self,
+        core: &mut Core,
+        now: Moment,
+        taken: Vec<Loaded>,
+        commands: &mut Vec<Command>,
+    ) {
+        if let Some(source) = &mut self.requests {
+            source.joined(&taken);
+        }
+        for slot in core.join(now, taken, commands) {
+            self.observer.joined(now.shown_ms, core.view(slot));
         }
     }
 
@@ -328,10 +421,16 @@ impl Engine<'_> {
     }
 }
 
+/// What operators have asked for.
+struct Asked {
+    orders: Vec<OperatorRequest>,
+    work: Vec<NewWork>,
+}
+
 enum Happened {
     Acks(Vec<Ack>),
     Done(Box<Done>),
-    Requests(Vec<OperatorRequest>),
+    Requests(Asked),
     Due,
     JournalGone,
     Stop(OnStop),

@@ -204,7 +204,7 @@ pub(super) fn attach(connection: &Connection, archive: &Path) -> Result<(), Jour
         let alone = connect::reader(archive)?;
         schema::version(&alone, archive)?
     };
-    if version != schema::VERSION {
+    if version < schema::ARCHIVED_SINCE {
         return Err(JournalError::Older { path: archive.to_owned() });
     }
     let path = archive.display().to_string();

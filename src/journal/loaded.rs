@@ -6,6 +6,7 @@ use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{DECISIONS, Event, EventKind, Machine};
 
+use super::create::{NewBatch, NewMigration};
 use super::ids::BatchId;
 use super::writer::Append;
 
@@ -39,6 +40,30 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The migrations of a batch that was just journaled as `id`, and they as `ids`.
+    pub fn of_batch(
+        id: BatchId,
+        ids: Vec<MigrationId>,
+        batch: &NewBatch,
+        migrations: Vec<NewMigration>,
+    ) -> Vec<Loaded> {
+        let loaded = ids.into_iter().zip(migrations).map(|(migration, new)| Loaded {
+            id: migration,
+            batch: id,
+            client: new.client.to_string(),
+            number: new.number,
+            seq: 0,
+            decisions: DECISIONS,
+            machine: Machine::new(new.blueprint),
+            spec: new.spec,
+            facts: Facts::default(),
+            skipped_phases: new.skipped_phases,
+            created_ms: batch.created_ms,
+            updated_ms: batch.created_ms,
+        });
+        loaded.collect()
+    }
+
     /// What has to be appended at `at_ms` before anything else of a migration
     /// that was left by older decisions. `None` where it is under today's.
     pub fn adopt(&mut self, at_ms: Millis) -> Option<Append> {

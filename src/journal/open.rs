@@ -25,7 +25,7 @@ use super::lock::{Holder, Lock};
 use super::paths::JournalDir;
 use super::replay::{Replayed, replay};
 use super::schema;
-use super::writer::{Ack, Append, Order, Writer};
+use super::writer::{Ack, Append, NewWork, Order, Writer};
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]
@@ -150,8 +150,23 @@ impl Journal {
         batch: &NewBatch,
         migrations: Vec<NewMigration>,
     ) -> Result<(BatchId, Vec<MigrationId>), JournalError> {
+        self.create(NewWork { batch: batch.clone(), migrations, request: None })
+    }
+
+    /// As [`Journal::create_batch`], with the answer to the request that asked for
+    /// it in the same transaction: it is never taken twice, nor answered in vain.
+    pub fn create_batch_for(
+        &self,
+        request: (RequestId, String),
+        batch: NewBatch,
+        migrations: Vec<NewMigration>,
+    ) -> Result<(BatchId, Vec<MigrationId>), JournalError> {
+        self.create(NewWork { batch, migrations, request: Some(request) })
+    }
+
+    fn create(&self, new: NewWork) -> Result<(BatchId, Vec<MigrationId>), JournalError> {
         let (reply, answer) = sync_channel(1);
-        self.send(Order::Create(Box::new((batch.clone(), migrations)), reply))?;
+        self.send(Order::Create(Box::new(new), reply))?;
         answer.recv().map_err(|_| JournalError::Closed)?
     }
 

@@ -126,7 +126,7 @@ impl Reader {
             0 => Err(JournalError::NotFound { dir: path.to_owned() }),
             version => {
                 schema::show_as_newest(&connection, path, version)?;
-                if version == schema::VERSION {
+                if version >= schema::ARCHIVED_SINCE {
                     schema::check_decisions(&connection, path)?;
                 }
                 Ok(Reader { connection, path: path.to_owned(), is_whole: false })

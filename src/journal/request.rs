@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Millis, sanitize_line};
+use crate::base::{Millis, limits, sanitize_line};
 use crate::domain::MigrationId;
 
 use super::connect::{self, int};
@@ -33,8 +33,8 @@ pub enum RequestKind {
     Rollback,
     /// Give up, leaving things as they are.
     Abandon,
-    /// Stop the engine: no new steps.
-    Stop,
+    /// Take on the work that comes with it.
+    Run,
 }
 
 impl RequestKind {
@@ -46,7 +46,7 @@ impl RequestKind {
         RequestKind::Cancel,
         RequestKind::Rollback,
         RequestKind::Abandon,
-        RequestKind::Stop,
+        RequestKind::Run,
     ];
 
     /// The name, as in the journal.
@@ -58,7 +58,7 @@ impl RequestKind {
             RequestKind::Cancel => "cancel",
             RequestKind::Rollback => "rollback",
             RequestKind::Abandon => "abandon",
-            RequestKind::Stop => "stop",
+            RequestKind::Run => "run",
         }
     }
 
@@ -99,6 +99,9 @@ pub struct Request {
     pub operator: String,
     /// When.
     pub at_ms: Millis,
+    /// The work that is handed over, as JSON. Introduced in version 3 of the tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<String>,
     /// What the engine said; absent while it has not taken it up.
     pub answer: Option<String>,
 }
@@ -122,6 +125,28 @@ impl Requests {
     /// Posts a request to whichever engine runs, or will run, in `dir`. Returns
     /// once it is on the disk.
     pub fn post(dir: &Path, request: &NewRequest) -> Result<RequestId, JournalError> {
+        Requests::insert(dir, request, None)
+    }
+
+    /// The same, with `work` for that engine.
+    pub fn post_work(
+        dir: &Path,
+        request: &NewRequest,
+        work: &str,
+    ) -> Result<RequestId, JournalError> {
+        let (bytes, most) = (work.len(), limits::WORK_BYTES_MAX);
+        if bytes > most {
+            let why = format!("it has {bytes} bytes, more than {most}");
+            return Err(JournalError::Encode { what: "the work that is handed over", why });
+        }
+        Requests::insert(dir, request, Some(work))
+    }
+
+    fn insert(
+        dir: &Path,
+        request: &NewRequest,
+        work: Option<&str>,
+    ) -> Result<RequestId, JournalError> {
         let paths = JournalDir::new(dir);
         if !paths.has_journal() {
             return Err(JournalError::NotFound { dir: dir.to_owned() });
@@ -142,12 +167,13 @@ impl Requests {
             migration,
             operator,
             at_ms: *at_ms,
+            work,
         }
         .sum();
         connection
             .execute(
-                "INSERT INTO request (v, kind, client, operator, at_ms, sum, migration)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO request (v, kind, client, operator, at_ms, sum, migration, work)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     int(RECORD_VERSION),
                     kind.name(),
@@ -155,7 +181,8 @@ impl Requests {
                     operator,
                     int(*at_ms),
                     &sum[..],
-                    migration.map(int)
+                    migration.map(int),
+                    work
                 ],
             )
             .map_err(|error| JournalError::sqlite(&path, "cannot post the request", &error))?;
@@ -164,7 +191,8 @@ impl Requests {
 }
 
 /// The columns that [`read`] wants.
-pub(super) const COLUMNS: &str = "id, kind, client, operator, at_ms, answer, v, sum, migration";
+pub(super) const COLUMNS: &str =
+    "id, kind, client, operator, at_ms, answer, v, sum, migration, work";
 
 /// A row of requests. One that another version posted, or that is not what was
 /// posted, is no error of the others.
@@ -181,6 +209,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
     let (name, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
     let operator: String = row.get(3)?;
     let migration = row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned);
+    let work: Option<String> = row.get(9)?;
     let sum = RequestSum {
         version,
         kind: &name,
@@ -188,6 +217,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
         migration,
         operator: &operator,
         at_ms,
+        work: work.as_deref(),
     };
     let unknown = |what: String| UnreadableRequest {
         id,
@@ -206,7 +236,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
         return Ok(Err(unknown(format!("the order `{}`", sanitize_line(&name, 40)))));
     };
     let migration = migration.map(MigrationId);
-    Ok(Ok(Request { id, kind, client, migration, operator, at_ms, answer: row.get(5)? }))
+    Ok(Ok(Request { id, kind, client, migration, operator, at_ms, work, answer: row.get(5)? }))
 }
 
 /// What the sum of a request's row is made of: all but its answer.
@@ -218,6 +248,8 @@ pub(super) struct RequestSum<'a> {
     pub(super) migration: Option<u64>,
     pub(super) operator: &'a str,
     pub(super) at_ms: u64,
+    /// Of rows without it, there is nothing in the sum.
+    pub(super) work: Option<&'a str>,
 }
 
 impl RequestSum<'_> {
@@ -228,10 +260,14 @@ impl RequestSum<'_> {
             .maybe(self.client.map(str::as_bytes))
             .text(self.operator.as_bytes())
             .int(self.at_ms);
-        match self.migration {
+        let sum = match self.migration {
             _ if self.version < 2 => sum,
             None => sum.int(0),
             Some(migration) => sum.int(1).int(migration),
+        };
+        match self.work {
+            None => sum,
+            Some(work) => sum.text(work.as_bytes()),
         }
         .finish()
     }

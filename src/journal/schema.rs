@@ -20,7 +20,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4e49_4d53;
 pub(super) const RECORD_VERSION: u64 = 2;
 
 /// The steps from each version to the next. Version 1: introduced in 0.1.0.
-const STEPS: [&str; 2] = [V1, V2];
+const STEPS: [&str; 3] = [V1, V2, V3];
 
 /// `entry` counts the entries of the whole journal, `seq` those of a migration.
 /// No index on (migration, seq): a history follows `prev` from `head`, and an
@@ -142,18 +142,31 @@ CREATE TABLE archived (
 ) STRICT;
 ";
 
+/// The work that a request hands to the engine that runs.
+const V3: &str = "
+ALTER TABLE request ADD COLUMN work TEXT;
+";
+
 /// How one who only reads sees version 1 as the newest.
 const V1_AS_NEWEST: &str = "
 CREATE TEMP VIEW migration AS SELECT *, 1 AS decisions FROM main.migration;
 CREATE TEMP VIEW head AS SELECT *, x'' AS sum FROM main.head;
-CREATE TEMP VIEW request AS SELECT *, NULL AS migration FROM main.request;
+CREATE TEMP VIEW request AS SELECT *, NULL AS migration, NULL AS work FROM main.request;
 CREATE TEMP VIEW archived AS SELECT 0 AS batch, '' AS name, '' AS digest, 0 AS migrations,
     0 AS last_migration, 0 AS last_entry, 0 AS at_ms, x'' AS sum WHERE 0;
 ";
 
+/// How one who only reads sees version 2 as the newest.
+const V2_AS_NEWEST: &str = "
+CREATE TEMP VIEW request AS SELECT *, NULL AS work FROM main.request;
+";
+
 /// The newest version.
-pub(super) const VERSION: i64 = 2;
-const _: () = assert!(STEPS.len() == 2, "a new step is a new version");
+pub(super) const VERSION: i64 = 3;
+const _: () = assert!(STEPS.len() == 3, "a new step is a new version");
+
+/// The first version with an archive, whose tables have not changed since.
+pub(super) const ARCHIVED_SINCE: i64 = 2;
 
 /// The first version whose states have checksums.
 const SEALED_SINCE: i64 = 2;
@@ -200,7 +213,11 @@ pub(super) fn show_as_newest(
     path: &Path,
     version: i64,
 ) -> Result<(), JournalError> {
-    let sql = if version == 1 { V1_AS_NEWEST } else { "" };
+    let sql = match version {
+        1 => V1_AS_NEWEST,
+        2 => V2_AS_NEWEST,
+        _ => "",
+    };
     connection
         .execute_batch(&format!("PRAGMA temp_store = MEMORY; {sql}"))
         .map_err(|error| JournalError::sqlite(path, "cannot read an older journal", &error))

@@ -60,10 +60,17 @@ pub struct Ack {
 /// What is created, with the ids that it was given.
 pub(super) type Created = Result<(BatchId, Vec<MigrationId>), JournalError>;
 
+/// A batch to be created, and the request that asked for it, with its answer.
+pub(super) struct NewWork {
+    pub(super) batch: NewBatch,
+    pub(super) migrations: Vec<NewMigration>,
+    pub(super) request: Option<(RequestId, String)>,
+}
+
 /// What the writer is told.
 pub(super) enum Order {
     Append(Vec<Entry>),
-    Create(Box<(NewBatch, Vec<NewMigration>)>, SyncSender<Created>),
+    Create(Box<NewWork>, SyncSender<Created>),
     Answer(RequestId, String),
     /// Batches that were put into the archive at that time are deleted.
     Forget(Vec<BatchId>, Millis, SyncSender<Result<(), JournalError>>),
@@ -90,6 +97,8 @@ pub(super) struct Writer {
     pub(super) acks: UnboundedSender<Vec<Ack>>,
 }
 
+const ANSWER: &str = "UPDATE request SET answer = ?2 WHERE id = ?1 AND answer IS NULL";
+
 /// The statements of a group.
 struct Statements<'c> {
     event: CachedStatement<'c>,
@@ -111,9 +120,7 @@ impl<'c> Statements<'c> {
                  sum = ?8 WHERE migration = ?1 AND seq = ?2",
             )?,
             attempt: connection.prepare_cached(attempt::INSERT)?,
-            answer: connection.prepare_cached(
-                "UPDATE request SET answer = ?2 WHERE id = ?1 AND answer IS NULL",
-            )?,
+            answer: connection.prepare_cached(ANSWER)?,
         })
     }
 }
@@ -169,7 +176,7 @@ impl Writer {
                 Some(Order::Create(new, reply)) => {
                     let created = match &broken {
                         Some(error) => Err(error.clone()),
-                        None => self.create(&new.0, &new.1, &mut broken),
+                        None => self.create(&new, &mut broken),
                     };
                     let _ = reply.send(created);
                 }
@@ -283,13 +290,8 @@ impl Writer {
         forgotten
     }
 
-    fn create(
-        &mut self,
-        batch: &NewBatch,
-        migrations: &[NewMigration],
-        broken: &mut Option<JournalError>,
-    ) -> Created {
-        let created = self.write_batch(batch, migrations);
+    fn create(&mut self, new: &NewWork, broken: &mut Option<JournalError>) -> Created {
+        let created = self.write_batch(new);
         match created {
             Ok((id, heads)) => {
                 let ids = heads.iter().map(|(migration, _)| MigrationId(*migration)).collect();
@@ -306,11 +308,8 @@ impl Writer {
         }
     }
 
-    fn write_batch(
-        &self,
-        batch: &NewBatch,
-        migrations: &[NewMigration],
-    ) -> Result<(BatchId, Vec<(u64, Head)>), JournalError> {
+    fn write_batch(&self, new: &NewWork) -> Result<(BatchId, Vec<(u64, Head)>), JournalError> {
+        let NewWork { batch, migrations, request } = new;
         let connection = &self.connection;
         let doing = "cannot journal the batch";
         let failed = |error: rusqlite::Error| JournalError::sqlite(&self.path, doing, &error);
@@ -333,6 +332,12 @@ impl Writer {
                 insert_migration(connection, id, migration, new, batch.created_ms, &mut known)?
                     .map_err(failed)?;
             heads.push((migration, Head { seq: 0, entry: 0, chain: sum }));
+        }
+        if let Some((id, answer)) = request {
+            connection
+                .prepare_cached(ANSWER)
+                .and_then(|mut statement| statement.execute(params![int(id.0), answer]))
+                .map_err(failed)?;
         }
         commit(connection).map_err(failed)?;
         Ok((BatchId(id), heads))

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::command::{Output, Script};
@@ -50,7 +50,7 @@ pub enum RouteWay {
 
 /// Hosts, and how they are reached.
 pub struct Hosts {
-    routes: BTreeMap<HostId, Route>,
+    routes: RwLock<BTreeMap<HostId, Arc<Route>>>,
     ssh: SshSettings,
     links: Links,
     clock: ClockRef,
@@ -74,8 +74,9 @@ impl Hosts {
         bounds: Bounds,
         clock: ClockRef,
     ) -> Hosts {
+        let routes = routes.into_iter().map(|(host, route)| (host, Arc::new(route)));
         Hosts {
-            routes,
+            routes: RwLock::new(routes.collect()),
             ssh,
             links: Links::new(bounds, Arc::clone(&clock)),
             clock,
@@ -84,9 +85,12 @@ impl Hosts {
         }
     }
 
-    /// All of them.
-    pub fn names(&self) -> impl Iterator<Item = &HostId> {
-        self.routes.keys()
+    /// Reaches `host` by `route` from now on, whether it was known or not.
+    pub fn learn(&self, host: &HostId, route: Route) {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.insert(host.clone(), Arc::new(route));
+        // What is known of the connection is of another way.
+        self.links.forget(host);
     }
 
     /// A word that nobody can know before.
@@ -101,8 +105,9 @@ impl Hosts {
         format!("{:016x}{:016x}", word(1), word(2))
     }
 
-    fn route<'a>(&'a self, host: &HostId) -> Result<&'a Route, TransportError> {
-        self.routes.get(host).ok_or_else(|| TransportError::UnknownHost(host.clone()))
+    fn route(&self, host: &HostId) -> Result<Arc<Route>, TransportError> {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        routes.get(host).cloned().ok_or_else(|| TransportError::UnknownHost(host.clone()))
     }
 
     /// Asks a host. Where it is not reached, tries again within `limit`.
@@ -118,7 +123,7 @@ impl Hosts {
             RouteWay::Local | RouteWay::Ssh(_) => None,
         };
         let link = self.links.to(host, through);
-        link.call(limit, |pass| self.call(host, route, ask, pass)).await
+        link.call(limit, |pass| self.call(host, &route, ask, pass)).await
     }
 
     /// One call.
@@ -139,7 +144,7 @@ impl Hosts {
                 let argv: Vec<String> =
                     words.iter().cloned().chain([name.clone(), command]).collect();
                 let relay = Program::relay(&program, &argv, &outer.manner(), self.nonce());
-                let process = self.invocation(through, outer, &relay.nonce).await?;
+                let process = self.invocation(through, &outer, &relay.nonce).await?;
                 let hears = |which| match which {
                     Voice::Own => pass.heard_gate(),
                     Voice::Within => pass.heard(),

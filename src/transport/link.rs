@@ -156,6 +156,11 @@ impl Links {
         });
         Arc::clone(link)
     }
+
+    /// Begins anew with `host`: calls that are under way end as they are.
+    pub(super) fn forget(&self, host: &HostId) {
+        self.by_host.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
 }
 
 impl Link {

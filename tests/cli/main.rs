@@ -13,6 +13,7 @@ mod fault_pipe;
 mod follow;
 mod help;
 mod import;
+mod joining;
 mod lab;
 mod lease;
 #[cfg(target_os = "linux")]

@@ -120,7 +120,8 @@ fn orders_reach_a_run_in_another_process() {
     let world = World::new();
     world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
     let (mut child, mut said) = running(&world, &RUN, "phase 1 clone");
-    let second = world.run(&RUN);
+    world.write("other.toml", &plan(&["lpar02"]).replace("small", "other"));
+    let second = world.run(&["run", "other.toml"]);
     assert_eq!(second.code, 6, "{}", second.stderr);
     assert!(second.stderr.contains(&format!("process {}", child.id())), "{}", second.stderr);
     let held = world.run(&["hold", "lpar01"]);
@@ -172,7 +173,7 @@ fn a_plan_that_grew_begins_what_is_new() {
 fn a_client_that_is_live_in_another_plan_is_refused() {
     let world = World::new();
     world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
-    world.write("other.toml", &plan(&["lpar02"]));
+    world.write("other.toml", &plan(&["lpar02"]).replace("small", "other"));
     let (mut child, said) = running(&world, &RUN, "phase 1 clone");
     signal(&child, "-KILL");
     child.wait().unwrap();

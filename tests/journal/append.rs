@@ -1,6 +1,6 @@
 //! What the journal takes, it gives back; what does not fit, it refuses.
 
-use super::night::{Night, image, new_batch, options, record};
+use super::night::{Night, image, new_batch, new_migrations, options, record};
 use nimshift::journal::{
     Append, Journal, JournalError, NewRequest, Reader, RequestKind, Requests, verify,
 };
@@ -118,12 +118,12 @@ fn requests_come_from_other_connections_and_are_answered_once() {
     let before = reader.data_version().unwrap();
     let first = Requests::post(dir.path(), &asked).unwrap();
     let stop =
-        NewRequest { kind: RequestKind::Stop, client: None, migration: None, ..asked.clone() };
+        NewRequest { kind: RequestKind::Release, client: None, migration: None, ..asked.clone() };
     let second = Requests::post(dir.path(), &stop).unwrap();
     assert_ne!(reader.data_version().unwrap(), before);
     let pending = reader.pending_requests().unwrap();
     assert_eq!(pending.iter().map(|one| one.id).collect::<Vec<_>>(), [first, second]);
-    assert_eq!((pending[0].kind, pending[1].kind), (RequestKind::Hold, RequestKind::Stop));
+    assert_eq!((pending[0].kind, pending[1].kind), (RequestKind::Hold, RequestKind::Release));
     assert_eq!(pending[0].client.as_deref(), Some("lpar2"));
     assert_eq!(pending[0].migration, asked.migration);
 
@@ -138,6 +138,36 @@ fn requests_come_from_other_connections_and_are_answered_once() {
     assert_eq!(reader.request(first).unwrap().answer.as_deref(), Some("held"));
     assert_eq!(reader.request(second).unwrap().answer.as_deref(), Some("stopping"));
     assert_eq!(reader.requests().unwrap().len(), 2);
+}
+
+#[test]
+fn work_comes_whole_and_is_answered_with_what_was_made_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let night = Night::begin(dir.path(), &options(), 2).unwrap();
+    let asked = NewRequest {
+        kind: RequestKind::Run,
+        client: None,
+        migration: None,
+        operator: "eve@console".into(),
+        at_ms: 77,
+    };
+    let too_much = "x".repeat(nimshift::base::limits::WORK_BYTES_MAX + 1);
+    let refused = Requests::post_work(dir.path(), &asked, &too_much).unwrap_err();
+    assert!(refused.to_string().contains("bytes, more than"), "{refused}");
+    let first = Requests::post_work(dir.path(), &asked, "{}").unwrap();
+    let changed = Requests::post_work(dir.path(), &asked, "{}").unwrap();
+    let raw = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    raw.execute("UPDATE request SET work = '[]' WHERE id = ?1", [changed.0.cast_signed()]).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    let pending = reader.pending_requests().unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!((pending[0].id, pending[0].work.as_deref()), (first, Some("{}")));
+    assert!(reader.unreadable_requests().unwrap()[0].is_damage);
+
+    let answer = (first, "done".into());
+    night.journal.create_batch_for(answer, new_batch(), new_migrations(1)).unwrap();
+    assert_eq!(reader.request(first).unwrap().answer.as_deref(), Some("done"));
+    assert_eq!(reader.batches().unwrap().len(), 2);
 }
 
 #[test]

@@ -58,6 +58,26 @@ fn assert_whole(dir: &Path, before: &[String], what: &str) {
 }
 
 #[test]
+fn an_archive_of_version_2_is_read_and_added_to() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 2);
+    let before = seen(dir.path());
+    archive(dir.path(), &options(), u64::MAX).unwrap();
+    let older = "ALTER TABLE request DROP COLUMN work; PRAGMA user_version = 2;";
+    let raw = rusqlite::Connection::open(dir.path().join("archive.db")).unwrap();
+    raw.execute_batch(older).unwrap();
+    drop(raw);
+    assert_whole(dir.path(), &before, "beside an archive of version 2");
+    let (journal, loaded) = Journal::open(dir.path(), &options()).unwrap();
+    let mut night = Night::resume(journal, loaded);
+    while night.round() > 0 {}
+    night.journal.close().unwrap();
+    assert_eq!(archive(dir.path(), &options(), u64::MAX).unwrap().batches, 1);
+    let reader = Reader::open(dir.path()).unwrap();
+    assert_eq!(reader.archived().unwrap().len(), 6);
+}
+
+#[test]
 fn what_ended_is_moved_and_read_as_before() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path(), 6);

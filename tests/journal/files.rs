@@ -174,34 +174,34 @@ fn nothing_to_read_is_said() {
     let expected = format!("no journal in `{}`: nothing has run here", dir.path().display());
     assert_eq!(refused.to_string(), expected);
     let (client, migration, operator) = (None, None, String::new());
-    let asked = NewRequest { kind: RequestKind::Stop, client, migration, operator, at_ms: 1 };
+    let asked = NewRequest { kind: RequestKind::Release, client, migration, operator, at_ms: 1 };
     assert!(matches!(Requests::post(dir.path(), &asked), Err(JournalError::NotFound { .. })));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "reading makes nothing");
 }
 
-/// Writes `fixtures/journal/v2.db`: once, when version 2 was released. A later
+/// Writes `fixtures/journal/v3.db`: once, when version 3 was made. A later
 /// version gets a fixture of its own; this one is never written again.
 #[test]
-#[ignore = "makes the fixture of version 2; run by hand, once"]
-fn make_the_fixture_of_version_2() {
+#[ignore = "makes the fixture of version 3; run by hand, once"]
+fn make_the_fixture_of_version_3() {
     let dir = tempfile::tempdir().unwrap();
     let mut night = Night::begin(dir.path(), &options(), 16).unwrap();
     for _ in 0..3 {
         night.round();
     }
     let asked = NewRequest {
-        kind: RequestKind::Hold,
-        client: Some("lpar4".into()),
-        migration: Some(night.migrations[3].id),
+        kind: RequestKind::Run,
+        client: None,
+        migration: None,
         operator: "eve@console".into(),
         at_ms: super::night::NOW_MS,
     };
-    Requests::post(dir.path(), &asked).unwrap();
+    Requests::post_work(dir.path(), &asked, "{\"version\":1}").unwrap();
     for _ in 0..5 {
         night.round();
     }
     night.journal.close().unwrap();
-    backup(dir.path(), Path::new("fixtures/journal/v2.db")).unwrap();
+    backup(dir.path(), Path::new("fixtures/journal/v3.db")).unwrap();
 }
 
 #[test]
@@ -240,4 +240,19 @@ fn the_journal_of_version_2_still_loads() {
     let mut night = Night::resume(journal, loaded);
     assert!(night.round() > 0);
     assert!(verify(dir.path()).unwrap().entries > before.entries);
+}
+
+#[test]
+fn the_journal_of_version_3_still_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy("fixtures/journal/v3.db", dir.path().join("journal.db")).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    let order = &reader.pending_requests().unwrap()[0];
+    assert_eq!((order.kind, order.work.as_deref()), (RequestKind::Run, Some("{\"version\":1}")));
+    drop(reader);
+    let (journal, loaded) = Journal::open(dir.path(), &options()).unwrap();
+    assert_eq!(loaded.len(), 16);
+    let mut night = Night::resume(journal, loaded);
+    assert!(night.round() > 0);
+    verify(dir.path()).unwrap();
 }

@@ -49,7 +49,7 @@ fn the_locks_of_an_engine_stay_whatever_its_process_looks_at() {
         ("a reader", &|| drop(Reader::open(path).unwrap().history(id).unwrap())),
         ("an order", &|| {
             let (client, migration, operator) = (None, None, "eve".to_owned());
-            let kind = RequestKind::Stop;
+            let kind = RequestKind::Release;
             Requests::post(path, &NewRequest { kind, client, migration, operator, at_ms: 1 })
                 .unwrap();
         }),

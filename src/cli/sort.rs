@@ -1,0 +1,179 @@
+//! The clients of a plan, by what is to be done with them: decided by the latest
+//! migration of each.
+//!
+//! | its latest migration | what happens | beside an engine that runs |
+//! | --- | --- | --- |
+//! | none | it is begun | the same |
+//! | of this plan, unfinished | it goes on | the same |
+//! | of this very plan, ended | left alone | the same, unless it ended badly and is reached otherwise now |
+//! | of an earlier text of this plan, and another now, unfinished | the run is refused | called off and begun where it has not begun, else refused alone |
+//! | of an earlier text of this plan, and the same, ended badly | a new one is begun | left alone |
+//! | of another plan, unfinished | the run is refused | refused alone |
+//! | of another plan, migrated or skipped to the same target | left alone, as done | the same |
+//! | of another plan, ended otherwise | a new one is begun | the same |
+//!
+//! Plans are the same by their digest, and of one batch by its name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::domain::{MigrationSpec, Part, Plan, RealHosts, phases_text};
+use crate::journal::{BatchId, BatchRow, Loaded};
+use crate::machine::State;
+use crate::report::{Standing, spoken_as};
+
+use super::current::{current, is_cleaned};
+use super::error::CliError;
+use super::place::BatchSettings;
+
+/// A client that is not begun though the plan asks for it.
+pub(super) struct Refusal {
+    pub(super) client: String,
+    pub(super) why: String,
+    /// What to do.
+    pub(super) help: String,
+}
+
+/// The clients of a plan, by what is to be done with them.
+pub(super) struct Sorted<'a> {
+    pub(super) fresh: Vec<(u32, Cow<'a, MigrationSpec>)>,
+    /// What is said of the others, and of whom.
+    pub(super) said: Vec<(String, String)>,
+    pub(super) refused: Vec<Refusal>,
+}
+
+/// What a plan is sorted by.
+pub(super) struct Known<'a> {
+    /// All migrations, the oldest first.
+    pub(super) loaded: &'a [Loaded],
+    pub(super) batches: &'a BTreeMap<BatchId, BatchRow>,
+    /// Whether an engine runs.
+    pub(super) beside: bool,
+}
+
+impl<'a> Sorted<'a> {
+    pub(super) fn new(plan: &'a Plan, digest: &str, known: &Known<'_>) -> Sorted<'a> {
+        let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new(), refused: Vec::new() };
+        let latest: BTreeMap<&str, &Loaded> =
+            current(known.loaded).into_iter().map(|one| (one.client.as_str(), one)).collect();
+        for (number, spec) in (1..).zip(&plan.migrations) {
+            match latest.get(spec.client.as_str()) {
+                None => sorted.fresh.push((number, Cow::Borrowed(spec))),
+                Some(before) => sorted.put((plan, digest), known, (number, spec), before),
+            }
+        }
+        sorted
+    }
+
+    fn put(
+        &mut self,
+        (plan, digest): (&Plan, &str),
+        known: &Known<'_>,
+        (number, spec): (u32, &'a MigrationSpec),
+        before: &Loaded,
+    ) {
+        let state = before.machine.state();
+        let batch = known.batches.get(&before.batch);
+        let same_plan = batch.is_some_and(|batch| batch.digest == digest);
+        let same_batch = batch.is_some_and(|batch| batch.name == plan.name.as_str());
+        let same = same_batch && is_same(spec, &before.spec);
+        let name = batch.map_or("another", |batch| batch.name.as_str());
+        let reached = matches!(state, State::Migrated { .. } | State::Skipped { .. });
+        let ended_operation = !before.spec.task.is_migration() && state.is_terminal();
+        let cleaned = spec.mode.changes_client() && is_cleaned(known.loaded, &before.client);
+        // A way that was corrected is tried, where nothing of the client stands.
+        let corrected = known.beside && !reached && is_reached_otherwise(plan, spec, batch);
+        let is_part = matches!(state, State::Migrated { .. }) && !before.spec.is_whole();
+        let spoken = spoken_as(state, &before.spec);
+        let already = || Standing::new(state, &before.spec).already();
+        if !state.is_terminal() {
+            if same_plan || same {
+                self.say(spec, &format!("goes on ({spoken})"));
+            } else if known.beside && same_batch && matches!(state, State::Pending) {
+                self.fresh.push((number, Cow::Borrowed(spec)));
+            } else {
+                self.refuse(spec, &spoken, (same_batch && known.beside, name));
+            }
+        } else if ended_operation || cleaned {
+            self.fresh.push((number, Cow::Borrowed(spec)));
+        } else if same_plan && !corrected {
+            self.say(spec, &already());
+        } else if is_part {
+            let rest = rest_of(spec, before);
+            let phases = rest.options.phases.as_deref().unwrap_or_default();
+            self.say(spec, &format!("{spoken}, goes on with phases {}", phases_text(phases)));
+            self.fresh.push((number, Cow::Owned(rest)));
+        } else if reached && before.spec.target == spec.target {
+            self.say(spec, &format!("{}, by batch `{name}`", already()));
+        } else if known.beside && same && !corrected {
+            let client = &spec.client;
+            let how = format!("`nimshift retry {client}` begins it anew once the engine has ended");
+            self.say(spec, &format!("{}, and its plan is as it was: {how}", already()));
+        } else {
+            self.fresh.push((number, Cow::Borrowed(spec)));
+        }
+    }
+
+    /// The same, or an error where not all of the plan can be run.
+    pub(super) fn whole(self) -> Result<Sorted<'a>, CliError> {
+        if self.refused.is_empty() {
+            return Ok(self);
+        }
+        let refused: Vec<String> =
+            self.refused.iter().map(|one| format!("{} {}", one.client, one.why)).collect();
+        Err(CliError::usage(format!(
+            "the plan cannot be run: a client can be in one live migration only\n{}",
+            refused.join("\n")
+        ))
+        .help("`nimshift resume` finishes them, `nimshift cancel CLIENT` takes them back"))
+    }
+
+    fn say(&mut self, spec: &MigrationSpec, what: &str) {
+        self.said.push((spec.client.to_string(), what.to_owned()));
+    }
+
+    fn refuse(&mut self, spec: &MigrationSpec, spoken: &str, (is_changed, batch): (bool, &str)) {
+        let client = spec.client.to_string();
+        let (why, then) = if is_changed {
+            (format!("is {spoken}, and the plan asks for something else by now"), "run this again")
+        } else {
+            let why = format!("is {spoken} in batch `{batch}`, which is another plan");
+            (why, "run this again when it has ended")
+        };
+        let help = format!("let it end, or `nimshift cancel {client}` takes it back; then {then}");
+        self.refused.push(Refusal { client, why, help });
+    }
+
+    pub(super) fn is_fresh(&self, client: &str) -> bool {
+        self.fresh.iter().any(|(_, spec)| spec.client.as_str() == client)
+    }
+}
+
+/// Whether a plan asks for what a migration was begun for: later parts of it and
+/// orders that took a lease included.
+fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
+    let mut asked = asked.clone();
+    asked.part.clone_from(&begun.part);
+    asked.dead_lease_after_ms = begun.dead_lease_after_ms;
+    if begun.part.is_some() && asked.options.phases.is_none() && begun.is_whole() {
+        asked.options.phases.clone_from(&begun.options.phases);
+    }
+    asked == *begun
+}
+
+/// Whether the plan names another way to the client than its batch did.
+fn is_reached_otherwise(plan: &Plan, spec: &MigrationSpec, batch: Option<&BatchRow>) -> bool {
+    let was = batch.and_then(|batch| BatchSettings::read(batch).ok()?.real);
+    let reach = |real: Option<&RealHosts>| real?.hosts.get(spec.client.as_str()).cloned();
+    reach(was.as_ref()) != reach(plan.estate.real.as_ref())
+}
+
+/// What is asked for, after the parts that have been done: the phases that are
+/// named, or all that are left.
+pub(super) fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
+    let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
+    let mut rest = spec.clone();
+    rest.part = Some(Part { first, facts: before.facts.clone() });
+    rest.options.phases.get_or_insert_with(|| before.spec.phases_left());
+    rest
+}

@@ -1,0 +1,132 @@
+//! Work that `run PLAN` hands to the engine that runs already: the document that
+//! goes with its request, and what the engine makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::sanitize_line;
+use crate::domain::{MigrationId, MigrationSpec};
+use crate::engine::NewWork;
+use crate::journal::{BatchId, MigrationRow, NewBatch, NewMigration, Request};
+use crate::machine::{Blueprint, Operator, State};
+use crate::phases::plan_steps;
+
+use super::place::BatchSettings;
+
+/// Introduced as 1 with version 3 of the journal's tables.
+const WORK_VERSION: u32 = 1;
+
+/// Clients of a plan that are to be begun. Unknown keys are refused.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Work {
+    version: u32,
+    /// The batches of that name when it was posted: an engine that has none of them
+    /// at work is another's.
+    beside: BTreeSet<BatchId>,
+    pub(super) name: String,
+    pub(super) digest: String,
+    pub(super) plan_text: String,
+    pub(super) settings: BatchSettings,
+    pub(super) clients: Vec<ClientWork>,
+}
+
+/// A client that is to be begun.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientWork {
+    /// Its place in the plan.
+    pub(super) number: u32,
+    pub(super) spec: MigrationSpec,
+    /// The last migration of the client when it was posted. Where there is another
+    /// by now, somebody was faster.
+    pub(super) after: Option<MigrationId>,
+}
+
+impl Work {
+    pub(super) fn new(
+        beside: BTreeSet<BatchId>,
+        batch: NewBatch,
+        settings: BatchSettings,
+        clients: Vec<ClientWork>,
+    ) -> Work {
+        let NewBatch { name, digest, plan_text, .. } = batch;
+        Work { version: WORK_VERSION, beside, name, digest, plan_text, settings, clients }
+    }
+
+    /// What came with a request, or why it cannot be read.
+    pub(super) fn read(request: &Request) -> Result<Work, String> {
+        let text = request.work.as_deref().ok_or("it names no work")?;
+        let unread = |why: String| {
+            let why = sanitize_line(&why, 200);
+            format!(
+                "this nimshift cannot read it ({why}): run the plan by the version that runs the engine"
+            )
+        };
+        let work: Work = serde_json::from_str(text).map_err(|error| unread(error.to_string()))?;
+        match work.version {
+            WORK_VERSION => Ok(work),
+            other => Err(unread(format!("version {other}"))),
+        }
+    }
+
+    /// Whether it is for an engine that works on `batches`.
+    pub(super) fn is_for(&self, batches: &BTreeSet<BatchId>) -> bool {
+        !self.beside.is_disjoint(batches)
+    }
+
+    /// What of it can be begun as things stand in `rows`, all migrations.
+    pub(super) fn settle(self, request: &Request, rows: &[MigrationRow]) -> NewWork {
+        let mut last: BTreeMap<&str, MigrationId> = BTreeMap::new();
+        for row in rows {
+            let known = last.entry(row.client.as_str()).or_insert(row.id);
+            *known = row.id.max(*known);
+        }
+        let mut migrations = Vec::new();
+        let mut refused = Vec::new();
+        for ClientWork { number, spec, after } in self.clients {
+            let client = spec.client.to_string();
+            let live = |row: &&MigrationRow| {
+                row.client == client && !row.state.is_terminal() && row.state != State::Pending
+            };
+            let newest = last.get(client.as_str()).copied();
+            if let Some(id) = newest.filter(|id| Some(*id) != after) {
+                refused.push((client, format!("{id} was begun since")));
+            } else if let Some(row) = rows.iter().find(live) {
+                refused.push((client, format!("{} is under way: {}", row.id, row.state.told())));
+            } else {
+                match new_migration(number, Arc::new(spec)) {
+                    Ok(new) => migrations.push(new),
+                    Err(why) => refused.push((client, why)),
+                }
+            }
+        }
+        let settings = serde_json::to_value(&self.settings).expect("settings have text for keys");
+        let batch = NewBatch {
+            name: self.name,
+            digest: self.digest,
+            plan_text: self.plan_text,
+            // The engine's clock is the estate's.
+            created_ms: 0,
+            operator: request.operator.clone(),
+            estate: settings,
+        };
+        let by = Operator(request.operator.clone());
+        NewWork { request: request.id, by, batch, migrations, refused }
+    }
+}
+
+/// What is journaled for a client, or why it cannot be migrated.
+pub(super) fn new_migration(number: u32, spec: Arc<MigrationSpec>) -> Result<NewMigration, String> {
+    let planned = plan_steps(&spec);
+    let blueprint = Blueprint::new(&spec, planned.steps).map_err(|error| error.to_string())?;
+    Ok(NewMigration {
+        client: spec.client.clone(),
+        number,
+        spec,
+        blueprint: Arc::new(blueprint),
+        skipped_phases: planned.skipped,
+    })
+}

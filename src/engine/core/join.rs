@@ -1,0 +1,62 @@
+//! Migrations that join a run that goes on.
+
+use std::collections::BTreeSet;
+
+use crate::base::Moment;
+use crate::journal::Loaded;
+use crate::machine::{EventKind, Operator, State};
+
+use super::{Command, Core};
+use crate::engine::slot::Slot;
+
+impl Core {
+    /// Makes room for new migrations of `clients`: what has not begun of them is
+    /// called off. Gives those for which there is none, each with the reason.
+    pub fn make_room(
+        &mut self,
+        now: Moment,
+        clients: &BTreeSet<String>,
+        by: &Operator,
+        out: &mut Vec<Command>,
+    ) -> Vec<(String, String)> {
+        self.now = now;
+        let mut none = Vec::new();
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
+            let state = slot.machine.state();
+            let is_settled = slot.committing.is_none() && slot.waiting.is_empty() && !slot.broken;
+            if !clients.contains(&slot.client) || (state.is_terminal() && is_settled) {
+                continue;
+            }
+            if matches!(state, State::Pending) && is_settled {
+                let cancel = EventKind::Cancel { by: by.clone() };
+                self.submit(now.shown_ms, index, cancel, None, None, out);
+            } else {
+                let why = format!("{} is under way: {}", slot.id, state.told());
+                none.push((slot.client.clone(), why));
+            }
+        }
+        none
+    }
+
+    /// Takes in migrations that were journaled while the run goes on, under its
+    /// limits. Gives their slots.
+    pub fn join(
+        &mut self,
+        now: Moment,
+        loaded: Vec<Loaded>,
+        out: &mut Vec<Command>,
+    ) -> std::ops::Range<usize> {
+        self.now = now;
+        let first = self.slots.len();
+        for (index, one) in (first..).zip(loaded) {
+            let slot = Slot::new(one);
+            self.by_id.insert(slot.id, index);
+            self.going += usize::from(slot.counted().goes);
+            self.slots.push(slot);
+            self.take_up(index, out);
+        }
+        self.go_on(now.shown_ms, out);
+        first..self.slots.len()
+    }
+}

@@ -1,0 +1,310 @@
+//! `run PLAN` beside an engine that runs: what is new joins the run.
+
+use std::process::{Child, Stdio};
+
+use serde_json::Value as Json;
+
+use super::overnight::{running, signal, sound, states};
+#[cfg(target_os = "linux")]
+use super::ssh_lab::SshLab;
+use super::world::{Ran, World, plan};
+use nimshift::domain::MigrationId;
+use nimshift::journal::{Reader, RequestKind};
+
+/// Seconds of the lab in a real one: a night takes some seconds.
+const UP: [&str; 6] = ["lab", "up", "--plan", "all.toml", "--time-scale", "1000"];
+
+fn good(world: &World, code: i32, args: &[&str]) -> Ran {
+    let ran = world.run(args);
+    assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
+    ran
+}
+
+/// A lab of four clients, and a plan for the first.
+fn world() -> World {
+    let world = World::in_memory();
+    world.write("all.toml", &plan(&["lpar01", "lpar02", "lpar03", "lpar04"]));
+    world.write("first.toml", &plan(&["lpar01"]));
+    good(&world, 0, &UP);
+    world
+}
+
+/// How often a copy of `client` was begun: the estate's own account.
+fn clones(world: &World, client: &str) -> usize {
+    let log = good(world, 0, &["lab", "log", "--json"]).stdout;
+    let entries = log.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    let begun = entries.filter(|entry| {
+        let line = entry["line"].as_str().unwrap_or_default();
+        entry["host"] == client && entry["stage"] == "started" && line.contains("alt_disk_copy")
+    });
+    begun.filter(|entry| entry["line"].as_str().unwrap().contains(" -P1 ")).count()
+}
+
+fn has_copy(world: &World, client: &str) -> bool {
+    good(world, 0, &["lab", "exec", client, "--", "lspv"]).stdout.contains("altinst_rootvg")
+}
+
+fn state_of(world: &World, client: &str) -> Option<String> {
+    states(world).into_iter().find(|(name, _)| name == client).map(|(_, state)| state)
+}
+
+fn end(mut child: Child, mut said: impl std::io::Read) -> (Option<i32>, String) {
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+/// Looks until `is_so`.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    assert!((0..20_000).any(|_| is_so()), "{what}: never");
+}
+
+#[test]
+fn a_running_engine_takes_on_what_is_new_and_what_is_corrected() {
+    let world = world();
+    let alien = |verb: &[&str]| {
+        let mut args = vec!["lab", "exec", "lpar02", "--"];
+        args.extend(verb);
+        good(&world, 0, &args);
+    };
+    alien(&["mkdir", "-p", "/var/adm/nimshift"]);
+    alien(&["ln", "-s", "other.m1", "/var/adm/nimshift/lease"]);
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let (engine, said) = running(&world, &["run", "plan.toml"], "phase 1 clone");
+    until("the refusal", || state_of(&world, "lpar02").as_deref() == Some("refused"));
+
+    // As it was, it is left alone.
+    let same = good(&world, 2, &["run", "plan.toml", "--client", "lpar02", "--client", "lpar09"]);
+    assert!(same.stderr.contains("no client `lpar09`"), "{}", same.stderr);
+    let same = good(&world, 3, &["run", "plan.toml", "--client", "lpar02"]);
+    assert_eq!(same.stdout.lines().next(), Some("lpar02: refused already"), "{}", same.stdout);
+
+    // One that goes on is not changed under way; the others join.
+    alien(&["rm", "-f", "/var/adm/nimshift/lease"]);
+    let grown = plan(&["lpar01", "lpar02", "lpar03"])
+        .replace("name = \"lpar02\"", "name = \"lpar02\"\nwave = 2")
+        .replace("name = \"lpar01\"", "name = \"lpar01\"\nwave = 3");
+    world.write("plan.toml", &grown);
+    let joined = good(&world, 2, &["run", "plan.toml"]);
+    assert!(joined.stderr.contains("lpar01 is executing, and the plan asks for something else"));
+    assert!(joined.stderr.contains("`nimshift cancel lpar01` takes it back"), "{}", joined.stderr);
+    for taken in ["lpar02: taken on, as m", "lpar03: taken on, as m"] {
+        assert!(joined.stdout.contains(taken), "{}", joined.stdout);
+    }
+    let found = states(&world);
+    assert_eq!(found[1].1, "reboot_pending", "it was followed to its end: {found:?}");
+    assert_eq!(found[2].1, "reboot_pending", "{found:?}");
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(0), "{rest}");
+    assert!(rest.contains("lpar03 joins the run"), "{rest}");
+    for client in ["lpar01", "lpar02", "lpar03"] {
+        assert_eq!((clones(&world, client), has_copy(&world, client)), (1, true), "{client}");
+    }
+    sound(&world);
+}
+
+#[test]
+fn what_goes_on_as_it_is_is_followed() {
+    let world = world();
+    world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    let followed = good(&world, 0, &["run", "grown.toml", "--client", "lpar01"]);
+    assert!(followed.stdout.starts_with("lpar01: goes on (executing)\n"), "{}", followed.stdout);
+    assert!(followed.stderr.contains("nothing of the plan is new"), "{}", followed.stderr);
+    assert!(followed.stdout.contains("1 client"), "{}", followed.stdout);
+    assert_eq!(end(engine, said).0, Some(0));
+    assert_eq!(states(&world), [("lpar01".to_owned(), "reboot_pending".to_owned())]);
+    assert_eq!(clones(&world, "lpar01"), 1);
+    sound(&world);
+}
+
+#[test]
+fn what_has_not_begun_is_begun_as_it_was_corrected_and_no_limit_is_passed() {
+    let world = world();
+    let limits = "[limits]\nmigrations = 1\n[estate]\n";
+    let one_by_one = |clients: &[&str]| plan(clients).replace("[estate]\n", limits);
+    world.write("plan.toml", &one_by_one(&["lpar01", "lpar02"]));
+    let (engine, said) = running(&world, &["run", "plan.toml"], "phase 1 clone");
+    // The engine keeps the limits that it was started with.
+    let corrected = plan(&["lpar01", "lpar02", "lpar03"])
+        .replace("name = \"lpar02\"", "name = \"lpar02\"\nreboot = true");
+    world.write("plan.toml", &corrected);
+    let joined = good(&world, 0, &["run", "plan.toml"]);
+    assert!(joined.stdout.contains("lpar01: goes on (executing)\n"), "{}", joined.stdout);
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(0), "{rest}");
+    let rows = Reader::open(&world.state()).unwrap().migrations(None).unwrap();
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.id.0, row.client.as_str(), row.state.name())).collect();
+    let expected = [
+        (1, "lpar01", "migrated"),
+        (2, "lpar02", "rolled_back"),
+        (3, "lpar02", "migrated"),
+        (4, "lpar03", "migrated"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(state_of(&world, "lpar02").as_deref(), Some("migrated"), "it was rebooted");
+    for client in ["lpar01", "lpar02", "lpar03"] {
+        assert_eq!(clones(&world, client), 1, "{client}");
+    }
+    // One after the other: each began when the one before had ended.
+    let reader = Reader::open(&world.state()).unwrap();
+    let spans: Vec<(u64, u64)> = [1, 3, 4]
+        .into_iter()
+        .map(|id| reader.history(MigrationId(id)).unwrap())
+        .map(|told| (told[0].event.at_ms, told[told.len() - 1].event.at_ms))
+        .collect();
+    assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{spans:?}");
+    sound(&world);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_that_an_engine_does_not_know_yet_is_reached_by_ssh() {
+    let clients = ["lpar01", "lpar02", "lpar03"];
+    let Some(lab) = SshLab::up(&plan(&clients), "1500") else { return };
+    let world = &lab.world;
+    let all = std::fs::read_to_string(world.path().join("ssh.toml")).unwrap();
+    let first: Vec<&str> = all.split_inclusive("[[client]]\n").collect();
+    let first = format!("{}{}", first[0], first[1].replace("[[client]]\n", ""));
+    world.write("first.toml", &first);
+    let (engine, said) = running(world, &["run", "first.toml"], "phase 1 clone");
+    let joined = good(world, 0, &["run", "ssh.toml"]);
+    assert!(joined.stdout.contains("lpar03: taken on, as m"), "{}", joined.stdout);
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(0), "{rest}");
+    for client in clients {
+        assert_eq!((clones(world, client), has_copy(world, client)), (1, true), "{client}");
+    }
+    sound(world);
+}
+
+#[test]
+fn a_plan_of_another_batch_waits() {
+    let world = world();
+    world.write("other.toml", &plan(&["lpar03"]).replace("small", "other"));
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    let refused = good(&world, 6, &["run", "other.toml"]);
+    for told in [
+        &format!("process {}", engine.id()),
+        "batch `small` is under way, and the plan is batch `other`",
+        "wait for its end, then run the plan",
+    ] {
+        assert!(refused.stderr.contains(told), "`{told}`: {}", refused.stderr);
+    }
+    assert_eq!(end(engine, said).0, Some(0));
+    assert_eq!(states(&world).len(), 1, "nothing of it was begun");
+}
+
+#[test]
+fn a_client_whose_checks_fail_does_not_join_with_preflight() {
+    let world = world();
+    world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+    let missing =
+        plan(&["lpar01", "lpar04"]).replace("\"lpar04\"", "\"lpar04\"\ndisks = [\"hdisk9\"]");
+    world.write("missing.toml", &missing);
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    let refused = good(&world, 3, &["run", "--preflight", "missing.toml"]);
+    assert!(refused.stdout.contains("1 client: 1 refused"), "{}", refused.stdout);
+    good(&world, 0, &["run", "--preflight", "grown.toml"]);
+    assert_eq!(end(engine, said).0, Some(0));
+    assert_eq!(state_of(&world, "lpar04"), None);
+    assert_eq!(clones(&world, "lpar03"), 1);
+    sound(&world);
+}
+
+/// Hands `grown.toml` over, and gives the process that waits for the answer.
+fn handing_over(world: &World) -> Child {
+    let mut command = world.command(&["run", "grown.toml"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Whether work waits for an engine.
+fn is_posted(world: &World) -> bool {
+    let reader = Reader::open(&world.state()).unwrap();
+    let pending = reader.pending_requests().unwrap();
+    pending.iter().any(|request| request.kind == RequestKind::Run)
+}
+
+fn told(mut child: Child) -> (Option<i32>, String) {
+    let said = child.stderr.take().unwrap();
+    end(child, said)
+}
+
+#[test]
+fn what_a_killed_engine_was_handed_is_neither_lost_nor_begun_twice() {
+    // Before it took it, with and without the one who asked; and after.
+    for (taken, waits) in [(false, false), (false, true), (true, true)] {
+        let world = world();
+        world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+        let (mut engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+        if !taken {
+            signal(&engine, "-STOP");
+        }
+        let mut asking = handing_over(&world);
+        if taken {
+            until("its begin", || state_of(&world, "lpar03").is_some());
+        } else {
+            until("the request", || is_posted(&world));
+        }
+        if !waits {
+            asking.kill().unwrap();
+        }
+        signal(&engine, "-KILL");
+        engine.wait().unwrap();
+        drop(said);
+        let (code, rest) = told(asking);
+        if waits {
+            assert_eq!(code, Some(5), "{rest}");
+            assert!(rest.contains("ended with work left"), "{rest}");
+            assert!(rest.contains("`nimshift resume`"), "{rest}");
+        }
+        assert_eq!(state_of(&world, "lpar03").is_some(), taken);
+
+        for goes_on in ["resume", "run"] {
+            let args = if goes_on == "run" { vec!["run", "grown.toml"] } else { vec!["resume"] };
+            good(&world, 0, &args);
+            let rows = Reader::open(&world.state()).unwrap().migrations(None).unwrap();
+            assert_eq!(rows.len(), 2, "{goes_on}: nothing is lost or begun twice");
+            for client in ["lpar01", "lpar03"] {
+                assert_eq!(state_of(&world, client).as_deref(), Some("reboot_pending"));
+                let copies = (clones(&world, client), has_copy(&world, client));
+                assert_eq!(copies, (1, true), "{goes_on}: {client}");
+            }
+        }
+        assert!(!is_posted(&world));
+        sound(&world);
+    }
+}
+
+#[test]
+fn work_that_was_handed_to_a_dead_engine_hits_no_order_and_no_later_batch() {
+    let world = world();
+    world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+    world.write("later.toml", &plan(&["lpar04"]));
+    let (mut engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    for later in ["order", "batch"] {
+        if later == "order" {
+            signal(&engine, "-STOP");
+            let mut asking = handing_over(&world);
+            until("the request", || is_posted(&world));
+            asking.kill().unwrap();
+            asking.wait().unwrap();
+            signal(&engine, "-KILL");
+            engine.wait().unwrap();
+            good(&world, 0, &["cancel", "--all"]);
+        } else {
+            // A plan of the same name, and nothing of the batch that was meant.
+            let raw = rusqlite::Connection::open(world.state().join("journal.db")).unwrap();
+            raw.execute("UPDATE request SET answer = NULL WHERE kind = 'run'", []).unwrap();
+            drop(raw);
+            assert!(is_posted(&world));
+            good(&world, 0, &["run", "later.toml"]);
+        }
+        assert!(!is_posted(&world), "{later}: it was answered");
+        assert_eq!(state_of(&world, "lpar03"), None, "{later}");
+        assert_eq!(clones(&world, "lpar03"), 0, "{later}");
+    }
+    drop(said);
+    sound(&world);
+}
