@@ -55,12 +55,15 @@ impl Beside<'_> {
     /// `held` is what it is refused with where the engine works on something else:
     /// another batch, or, `elsewhere`, no lab of this state directory.
     pub(super) fn run(&self, held: CliError, elsewhere: bool) -> Result<Option<Exit>, CliError> {
-        let Ok(reader) = self.place.reader() else { return Err(held) };
+        if elsewhere {
+            return Err(waits(held));
+        }
+        let Ok(reader) = self.place.reader() else { return Err(waits(held)) };
         let batches: BTreeMap<BatchId, BatchRow> =
             reader.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
         let rows = reader.migrations(None)?;
         let beside = self.beside(&batches, &rows);
-        if elsewhere || beside.is_empty() {
+        if beside.is_empty() {
             return Err(self.another(held, &batches, &rows));
         }
         let plan = &self.file.plan;
@@ -139,7 +142,7 @@ impl Beside<'_> {
             let names = names.into_iter().collect::<Vec<_>>().join(", ");
             held.help(format!("batch {names} is under way, and the plan is batch `{own}`"))
         };
-        held.help("wait for its end, then run the plan; only plans of the same batch join it")
+        waits(held)
     }
 
     /// What is known of the plan's clients, as an engine loads it.
@@ -309,6 +312,10 @@ impl Beside<'_> {
         self.out.labelled("error", Paint::Red, text);
         self.out.labelled("  help", Paint::Green, help);
     }
+}
+
+fn waits(held: CliError) -> CliError {
+    held.help("wait for its end, then run the plan; only plans of the same batch join it")
 }
 
 /// Whether it goes on without a person.
