@@ -3,22 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::base::{SystemClock, limits};
 use crate::domain::{Facts, MigrationId, MigrationSpec};
-use crate::journal::{
-    BatchId, BatchRow, JournalError, Loaded, MigrationRow, NewRequest, Reader, RequestId,
-    RequestKind, Requests,
-};
+use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, State};
 use crate::report::{MigrationView, Verdict, clock_text, spoken_as};
 
 use super::args::RunArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::handover::{Answer, goes_on, hand_over, last_of, of_name};
 use super::night::tell;
-use super::operator::operator;
 use super::order::pause;
 use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
@@ -38,16 +33,6 @@ pub(super) struct Beside<'a> {
     pub(super) args: &'a RunArgs,
 }
 
-/// What an engine made of work.
-enum Answer {
-    /// Those of these clients were not begun, each for its reason.
-    Taken(BTreeMap<String, String>),
-    /// None, for this reason.
-    Refused(String),
-    /// It ended before it saw it, and left nothing that goes on by itself.
-    Gone,
-}
-
 impl Beside<'_> {
     /// Hands the plan over, and follows its clients to their ends. `None`: the
     /// engine has ended meanwhile, and the plan can be run here.
@@ -62,7 +47,7 @@ impl Beside<'_> {
         let batches: BTreeMap<BatchId, BatchRow> =
             reader.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
         let rows = reader.migrations(None)?;
-        let beside = self.beside(&batches, &rows);
+        let beside = of_name(self.file.plan.name.as_str(), batches.values(), &rows);
         if beside.is_empty() {
             return Err(self.another(held, &batches, &rows));
         }
@@ -85,7 +70,7 @@ impl Beside<'_> {
         if sorted.fresh.is_empty() {
             Out::note("nothing of the plan is new to the engine that runs");
         } else {
-            match self.hand_over(&reader, &beside, &rows, &sorted)? {
+            match self.hand_over_fresh(&reader, &beside, &rows, &sorted)? {
                 Answer::Gone => return Ok(None),
                 Answer::Refused(why) => {
                     let text = format!("the engine that runs takes nothing of the plan: {why}");
@@ -108,21 +93,6 @@ impl Beside<'_> {
         let exit = self.follow(&reader, &followed)?;
         let is_fine = exit == Exit::Ok && !refused.is_empty();
         Ok(Some(if is_fine { Exit::Usage } else { exit }))
-    }
-
-    /// The batches of the plan's name that the engine may work on: those that are
-    /// unfinished, and the last.
-    fn beside(
-        &self,
-        batches: &BTreeMap<BatchId, BatchRow>,
-        rows: &[MigrationRow],
-    ) -> BTreeSet<BatchId> {
-        let of_name = |id: &BatchId| {
-            batches.get(id).is_some_and(|batch| batch.name == self.file.plan.name.as_str())
-        };
-        let live = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.batch);
-        let last = batches.keys().copied().rfind(of_name);
-        live.filter(of_name).chain(last).collect()
     }
 
     /// Why the plan has to wait.
@@ -183,74 +153,23 @@ impl Beside<'_> {
     }
 
     /// Posts what is new, and waits for the answer.
-    fn hand_over(
+    fn hand_over_fresh(
         &self,
         reader: &Reader,
         beside: &BTreeSet<BatchId>,
         rows: &[MigrationRow],
         sorted: &Sorted<'_>,
     ) -> Result<Answer, CliError> {
-        let last = |spec: &MigrationSpec| {
-            let of_client = rows.iter().filter(|row| row.client == spec.client.as_str());
-            of_client.map(|row| row.id).max()
-        };
         let client = |(number, spec): &(u32, std::borrow::Cow<'_, MigrationSpec>)| ClientWork {
             number: *number,
             spec: spec.clone().into_owned(),
-            after: last(spec),
+            after: last_of(rows, spec.client.as_str()),
         };
         let batch = batch_of(self.file, self.digest, 0);
         let settings = BatchSettings::of(&self.file.plan);
         let clients = sorted.fresh.iter().map(client).collect();
         let work = Work::new(beside.clone(), batch, settings, clients);
-        let request = NewRequest {
-            kind: RequestKind::Run,
-            client: None,
-            migration: None,
-            operator: operator(),
-            at_ms: SystemClock::read_ms(),
-        };
-        let text = serde_json::to_string(&work).expect("work has text for keys");
-        let id = Requests::post_work(self.place.dir(), &request, &text).map_err(|error| {
-            let too_many = matches!(error, JournalError::Encode { .. });
-            let told = CliError::from(error);
-            if too_many { told.help("hand it over in parts, by `--client`") } else { told }
-        })?;
-        self.answer(reader, id, beside)
-    }
-
-    fn answer(
-        &self,
-        reader: &Reader,
-        id: RequestId,
-        beside: &BTreeSet<BatchId>,
-    ) -> Result<Answer, CliError> {
-        let (mut waited, mut is_told) = (Duration::ZERO, false);
-        loop {
-            // Asked first: what an engine writes last is read after that.
-            let holder = engine(self.place)?;
-            let version = reader.data_version()?;
-            if let Some(answer) = reader.request(id)?.answer {
-                return Ok(understood(&answer));
-            }
-            if holder.is_none() {
-                let goes = |row: &MigrationRow| beside.contains(&row.batch) && goes_on(&row.state);
-                if !reader.migrations(None)?.iter().any(goes) {
-                    return Ok(Answer::Gone);
-                }
-                let text = "the engine ended with work left, before it took on what is new";
-                return Err(CliError::new(Exit::WorkLeft, text)
-                    .help("`nimshift resume` goes on, and takes it on"));
-            }
-            while reader.data_version()? == version && engine(self.place)?.is_some() {
-                pause();
-                waited += limits::REQUEST_POLL;
-                if waited >= limits::ANSWER_WAIT && !is_told {
-                    is_told = true;
-                    Out::note("the engine has not answered yet; what it was handed stands");
-                }
-            }
-        }
+        hand_over(self.place, reader, &work)
     }
 
     /// What counts for each client of the plan that is not refused.
@@ -318,11 +237,6 @@ fn waits(held: CliError) -> CliError {
     held.help("wait for its end, then run the plan; only plans of the same batch join it")
 }
 
-/// Whether it goes on without a person.
-fn goes_on(state: &State) -> bool {
-    !state.is_terminal() && !state.waits_for_operator()
-}
-
 fn doing(view: &MigrationView, state: &State) -> String {
     match state.place() {
         Some(at) if goes_on(state) && usize::from(at.step) < view.blueprint.steps.len() => {
@@ -340,16 +254,4 @@ fn facts(reader: &Reader, id: MigrationId) -> Result<Facts, CliError> {
         return Ok(Facts::default());
     };
     Ok(place::story(reader, view)?.facts())
-}
-
-/// An answer: whether it was taken, and a line for each client that was not.
-fn understood(answer: &str) -> Answer {
-    let (word, rest) = answer.split_once('\n').unwrap_or((answer, ""));
-    let lines = rest.lines().filter_map(|line| line.split_once(": "));
-    let but: BTreeMap<String, String> =
-        lines.map(|(client, why)| (client.to_owned(), why.to_owned())).collect();
-    match word.strip_prefix("refused: ") {
-        Some(why) => Answer::Refused(why.to_owned()),
-        None => Answer::Taken(but),
-    }
 }

@@ -13,6 +13,7 @@ mod examine;
 mod exit;
 mod explain;
 mod follow;
+mod handover;
 mod history;
 mod import;
 mod journal;

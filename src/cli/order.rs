@@ -24,6 +24,7 @@ use super::error::CliError;
 use super::estate::Estate;
 use super::exit::Exit;
 use super::follow::in_flight;
+use super::handover::begin_anew;
 use super::night::{Night, Open};
 use super::operator::operator;
 use super::out::{Out, Paint};
@@ -158,24 +159,18 @@ impl Order<'_> {
 
     /// Posts the order for the engine that runs, and waits for its answers.
     fn by_the_engine(&self, chosen: &[MigrationView]) -> Result<Exit, CliError> {
-        let fresh =
-            chosen.iter().find(|view| self.kind == RequestKind::Retry && begins_anew(&view.state));
-        if let Some(view) = fresh {
-            let state = spoken(&view.state);
-            return Err(CliError::usage(format!(
-                "{} is {state}: a retry begins a new migration",
-                view.client
-            ))
-            .help("wait for the engine's end, then retry; where the plan asks for something else by now, `nimshift run PLAN` hands it over"));
-        }
+        let is_fresh =
+            |view: &&MigrationView| self.kind == RequestKind::Retry && begins_anew(&view.state);
+        let (fresh, others): (Vec<_>, Vec<_>) = chosen.iter().partition(is_fresh);
+        let begun = self.begin_anew(&fresh)?;
         let mut waiting = Vec::new();
-        for view in chosen {
+        for view in others {
             waiting.push((view.client.clone(), self.post(view)?));
         }
         let reader = self.place.reader()?;
         let until = SystemClock::read_ms()
             + u64::try_from(limits::ANSWER_WAIT.as_millis()).unwrap_or(u64::MAX);
-        let mut exit = Exit::Ok;
+        let mut exit = if begun { Exit::Ok } else { Exit::Usage };
         while !waiting.is_empty() {
             let mut open = Vec::new();
             for (client, id) in waiting {
@@ -207,6 +202,42 @@ impl Order<'_> {
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
+    }
+
+    /// Hands what begins anew to the engine that runs. False: not all was taken.
+    fn begin_anew(&self, fresh: &[&MigrationView]) -> Result<bool, CliError> {
+        if fresh.is_empty() {
+            return Ok(true);
+        }
+        let anew = |view: &MigrationView| self.anew(&view.spec, &view.state);
+        let refused = begin_anew(self.place, fresh, anew)?;
+        for view in fresh {
+            let (client, state) = (&view.client, spoken(&view.state));
+            let Some(why) = refused.get(client) else {
+                self.out.line(&format!("{client}: was {state}; a new migration joins the run"));
+                continue;
+            };
+            let text = format!(
+                "{client} is {state}, and is not begun anew by the engine that runs: {why}"
+            );
+            self.out.labelled("error", Paint::Red, &text);
+            let help = format!("wait for its end, then `nimshift retry {client}`");
+            self.out.labelled("  help", Paint::Green, &help);
+        }
+        Ok(refused.is_empty())
+    }
+
+    /// What is asked for when a migration that has ended in `state` begins anew.
+    fn anew(&self, spec: &MigrationSpec, state: &State) -> MigrationSpec {
+        let mut spec = match state {
+            // With the part went all parts before it.
+            State::RolledBack { .. } => spec.from_the_start(),
+            _ => spec.clone(),
+        };
+        if self.take_lease {
+            spec.dead_lease_after_ms = Some(0);
+        }
+        spec
     }
 
     /// Says that the order was taken, and what follows.
@@ -276,18 +307,7 @@ impl Order<'_> {
                     operator: operator(),
                     estate: batch.estate.clone(),
                 };
-                let spec = match state {
-                    // With the part went all parts before it.
-                    State::RolledBack { .. } => std::sync::Arc::new(one.spec.from_the_start()),
-                    _ => std::sync::Arc::clone(&one.spec),
-                };
-                let spec = if self.take_lease {
-                    let now = Some(0);
-                    let spec = std::sync::Arc::unwrap_or_clone(spec);
-                    std::sync::Arc::new(MigrationSpec { dead_lease_after_ms: now, ..spec })
-                } else {
-                    spec
-                };
+                let spec = std::sync::Arc::new(self.anew(&one.spec, &state));
                 let specs = std::iter::once((one.number, spec));
                 let mut fresh = create(&open.journal, &again, specs)?;
                 *one = fresh.remove(0);

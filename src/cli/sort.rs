@@ -107,7 +107,7 @@ impl<'a> Sorted<'a> {
             self.say(spec, &format!("{}, by batch `{name}`", already()));
         } else if known.beside && same && !corrected {
             let client = &spec.client;
-            let how = format!("`nimshift retry {client}` begins it anew once the engine has ended");
+            let how = format!("`nimshift retry {client}` begins it anew");
             self.say(spec, &format!("{}, and its plan is as it was: {how}", already()));
         } else {
             self.fresh.push((number, Cow::Borrowed(spec)));

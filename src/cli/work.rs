@@ -25,7 +25,7 @@ pub(super) struct Work {
     version: u32,
     /// The batches of that name when it was posted: an engine that has none of them
     /// at work is another's.
-    beside: BTreeSet<BatchId>,
+    pub(super) beside: BTreeSet<BatchId>,
     pub(super) name: String,
     pub(super) digest: String,
     pub(super) plan_text: String,

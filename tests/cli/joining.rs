@@ -308,3 +308,38 @@ fn work_that_was_handed_to_a_dead_engine_hits_no_order_and_no_later_batch() {
     drop(said);
     sound(&world);
 }
+
+#[test]
+fn a_retry_that_begins_anew_joins_the_run_and_one_that_cannot_hinders_no_other() {
+    let world = world();
+    let alien = |client: &str, verb: &[&str]| {
+        let mut args = vec!["lab", "exec", client, "--"];
+        args.extend(verb);
+        good(&world, 0, &args);
+    };
+    for client in ["lpar02", "lpar03"] {
+        alien(client, &["mkdir", "-p", "/var/adm/nimshift"]);
+        alien(client, &["ln", "-s", "other.m1", "/var/adm/nimshift/lease"]);
+    }
+    // One that was refused in a batch that is over.
+    world.write("over.toml", &plan(&["lpar03"]).replace("small", "over"));
+    good(&world, 3, &["run", "over.toml"]);
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let (engine, said) = running(&world, &["run", "plan.toml"], "phase 1 clone");
+    until("the refusal", || state_of(&world, "lpar02").as_deref() == Some("refused"));
+    for client in ["lpar02", "lpar03"] {
+        alien(client, &["rm", "-f", "/var/adm/nimshift/lease"]);
+    }
+    let retried = good(&world, 2, &["retry", "--all", "--yes"]);
+    assert_eq!(retried.stdout, "lpar02: was refused; a new migration joins the run\n");
+    for told in ["lpar03 is refused, and is not begun anew", "then `nimshift retry lpar03`"] {
+        assert!(retried.stderr.contains(told), "`{told}`: {}", retried.stderr);
+    }
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(0), "{rest}");
+    assert_eq!(state_of(&world, "lpar02").as_deref(), Some("reboot_pending"));
+    assert_eq!((clones(&world, "lpar02"), clones(&world, "lpar03")), (1, 0));
+    good(&world, 0, &["retry", "lpar03"]);
+    assert_eq!(clones(&world, "lpar03"), 1);
+    sound(&world);
+}

@@ -1,0 +1,164 @@
+//! Work for an engine that runs: posted, and waited for until it was taken or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{SystemClock, limits};
+use crate::domain::{MigrationId, MigrationSpec};
+use crate::journal::{
+    BatchId, BatchRow, JournalError, MigrationRow, NewBatch, NewRequest, Reader, RequestId,
+    RequestKind, Requests,
+};
+use crate::machine::State;
+use crate::report::MigrationView;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::operator::operator;
+use super::order::pause;
+use super::out::Out;
+use super::place::{BatchSettings, Place};
+use super::status::engine;
+use super::work::{ClientWork, Work};
+
+/// What an engine made of work.
+pub(super) enum Answer {
+    /// It was taken, but for these clients, each for its reason.
+    Taken(BTreeMap<String, String>),
+    /// Nothing of it was, for this reason.
+    Refused(String),
+    /// The engine ended before it saw it, and left nothing that goes on by itself.
+    Gone,
+}
+
+/// Hands `work` to the engine that runs.
+pub(super) fn hand_over(place: &Place, reader: &Reader, work: &Work) -> Result<Answer, CliError> {
+    let request = NewRequest {
+        kind: RequestKind::Run,
+        client: None,
+        migration: None,
+        operator: operator(),
+        at_ms: SystemClock::read_ms(),
+    };
+    let text = serde_json::to_string(work).expect("work has text for keys");
+    let id = Requests::post_work(place.dir(), &request, &text).map_err(|error| {
+        let too_many = matches!(error, JournalError::Encode { .. });
+        let told = CliError::from(error);
+        if too_many { told.help("hand it over in parts, by `--client`") } else { told }
+    })?;
+    answer(place, reader, id, &work.beside)
+}
+
+fn answer(
+    place: &Place,
+    reader: &Reader,
+    id: RequestId,
+    beside: &BTreeSet<BatchId>,
+) -> Result<Answer, CliError> {
+    let (mut waited, mut is_told) = (Duration::ZERO, false);
+    loop {
+        // Asked first: what an engine writes last is read after that.
+        let holder = engine(place)?;
+        let version = reader.data_version()?;
+        if let Some(answer) = reader.request(id)?.answer {
+            return Ok(understood(&answer));
+        }
+        if holder.is_none() {
+            let goes = |row: &MigrationRow| beside.contains(&row.batch) && goes_on(&row.state);
+            if !reader.migrations(None)?.iter().any(goes) {
+                return Ok(Answer::Gone);
+            }
+            let text = "the engine ended with work left, before it took on what is new";
+            return Err(CliError::new(Exit::WorkLeft, text)
+                .help("`nimshift resume` goes on, and takes it on"));
+        }
+        while reader.data_version()? == version && engine(place)?.is_some() {
+            pause();
+            waited += limits::REQUEST_POLL;
+            if waited >= limits::ANSWER_WAIT && !is_told {
+                is_told = true;
+                Out::note("the engine has not answered yet; what it was handed stands");
+            }
+        }
+    }
+}
+
+/// An answer: whether it was taken, and a line for each client that was not.
+fn understood(answer: &str) -> Answer {
+    let (word, rest) = answer.split_once('\n').unwrap_or((answer, ""));
+    let lines = rest.lines().filter_map(|line| line.split_once(": "));
+    let but = lines.map(|(client, why)| (client.to_owned(), why.to_owned())).collect();
+    match word.strip_prefix("refused: ") {
+        Some(why) => Answer::Refused(why.to_owned()),
+        None => Answer::Taken(but),
+    }
+}
+
+/// Hands the migrations `ended` over to be begun anew, each as `spec_of` gives it and
+/// in its own batch. Gives those that were not taken, each with the reason.
+pub(super) fn begin_anew(
+    place: &Place,
+    ended: &[&MigrationView],
+    spec_of: impl Fn(&MigrationView) -> MigrationSpec,
+) -> Result<BTreeMap<String, String>, CliError> {
+    let reader = place.reader()?;
+    let (batches, rows) = (reader.batches()?, reader.migrations(None)?);
+    let mut by_batch: BTreeMap<BatchId, Vec<ClientWork>> = BTreeMap::new();
+    for row in &rows {
+        if let Some(view) = ended.iter().find(|view| view.id == row.id) {
+            let after = last_of(&rows, &view.client);
+            let client = ClientWork { number: row.number, spec: spec_of(view), after };
+            by_batch.entry(row.batch).or_default().push(client);
+        }
+    }
+    let mut refused = BTreeMap::new();
+    for (id, clients) in by_batch {
+        let Some(batch) = batches.iter().find(|batch| batch.id == id) else { continue };
+        let names: Vec<String> = clients.iter().map(|one| one.spec.client.to_string()).collect();
+        let again = NewBatch {
+            name: batch.name.clone(),
+            digest: batch.digest.clone(),
+            plan_text: reader.plan_text(id)?.unwrap_or_default(),
+            created_ms: 0,
+            operator: operator(),
+            estate: batch.estate.clone(),
+        };
+        let settings = BatchSettings::read(batch)?;
+        let beside = of_name(&batch.name, batches.iter(), &rows);
+        let work = Work::new(beside, again, settings, clients);
+        match hand_over(place, &reader, &work)? {
+            Answer::Taken(but) => refused.extend(but),
+            Answer::Refused(why) => {
+                refused.extend(names.into_iter().map(|name| (name, why.clone())));
+            }
+            Answer::Gone => {
+                let why = "the engine ended meanwhile".to_owned();
+                refused.extend(names.into_iter().map(|name| (name, why.clone())));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// The batches called `name` that an engine may work on: those that are unfinished, and
+/// the last.
+pub(super) fn of_name<'a>(
+    name: &str,
+    batches: impl Iterator<Item = &'a BatchRow>,
+    rows: &[MigrationRow],
+) -> BTreeSet<BatchId> {
+    let all: BTreeSet<BatchId> =
+        batches.filter(|batch| batch.name == name).map(|batch| batch.id).collect();
+    let live = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.batch);
+    live.filter(|id| all.contains(id)).chain(all.last().copied()).collect()
+}
+
+/// The last migration of a client.
+pub(super) fn last_of(rows: &[MigrationRow], client: &str) -> Option<MigrationId> {
+    rows.iter().filter(|row| row.client == client).map(|row| row.id).max()
+}
+
+/// Whether it goes on without a person.
+pub(super) fn goes_on(state: &State) -> bool {
+    !state.is_terminal() && !state.waits_for_operator()
+}
