@@ -113,7 +113,7 @@ async fn job(hosts: &Hosts, host: &HostId, id: &JobId) -> [f64; 2] {
     let begun = Instant::now();
     let mut state = hosts.start(host, id, &script).await.expect("a start");
     let started = milliseconds(begun);
-    while let JobState::Running { output_bytes } = state {
+    while let JobState::Running { output_bytes, .. } = state {
         let wait = Duration::from_millis(20);
         state = hosts.poll(host, id, output_bytes, wait).await.expect("a state");
     }

@@ -15,6 +15,9 @@ pub struct Process {
     pub args: String,
 }
 
+/// What runs scripts.
+const SHELLS: [&str; 6] = ["sh", "ksh", "ksh93", "bsh", "bash", "perl"];
+
 impl Process {
     /// It, for people: `process 4711 of root, for 02:10`.
     pub fn words(&self) -> String {
@@ -28,9 +31,14 @@ impl Process {
     }
 
     /// Whether it runs `program`, with or without a directory, itself or by a shell.
+    /// A command of that name is no such program: `nimshift nimadm`, `sudo nimadm`.
     pub fn runs(&self, program: &str) -> bool {
-        let words = self.args.split_whitespace();
-        words.take(2).any(|word| word.rsplit('/').next() == Some(program))
+        let name = |word: &'_ str| word.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut words = self.args.split_whitespace();
+        let first = name(words.next().unwrap_or_default());
+        let is_shell = SHELLS.contains(&first.trim_start_matches('-'));
+        let mut script = words.skip_while(|word| word.starts_with('-'));
+        first == program || (is_shell && script.next().is_some_and(|word| name(word) == program))
     }
 
     /// Whether `flag` stands on its command line with this value.
@@ -109,6 +117,12 @@ mod tests {
         let rows = processes(text).unwrap();
         assert!(rows[0].runs("nimadm") && rows[0].has("-c", "lpar7") && rows[0].has("-P", "1"));
         assert!(!rows[0].has("-c", "lpar70") && !rows[1].runs("nimadm"));
+        let is_run =
+            |args: &str| processes(&format!("PID COMMAND\n12 {args}\n")).unwrap()[0].runs("nimadm");
+        assert!(is_run("nimadm -c lpar7") && is_run("ksh -p /usr/sbin/nimadm -c lpar7"));
+        for ours in ["nimshift nimadm -c lpar7", "sudo nimadm -c lpar7", "vi /usr/sbin/nimadm"] {
+            assert!(!is_run(ours), "{ours}");
+        }
     }
 
     proptest! {

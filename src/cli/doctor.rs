@@ -190,7 +190,7 @@ async fn try_job(hosts: &Hosts, host: &HostId, now_ms: u64) -> Finding {
     let id = JobId::new(format!("{prefix}1"));
     let mut state = hosts.start(host, &id, &Questions::job()).await;
     for _ in 0..10 {
-        let Ok(JobState::Running { output_bytes }) = state else { break };
+        let Ok(JobState::Running { output_bytes, .. }) = state else { break };
         state = hosts.poll(host, &id, output_bytes, std::time::Duration::from_secs(1)).await;
     }
     let finding = Finding::of_job(&state);

@@ -40,6 +40,12 @@ impl Estate {
         }
     }
 
+    /// This process, where the master's list of processes shows it.
+    pub(super) fn own_process(&self) -> Option<u32> {
+        let is_here = self.real.as_ref().is_some_and(real::Known::master_is_here);
+        is_here.then(std::process::id)
+    }
+
     /// The lab of a state directory.
     pub(super) fn lab(place: &Place) -> Result<Estate, CliError> {
         open_lab(place).map(Estate::of_lab)

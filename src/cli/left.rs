@@ -40,7 +40,11 @@ pub(super) fn ask(place: &Place, reader: &Reader, stories: &mut [Story]) -> Resu
             let (spec, facts) = (Arc::clone(&story.view.spec), story.facts());
             let first: MigrationId = spec.part.as_ref().map_or(story.view.id, |part| part.first);
             let owner = format!("{scope}.{first}");
-            let control = Control { job_dir: estate.job_dir.clone(), ..Control::default() };
+            let control = Control {
+                job_dir: estate.job_dir.clone(),
+                on_master: estate.own_process(),
+                ..Control::default()
+            };
             let (transport, now_ms) = (Arc::clone(&estate.transport), estate.clock.now_ms());
             asked.spawn(async move {
                 let by =

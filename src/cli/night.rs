@@ -142,6 +142,7 @@ impl Night<'_> {
                 batch: String::new(),
                 epoch: journal.epoch(),
                 job_dir: self.estate.job_dir.clone(),
+                on_master: self.estate.own_process(),
             },
             batches: requests.names(),
         };

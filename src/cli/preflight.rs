@@ -252,7 +252,11 @@ fn look(place: &Place, plan: &Plan, specs: Vec<MigrationSpec>) -> Result<Vec<Loo
     }
     let estate = Estate::open(place, &BatchSettings::of(plan))?;
     let scope = if place.journal().exists() { place.reader()?.scope()? } else { "none".to_owned() };
-    let control = Control { job_dir: estate.job_dir.clone(), ..Control::default() };
+    let control = Control {
+        job_dir: estate.job_dir.clone(),
+        on_master: estate.own_process(),
+        ..Control::default()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -28,6 +28,12 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether the master is this machine: the only host that is reached so.
+    pub(super) fn master_is_here(&self) -> bool {
+        let real = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        real.hosts.values().any(|host| host.via == Via::Here)
+    }
+
     /// Learns how a plan that joins reaches the hosts that are new, and `clients`,
     /// for which nothing runs. Or why that does not fit what is known.
     pub(super) fn learn(&self, asked: &RealHosts, clients: &[&str]) -> Result<(), String> {

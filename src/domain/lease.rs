@@ -23,6 +23,9 @@ pub struct Control {
     pub epoch: u64,
     /// The directory of durable jobs on hosts; empty where it is the usual one.
     pub job_dir: String,
+    /// The engine's own process among those of the master, where it runs there: it
+    /// may have been begun under the name `nimadm`.
+    pub on_master: Option<u32>,
 }
 
 /// Where durable jobs are kept on a host.

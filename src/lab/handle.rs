@@ -17,7 +17,7 @@ use super::{image, power, run};
 use crate::base::limits::JOBS_NAMED_MAX;
 use crate::base::{ClockRef, Millis};
 use crate::transport::{
-    Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
+    Bar, Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
     Transport, TransportError, TransportFuture,
 };
 
@@ -284,9 +284,12 @@ impl Lab {
         host: &HostId,
         id: &JobId,
     ) -> Result<(JobState, Option<Millis>), TransportError> {
-        self.call(host, id.as_str(), |world, name, _, _| state_of(world, name, id.as_str()))
+        self.call(host, id.as_str(), |world, name, now, _| state_of(world, name, id.as_str(), now))
     }
 }
+
+/// How long a start that was forestalled may be under way.
+const DAY_MS: Millis = 24 * 3_600_000;
 
 /// Why a host does not answer.
 fn down(world: &World, host: &str) -> String {
@@ -297,10 +300,13 @@ fn down(world: &World, host: &str) -> String {
     }
 }
 
-fn state_of(world: &World, host: &str, id: &str) -> (JobState, Option<Millis>) {
+fn state_of(world: &World, host: &str, id: &str, now: Millis) -> (JobState, Option<Millis>) {
     let Some(job) = world.at(host).jobs.get(id) else { return (JobState::Absent, None) };
     match job.stage {
-        JobStage::Running => (JobState::Running { output_bytes: job.bytes() }, job.due_ms),
+        JobStage::Running => {
+            let ran = Some(Duration::from_millis(now.saturating_sub(job.started_ms)));
+            (JobState::Running { output_bytes: job.bytes(), ran }, job.due_ms)
+        }
         JobStage::Done => (JobState::Done(job.output()), None),
         JobStage::Lost => (JobState::Lost, None),
         JobStage::NotBegun => (JobState::NotBegun, None),
@@ -396,7 +402,7 @@ impl Transport for Lab {
                     job::start(world, name, id.as_str(), script, now, log);
                 }
                 let lost = strike(world, FaultKind::LostReply, name, &text).is_some();
-                Ok((state_of(world, name, id.as_str()).0, lost))
+                Ok((state_of(world, name, id.as_str(), now).0, lost))
             });
             let (state, lost) = self.answered(outcome).await??;
             if lost {
@@ -423,7 +429,7 @@ impl Transport for Lab {
                     Ok(given) => given,
                     Err(error) => return self.answered(Err(error)).await,
                 };
-                let JobState::Running { output_bytes } = state else { return Ok(state) };
+                let JobState::Running { output_bytes, .. } = state else { return Ok(state) };
                 let left = deadline.saturating_sub(self.clock.steady());
                 if output_bytes != seen_bytes || left.is_zero() {
                     return Ok(state);
@@ -450,7 +456,7 @@ impl Transport for Lab {
                     job.stage = stage;
                     job.due_ms = None;
                 }
-                state_of(world, name, id.as_str()).0
+                state_of(world, name, id.as_str(), now).0
             });
             self.answered(outcome).await
         })
@@ -458,9 +464,13 @@ impl Transport for Lab {
 
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
         Box::pin(async move {
-            let outcome = self.call(host, prefix, |world, name, _, _| {
-                let jobs = &mut world.at_mut(name).jobs;
-                jobs.retain(|id, job| job.stage == JobStage::Running || !id.starts_with(prefix));
+            let outcome = self.call(host, prefix, |world, name, now, _| {
+                world.at_mut(name).jobs.retain(|id, job| match job.stage {
+                    JobStage::Running => true,
+                    // Its start may still be under way.
+                    JobStage::NotBegun => now.saturating_sub(job.started_ms) < DAY_MS,
+                    JobStage::Done | JobStage::Lost => !id.starts_with(prefix),
+                });
             });
             self.answered(outcome).await
         })
@@ -479,6 +489,16 @@ impl Transport for Lab {
                     || OutputPiece { next: mark, is_last: true, ..OutputPiece::default() },
                     |job| job.piece(mark),
                 )
+            });
+            self.answered(outcome).await
+        })
+    }
+
+    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
+        Box::pin(async move {
+            let outcome = self.call(host, "", |world, name, _, _| {
+                let bars = world.at(name).barred.iter().take(JOBS_NAMED_MAX);
+                bars.map(|(prefix, by)| Bar { prefix: prefix.clone(), by: by.clone() }).collect()
             });
             self.answered(outcome).await
         })

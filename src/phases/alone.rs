@@ -10,11 +10,12 @@ use crate::transport::{Output, Script};
 
 use super::read::{Said, look};
 use super::registry::registry;
-use super::step::{Answers, Sight, StepDef};
+use super::step::{Answers, Context, Sight, StepDef};
+use super::whose::RECORD_COPY;
 
 /// The look that goes with the first step of a phase, with what may not be done
-/// twice in the same copy, and with all that is taken back. The steps of the nimadm
-/// driver look by themselves.
+/// twice in the same copy, with what says which copy is ours, and with all that is
+/// taken back. The steps of the nimadm driver look by themselves.
 pub(super) fn watch(
     def: &StepDef,
     spec: &MigrationSpec,
@@ -25,7 +26,9 @@ pub(super) fn watch(
         of_phase.find(|other| other.is_in(spec)).is_some_and(|first| first.name == def.name)
     };
     let watched = match direction {
-        Direction::Forward => def.repeat != Repeat::Safe || is_first(),
+        Direction::Forward => {
+            def.repeat != Repeat::Safe || is_first() || def.name == RECORD_COPY.name
+        }
         Direction::Undo => true,
     };
     let by_itself = def.name.as_str().starts_with("nimadm-");
@@ -34,22 +37,27 @@ pub(super) fn watch(
 }
 
 /// The bar where [`watch`] has seen one, or cannot tell.
-pub(super) fn bar(spec: &MigrationSpec, output: Output) -> Option<Sight> {
+pub(super) fn bar(ctx: &Context<'_>, output: Output) -> Option<Sight> {
     let answers = Answers(vec![output]);
     match Said::by(&answers, 0).read(0, aix::processes) {
         Err(why) => Some(Sight::of(Presence::Unknown(why))),
         Ok(processes) => {
-            foreign(spec, &processes).map(|process| Sight::barred(works(spec, process)))
+            foreign(ctx, &processes).map(|process| Sight::barred(works(ctx.spec, process)))
         }
     }
 }
 
-/// A nimadm that works on the client, or writes the same mksysb.
-pub(super) fn foreign<'a>(spec: &MigrationSpec, processes: &'a [Process]) -> Option<&'a Process> {
+/// A nimadm that works on the client, or writes the same mksysb, and is not this
+/// program under that name.
+pub(super) fn foreign<'a>(ctx: &Context<'_>, processes: &'a [Process]) -> Option<&'a Process> {
+    let spec = ctx.spec;
     let output = spec.options.output.as_deref();
     processes.iter().find(|process| {
         let client = spec.mode.has_client() && process.has("-c", spec.client.as_str());
-        process.runs("nimadm") && (client || output.is_some_and(|path| process.has("-O", path)))
+        let is_own = ctx.control.on_master == Some(process.pid);
+        !is_own
+            && process.runs("nimadm")
+            && (client || output.is_some_and(|path| process.has("-O", path)))
     })
 }
 
@@ -68,4 +76,35 @@ pub(super) fn works(spec: &MigrationSpec, process: &Process) -> Cause {
 /// Its command line, for people.
 pub(super) fn shown(process: &Process) -> String {
     sanitize_line(&process.args, 120)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Control, Facts, Phase, StepName, Ticket};
+    use crate::phases::sample;
+
+    #[test]
+    fn this_program_under_the_name_nimadm_is_nobody_else() {
+        let (spec, facts) = (sample::spec(), Facts::default());
+        let step = StepName::new("check-client");
+        let direction = Direction::Forward;
+        let ticket = Ticket { phase: Phase::Clone, step, direction, round: 0, attempt: 1 };
+        let text = "PID USER ELAPSED COMMAND\n12 root 02:10 /usr/local/bin/nimadm -c lpar7 -Y\n";
+        let processes = aix::processes(text).unwrap();
+        for (on_master, is_foreign) in [(None, true), (Some(12), false), (Some(13), true)] {
+            let control = Control { on_master, ..Control::default() };
+            let ctx = Context {
+                spec: &spec,
+                facts: &facts,
+                ticket: &ticket,
+                owner: "s1.m7",
+                control: &control,
+                now_ms: 0,
+            };
+            assert_eq!(foreign(&ctx, &processes).is_some(), is_foreign, "{on_master:?}");
+            let ends = crate::phases::operations::cleanup_check::is_for_client(&ctx, &processes[0]);
+            assert_eq!(ends, is_foreign, "cleanup ends what is not itself: {on_master:?}");
+        }
+    }
 }

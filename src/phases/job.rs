@@ -74,6 +74,12 @@ impl Limits {
         self.ran.saturating_add(now.saturating_sub(self.made))
     }
 
+    /// Its host says that it has run for so long at `now`. What was counted from the
+    /// clock here may be more, where that was set forward meanwhile; never less.
+    fn is_told(&mut self, ran: Duration, now: Duration) {
+        (self.ran, self.made) = (ran.min(self.ran(now)), now);
+    }
+
     /// The time until the job has run for as long as it may.
     fn left(&self, now: Duration) -> Duration {
         self.timeout.saturating_sub(self.ran(now))
@@ -139,10 +145,6 @@ impl Silence {
         let now = jobs.steady();
         self.watched.goes_on(now);
         self.limits.left(now).is_zero() && self.watched.time >= self.limits.silence
-    }
-
-    fn is_broken(&mut self, now: Duration) {
-        self.watched = Watched::from(now);
     }
 
     pub(super) fn next(&mut self) -> Duration {
@@ -294,7 +296,8 @@ impl Jobs<'_> {
     ) -> Ended {
         let mut seen = 0;
         let mut pauses = POLL_FIRST;
-        let mut silence = self.silence(limits);
+        let mut limits = limits.clone();
+        let mut silence = self.silence(&limits);
         // Since it last said something, as far as looks were answered.
         let mut quiet = Watched::from(self.steady());
         let mut seen_signs = self.signs(host, signs.filter(|_| limits.stall.is_some())).await;
@@ -316,8 +319,11 @@ impl Jobs<'_> {
                 Some(Ok(JobState::Lost | JobState::Absent | JobState::Rebooted)) => {
                     return Ended::Lost;
                 }
-                Some(Ok(JobState::Running { output_bytes })) => {
-                    silence.is_broken(self.steady());
+                Some(Ok(JobState::Running { output_bytes, ran })) => {
+                    if let Some(ran) = ran {
+                        limits.is_told(ran, asked);
+                    }
+                    silence = self.silence(&limits);
                     quiet.goes_on(asked);
                     if output_bytes != seen {
                         seen = output_bytes;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::ClockRef;
 use crate::transport::{
-    Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
+    Bar, Command, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
     Transport, TransportError, TransportFuture,
 };
 
@@ -150,7 +150,9 @@ impl Host {
             Some(job) if job.lost => JobState::Lost,
             Some(job) if job.unbegun => JobState::NotBegun,
             Some(job) if now >= job.ends_ms => JobState::Done(job.output.clone()),
-            Some(_) => JobState::Running { output_bytes: if world.talks { now } else { 0 } },
+            Some(_) => {
+                JobState::Running { output_bytes: if world.talks { now } else { 0 }, ran: None }
+            }
         }
     }
 }
@@ -239,7 +241,7 @@ impl Transport for Host {
             }
             let due = self.clock.steady() + wait;
             while self.clock.steady() < due
-                && self.state(id) == (JobState::Running { output_bytes: seen_bytes })
+                && self.state(id) == (JobState::Running { output_bytes: seen_bytes, ran: None })
             {
                 self.clock
                     .sleep(Duration::from_millis(100).min(due.saturating_sub(self.clock.steady())))
@@ -285,6 +287,10 @@ impl Transport for Host {
         mark: OutputMark,
     ) -> TransportFuture<'a, OutputPiece> {
         Box::pin(async move { Ok(OutputPiece { next: mark, is_last: true, ..Default::default() }) })
+    }
+
+    fn bars<'a>(&'a self, _: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// The jobs are the client's.

@@ -87,6 +87,9 @@ pub(super) fn looks(ctx: &Context<'_>) -> Looks {
     let mut commands =
         vec![words(&["ls", "-l", argv::LEASE]), words(&["lspv"]), words(&["ls", argv::LEASE_DIR])];
     commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
+    if identity(ctx).is_none() {
+        commands.push(argv::show_bootlist());
+    }
     let mut looks = vec![look(HostRole::Client, commands)];
     if ctx.spec.driver == Driver::Nimadm {
         looks.push(look(HostRole::Master, [words(&["ls", &nimadm::marks(ctx)])]));
@@ -133,6 +136,7 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
             Some(row) if !is_begun && !row.is_in("rootvg") => {
                 Whose::Others(format!("no job of this migration has begun one on {}", disks()))
             }
+            Some(row) if !row.is_in("rootvg") && boots_it(ctx, said)? => Whose::Others(boots(row)),
             row => Whose::Ours(row.is_some()),
         });
     };
@@ -156,6 +160,21 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
     Ok(Whose::Ours(true))
 }
 
+/// Whether the client is set to boot from a target disk. No clone of ours does that,
+/// and what has not been recorded yet is not finished: who has made a copy to boot
+/// from, has made another.
+fn boots_it(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
+    let bootlist = said.read(GROUPS + ctx.spec.options.disks.len(), aix::bootlist)?;
+    let baseline = copy::baseline(ctx)?;
+    let first = bootlist.first();
+    let is_target = baseline.targets.iter().any(|disk| Some(&disk.name) == first);
+    Ok(is_target && bootlist != baseline.bootlist)
+}
+
+fn boots(row: &PhysicalVolume) -> String {
+    format!("the bootlist is set to it on {}, which no clone of this migration does", row.disk)
+}
+
 /// The target disks that an alternate rootvg, or the running one, is on.
 fn standing<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Vec<&'a PhysicalVolume> {
     let is_system =
@@ -176,9 +195,10 @@ pub(super) fn who_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()])]
 }
 
-/// Who it may be, by what NIM says and what runs on the master.
-pub(super) fn who(ctx: &Context<'_>, answers: &Answers) -> String {
-    let said = Said::by(answers, 0);
+/// Who it may be, by what NIM says and what runs on the master, by [`who_looks`] from
+/// script `script` on.
+pub(super) fn who(ctx: &Context<'_>, answers: &Answers, script: usize) -> String {
+    let said = Said::by(answers, script);
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
     let mut told = Vec::new();
     if let Ok(object) = said.read(0, |text| aix::nim_object(text, client.as_str())) {
@@ -276,7 +296,7 @@ pub(super) const RECORD_COPY: StepDef = StepDef {
     settle: std::time::Duration::ZERO,
     weight: 0,
     applies: |spec| chosen(spec, Phase::Clone) && spec.mode.changes_client(),
-    looks,
+    looks: |ctx| looks(ctx).into_iter().chain(who_looks(ctx)).collect(),
     judge: |ctx, answers| judged(judge_record(ctx, answers)),
     run: None,
     undo_run: None,
@@ -287,7 +307,14 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let lspv = said.read(1, aix::lspv)?;
     let mut found: Option<CopyIdentity> = None;
-    for row in standing(ctx, &lspv) {
+    let rows = standing(ctx, &lspv);
+    if let Some(row) = rows.first()
+        && identity(ctx).is_none()
+        && boots_it(ctx, said)?
+    {
+        return Ok(another(ctx, answers, boots(row)));
+    }
+    for row in rows {
         let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
             return Err(format!("{} has another name now", row.disk));
         };
@@ -309,10 +336,16 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             "it is volume group {}, that of the earlier part was {}",
             copy.vg_id, before.vg_id
         );
-        return Ok(cause(ctx, &Whose::Others(text), "")
-            .map_or_else(|| Sight::of(Presence::Present), Sight::barred));
+        return Ok(another(ctx, answers, text));
     }
     Ok(Sight::found(Facts { copy: Some(copy), ..Facts::default() }))
+}
+
+/// The bar where the copy is somebody else's.
+fn another(ctx: &Context<'_>, answers: &Answers, text: String) -> Sight {
+    let who = who(ctx, answers, looks(ctx).len());
+    cause(ctx, &Whose::Others(text), &who)
+        .map_or_else(|| Sight::of(Presence::Present), Sight::barred)
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use super::command::{Output, Script};
 use super::link::{Bounds, Links, Pass};
 use super::process::{Invocation, Talk, Voice};
 use super::reach::{
-    HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError, TransportFuture,
+    Bar, HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError,
+    TransportFuture,
 };
 use super::shell::{Ask, BLOCK, JobWord, Manner, Program, Reply, guard, last_line};
 use super::ssh::{self, SshSettings, SshTarget};
@@ -385,6 +386,17 @@ impl Transport for Hosts {
                 return Err(mute(host));
             };
             Ok(piece(mark, reply.piece, command_ended, job_over))
+        })
+    }
+
+    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
+        Box::pin(async move {
+            let names = self.ask_jobs(host, Ask::Bars).await?.jobs;
+            let bar = |name: &String| {
+                let (prefix, by) = name.split_once('@')?;
+                Some(Bar { prefix: prefix.to_owned(), by: by.to_owned() })
+            };
+            Ok(names.iter().filter_map(bar).collect())
         })
     }
 

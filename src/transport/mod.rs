@@ -18,6 +18,7 @@ pub use command::{Command, CommandOutput, End, Output, Script};
 pub use hosts::{Hosts, Route, RouteWay};
 pub use link::Bounds;
 pub use reach::{
-    HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError, TransportFuture,
+    Bar, HostId, JobId, JobState, OutputMark, OutputPiece, Transport, TransportError,
+    TransportFuture,
 };
 pub use ssh::{SshSettings, SshTarget};

@@ -51,6 +51,15 @@ impl fmt::Display for JobId {
     }
 }
 
+/// Jobs that a host does not begin; see [`Transport::bar`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bar {
+    /// What their ids begin with.
+    pub prefix: String,
+    /// In whose name.
+    pub by: String,
+}
+
 /// What a host knows of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
@@ -64,6 +73,8 @@ pub enum JobState {
     Running {
         /// Bytes of output so far: what a stall is told by.
         output_bytes: u64,
+        /// For how long, by its host, where that can tell.
+        ran: Option<Duration>,
     },
     /// It ended, and this is all it gave.
     Done(Output),
@@ -319,7 +330,9 @@ pub trait Transport: Send + Sync {
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState>;
 
     /// Forgets all jobs whose id begins with `prefix` and that do not run:
-    /// their migration has ended.
+    /// their migration has ended. One that was kept from beginning is forgotten
+    /// a day later, by then or whenever anything is forgotten there: its start
+    /// may still be under way.
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()>;
 
     /// Reads the output of the job `id` behind `mark`, while it runs or after
@@ -330,6 +343,9 @@ pub trait Transport: Send + Sync {
         id: &'a JobId,
         mark: OutputMark,
     ) -> TransportFuture<'a, OutputPiece>;
+
+    /// The bars that stand on the host, as many as are named.
+    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>>;
 
     /// The jobs whose id begins with `prefix` and that have not ended, as far as
     /// can be told.

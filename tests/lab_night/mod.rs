@@ -105,7 +105,7 @@ impl Night {
         let mut seen = 0;
         loop {
             match self.lab.poll(&host, &id, seen, Duration::from_secs(3600)).await {
-                Ok(JobState::Running { output_bytes }) => seen = output_bytes,
+                Ok(JobState::Running { output_bytes, .. }) => seen = output_bytes,
                 Ok(state) => return state,
                 Err(_) => self.wait(60).await,
             }

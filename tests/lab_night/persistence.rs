@@ -33,7 +33,7 @@ async fn jobs_go_on_when_nobody_looks() {
     let mut seen = 0;
     let output = loop {
         match lab.poll(&host, &id, seen, Duration::from_secs(3600)).await.unwrap() {
-            JobState::Running { output_bytes } => seen = output_bytes,
+            JobState::Running { output_bytes, .. } => seen = output_bytes,
             JobState::Done(output) => break output,
             other => panic!("{other:?}"),
         }

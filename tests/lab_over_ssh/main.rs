@@ -20,5 +20,6 @@ mod both_ways;
 mod end;
 mod namespaces;
 mod relay;
+mod role;
 mod trouble;
 mod world;

@@ -10,8 +10,8 @@ const CLIENTS: &str = "[master]\nname = \"nim1\"\n[target]\nspot = \"spot\"\nlpp
     level = \"7300-02\"\n[defaults]\ndriver = \"native\"\ndisks = [\"hdisk1\"]\naccept_licenses = true\n\
     [[client]]\nname = \"lpar01\"\n[[client]]\nname = \"lpar02\"\nreboot = true\n";
 
-/// How long anything may take that is waited for.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long anything may take that is waited for, on a machine that has much to do.
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) struct World(tempfile::TempDir);
 
@@ -32,8 +32,14 @@ impl World {
 
     /// A lab that is reached in that way; none where this machine cannot.
     pub(crate) fn up(way: &str) -> Option<World> {
+        World::up_with(way, &[])
+    }
+
+    /// The same, made with more options.
+    pub(crate) fn up_with(way: &str, more: &[&str]) -> Option<World> {
         let world = World::new();
-        let up = world.run(&["lab", "up", "--plan", "lab.toml", &format!("--ssh={way}")]);
+        let by = format!("--ssh={way}");
+        let up = world.run(&[&["lab", "up", "--plan", "lab.toml", &by], more].concat());
         let said = String::from_utf8_lossy(&up.stderr).into_owned();
         let lacks = said.contains("is missing") || said.contains("CAP_SYS_ADMIN");
         if !up.status.success() && lacks {

@@ -81,13 +81,18 @@ fn a_copy_that_another_has_made_is_not_touched() {
                 let what = format!("{flavour:?}, replaced after entry {entry}");
                 let world = world(flavour);
                 world.live_until_entry(entry).await;
-                if !is_recorded(&world) {
+                let is_recorded = is_recorded(&world);
+                let disks = output(&world, CLIENT, "lspv").expect("disks");
+                if !is_recorded && !disks.contains("altinst_rootvg") {
                     return;
                 }
                 replace(&world);
                 let theirs = client(&world);
                 world.live(Arc::new(world.plain_performer())).await;
-                assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+                // A clone that came to nothing is taken back at once.
+                let held = if is_recorded { "awaiting_operator" } else { world.state() };
+                assert!(["awaiting_operator", "undo_stuck"].contains(&held), "{what}: {held}");
+                assert_eq!(world.state(), held, "{what}: {}", world.story());
                 assert_same(&theirs, &client(&world), &what);
                 let cause = world.last_cause();
                 assert!(cause.contains("somebody else has replaced the copy"), "{what}: {cause}");

@@ -11,8 +11,8 @@ use nimshift::engine::{Order, Performer, PerformerFuture, StepPerformer};
 use nimshift::lab::Lab;
 use nimshift::phases::find;
 use nimshift::transport::{
-    CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script, Transport,
-    TransportFuture,
+    Bar, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
+    Transport, TransportFuture,
 };
 
 use super::world::{World, flavours, virtual_time};
@@ -87,6 +87,10 @@ impl Transport for Spoils {
         mark: OutputMark,
     ) -> TransportFuture<'a, OutputPiece> {
         self.lab.output(host, id, mark)
+    }
+
+    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
+        self.lab.bars(host)
     }
 
     fn unfinished<'a>(

@@ -58,6 +58,35 @@ enum Comes {
     Hanging,
     /// The role, until its nimadm has ended.
     Role,
+    /// The role with `force`, until its nimadm has ended.
+    Forced,
+}
+
+/// What the role does with `force` before its nimadm: it clears the disk, whatever
+/// is on it, and resets the client's NIM object.
+fn force(lab: &Lab) {
+    let on_client = |line: &str| {
+        let words = ["/usr/lpp/bos.sysmgt/nim/methods/c_rsh", CLIENT, line];
+        lab.exec_words(MASTER, &words.map(str::to_owned)).expect("a master")
+    };
+    let disks = on_client("/usr/sbin/lspv").stdout;
+    let row: Vec<&str> = disks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|row| row.first() == Some(&"hdisk1"))
+        .expect("the target disk");
+    match row[2] {
+        "None" => {}
+        vg @ ("altinst_rootvg" | "old_rootvg") => {
+            on_client(&format!("/usr/sbin/alt_rootvg_op -X {vg}"));
+        }
+        vg => {
+            on_client(&format!("/usr/sbin/reducevg -df {vg} hdisk1"));
+        }
+    }
+    on_client("/usr/sbin/chpv -C hdisk1");
+    let reset = ["nim", "-Fo", "reset", CLIENT].map(str::to_owned);
+    lab.exec_words(MASTER, &reset).expect("a master");
 }
 
 /// Somebody else comes before a step is begun for the first time.
@@ -84,7 +113,10 @@ impl<P: Performer + 'static> Performer for Meets<P> {
                     let clock = lab.clock();
                     clock.sleep(Duration::from_secs(130)).await;
                 }
-                Comes::Role => {
+                Comes::Role | Comes::Forced => {
+                    if let Comes::Forced = comes {
+                        force(&lab);
+                    }
                     start_role(&lab).await;
                     end_of_role(&lab).await;
                 }
@@ -183,5 +215,39 @@ fn a_migration_that_comes_second_refuses_and_the_role_has_its_copy() {
             assert!(client(&world)["vgs"].get("altinst_rootvg").is_some(), "{cause}");
             assert_eq!(client(&world)["bootlist"][0], "hdisk1", "{cause}");
         });
+    }
+}
+
+/// Before its clone is recorded, a migration knows its copy by nothing but that it
+/// has begun one.
+#[test]
+fn a_role_that_forces_keeps_its_finished_copy() {
+    for flavour in [Flavour::Plain, Flavour::NimadmPlain] {
+        let steps = flavour.steps();
+        let first = ["take-lease", "mark-phases", "mount-spot", "clone-rootvg", "nimadm-clone"];
+        let places = PLACES.map(|(_, step)| step);
+        let within = steps
+            .iter()
+            .map(|def| def.name.as_str())
+            .filter(|name| first.contains(name) || places.contains(name) || *name == "record-copy");
+        for step in within {
+            virtual_time(async || {
+                let what = format!("{flavour:?}: a role that forced its way before {step}");
+                let mut estate = flavour.estate();
+                estate.master.nimadm_keeps = true;
+                let world = World::of(&estate, flavour.spec());
+                met(&world, step, Comes::Forced).await;
+                if end_of_role(&world.lab).await != 0 {
+                    return;
+                }
+                let cause = world.last_cause();
+                assert!(client(&world)["vgs"].get("altinst_rootvg").is_some(), "{what}: {cause}");
+                assert_eq!(client(&world)["bootlist"][0], "hdisk1", "{what}: {cause}");
+                world.order(RequestKind::Rollback);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert!(client(&world)["vgs"].get("altinst_rootvg").is_some(), "{what}: {cause}");
+                assert_eq!(client(&world)["bootlist"][0], "hdisk1", "{what}: {cause}");
+            });
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use nimshift::lab::Lab;
 use nimshift::transport::{
-    HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script, Transport, TransportFuture,
+    Bar, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script, Transport,
+    TransportFuture,
 };
 
 /// A call to a host.
@@ -91,6 +92,10 @@ impl<A: Around> Transport for OverLab<A> {
         mark: OutputMark,
     ) -> TransportFuture<'a, OutputPiece> {
         Box::pin(self.made(Call::Output, self.lab.output(host, id, mark)))
+    }
+
+    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
+        Box::pin(self.made(Call::Bar, self.lab.bars(host)))
     }
 
     fn unfinished<'a>(

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use nimshift::domain::{Direction, MigrationSpec, UndoKind};
 use nimshift::engine::Performer;
-use nimshift::journal::Journal;
+use nimshift::journal::{Journal, RequestKind};
 use nimshift::lab::{FaultKind, FaultSpec};
+use nimshift::transport::{Command, HostId, JobId, JobState, Script, Transport as _};
 
 use super::faulty::{Dies, Fails, Form, Mark};
-use super::world::{Flavour, World, assert_same, virtual_time};
+use super::world::{CLIENT, Flavour, World, assert_same, virtual_time};
 use super::{assert_nothing_ran_twice, forward, good_end};
 
 const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
@@ -127,4 +128,36 @@ fn what_is_taken_back_waits_for_a_silent_host_as_well() {
         }
         assert!(tried > 1, "{flavour:?}: {tried}");
     }
+}
+
+#[test]
+fn a_start_that_arrives_when_its_migration_was_taken_back_begins_nothing() {
+    virtual_time(async || {
+        let world = world(Flavour::Plain);
+        let client = HostId::new(CLIENT);
+        while world.lab.poll(&client, &clone_job(), 0, Duration::ZERO).await == Ok(JobState::Absent)
+        {
+            let performer = Arc::new(world.plain_performer());
+            assert!(world.live_so_long(1, performer).await, "at rest");
+        }
+        // Its second attempt, which a dying engine has sent, and which is on its way.
+        let late = JobId::new(clone_job().as_str().replace(".f0.1", ".f0.2"));
+        assert_eq!(world.lab.kill(&client, &late).await, Ok(JobState::NotBegun));
+        world.order(RequestKind::Rollback);
+        world.live(Arc::new(world.plain_performer())).await;
+        assert_eq!(world.state(), "rolled_back", "{}", world.story());
+        let script = Script::new([Command::new(["alt_disk_copy", "-d", "hdisk1"])]);
+        let begun = world.lab.start(&client, &late, &script).await;
+        assert_eq!(begun, Ok(JobState::NotBegun));
+        world.assert_untouched("a start that came late");
+        // It is not kept for ever.
+        tokio::time::sleep(Duration::from_secs(25 * 3_600)).await;
+        world.lab.forget(&client, "another.").await.expect("a host");
+        let known = world.lab.poll(&client, &late, 0, Duration::ZERO).await;
+        assert_eq!(known, Ok(JobState::Absent));
+    });
+}
+
+fn clone_job() -> JobId {
+    JobId::new("test.m1.01-clone-rootvg.f0.1")
 }

@@ -240,3 +240,38 @@ fn death_at_every_call_of_a_takeover() {
         });
     }
 }
+
+#[test]
+fn what_cleans_up_lifts_the_bars_on_its_own_journal_and_tells_of_the_others() {
+    virtual_time(async || {
+        let world = World::new(Flavour::Cleanup);
+        let [client, master] = [CLIENT, "nim1"].map(HostId::new);
+        let bars = [
+            (&client, "test.", "s9.m1", true),
+            (&client, "test.", "s8.m4", true),
+            (&client, "s5.", "s9.m1", false),
+            (&master, "test.m1.", "s9.m1", true),
+            (&master, "s5.m3.", "s9.m1", false),
+            // Of another client.
+            (&master, "test.m2.", "s9.m2", false),
+        ];
+        for (host, prefix, by, _) in bars {
+            world.lab.bar(host, prefix, by, true).await.expect("a bar");
+        }
+        world.live(Arc::new(world.plain_performer())).await;
+        assert_eq!(world.state(), "migrated", "{}", world.story());
+        let told = world.journal_text();
+        for (host, prefix, by, is_lifted) in bars {
+            let stand = world.lab.bars(host).await.expect("bars");
+            let stands = stand.iter().any(|bar| bar.prefix == prefix && bar.by == by);
+            assert_eq!(stands, !is_lifted, "{host}: {prefix} by {by}");
+            let jobs = format!("jobs of {} on {host}", prefix.trim_end_matches('.'));
+            let text = if is_lifted {
+                format!("the bar of {by} on {jobs} is lifted")
+            } else {
+                format!("{by} bars {jobs}: left as it is")
+            };
+            assert!(told.contains(&text), "{text}: {told}");
+        }
+    });
+}

@@ -114,3 +114,56 @@ fn one_that_was_staged_before_it_was_barred_ends_before_its_first_command() {
         });
     }
 }
+
+#[test]
+fn those_that_stand_are_named() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        run(async {
+            let stand = async || {
+                let bars = here.hosts.bars(&here.host).await.unwrap().into_iter();
+                let mut bars: Vec<_> = bars.map(|bar| (bar.prefix, bar.by)).collect();
+                bars.sort();
+                bars
+            };
+            assert_eq!(stand().await, []);
+            assert!(!here.jobs.exists(), "a question changes nothing");
+            let longest = "s1.m1.05-restore-bos.f10.1234567890";
+            let bars = [("s1.", "s9.m1"), ("s1.m7.", "s9.m1"), (longest, longest)];
+            for (prefix, by) in bars {
+                here.hosts.bar(&here.host, prefix, by, true).await.unwrap();
+            }
+            let mut wanted = bars.map(|(prefix, by)| (prefix.to_owned(), by.to_owned()));
+            wanted.sort();
+            assert_eq!(stand().await, wanted);
+        });
+    }
+}
+
+#[test]
+fn one_that_was_kept_from_beginning_is_kept_so_for_a_day() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        let effects = dir.path().join("effects");
+        let job = script([sh(&format!("echo x >>'{}'", effects.display()))]);
+        run(async {
+            assert_eq!(here.kill("s1.m1.a").await, JobState::NotBegun);
+            here.start("s1.m1.b", &job).await;
+            done(here.end("s1.m1.b").await);
+            here.hosts.forget(&here.host, "s1.m1.").await.unwrap();
+            assert!(!here.jobs.join("s1.m1.b").exists(), "what has ended is forgotten");
+            // Its start comes late.
+            assert_eq!(here.start("s1.m1.a", &job).await, JobState::NotBegun);
+            assert_eq!(fs::read_to_string(&effects).unwrap(), "x\n");
+            let claim = fs::File::options().append(true).open(here.jobs.join("s1.m1.a/claim"));
+            let age = std::time::Duration::from_secs(25 * 3_600);
+            #[expect(clippy::disallowed_methods, reason = "a file's age is what is tested")]
+            let then = std::time::SystemTime::now() - age;
+            claim.unwrap().set_modified(then).unwrap();
+            here.hosts.forget(&here.host, "s7.m1.").await.unwrap();
+            assert!(!here.jobs.exists(), "nothing is left");
+        });
+    }
+}

@@ -125,7 +125,7 @@ fn a_poll_asks_its_host_once() {
             let asked = async |wait: Duration| {
                 fs::write(&calls, "").unwrap();
                 let state = here.hosts.poll(&here.host, &id, 0, wait).await.unwrap();
-                assert_eq!(state, JobState::Running { output_bytes: 0 });
+                assert!(matches!(state, JobState::Running { output_bytes: 0, .. }), "{state:?}");
                 fs::read_to_string(&calls).unwrap().lines().count()
             };
             let once = asked(Duration::ZERO).await;
@@ -280,7 +280,8 @@ fn a_job_that_is_ended_before_it_begins_never_begins() {
         assert_eq!(here.kill("m1.barred").await, JobState::NotBegun);
         assert_eq!(effects(dir), 0);
         here.hosts.forget(&here.host, "m1.").await.unwrap();
-        assert_eq!(here.poll("m1.barred").await, JobState::Absent, "as any other that ended");
+        assert_eq!(here.start("m1.barred", &job).await, JobState::NotBegun, "its start is late");
+        assert_eq!(effects(dir), 0);
     });
 }
 
@@ -481,7 +482,7 @@ fn output_is_bounded_and_its_growth_is_seen() {
         while seen < 400_001 {
             let wait = Duration::from_millis(20);
             match here.hosts.poll(&here.host, &id, seen, wait).await.unwrap() {
-                JobState::Running { output_bytes } => {
+                JobState::Running { output_bytes, .. } => {
                     assert!(output_bytes >= seen);
                     seen = output_bytes;
                 }
@@ -496,4 +497,24 @@ fn output_is_bounded_and_its_growth_is_seen() {
         assert!(output.commands[0].truncated, "it is told that a part is missing");
         assert_eq!(&said[said.len() - 10..], "0\nthe end\n");
     });
+}
+
+#[test]
+fn a_job_that_runs_tells_for_how_long_by_its_host() {
+    for shell in shells() {
+        let dir = tempdir().unwrap();
+        let here = Here::new(&shell, dir.path());
+        run(async {
+            here.start("m1.a", &script([sh("sleep 600")])).await;
+            let ran = async || match here.poll("m1.a").await {
+                JobState::Running { ran, .. } => ran.expect("this machine's ps tells it"),
+                other => panic!("{other:?}"),
+            };
+            let first = ran().await;
+            assert!(first < Duration::from_secs(60), "{first:?}");
+            while ran().await == first {}
+            assert!(ran().await > first);
+            while matches!(here.kill("m1.a").await, JobState::Running { .. }) {}
+        });
+    }
 }

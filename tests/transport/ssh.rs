@@ -142,7 +142,7 @@ async fn end(hosts: &Hosts, host: &HostId, id: &JobId) -> JobState {
     let mut seen = 0;
     loop {
         match hosts.poll(host, id, seen, Duration::from_millis(50)).await.unwrap() {
-            JobState::Running { output_bytes } => seen = output_bytes,
+            JobState::Running { output_bytes, .. } => seen = output_bytes,
             state => return state,
         }
     }

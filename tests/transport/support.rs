@@ -72,7 +72,7 @@ impl Here {
         loop {
             let wait = Duration::from_millis(50);
             match self.hosts.poll(&self.host, &id, seen, wait).await.unwrap() {
-                JobState::Running { output_bytes } => seen = output_bytes,
+                JobState::Running { output_bytes, .. } => seen = output_bytes,
                 state => return state,
             }
         }

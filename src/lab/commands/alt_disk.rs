@@ -94,7 +94,8 @@ pub(crate) fn alt_disk_copy(world: &mut World, call: &Call) -> Reply {
         if copy.clones() {
             if !call.begun {
                 check_clone(world, call, &copy)?;
-            } else if !world.at(&call.host).vgs.contains_key(COPY) {
+            // One that sleeps was made by somebody else meanwhile.
+            } else if world.at(&call.host).vgs.get(COPY).is_none_or(|vg| vg.asleep) {
                 return Err(Reply::fail(
                     1,
                     format!("alt_disk_copy: 0516-306 : Unable to find volume group {COPY}."),

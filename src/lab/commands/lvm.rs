@@ -291,6 +291,71 @@ pub(crate) fn exportvg(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
+/// Takes disks out of a group; with `-d` their volumes are removed with them, and
+/// the group goes with its last disk. What is open stays, and stops it there.
+pub(crate) fn reducevg(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "df", usage(call)).and_then(|flags| {
+        let [name, disks @ ..] = flags.rest.as_slice() else {
+            return Err(super::super::flags::refuse(call, "A parameter is missing.", usage(call)));
+        };
+        if disks.is_empty() {
+            return Err(super::super::flags::refuse(call, "A parameter is missing.", usage(call)));
+        }
+        let mut out = String::new();
+        for disk in disks {
+            let failed = |why: &str| {
+                let text =
+                    format!("{why}\n0516-884 reducevg: Unable to remove physical volume {disk}.");
+                Reply { out: out.clone(), ..Reply::fail(1, text) }
+            };
+            let removed = reduce(world.at_mut(&call.host), name, disk, &flags);
+            out += &removed.map_err(|why| failed(&why))?;
+        }
+        Ok(Reply::ok(out))
+    }))
+}
+
+fn reduce(host: &mut Host, name: &str, disk: &str, flags: &Flags) -> Result<String, String> {
+    let vg = host.vgs.get(name).ok_or_else(|| unknown(name).err.trim_end().to_owned())?;
+    if !vg.on {
+        return Err(VARIED_OFF.to_owned());
+    }
+    if !vg.disks.iter().any(|member| member == disk) {
+        return Err("0516-066 ldeletepv: Physical volume is not a volume group member.".to_owned());
+    }
+    let on_disk = |(_, lv): &(&String, &Lv)| lv.pps.contains_key(disk);
+    let held: Vec<String> = vg.lvs.iter().filter(on_disk).map(|(lv, _)| lv.clone()).collect();
+    // Nobody is there who would confirm it.
+    let is_told = flags.has('d') && flags.has('f');
+    if !is_told && !held.is_empty() {
+        return Err("0516-016 ldeletepv: Cannot delete physical volume with allocated\n\tpartitions. Use either migratepv to move the partitions or\n\treducevg with the -d option to delete the partitions.".to_owned());
+    }
+    let mut out = String::new();
+    for lv in &held {
+        if is_open(host, name, lv) {
+            return Err(format!(
+                "0516-1008 rmlv: Logical volume {lv} must be closed. If the logical\n\tvolume contains a filesystem, the umount command will close\n\tthe LV device."
+            ));
+        }
+        let Some(vg) = host.vgs.get_mut(name) else { continue };
+        if let Some(volume) = vg.lvs.get_mut(lv) {
+            volume.pps.remove(disk);
+        }
+        if vg.lvs.get(lv).is_some_and(|volume| volume.pps.is_empty()) {
+            vg.lvs.remove(lv);
+            let _ = writeln!(out, "rmlv: Logical volume {lv} is removed.");
+        }
+    }
+    if let Some(vg) = host.vgs.get_mut(name) {
+        vg.disks.retain(|member| member != disk);
+        if vg.disks.is_empty() {
+            host.vgs.remove(name);
+            out += "ldeletepv: Volume Group deleted since it contains no physical volumes.\n";
+        }
+    }
+    Ok(out)
+}
+
 pub(crate) fn chpv(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "C", usage(call)).and_then(|flags| {
         let disk = flags.one(call, usage(call))?;
@@ -316,7 +381,7 @@ pub(crate) fn getlvodm(world: &mut World, call: &Call) -> Reply {
         }
         match host.vg_of(disk) {
             Some((_, vg)) => Ok(Reply::ok(format!("{}\n", vg.id))),
-            None => Err(Reply::fail(1, format!("0516-320 getlvodm: Physical volume {disk} is not assigned to\n\ta volume group."))),
+            None => Err(Reply::fail(3, format!("0516-320 getlvodm: Physical volume {disk} is not assigned to\n\ta volume group."))),
         }
     }))
 }

@@ -98,6 +98,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("varyonvg", 2000, lvm::varyonvg, "varyonvg VolumeGroup"),
     row("varyoffvg", 2000, lvm::varyoffvg, "varyoffvg VolumeGroup"),
     row("exportvg", 2000, lvm::exportvg, "exportvg VolumeGroup"),
+    row("reducevg", 3000, lvm::reducevg, "reducevg [-d] [-f] VolumeGroup PhysicalVolume ..."),
     row("chpv", 1000, lvm::chpv, "chpv -C PhysicalVolume"),
     row("getlvodm", 200, lvm::getlvodm, "getlvodm -j PhysicalVolume"),
     // File systems.

@@ -149,7 +149,7 @@ pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Optio
     let processes = Said::by(answers, 0).read(PROCESSES, aix::processes)?;
     let holder = lock(ctx, answers)?.and_then(|(_, holder)| holder);
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
-    Ok(match (alone::foreign(ctx.spec, &processes), holder) {
+    Ok(match (alone::foreign(ctx, &processes), holder) {
         (Some(process), _) => Some(Sight::barred(alone::works(ctx.spec, process))),
         (None, Some(process)) => {
             let text = format!("{client} is locked in NIM by {} on {master}", process.words());

@@ -130,8 +130,8 @@ pub(crate) const MASTER_JOBS: StepDef = StepDef {
     weight: 1,
     applies: |_| true,
     looks: |_| vec![look(HostRole::Master, [argv::processes()])],
-    judge: |ctx, answers| judge_jobs(answers, |args| is_for_client(ctx, args)),
-    run: Some(|ctx, answers| end_jobs(ctx, answers, |args| is_for_client(ctx, args))),
+    judge: |ctx, answers| judge_jobs(answers, |process| is_for_client(ctx, process)),
+    run: Some(|ctx, answers| end_jobs(ctx, answers, |process| is_for_client(ctx, process))),
     undo_run: None,
     judge_undo: None,
 };
@@ -151,22 +151,22 @@ pub(crate) const CLIENT_JOBS: StepDef = StepDef {
     weight: 1,
     applies: |spec| spec.mode.has_client(),
     looks: |_| vec![look(HostRole::Client, [argv::processes()])],
-    judge: |_, answers| judge_jobs(answers, is_on_copy),
-    run: Some(|ctx, answers| end_jobs(ctx, answers, is_on_copy)),
+    judge: |_, answers| judge_jobs(answers, |process| is_on_copy(&process.args)),
+    run: Some(|ctx, answers| end_jobs(ctx, answers, |process| is_on_copy(&process.args))),
     undo_run: None,
     judge_undo: None,
 };
 
 /// Whether a process of the master works on the client's copy: by the copy's
 /// directory, or as nimadm of that client.
-fn is_for_client(ctx: &Context<'_>, args: &str) -> bool {
-    let client = ctx.spec.client.as_str();
-    let mut words = args.split_whitespace();
-    let program = words.next().unwrap_or_default();
-    let of_client = words.clone().zip(words.skip(1)).any(|pair| pair == ("-c", client));
+pub(crate) fn is_for_client(ctx: &Context<'_>, process: &Process) -> bool {
+    // This program itself, under the name nimadm.
+    if ctx.control.on_master == Some(process.pid) {
+        return false;
+    }
     let top = master_top(ctx);
-    let below = args.split([' ', '\'', '"', '=', ':']).any(|word| is_below(word, &top));
-    below || (of_client && program.rsplit('/').next() == Some("nimadm"))
+    let below = process.args.split([' ', '\'', '"', '=', ':']).any(|word| is_below(word, &top));
+    below || (process.runs("nimadm") && process.has("-c", ctx.spec.client.as_str()))
 }
 
 /// Whether a process of the client works on a copy.
@@ -179,17 +179,17 @@ pub(crate) fn is_on_copy(args: &str) -> bool {
             .any(|word| is_below(word, CLIENT_ROOT) || word.starts_with("/ALT_MIG_"))
 }
 
-fn chosen_jobs(answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Read<Vec<Process>> {
+fn chosen_jobs(answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Read<Vec<Process>> {
     let mut running = Said::by(answers, 0).read(0, aix::processes)?;
-    running.retain(|process| is_ours(&process.args));
+    running.retain(is_ours);
     Ok(running)
 }
 
-fn judge_jobs(answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Sight {
+fn judge_jobs(answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Sight {
     judged(chosen_jobs(answers, is_ours).map(|left| gone(left.is_empty())))
 }
 
-fn end_jobs(ctx: &Context<'_>, answers: &Answers, is_ours: impl Fn(&str) -> bool) -> Script {
+fn end_jobs(ctx: &Context<'_>, answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Script {
     // A dry run has asked nobody: it shows what the command looks like.
     let ids: Vec<String> = match chosen_jobs(answers, is_ours) {
         Ok(left) => left.iter().map(|process| process.pid.to_string()).collect(),

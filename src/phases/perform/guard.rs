@@ -5,15 +5,12 @@
 use crate::domain::{
     Cause, Direction, Driver, FailureClass, Outcome, Phase, Ticket, Trace, UndoKind,
 };
-use crate::transport::{Command, JobId, JobState, Output, Script, TransportError};
+use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportError};
 
 use super::{Attempt, failed, of_transport, transient};
 use crate::phases::job::{Limits, Refused};
 use crate::phases::whose::{self, Whose};
 use crate::phases::{end, lease};
-
-/// Bars of others on one journal, on one client.
-const BARS_MAX: usize = 20;
 
 impl Attempt<'_> {
     fn guards(&self) -> Vec<Command> {
@@ -64,7 +61,7 @@ impl Attempt<'_> {
         self.with_context(|ctx| whose::cause(ctx, whose, ""))?;
         let looks = self.with_context(whose::who_looks);
         let who = match self.ask_all(&looks).await {
-            Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers)),
+            Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers, 0)),
             Err(_) => String::new(),
         };
         self.with_context(|ctx| whose::cause(ctx, whose, &who))
@@ -128,32 +125,48 @@ impl Attempt<'_> {
         }
     }
 
-    /// Starts the job. What cleans up lifts the bars of others on its own journal: it
-    /// has nothing under way on the client, and now it holds what they were made for.
+    /// Starts the job. What cleans up lifts the bars of others on its own journal.
     pub(super) async fn start(
         &mut self,
         id: &JobId,
         script: &Script,
         limits: &Limits,
     ) -> Result<JobState, Refused> {
-        for _ in 0..BARS_MAX {
-            let started = self.jobs.start(self.host(), id, script, limits).await;
-            let by = match &started {
-                Err(Refused { error: TransportError::Barred { by, .. }, .. })
-                    if self.def.name.as_str() == lease::CLEANUP_LEASE.name.as_str() =>
-                {
-                    by.clone()
-                }
-                _ => return started,
-            };
-            let own = format!("{}.", self.order.scope);
-            let lifted = self.jobs.transport.bar(self.host(), &own, &by, false).await;
-            if let Err(error) = lifted {
-                return Err(Refused { error, may_run: false });
-            }
-            self.notes.push(format!("the bar of {by} on this journal's jobs is lifted"));
+        if self.def.name == lease::CLEANUP_LEASE.name
+            && let Err(error) = self.lift_bars().await
+        {
+            return Err(Refused { error, may_run: false });
         }
         self.jobs.start(self.host(), id, script, limits).await
+    }
+
+    /// Lifts what others have barred of this journal for the client, which has nothing
+    /// under way on it, and now holds what they were made for. On the master, which
+    /// works for other clients too, those who have barred it on the client tell which
+    /// are meant; they go first, so that none of them stays alone. Other bars are told.
+    async fn lift_bars(&mut self) -> Result<(), TransportError> {
+        let transport = self.jobs.transport;
+        let own = format!("{}.", self.order.scope);
+        let [client, master] = [self.hosts.client.clone(), self.hosts.master.clone()];
+        let on_client = transport.bars(&client).await?;
+        let on_master = transport.bars(&master).await?;
+        let lifted = |bar: &Bar| {
+            let is_own = |other: &Bar| other.prefix.starts_with(&own) && other.by == bar.by;
+            bar.prefix.starts_with(&own) && on_client.iter().any(is_own)
+        };
+        for (host, bars) in [(&master, &on_master), (&client, &on_client)] {
+            for bar in bars {
+                let Bar { prefix, by } = bar;
+                let jobs = format!("jobs of {} on {host}", prefix.trim_end_matches('.'));
+                if lifted(bar) {
+                    transport.bar(host, prefix, by, false).await?;
+                    self.notes.push(format!("the bar of {by} on {jobs} is lifted"));
+                } else {
+                    self.notes.push(format!("{by} bars {jobs}: left as it is"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// For a step that happens once: what is said where it did not do what it was to.

@@ -402,7 +402,7 @@ impl Attempt<'_> {
         };
         self.passes = self.is_passing(&answers);
         let watched = if is_watched { answers.0.pop() } else { None };
-        let bar = watched.and_then(|output| alone::bar(&self.order.spec, output));
+        let bar = watched.and_then(|output| self.with_context(|ctx| alone::bar(ctx, output)));
         let mut said = answers.0.iter().flat_map(|output| &output.commands);
         let mut sight = if let Some(bar) = bar {
             bar

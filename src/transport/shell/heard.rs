@@ -1,6 +1,7 @@
 //! What was heard of a program: its status lines, and what its commands said.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::frames::{Frame, Frames};
 use crate::base::limits::{JOBS_NAMED_MAX, OUTPUT_BYTES_MAX};
@@ -29,7 +30,7 @@ pub(in crate::transport) struct Reply {
     pub(in crate::transport) output: Output,
     /// What it says of a job.
     pub(in crate::transport) job: Option<JobWord>,
-    /// Jobs that it names.
+    /// Jobs, or bars, that it names.
     pub(in crate::transport) jobs: Vec<String>,
     /// A piece of a job's two streams.
     pub(in crate::transport) piece: [Vec<u8>; 2],
@@ -168,7 +169,7 @@ fn is_cut(said: &[u8]) -> bool {
 
 /// A name, as it may be shown.
 fn plain(name: &str) -> String {
-    sanitize_line(name, 100)
+    sanitize_line(name, 200)
 }
 
 fn job_word(mark: &str) -> Option<JobWord> {
@@ -191,7 +192,8 @@ fn job_word(mark: &str) -> Option<JobWord> {
         },
         "running" => {
             let output_bytes = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            JobWord::Is(JobState::Running { output_bytes })
+            let ran_s = words.next().and_then(|word| word.parse().ok());
+            JobWord::Is(JobState::Running { output_bytes, ran: ran_s.map(Duration::from_secs) })
         }
         _ => return None,
     })

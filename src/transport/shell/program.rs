@@ -35,6 +35,8 @@ pub(in crate::transport) enum Ask<'a> {
     Unfinished(&'a str),
     /// Begin none any more that begins so, in somebody's name; or do again.
     Bar { prefix: &'a str, by: &'a str, bars: bool },
+    /// The bars that stand.
+    Bars,
     /// Its output behind a mark.
     Output(&'a str, OutputMark),
 }
@@ -94,6 +96,7 @@ impl Program {
             | Ask::Forget(_)
             | Ask::Unfinished(_)
             | Ask::Bar { .. }
+            | Ask::Bars
             | Ask::Output(..) => {}
         }
         text.push_str(TOOL);
@@ -104,6 +107,7 @@ impl Program {
             Ask::Kill(id) => with_job("nm_kill", id, manner)?,
             Ask::Forget(prefix) => format!("nm_forget {}", quoted(job_name(prefix)?)),
             Ask::Unfinished(prefix) => format!("nm_unfinished {}", quoted(job_name(prefix)?)),
+            Ask::Bars => "nm_bars".to_owned(),
             Ask::Bar { prefix, by, bars } => {
                 let call = if bars { "nm_shut" } else { "nm_reopen" };
                 format!("{call} {} {}", quoted(job_name(prefix)?), quoted(job_name(by)?))

@@ -182,12 +182,26 @@ nm_bytes() {
     awk '$NF ~ /^[oe][.][0-9]+$/ { n += $5 } END { printf "%.0f\n", n }'
 }
 
+# Sets nm_age: for how many seconds, by this host, the job's runner has been there;
+# - where that cannot be told. etime is [[days-]hours:]minutes:seconds.
+nm_read_age() {
+  nm_age=
+  nm_runs "$nm_pid" && nm_age=$(ps -p "$nm_pid" -o etime= 2>/dev/null | awk '{
+    n = split($1, t, /[-:]/)
+    if (n > 1) printf "%.0f\n", t[n] + 60 * t[n - 1] + 3600 * t[n - 2] + 86400 * t[n - 3]
+  }')
+  nm_age=${nm_age:--}
+}
+
 # Says what became of the job.
 nm_tell() {
   nm_state
   case $nm_st in
     absent | rebooted | unbegun) nm_mark "j $nm_st" ;;
-    running) nm_mark "j running $(nm_bytes)" ;;
+    running)
+      nm_read_age
+      nm_mark "j running $(nm_bytes) $nm_age"
+      ;;
     lost) nm_mark "j lost $nm_why" ;;
     done)
       nm_i=0
@@ -404,12 +418,33 @@ nm_kill() {
   nm_tell
 }
 
-# Removes the jobs whose names begin with PREFIX and that do not run.
+# Whether the job was claimed by who kept it from beginning.
+nm_is_forestalled() {
+  [ -f "$nm_j/claim" ] && [ ! -f "$nm_j/done" ] || return 1
+  nm_pid=
+  read -r nm_pid nm_was 2>/dev/null <"$nm_j/claim"
+  case $nm_pid in
+    '' | none | gone) return 0 ;;
+  esac
+  return 1
+}
+
+# Removes the jobs whose names begin with PREFIX and that do not run. The start of
+# one that was kept from beginning may still be under way: its claim stays for a
+# day, and goes with whatever is removed here after that.
 nm_forget() {
-  for nm_j in "$nm_root/$1"*; do
+  for nm_j in "$nm_root"/*; do
     [ -d "$nm_j" ] || continue
-    nm_state
-    [ "$nm_st" = running ] && continue
+    if nm_is_forestalled; then
+      [ -n "$(find "$nm_j/claim" -mtime +0 2>/dev/null)" ] || continue
+    else
+      case ${nm_j##*/} in
+        "$1"*) ;;
+        *) continue ;;
+      esac
+      nm_state
+      [ "$nm_st" = running ] && continue
+    fi
     # In one go: half a job would be another state.
     nm_f=$nm_root/gone.$$.${nm_j##*/}
     mv "$nm_j" "$nm_f" 2>/dev/null
@@ -435,6 +470,14 @@ nm_unfinished() {
     [ -d "$nm_j" ] || continue
     nm_state
     [ "$nm_st" = running ] && nm_mark "u ${nm_j##*/}"
+  done
+  nm_mark "j ready"
+}
+
+# Names the bars that stand: PREFIX@WHO.
+nm_bars() {
+  for nm_f in "$nm_root"/bar.*@*; do
+    [ -h "$nm_f" ] && nm_mark "u ${nm_f##*/bar.}"
   done
   nm_mark "j ready"
 }
