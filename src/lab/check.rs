@@ -171,7 +171,7 @@ fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
     }
     let is_kept = |vg: &Vg| copy == CopyExpected::Kept && vg.asleep && !vg.on;
     let kept = |(name, vg): &(&String, &Vg)| *name == "altinst_rootvg" && is_kept(vg);
-    for (_, vg) in host.vgs.iter().filter(|group| !kept(group)) {
+    for (group, vg) in host.vgs.iter().filter(|group| !kept(group)) {
         for (name, lv) in &vg.lvs {
             if name.starts_with("alt_") {
                 on.say(format!("{name} still has the name of an awake copy"));
@@ -190,7 +190,10 @@ fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
                 let tree = lv.tree.as_deref();
                 let alien = whole != "/var/adm/nimshift"
                     && tree.is_some_and(|tree| holds_files(tree, path));
-                if (left.contains(&whole.as_str()) && !alien) || temporary {
+                // Nobody goes back to what the reboot has left behind for a directory.
+                let is_bare =
+                    group == "old_rootvg" && tree.is_some_and(|tree| !holds_files(tree, path));
+                if (left.contains(&whole.as_str()) && !alien && !is_bare) || temporary {
                     on.say(format!("{whole} of {name} is left"));
                 }
             }

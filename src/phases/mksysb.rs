@@ -149,15 +149,20 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
         vec![look(HostRole::Master, commands)]
     },
     judge: |ctx, answers| judged(judge_archive(ctx, answers)),
-    run: Some(|ctx, _| {
-        let (root, part) = (ctx.spec.master_root(), part(ctx));
-        Script::new([
+    run: Some(|ctx, answers| {
+        let (root, part, marks) = (ctx.spec.master_root(), part(ctx), marks::directory(ctx));
+        let mut commands = mount_cache(ctx, answers);
+        commands.extend([
             Command::new(["touch", &begun(ctx)]),
-            Command::new(["rm", "-rf", &marks::directory(ctx)]),
+            Command::new(["rm", "-rf", &marks]),
+            // No mark may get into the mksysb: this fails where one is left.
+            Command::new(["mkdir", &marks]),
+            Command::new(["rmdir", &marks]),
             Command::new(["rm", "-f", &part]),
             Command::new(["find", ".", "-print"]).piped_to(["backup", "-iqf", &part]).within(root),
             Command::new(["mv", &part, output(ctx)]),
-        ])
+        ]);
+        Script::new(commands)
     }),
     undo_run: Some(|ctx, _| {
         Script::new([
@@ -197,6 +202,14 @@ fn ours(answers: &Answers) -> Read<bool> {
     Ok(is_begun(answers)? || !Said::by(answers, 0).is_there(2)?)
 }
 
+/// Mounts what a reboot of the master has unmounted of the cache, parents first.
+fn mount_cache(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    let Ok(mounts) = Said::by(answers, 0).read(3, aix::mounts) else { return Vec::new() };
+    let paths = master_paths(ctx).into_iter();
+    let gone = paths.filter(|path| !mounts.iter().any(|row| row.over == *path));
+    gone.map(|path| Command::new(["mount", &path])).collect()
+}
+
 fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let mounts = said.read(3, aix::mounts)?;
@@ -206,7 +219,9 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         (false, _) => {}
     }
     let (there, wanted) = mounted(&mounts, &master_paths(ctx));
-    if there < wanted || wanted == 0 {
+    // What an attempt that was cut off has written is this step's own to undo: it
+    // mounts the cache by itself, where else that is made again before it.
+    if (there < wanted || wanted == 0) && !is_begun(answers)? {
         let why = format!("{there} of {wanted} file systems of the cache are mounted");
         return Ok(Sight::unmounted(why));
     }

@@ -49,13 +49,21 @@ impl<'a> Said<'a> {
         self.answers.get(self.script, command).ok_or_else(|| "the host gave no answer".to_owned())
     }
 
-    /// The output of `command` as `reader` reads it.
+    /// The output of `command` as `reader` reads it. One that has failed, and says
+    /// only why, has not said that there is nothing.
     pub(super) fn read<T>(
         self,
         command: usize,
         reader: impl FnOnce(&'a str) -> Result<T, aix::Unread>,
     ) -> Read<T> {
         let output = self.output(command)?;
+        if output.status != 0
+            && output.stdout.trim().is_empty()
+            && let Some(words) = last_words(output)
+            && !words.ends_with("nothing exported")
+        {
+            return Err(words);
+        }
         reader(&output.stdout).map_err(|unread| match last_words(output) {
             Some(words) if output.status != 0 => format!("{unread}: {words}"),
             _ => unread.to_string(),
