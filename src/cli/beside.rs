@@ -67,6 +67,7 @@ impl Beside<'_> {
         }
         let mut refused: BTreeSet<String> =
             sorted.refused.iter().map(|one| one.client.clone()).collect();
+        let mut left = BTreeSet::new();
         if sorted.fresh.is_empty() {
             Out::note("nothing of the plan is new to the engine that runs");
         } else {
@@ -78,7 +79,14 @@ impl Beside<'_> {
                         .help("`nimshift status --watch` shows its end; then run the plan again"));
                 }
                 Answer::Taken(but) => {
+                    let by_now = if but.is_empty() { Vec::new() } else { self.by_now(&reader)? };
                     for (client, why) in but {
+                        left.insert(client.clone());
+                        // Somebody was faster, with the same.
+                        if let Some((_, what)) = by_now.iter().find(|(said, _)| *said == client) {
+                            self.out.line(&format!("{client}: {what}"));
+                            continue;
+                        }
                         let then = format!("`nimshift history {client}` tells it; run this again");
                         self.refuse(&format!("{client} is not begun: {why}"), &then);
                         refused.insert(client);
@@ -87,12 +95,21 @@ impl Beside<'_> {
             }
         }
         let followed = self.followed(&reader, &refused)?;
-        for view in followed.values().filter(|view| sorted.is_fresh(&view.client)) {
+        let is_taken = |client: &str| sorted.is_fresh(client) && !left.contains(client);
+        for view in followed.values().filter(|view| is_taken(&view.client)) {
             self.out.line(&format!("{}: taken on, as {}", view.client, view.id));
         }
         let exit = self.follow(&reader, &followed)?;
         let is_fine = exit == Exit::Ok && !refused.is_empty();
         Ok(Some(if is_fine { Exit::Usage } else { exit }))
+    }
+
+    /// What is said by now of clients that nothing is to be begun for.
+    fn by_now(&self, reader: &Reader) -> Result<Vec<(String, String)>, CliError> {
+        let batches = reader.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
+        let loaded = self.loaded(reader, &reader.migrations(None)?)?;
+        let known = Known { loaded: &loaded, batches: &batches, beside: true };
+        Ok(Sorted::new(&self.file.plan, self.digest, &known).said)
     }
 
     /// Why the plan has to wait.

@@ -219,11 +219,62 @@ fn handing_over(world: &World) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// Stops an engine where it holds neither the lab nor the journal, so that others go on.
+fn stop(world: &World, engine: &Child) {
+    let is_free = || {
+        let raw = rusqlite::Connection::open(world.state().join("journal.db")).unwrap();
+        raw.busy_timeout(std::time::Duration::ZERO).unwrap();
+        if raw.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err() {
+            return false;
+        }
+        let mut look = world.command(&["lab", "digest"]);
+        let mut look = look.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let is_free = (0..2_000).any(|_| !is_posted(world) && look.try_wait().unwrap().is_some());
+        if !is_free {
+            look.kill().unwrap();
+            look.wait().unwrap();
+        }
+        is_free
+    };
+    until("an engine that holds nothing", || {
+        signal(engine, "-STOP");
+        let is_free = is_free();
+        if !is_free {
+            signal(engine, "-CONT");
+        }
+        is_free
+    });
+}
+
 /// Whether work waits for an engine.
 fn is_posted(world: &World) -> bool {
     let reader = Reader::open(&world.state()).unwrap();
     let pending = reader.pending_requests().unwrap();
     pending.iter().any(|request| request.kind == RequestKind::Run)
+}
+
+#[test]
+fn the_same_work_twice_is_begun_once() {
+    let world = world();
+    world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    stop(&world, &engine);
+    let asking = [handing_over(&world), handing_over(&world)];
+    until("both requests", || {
+        let reader = Reader::open(&world.state()).unwrap();
+        reader.pending_requests().unwrap().len() == 2
+    });
+    signal(&engine, "-CONT");
+    for asking in asking {
+        let (code, rest) = told(asking);
+        assert_eq!(code, Some(0), "{rest}");
+    }
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(0), "{rest}");
+    let rows = Reader::open(&world.state()).unwrap().migrations(None).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(clones(&world, "lpar03"), 1);
+    sound(&world);
 }
 
 fn told(mut child: Child) -> (Option<i32>, String) {
@@ -239,7 +290,7 @@ fn what_a_killed_engine_was_handed_is_neither_lost_nor_begun_twice() {
         world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
         let (mut engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
         if !taken {
-            signal(&engine, "-STOP");
+            stop(&world, &engine);
         }
         let mut asking = handing_over(&world);
         if taken {
@@ -285,7 +336,7 @@ fn work_that_was_handed_to_a_dead_engine_hits_no_order_and_no_later_batch() {
     let (mut engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
     for later in ["order", "batch"] {
         if later == "order" {
-            signal(&engine, "-STOP");
+            stop(&world, &engine);
             let mut asking = handing_over(&world);
             until("the request", || is_posted(&world));
             asking.kill().unwrap();
