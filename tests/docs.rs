@@ -9,13 +9,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod named;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nimshift::aix::catalogue;
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::lab::{EstateFile, FaultKind, Lab, PlainClient, PlainMaster, Trouble};
+
+use named::{messages, quoted};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -107,68 +111,11 @@ fn every_page_is_linked_from_the_readme() {
     }
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs")
-            && !path.ends_with("tests.rs")
-        {
-            found.push(path);
-        }
-    }
-}
-
-/// The texts of a source: what stands between quotes, outside of comments and of
-/// its tests.
-fn literals(source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let code: String = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let mut found = Vec::new();
-    let mut chars = code.chars().peekable();
-    let mut before = ' ';
-    while let Some(c) = chars.next() {
-        // Not the quote as a character: '"'.
-        if c == '"' && before != '\'' {
-            let mut literal = String::new();
-            while let Some(c) = chars.next().filter(|c| *c != '"') {
-                if c != '\\' {
-                    literal.push(c);
-                } else if chars.next() == Some('\n') {
-                    while chars.next_if(|c| c.is_whitespace()).is_some() {}
-                } else {
-                    literal.push(' ');
-                }
-            }
-            found.push(literal);
-        }
-        before = c;
-    }
-    found
-}
-
-/// What stands between backticks in a text.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
 /// Every command that a message of the program names, and the catalogue's hints.
 fn named() -> BTreeSet<String> {
-    let mut files = Vec::new();
-    for folder in ["cli", "report", "phases", "engine", "domain", "import", "journal", "aix"] {
-        sources(&root().join("src").join(folder), &mut files);
-    }
-    assert!(files.len() > 50, "the sources are found");
     let mut found = BTreeSet::new();
-    for file in files {
-        for literal in literals(&fs::read_to_string(file).unwrap()) {
-            found.extend(quoted(&literal).map(str::to_owned));
-        }
+    for literal in messages() {
+        found.extend(quoted(&literal).map(str::to_owned));
     }
     found.extend(catalogue().iter().flat_map(|entry| quoted(&entry.hint)).map(str::to_owned));
     found
@@ -270,7 +217,9 @@ async fn every_command_of_aix_that_is_named_is_known_to_the_lab() {
         if !is_command || words[0] == "nimshift" || words.contains(&">".to_owned()) {
             continue;
         }
-        let said = lab.exec_words("nim1", &words).unwrap();
+        // What the master is to run, and others after it.
+        let host = if words[0] == "shutdown" { "lpar01" } else { "nim1" };
+        let said = lab.exec_words(host, &words).unwrap();
         if said.status == 127 {
             unknown.insert(words[0].clone());
         } else if said.stderr.contains("Not a recognized flag") {

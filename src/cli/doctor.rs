@@ -45,7 +45,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let plan = read_plan(&args.plan)?.plan;
     let Some(real) = &plan.estate.real else {
         return Err(CliError::usage("the hosts of this plan are a lab: they are always well")
-            .help("`nimshift doctor` asks real hosts: `kind = \"ssh\"` or `kind = \"local\"`")
+            .help("real hosts are asked: those of `kind = \"ssh\"` or `kind = \"local\"`")
             .help("`nimshift preflight PLAN` tells whether its migrations may begin"));
     };
     let hosts = Arc::new(real::hosts(Some(real))?);

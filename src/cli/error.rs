@@ -105,8 +105,11 @@ impl From<JournalError> for CliError {
                 "`nimshift run PLAN` begins; another place is named by `--state-dir` or NIMSHIFT_STATE_DIR",
             ),
             JournalError::Held { .. } => told.help(
-                "look at it with `nimshift status --watch`; orders such as `nimshift hold` reach it; \
+                "look at it with `nimshift status --watch`; orders such as `nimshift hold CLIENT` reach it; \
                  or use another `--state-dir`",
+            ),
+            JournalError::Fenced { .. } => told.help(
+                "nothing was begun or ended here since; `nimshift status` shows what the other does",
             ),
             JournalError::Damaged { .. } | JournalError::Differs { .. } => {
                 told.help("`nimshift verify` lists everything that differs")

@@ -170,9 +170,16 @@ impl Night<'_> {
         // Attempts that are still in flight are left to their hosts.
         runtime.shutdown_background();
         if let Some(Ended::JournalFailed(error)) = ended {
-            return Err(CliError::from(error).help(
-                "what was acknowledged is kept; when the cause is removed, `nimshift resume` goes on",
-            ));
+            // Who was fenced off has nothing to go on with.
+            let is_fenced = matches!(error, crate::journal::JournalError::Fenced { .. });
+            let told = CliError::from(error);
+            return Err(if is_fenced {
+                told
+            } else {
+                told.help(
+                    "what was acknowledged is kept; when the cause is removed, `nimshift resume` goes on",
+                )
+            });
         }
         journal.flush()?;
         then(observer, &requests.joined)?;

@@ -30,7 +30,7 @@ use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{self, Operation, Prepared};
-use super::order::pause;
+use super::order::{pause, ways_out};
 use super::out::Out;
 use super::place::Place;
 use super::run::{begin, latest_of, licences_by_environment};
@@ -240,10 +240,8 @@ impl DropIn<'_> {
             return Err(CliError::usage(format!(
                 "{client} is {spoken} in a migration that another command line or plan has begun"
             ))
-            .help(format!(
-                "`nimshift history {client}` tells which; `nimshift resume` finishes it, \
-                 `nimshift cancel {client}` takes it back"
-            )));
+            .help(format!("`nimshift history {client}` tells which"))
+            .help(ways_out(&client, &state)));
         }
         let follower = self.follower(logs, &before, true)?;
         let file = follower.path().display().to_string();
@@ -264,10 +262,7 @@ impl DropIn<'_> {
                 format!("{client} is {spoken}: a person has to decide"),
             )
             .help(format!("`nimshift history {client}` tells why; its log: {file}"))
-            .help(format!(
-                "`nimshift retry {client}`, `nimshift rollback {client}`, or \
-                     `nimshift release {client}` if it is held"
-            )));
+            .help(ways_out(&client, &state)));
         }
         self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
         let ids = [before.id];

@@ -19,6 +19,7 @@ use super::estate::{Estate, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
 use super::operator::operator;
+use super::order::ways_out;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, read_plan};
@@ -195,6 +196,7 @@ impl Operation<'_> {
         plan: Option<&Plan>,
     ) -> Result<(Vec<MigrationSpec>, Vec<MigrationId>), CliError> {
         let (mut specs, mut going, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ways = Vec::new();
         for client in clients {
             let before = latest.clone().find(|one| one.client == client.as_str());
             match before.filter(|one| !one.machine.state().is_terminal()) {
@@ -209,23 +211,27 @@ impl Operation<'_> {
                 {
                     specs.push(self.spec(client, Some(live), latest.clone(), plan)?);
                 }
-                Some(live) => refused.push(format!(
-                    "{client} is in flight: {}, {}",
-                    live.spec.task.name(),
-                    spoken(live.machine.state())
-                )),
+                Some(live) => {
+                    let state = live.machine.state();
+                    ways.push(ways_out(client.as_str(), state));
+                    refused.push(format!(
+                        "{client} is in flight: {}, {}",
+                        live.spec.task.name(),
+                        spoken(state)
+                    ));
+                }
                 None => specs.push(self.spec(client, before, latest.clone(), plan)?),
             }
         }
         if refused.is_empty() {
             return Ok((specs, going));
         }
-        Err(CliError::usage(format!(
+        let error = CliError::usage(format!(
             "`{}` is not for what nimshift itself has in flight\n{}",
             self.task.name(),
             refused.join("\n")
-        ))
-        .help("`nimshift rollback CLIENT` takes it back, `nimshift resume` finishes it"))
+        ));
+        Err(ways.into_iter().fold(error, CliError::help))
     }
 
     /// What is asked for `client`: by the plan, the journal and the flags.

@@ -83,7 +83,10 @@ impl Order<'_> {
             return Err(CliError::usage(format!(
                 "{client} is {state}: `--take-lease` is for a migration that begins anew"
             ))
-            .help(format!("`nimshift rollback {client}` first, then retry")));
+            .help(format!(
+                "{}; `--take-lease` is for a retry after that",
+                ways_out(client, &view.state)
+            )));
         }
         self.ask(whom, &chosen)?;
         match Open::new(self.place) {
@@ -523,6 +526,23 @@ fn means_something(kind: RequestKind, state: &State) -> bool {
         }
         // It is for an engine.
         RequestKind::Run => false,
+    }
+}
+
+/// The orders that lead out of an unfinished migration in this state, with no
+/// engine running.
+pub(super) fn ways_out(client: &str, state: &State) -> String {
+    let back = format!("`nimshift rollback {client}` takes it back");
+    match state {
+        State::AwaitingOperator { .. } => format!("`nimshift retry {client}` tries again, {back}"),
+        State::UndoStuck { .. } => {
+            format!("`nimshift retry {client}` tries again to take it back, once the cause is gone")
+        }
+        State::Held { .. } => format!("`nimshift release {client}` lets it go on, {back}"),
+        state if state.is_compensating() => {
+            format!("`nimshift resume` goes on taking {client} back")
+        }
+        _ => format!("`nimshift resume` finishes {client}, {back}"),
     }
 }
 

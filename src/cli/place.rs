@@ -142,6 +142,7 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     spec: Arc::new(reader.spec(row.id)?),
                     since_ms: row.updated_ms,
                     is_cleaned: false,
+                    is_booted: false,
                 })
             })
             .collect();

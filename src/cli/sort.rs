@@ -24,14 +24,17 @@ use crate::report::{Standing, spoken_as};
 
 use super::current::{current, is_cleaned};
 use super::error::CliError;
+use super::order::ways_out;
 use super::place::BatchSettings;
 
 /// A client that is not begun though the plan asks for it.
 pub(super) struct Refusal {
     pub(super) client: String,
     pub(super) why: String,
-    /// What to do.
+    /// What to do, beside an engine.
     pub(super) help: String,
+    /// What to do where no engine runs.
+    way: String,
 }
 
 /// The clients of a plan, by what is to be done with them.
@@ -92,7 +95,8 @@ impl<'a> Sorted<'a> {
             } else if known.beside && same_batch && matches!(state, State::Pending) {
                 self.fresh.push((number, Cow::Borrowed(spec)));
             } else {
-                self.refuse(spec, &spoken, (same_batch && known.beside, name));
+                let way = ways_out(spec.client.as_str(), state);
+                self.refuse(spec, &spoken, (same_batch && known.beside, name), way);
             }
         } else if ended_operation || cleaned {
             self.fresh.push((number, Cow::Borrowed(spec)));
@@ -121,18 +125,24 @@ impl<'a> Sorted<'a> {
         }
         let refused: Vec<String> =
             self.refused.iter().map(|one| format!("{} {}", one.client, one.why)).collect();
-        Err(CliError::usage(format!(
+        let error = CliError::usage(format!(
             "the plan cannot be run: a client can be in one live migration only\n{}",
             refused.join("\n")
-        ))
-        .help("`nimshift resume` finishes them, `nimshift cancel CLIENT` takes them back"))
+        ));
+        Err(self.refused.into_iter().fold(error, |error, one| error.help(one.way)))
     }
 
     fn say(&mut self, spec: &MigrationSpec, what: &str) {
         self.said.push((spec.client.to_string(), what.to_owned()));
     }
 
-    fn refuse(&mut self, spec: &MigrationSpec, spoken: &str, (is_changed, batch): (bool, &str)) {
+    fn refuse(
+        &mut self,
+        spec: &MigrationSpec,
+        spoken: &str,
+        (is_changed, batch): (bool, &str),
+        way: String,
+    ) {
         let client = spec.client.to_string();
         let (why, then) = if is_changed {
             (format!("is {spoken}, and the plan asks for something else by now"), "run this again")
@@ -141,7 +151,7 @@ impl<'a> Sorted<'a> {
             (why, "run this again when it has ended")
         };
         let help = format!("let it end, or `nimshift cancel {client}` takes it back; then {then}");
-        self.refused.push(Refusal { client, why, help });
+        self.refused.push(Refusal { client, why, help, way });
     }
 
     pub(super) fn is_fresh(&self, client: &str) -> bool {

@@ -4,12 +4,13 @@ use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
 use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
-use crate::report::{BatchStatus, MigrationView, Status, status_lines};
+use crate::report::{BatchStatus, MigrationView, Status, Story, status_lines};
 
 use super::args::StatusArgs;
 use super::current::later;
 use super::error::CliError;
 use super::exit::Exit;
+use super::left;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
 
@@ -98,6 +99,9 @@ pub(super) fn engine(place: &Place) -> Result<Option<String>, CliError> {
 pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let mut seen = Seen::look(place, &reader, args.batch.as_deref())?;
+    if args.ask {
+        seen.views = asked(place, &reader, seen.views)?;
+    }
     if !args.watch {
         seen.tell(out, args.json);
         return Ok(Exit::Ok);
@@ -118,6 +122,24 @@ pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit
             pause();
         }
     }
+}
+
+/// The same, as the clients themselves say where a copy waits for a boot.
+fn asked(
+    place: &Place,
+    reader: &Reader,
+    views: Vec<MigrationView>,
+) -> Result<Vec<MigrationView>, CliError> {
+    let stories = views.into_iter().map(|view| {
+        if view.standing().waits_for_boot() {
+            place::story(reader, view)
+        } else {
+            Ok(Story { view, entries: Vec::new(), found: Vec::new() })
+        }
+    });
+    let mut stories = stories.collect::<Result<Vec<_>, _>>()?;
+    left::ask_all(place, reader, &mut stories)?;
+    Ok(stories.into_iter().map(|story| story.view).collect())
 }
 
 /// Between two looks for a change.

@@ -263,6 +263,11 @@ fn is_first_wave(wave: &u8) -> bool {
 }
 
 impl MigrationSpec {
+    /// Whether what a rollback would remove of the copy stays on the client.
+    pub fn keeps_failed_copy(&self) -> bool {
+        self.failed_copy != CopyPolicy::Remove && self.mode.changes_client()
+    }
+
     /// Whether the step `name` is one of this task.
     pub fn has_step(&self, name: &str) -> bool {
         self.task.has_step(name)

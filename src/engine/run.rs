@@ -449,7 +449,7 @@ fn panicked(now_ms: u64, view: SlotView<'_>, panic: &str) -> Answer {
     tracing::error!(client = %view.client, panic, "an attempt panicked");
     let cause = Cause::new(FailureClass::NeedsOperator, format!("a fault in nimshift, {panic}"))
         .with_hint(
-            "report it, with the attempt from `nimshift history`; what it began may still run",
+            "report it, with the attempt that its history tells; what it began may still run",
         );
     Answer {
         outcome: Outcome::Failed { cause, trace: Trace::Dirty },

@@ -126,7 +126,7 @@ pub(super) fn text(made_from: &str, head: &Head, found: &Found, clients: &mut [C
     if text.contains(FILL_IN) {
         let mut line = String::new();
         let what =
-            format!("Complete the lines marked {FILL_IN}; `nimshift plan` names those left.");
+            format!("Complete the lines marked {FILL_IN}; `nimshift plan PLAN` names those left.");
         comment(&mut line, &what);
         text.insert_str(at, &line);
     }

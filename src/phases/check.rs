@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::transport::Command;
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
-use super::lease::{refused, takes_over};
+use super::lease::{is_of_this_journal, refused, takes_over};
 use super::mksysb::in_the_way;
 use super::operations::cleanup_check::is_on_copy;
 use super::read::{Read, Said, look};
@@ -196,6 +196,14 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let holder = lease.and_then(|lease| findings.read("who holds the client", lease)).flatten();
     let holder = holder.filter(|holder| holder.owner != ctx.owner);
     if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
+        let stands = |lspv: Vec<PhysicalVolume>| lspv.iter().any(|row| row.is_in(ALT_VG));
+        let has_copy = client.read(1, aix::lspv).is_ok_and(stands);
+        // To take the lease over is not enough where a copy of the holder stands.
+        if has_copy && !is_of_this_journal(ctx, holder) {
+            let text = format!("{} holds the client's lease, and has a copy there", holder.words());
+            let cause = Cause::new(FailureClass::Permanent, text);
+            return Sight::barred(cause.with_hint(wait_or_clean(ctx)));
+        }
         return refused(ctx, holder, None);
     }
     let (what, level) = source_level(ctx, master, client, &mut findings);
@@ -544,6 +552,14 @@ fn lease_at(ctx: &Context<'_>) -> usize {
     6 + ctx.spec.options.disks.len()
 }
 
+/// What is done about another's copy.
+fn wait_or_clean(ctx: &Context<'_>) -> String {
+    let client = &ctx.spec.client;
+    format!(
+        "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
+    )
+}
+
 /// A copy that is there already: one that somebody is making is not to be removed.
 fn check_copy(
     ctx: &Context<'_>,
@@ -556,11 +572,7 @@ fn check_copy(
     if let Some(holder) = holder {
         let words = holder.words();
         let text = format!("{vg} on {} is of a migration that is under way: {words}", row.disk);
-        let client = &ctx.spec.client;
-        let hint = format!(
-            "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
-        );
-        return findings.permanent(text, &hint);
+        return findings.permanent(text, &wait_or_clean(ctx));
     }
     let running = client.read(lease_at(ctx) + 1, aix::processes).unwrap_or_default();
     if let Some(process) = running.iter().find(|process| is_on_copy(&process.args)) {

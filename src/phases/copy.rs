@@ -134,17 +134,30 @@ pub(super) fn foreign(row: &PhysicalVolume) -> String {
 }
 
 /// The bar where the target disks are not ours to change.
-pub(super) fn hands_off(state: &CopyState) -> Option<Sight> {
+pub(super) fn hands_off(ctx: &Context<'_>, state: &CopyState) -> Option<Sight> {
     match state {
         CopyState::Foreign(text) => Some(Sight::barred(
             Cause::new(FailureClass::Permanent, text.clone()).with_hint("choose another disk"),
         )),
         CopyState::Running => Some(Sight::barred(
             Cause::new(FailureClass::NeedsOperator, "the client runs from the target disk")
-                .with_hint("boot the old disk first, or keep the migrated system"),
+                .with_hint(boot_old(ctx)),
         )),
         _ => None,
     }
+}
+
+/// What a person does where the client runs from the copy: there is no way back
+/// from within it, and none is needed to keep it.
+pub(super) fn boot_old(ctx: &Context<'_>) -> String {
+    let client = &ctx.spec.client;
+    let disks = ctx.facts.baseline.iter().flat_map(|baseline| &baseline.bootlist);
+    let disks: Vec<String> = disks.map(ToString::to_string).collect();
+    format!(
+        "boot the old disk (on {client}, `bootlist -m normal {}; shutdown -Fr`), then `nimshift retry \
+         {client}`; `nimshift abandon {client}` keeps the migrated system",
+        disks.join(" ")
+    )
 }
 
 /// The bar where the client has lost the copy's mounts, which a reboot does.

@@ -65,7 +65,7 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
         judged((|| {
             let state = copy::copy_state(copy::baseline(ctx)?, &said.read(DISKS, aix::lspv)?);
             let runs_from_copy = state == CopyState::Running && ctx.facts.lease.is_some();
-            match copy::hands_off(&state).filter(|_| runs_from_copy) {
+            match copy::hands_off(ctx, &state).filter(|_| runs_from_copy) {
                 Some(bar) => Ok(bar),
                 None => judge_again(ctx, said, LEASE),
             }
@@ -274,13 +274,14 @@ fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Sight {
 /// A client that was told to reboot is not told again.
 pub(super) fn was_rebooted(ctx: &Context<'_>) -> Cause {
     let client = &ctx.spec.client;
-    let (to, hint) = match ctx.ticket.direction {
-        Direction::Forward => ("the copy", "`nimshift retry` then verifies it"),
-        Direction::Undo => ("its old disk", "`nimshift retry` then goes on"),
+    let (to, then) = match ctx.ticket.direction {
+        Direction::Forward => ("the copy", "verifies it"),
+        Direction::Undo => ("its old disk", "goes on"),
     };
     let text = format!("{client} was told to reboot, and does not run from {to}");
     let hint = format!(
-        "it is not told again: look at its console and its bootlist, and boot it from {to} by hand; {hint}"
+        "it is not told again: look at its console and its bootlist, and boot it from {to} by hand; then \
+         `nimshift retry {client}` {then}"
     );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }

@@ -82,7 +82,7 @@ fn finish_looks(ctx: &Context<'_>) -> Looks {
 fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
-    if let Some(bar) = copy::hands_off(&state) {
+    if let Some(bar) = copy::hands_off(ctx, &state) {
         return Ok(bar);
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) && is_marked(answers)? {

@@ -127,13 +127,18 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     Ok(Sight { over: others.then_some(held.holder), ..Sight::of(presence) })
 }
 
+/// Whether the holder is a migration of this journal, which has left its lease
+/// behind.
+pub(super) fn is_of_this_journal(ctx: &Context<'_>, holder: &Lease) -> bool {
+    holder.job_prefix() == Lease::read(ctx.owner).job_prefix()
+}
+
 /// Another holds the client.
 pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) -> Sight {
     let client = &ctx.spec.client;
     let text = format!("{} holds the client's lease", holder.words());
     let text = why.map_or_else(|| text.clone(), |why| format!("{text}: {why}"));
-    let hint = if holder.job_prefix() == Lease::read(ctx.owner).job_prefix() {
-        // A migration of this journal that has left it behind.
+    let hint = if is_of_this_journal(ctx, holder) {
         format!("`nimshift cleanup {client}` drops it, then `nimshift retry {client}`")
     } else {
         format!(

@@ -57,7 +57,7 @@ mod whose;
 mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
-pub use left::{LeftBy, left};
+pub use left::{LeftBy, left, runs_copy};
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};

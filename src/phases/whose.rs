@@ -224,11 +224,7 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
         Whose::Booted => {
             let client = &ctx.spec.client;
             let text = format!("somebody has booted {client} from the copy, {}", nothing(ctx));
-            let hint = format!(
-                "boot the old disk, then `nimshift retry {client}` goes on; or keep the new system: \
-                 `nimshift abandon {client}`"
-            );
-            Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+            Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(copy::boot_old(ctx)))
         }
         Whose::Gone(text) => {
             let text = format!("somebody else has removed the copy: {text}");
@@ -238,8 +234,8 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
             let client = &ctx.spec.client;
             let text = format!("somebody else has replaced the copy, {}: {text}", nothing(ctx));
             let hint = format!(
-                "`nimshift abandon {client}` leaves the client to them; where that copy is not needed, \
-                 remove it by hand, then `nimshift retry {client}`"
+                "where that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then `nimshift \
+                 retry {client}`; `nimshift abandon {client}` leaves the client to them"
             );
             let cause = Cause::new(FailureClass::NeedsOperator, said_by(text, who));
             Some(cause.with_hint(hint))
@@ -263,17 +259,15 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
     let client = &ctx.spec.client;
     let by = match holder {
         Some(holder) => format!("{} holds it", holder.words()),
-        None => {
-            "nobody holds it: it was dropped, as `nimshift cleanup CLIENT --force` does".to_owned()
-        }
+        None => "nobody holds it: it was dropped, as a forced cleanup does".to_owned(),
     };
     let what = nothing(ctx);
     let text = format!("the lease of {client} is not this migration's any more, {what}: {by}");
     let abandon = format!("`nimshift abandon {client}` leaves the client to its holder");
     let hint = match (holder, &ctx.facts.lease) {
         (None, Some(text)) => format!(
-            "where nobody has begun anything on {client} since, make it again there: `mkdir -p {}; ln -s \
-             {text} {}`; else {abandon}",
+            "where nobody has begun anything on {client} since, make it again there (`mkdir -p {}; ln -s \
+             {text} {}`), then `nimshift retry {client}`; else {abandon}",
             argv::LEASE_DIR,
             argv::LEASE
         ),

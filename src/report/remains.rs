@@ -29,7 +29,7 @@ fn by_state(story: &Story) -> Vec<String> {
         State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
         State::RolledBack { .. } => last.and_then(|_| kept(spec)).into_iter().collect(),
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
-            migrated(spec, story.level_read().unwrap_or(&spec.target.level))
+            migrated(view, story.level_read().unwrap_or(&spec.target.level))
         }
         _ => {
             let mut left = still_there(story);
@@ -50,16 +50,24 @@ fn kept(spec: &MigrationSpec) -> Option<String> {
         CopyPolicy::Wake => "awake at /alt_inst",
     };
     let disks = disks(spec);
-    spec.mode.changes_client().then(|| format!("altinst_rootvg on {disks}, {how}, if it was made"))
+    spec.keeps_failed_copy().then(|| format!("altinst_rootvg on {disks}, {how}, if it was made"))
 }
 
 /// What an administrator can safely do next, if anything is to be done.
 pub fn next_step(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
-    let fix = || match view.state.cause().and_then(|cause| cause.hint.as_deref()) {
+    let hint = view.state.cause().and_then(|cause| cause.hint.as_deref());
+    let fix = || match hint {
         Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
         None => "remove the cause; then ".to_owned(),
+    };
+    // A hint that names the order that leads out is all of it.
+    let whole = hint
+        .filter(|hint| hint.contains("`nimshift retry ") || hint.contains("`nimshift abandon "));
+    let again = || match whole {
+        Some(hint) => hint.to_owned(),
+        None => format!("{}`nimshift retry {client}`", fix()),
     };
     match &view.state {
         State::Skipped { .. } => None,
@@ -72,53 +80,63 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
              takes everything back",
             phases_text(&spec.phases_left())
         )),
-        State::RolledBack { .. }
-            if spec.failed_copy == CopyPolicy::Wake && spec.mode.changes_client() =>
-        {
+        // A kept copy is in the way of the next one.
+        State::RolledBack { .. } if spec.keeps_failed_copy() => {
+            let boot = match spec.failed_copy {
+                CopyPolicy::Wake => format!("`nimshift sleep {client}` before any boot, "),
+                CopyPolicy::Sleep | CopyPolicy::Remove => String::new(),
+            };
             Some(format!(
-                "look at the copy; `nimshift sleep {client}` before any boot, `nimshift cleanup {client}` \
-             removes it; then `nimshift retry {client}`"
+                "look at the copy, if it was made; {boot}`nimshift cleanup {client}` removes it; then {}",
+                if is_ordered(&view.state) {
+                    format!("`nimshift retry {client}`")
+                } else {
+                    again()
+                }
             ))
         }
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
+        State::Migrated { .. } if view.is_booted => Some(format!(
+            "use {client} at its new level; when nothing is missing, remove old_rootvg \
+             (`alt_rootvg_op -X old_rootvg`); to go back, boot the old disk by hand"
+        )),
         State::Migrated { .. } if spec.options.reboot => Some(format!(
             "use {client} at its new level; when nothing is missing, remove old_rootvg \
              (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
         )),
         State::Migrated { .. } if spec.options.bootlist == Bootlist::Keep => Some(format!(
-            "in {client}'s window: `bootlist -m normal {}`, then reboot it",
+            "in {client}'s window: `bootlist -m normal {}`, then reboot it; `nimshift status --ask` \
+             tells what it runs from",
             boot_disk(spec)
         )),
         State::Migrated { .. } => Some(format!(
-            "reboot {client} in its window: the bootlist is set to {}",
+            "reboot {client} in its window: the bootlist is set to {}; `nimshift status --ask` tells \
+             what it runs from",
             boot_disk(spec)
         )),
-        // Only an order has this class here: there is no cause to remove.
-        State::RolledBack { cause } if cause.class == FailureClass::NeedsOperator => {
+        state @ State::RolledBack { .. } if is_ordered(state) => {
             Some(format!("`nimshift retry {client}` begins it anew"))
         }
-        State::Refused { .. } if spec.options.phases.is_some() => {
-            Some(format!("{}`nimshift run PLAN -P …` again", fix()))
+        State::RolledBack { .. } | State::Refused { .. } => Some(again()),
+        State::AwaitingOperator { .. } | State::UndoStuck { .. }
+            if hint.is_some_and(|hint| hint.contains("`nimshift abandon ")) =>
+        {
+            Some(again())
         }
-        State::RolledBack { .. } | State::Refused { .. } => {
-            Some(format!("{}`nimshift retry {client}`", fix()))
+        State::AwaitingOperator { .. } => {
+            Some(format!("{}; `nimshift rollback {client}` takes everything back", again()))
         }
-        State::AwaitingOperator { .. } => Some(format!(
-            "{}`nimshift retry {client}`; `nimshift rollback {client}` takes everything back",
-            fix()
-        )),
-        State::UndoStuck { .. } => Some(format!(
-            "{}`nimshift retry {client}`; `nimshift abandon {client}` leaves things as they are",
-            fix()
-        )),
+        State::UndoStuck { .. } => {
+            Some(format!("{}; `nimshift abandon {client}` leaves things as they are", again()))
+        }
         State::Held { .. } => Some(format!(
             "`nimshift release {client}` goes on; `nimshift rollback {client}` takes everything back"
         )),
-        State::Abandoned { .. } => {
-            Some(format!("clean up by hand what is left, then `nimshift retry {client}`"))
-        }
+        State::Abandoned { .. } => Some(format!(
+            "`nimshift cleanup {client}` removes what is left; then `nimshift retry {client}`"
+        )),
         State::Pending
         | State::Executing { .. }
         | State::WaitingForPlace { .. }
@@ -126,6 +144,12 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         | State::Undoing { .. }
         | State::UndoBackingOff { .. } => Some("`nimshift resume` goes on".to_owned()),
     }
+}
+
+/// Whether it was taken back by an order: only that has this class here, and no
+/// cause is to be removed.
+fn is_ordered(state: &State) -> bool {
+    state.cause().is_some_and(|cause| cause.class == FailureClass::NeedsOperator)
 }
 
 /// What follows an operation.
@@ -145,7 +169,12 @@ fn operation_next(view: &MigrationView) -> Option<String> {
                             first"
                         .to_owned();
                 }
-                format!("remove the cause; then `nimshift {}` again", task.name())
+                match task {
+                    Task::Sync { .. } => "remove the cause; then the same again".to_owned(),
+                    _ => {
+                        format!("remove the cause; then `nimshift {} {client}` again", task.name())
+                    }
+                }
             }))
         }
         _ => Some("`nimshift resume` goes on".to_owned()),
@@ -171,12 +200,13 @@ fn boot_disk(spec: &MigrationSpec) -> &str {
     spec.options.disks.first().map_or("", crate::domain::DiskName::as_str)
 }
 
-fn migrated(spec: &MigrationSpec, level: &Level) -> Vec<String> {
+fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
+    let spec = &*view.spec;
     let disks = disks(spec);
     if !spec.mode.changes_client() {
         return vec![format!("{} at {level}", mksysb(spec))];
     }
-    if spec.options.reboot {
+    if spec.options.reboot || view.is_booted {
         return vec![
             format!("{} runs {level} from {disks}", spec.client),
             "old_rootvg on the old disk, asleep".to_owned(),

@@ -10,6 +10,7 @@ pub struct Standing<'a> {
     state: &'a State,
     spec: &'a MigrationSpec,
     is_cleaned: bool,
+    is_booted: bool,
 }
 
 /// Names of all standings in the order in which counts are told: of what asks
@@ -42,7 +43,7 @@ const ORDER: [&str; 22] = [
 impl<'a> Standing<'a> {
     /// How what is asked for by `spec` stands in `state`.
     pub fn new(state: &'a State, spec: &'a MigrationSpec) -> Standing<'a> {
-        Standing { state, spec, is_cleaned: false }
+        Standing { state, spec, is_cleaned: false, is_booted: false }
     }
 
     /// The same, where an operation has cleaned the client up since.
@@ -51,10 +52,21 @@ impl<'a> Standing<'a> {
         Standing { is_cleaned, ..self }
     }
 
+    /// The same, where the client was found to run from the copy.
+    #[must_use]
+    pub fn booted(self, is_booted: bool) -> Standing<'a> {
+        Standing { is_booted, ..self }
+    }
+
+    /// Whether the copy waits for somebody to boot it.
+    pub fn waits_for_boot(self) -> bool {
+        ["reboot_pending", "copy_ready"].contains(&self.name())
+    }
+
     /// The name in documents.
     pub fn name(self) -> &'static str {
         let options = &self.spec.options;
-        let has_copy = self.spec.mode.changes_client() && !options.reboot;
+        let has_copy = self.spec.mode.changes_client() && !options.reboot && !self.is_booted;
         match self.state {
             State::Migrated { .. } if !self.spec.task.is_migration() => "done",
             State::Skipped { .. } if !self.spec.task.is_migration() => "nothing_to_do",

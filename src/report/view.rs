@@ -33,12 +33,15 @@ pub struct MigrationView {
     pub since_ms: Millis,
     /// Whether an operation has cleaned the client up since.
     pub is_cleaned: bool,
+    /// Whether the client was found to run from the copy when it was asked for this
+    /// report; false where it was not asked.
+    pub is_booted: bool,
 }
 
 impl MigrationView {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
-        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned)
+        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).booted(self.is_booted)
     }
 
     /// The step it is at, if it has begun and not ended.

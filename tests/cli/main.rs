@@ -12,6 +12,7 @@ mod errors;
 mod fault_pipe;
 mod follow;
 mod help;
+mod hints;
 mod import;
 mod joining;
 mod lab;
@@ -19,6 +20,8 @@ mod lease;
 #[cfg(target_os = "linux")]
 mod locks;
 mod messages;
+#[path = "../named/mod.rs"]
+mod named;
 mod nights;
 #[cfg(target_os = "linux")]
 mod nights_over_ssh;

@@ -339,6 +339,7 @@ fn the_summary_of_a_night() {
                 state: row.state,
                 since_ms: row.updated_ms,
                 is_cleaned: false,
+                is_booted: false,
             },
         })
         .collect();

@@ -33,6 +33,13 @@ impl World {
         World { dir: dir.unwrap() }
     }
 
+    /// Another folder with all that is in this one.
+    pub(crate) fn copy(&self) -> World {
+        let world = World::in_memory();
+        copied(self.path(), world.path());
+        world
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -105,6 +112,21 @@ impl World {
         let mut found = BTreeMap::new();
         collect(self.path(), self.path(), &mut found);
         found
+    }
+}
+
+fn copied(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let new = to.join(path.file_name().unwrap());
+        if path.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&path).unwrap(), new).unwrap();
+        } else if path.is_dir() {
+            fs::create_dir(&new).unwrap();
+            copied(&path, &new);
+        } else {
+            fs::copy(&path, new).unwrap();
+        }
     }
 }
 

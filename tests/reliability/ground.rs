@@ -82,6 +82,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         spec: Arc::new(spec.clone()),
         since_ms: row.updated_ms,
         is_cleaned: false,
+        is_booted: false,
     }
 }
 

@@ -135,8 +135,8 @@ fn orders(
         } else if round == 1
             && matches!(view.state, State::RolledBack { .. } | State::Refused { .. })
             && printed.iter().any(|order| order == "retry")
-            // A copy that was woken for a look is to be removed first.
-            && view.spec.failed_copy != CopyPolicy::Wake
+            // A copy that is kept is to be removed first.
+            && view.spec.failed_copy == CopyPolicy::Remove
             && dice.chance(40)
         {
             "anew".to_owned()

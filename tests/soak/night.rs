@@ -262,6 +262,7 @@ impl Night {
             spec: Arc::new(reader.spec(row.id).expect("a spec")),
             since_ms: row.updated_ms,
             is_cleaned: false,
+            is_booted: false,
         };
         rows.into_iter().map(view).collect()
     }

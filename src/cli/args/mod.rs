@@ -246,6 +246,9 @@ pub(super) struct StatusArgs {
     /// Show it again whenever it changes, until everything is at rest.
     #[arg(long)]
     pub(super) watch: bool,
+    /// Ask the clients whose copy waits for a boot what they run from.
+    #[arg(long, conflicts_with = "watch")]
+    pub(super) ask: bool,
     /// All migrations of this batch, and not how each client stands now.
     #[arg(long, value_name = "BATCH")]
     pub(super) batch: Option<String>,

@@ -292,7 +292,7 @@ fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read
 /// that follows.
 fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     let state = copy_state(ctx, answers)?;
-    if let Some(bar) = copy::hands_off(&state) {
+    if let Some(bar) = copy::hands_off(ctx, &state) {
         return Ok(bar);
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) {

@@ -61,7 +61,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             format!("{} holds the lease of {}: another nimshift", holder.words(), ctx.spec.client),
         );
         return Ok(Sight::barred(cause.with_hint(
-            "take its migration back where it was begun (`nimshift rollback`); \
+            "take its migration back where it was begun, by a rollback; \
              `--force` takes the lease over where that nimshift is no more",
         )));
     }

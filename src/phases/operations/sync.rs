@@ -260,7 +260,7 @@ pub(crate) const COMPARE: StepDef = StepDef {
                 return Sight::of(Presence::Present);
             }
             let cause = Cause::new(FailureClass::Permanent, levels.text());
-            Sight::barred(cause.with_hint("`nimshift sync` without `--preview` levels them"))
+            Sight::barred(cause.with_hint("the same without `--preview` levels them"))
         }))
     },
     run: None,
