@@ -77,9 +77,10 @@ pub struct CommandRecord {
 }
 
 impl CommandRecord {
-    /// Whether it changes nothing, and asks whose the client is before others change it.
+    /// Whether it changes nothing, and asks before others do whose the client is, or
+    /// whether a mark is there.
     pub fn only_asks(&self) -> bool {
-        self.line.contains(" | grep -F -e ")
+        self.line.contains(" | grep -F -e ") || self.line.starts_with("ls ")
     }
 }
 

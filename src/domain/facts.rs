@@ -53,11 +53,11 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CopyIdentity {
-    /// The round of the migration that it was made in.
+    /// The round of the migration that it was made in, or taken back.
     pub round: u32,
     /// The id of its volume group.
     pub vg_id: String,
-    /// Its disks.
+    /// Its disks. None: it was taken back.
     pub disks: Vec<CopyDisk>,
 }
 

@@ -207,6 +207,7 @@ mod tests {
             [
                 "rm -f /var/adm/nimshift/clone.begun",
                 "touch /var/adm/nimshift/clone.begun",
+                "ls /var/adm/nimshift/clone.begun",
                 "/ALT_MIG_SPOT/sbin/alt_disk_copy -M 7.3 -P1 -d hdisk1"
             ]
         );

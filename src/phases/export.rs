@@ -13,6 +13,7 @@ use super::copy::{
     client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
     mounts_below,
 };
+use super::marks;
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
@@ -184,13 +185,18 @@ pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
 pub(super) fn remove_top(ctx: &Context<'_>, mounts: Option<&[MountRow]>) -> Vec<Command> {
     let top = master_top(ctx);
     let mut paths = BTreeSet::from([ctx.spec.master_root()]);
+    let mut commands = Vec::new();
     if mounts.is_some_and(|mounts| mounts_below(mounts, &top).is_empty()) {
-        for path in master_paths(ctx) {
+        // A step whose mounts somebody has taken away has left its marks below them.
+        let marks = marks::directory(ctx);
+        commands.push(Command::new(["rm", "-rf", &marks]));
+        for path in master_paths(ctx).into_iter().chain([marks]) {
             let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
             paths.extend(ends.map(|end| path[..end].to_owned()));
         }
         paths.retain(|path| is_below(path, &ctx.spec.master_root()));
     }
     let inner = paths.iter().rev().chain([&top]);
-    inner.map(|path| Command::new(["rmdir", path]).tolerated()).collect()
+    commands.extend(inner.map(|path| Command::new(["rmdir", path]).tolerated()));
+    commands
 }

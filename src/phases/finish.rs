@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script};
 
-use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target, client_paths, mounted};
+use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use super::marks;
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
@@ -88,8 +88,12 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     if state == CopyState::Asleep(ALT_VG.to_owned()) && is_marked(answers)? {
         return Ok(Sight::of(Presence::Present));
     }
-    let (there, wanted) = mounted(&said.read(1, aix::mounts)?, &client_paths(ctx));
-    if state != CopyState::Awake || there < wanted || wanted == 0 {
+    // Only while it is awake can it be put to sleep: there is no other way to know
+    // that it sleeps whole.
+    if let Some(bar) = copy::lost_by_client(ctx, &said.read(1, aix::mounts)?) {
+        return Ok(bar);
+    }
+    if state != CopyState::Awake {
         return Ok(Sight::of(Presence::Partial));
     }
     Ok(match said.read(2, aix::is_bootable)? {

@@ -38,15 +38,26 @@ pub(super) struct Said<'a> {
     script: usize,
 }
 
+/// What NIM's programs say where a command's result is none that they know
+/// (reference 4, 0042-175).
+const UNEXPECTED: &str = "An unexpected result was returned by";
+
 impl<'a> Said<'a> {
     /// The answers of `script`.
     pub(super) fn by(answers: &'a Answers, script: usize) -> Said<'a> {
         Said { answers, script }
     }
 
-    /// The output of `command`.
+    /// The output of `command`. Nothing but NIM's word that the result was not what
+    /// it had expected is no answer, whatever the exit code is.
     pub(super) fn output(self, command: usize) -> Read<&'a CommandOutput> {
-        self.answers.get(self.script, command).ok_or_else(|| "the host gave no answer".to_owned())
+        let output = self.answers.get(self.script, command);
+        let output = output.ok_or_else(|| "the host gave no answer".to_owned())?;
+        if output.stdout.trim().is_empty() && output.stderr.contains(UNEXPECTED) {
+            let words = last_words(output);
+            return Err(words.unwrap_or_else(|| UNEXPECTED.to_owned()));
+        }
+        Ok(output)
     }
 
     /// The output of `command` as `reader` reads it. One that has failed, and says

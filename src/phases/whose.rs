@@ -60,9 +60,16 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
     lease::guard(ctx).into_iter().chain(copy).map(from).collect()
 }
 
-/// The identity of the copy of this round: one that was thrown away has another.
+/// The identity of the copy, where it was recorded: in whatever round, for one that
+/// goes back to its mounts only has the same copy.
 pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
-    ctx.facts.copy.as_ref().filter(|copy| copy.round == ctx.ticket.round)
+    ctx.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty())
+}
+
+/// What is known once the step that makes the copy was taken back: the next one has
+/// another identity.
+pub(super) fn forgotten(round: u32) -> CopyIdentity {
+    CopyIdentity { round, vg_id: String::new(), disks: Vec::new() }
 }
 
 /// Whose it is.
@@ -323,9 +330,9 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let copy = found.ok_or_else(|| "there is no copy on the target disks".to_owned())?;
     let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
-    if let Some(before) =
-        before.filter(|before| ctx.ticket.round == 0 && before.vg_id != copy.vg_id)
-    {
+    if let Some(before) = before.filter(|before| {
+        ctx.ticket.round == 0 && !before.disks.is_empty() && before.vg_id != copy.vg_id
+    }) {
         let text = format!(
             "it is volume group {}, that of the earlier part was {}",
             copy.vg_id, before.vg_id

@@ -221,9 +221,9 @@ fn a_database_of_something_else_and_a_newer_one_are_refused() {
     fs::remove_file(&path).unwrap();
     written(dir.path(), 1);
     let raw = rusqlite::Connection::open(&path).unwrap();
-    raw.execute_batch("PRAGMA user_version = 3").unwrap();
+    raw.execute_batch("PRAGMA user_version = 4").unwrap();
     raw.close().unwrap();
     let refused = Journal::open(dir.path(), &options()).unwrap_err();
     assert!(refused.to_string().ends_with("use the newer nimshift that wrote it"), "{refused}");
-    assert!(matches!(refused, JournalError::Newer { found: 3, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, JournalError::Newer { found: 4, known: 3, .. }), "{refused}");
 }

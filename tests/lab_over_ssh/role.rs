@@ -75,7 +75,7 @@ fn list(phases: std::ops::RangeInclusive<u8>) -> String {
 
 /// What became of it, where it is not as it must be.
 fn told(world: &World) -> String {
-    let (_, text) = ended(world.run(&["history", "lpar01", "-V"]));
+    let (_, text) = ended(world.run(&["history", "lpar01", "--all"]));
     let from = text.len().saturating_sub(4_000);
     text.get(from..).unwrap_or(&text).to_owned()
 }

@@ -1,13 +1,22 @@
 //! A step taken back.
 
-use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
+use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Repeat, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Went, failed, of_transport, permanent, transient};
-use crate::phases::takeover;
+use crate::phases::{takeover, whose};
 
 impl Attempt<'_> {
     pub(super) async fn undo(&mut self) -> Outcome {
+        let outcome = self.take_back().await;
+        if outcome == Outcome::Done && self.def.repeat == Repeat::AfterUndo {
+            let forgotten = whose::forgotten(self.order.ticket.round);
+            self.facts.get_or_insert_default().copy = Some(forgotten);
+        }
+        outcome
+    }
+
+    async fn take_back(&mut self) -> Outcome {
         if let Some(forward) = &self.order.undo_of
             && let Err(cause) = self.silence(forward).await
         {
