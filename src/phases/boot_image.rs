@@ -37,7 +37,9 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
         let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);
         // Over the master's mounts it is made.
         let client = look(HostRole::Client, client);
-        std::iter::once(client).chain(marks::looks(ctx)).collect()
+        let file = format!("{}{IMAGE}", ctx.spec.master_root());
+        let file = look(HostRole::Master, [words(&["ls", "-d", &file])]);
+        std::iter::once(client).chain(marks::looks(ctx)).chain([file]).collect()
     },
     judge: |ctx, answers| judged(judge_image(ctx, answers)),
     run: Some(|ctx, _| {
@@ -88,7 +90,9 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     // the mark tells that a new one was made.
     let mark = marks::judge(ctx, Said::by(answers, 1), NAME)?;
     let made = !is_marked(ctx) || mark.presence == Presence::Present;
-    if bootable && current && made {
+    // The file that it is written from does not stay in the copy.
+    let is_over = !Said::by(answers, 2).is_there(0)?;
+    if bootable && current && made && is_over {
         return Ok(Sight::of(Presence::Present));
     }
     Ok(if mark.gone.is_some() { mark } else { Sight::of(Presence::Absent) })

@@ -37,7 +37,12 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         let cached = ctx.spec.caches();
         let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
         let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-        let mut commands = vec![Command::new(["rm", "-rf", &marks])];
+        // No mark may get into what is booted: `mkdir` fails where one is left.
+        let mut commands = vec![
+            Command::new(["rm", "-rf", &marks]),
+            Command::new(["mkdir", &marks]),
+            Command::new(["rmdir", &marks]),
+        ];
         commands.extend(bring_lease(ctx));
         commands.extend([Command::new(finish), Command::new(["touch", argv::FINISHED])]);
         Script::new(commands)

@@ -14,6 +14,7 @@ use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
 use super::export::{cache_looks, cache_rows, undo_make_cache};
 use super::marks;
 use super::master::image_data;
+use super::mount::{filled_look, if_filled};
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -32,8 +33,11 @@ pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 10,
     applies: |spec| chosen(spec, Phase::Mount) && spec.mode.reads_mksysb(),
-    looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), "restore-mksysb")),
+    looks: |ctx| marks::looks(ctx).into_iter().chain([filled_look(ctx)]).collect(),
+    judge: |ctx, answers| {
+        let sight = marks::judge(ctx, Said::by(answers, 0), "restore-mksysb");
+        judged(sight.and_then(|sight| if_filled(sight, Said::by(answers, 1))))
+    },
     run: Some(|ctx, _| {
         let location = baseline(ctx).ok().and_then(|b| b.mksysb_location.as_deref());
         let Some(location) = location else { return Script::default() };

@@ -164,6 +164,7 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         looks.push(look(HostRole::Client, [words(&["mount"])]));
+        looks.push(filled_look(ctx));
         if let Some(location) = exclude_list(ctx) {
             looks.push(look(HostRole::Master, [words(&["cat", location])]));
         }
@@ -175,13 +176,14 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
             if let Some(bar) = missing_source(ctx, &mounts) {
                 return Ok(bar);
             }
-            if exclude_list(ctx).is_some() && !Said::by(answers, 2).is_there(0)? {
+            if exclude_list(ctx).is_some() && !Said::by(answers, 3).is_there(0)? {
                 return Err("the exclude list is not on the master".to_owned());
             }
             if let Some(Err(line)) = left_out(ctx, answers) {
                 return Ok(not_a_path(&line));
             }
-            marks::judge(ctx, Said::by(answers, 0), "fill-cache")
+            let sight = marks::judge(ctx, Said::by(answers, 0), "fill-cache")?;
+            if_filled(sight, Said::by(answers, 2))
         })())
     },
     run: Some(|ctx, answers| {
@@ -210,6 +212,18 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     undo_run: None,
     judge_undo: None,
 };
+
+/// What shows that there is a system in the cache: a mark alone fills nothing.
+pub(super) fn filled_look(ctx: &Context<'_>) -> (HostRole, Script) {
+    let passwd = format!("{}/etc/passwd", ctx.spec.master_root());
+    look(HostRole::Master, [words(&["ls", "-d", &passwd])])
+}
+
+/// `sight`, unless it says that the cache is filled, and by [`filled_look`] it is not.
+pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
+    let is_empty = sight.presence == Presence::Present && !said.is_there(0)?;
+    Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
+}
 
 /// What is copied: the clone, or the running system itself.
 fn sources(ctx: &Context<'_>) -> Vec<String> {
@@ -246,7 +260,7 @@ fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
 /// The paths that the exclude list names, or its first line that is none.
 fn left_out(ctx: &Context<'_>, answers: &Answers) -> Option<Result<Vec<String>, String>> {
     exclude_list(ctx)?;
-    let text = &answers.get(2, 0).filter(|output| output.ok())?.stdout;
+    let text = &answers.get(3, 0).filter(|output| output.ok())?.stdout;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Some(lines.map(|line| plain_path(line).ok_or_else(|| line.to_owned())).collect())
 }

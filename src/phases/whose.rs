@@ -128,6 +128,12 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
         let names: Vec<&str> = ctx.spec.options.disks.iter().map(DiskName::as_str).collect();
         names.join(" ")
     };
+    // What the same course has taken back stays by the plan's policy, if at all.
+    let is_taken_back = ctx.ticket.direction == Direction::Undo
+        && ctx.facts.copy.as_ref().is_some_and(|copy| *copy == forgotten(ctx.ticket.round));
+    if is_taken_back {
+        return Ok(Whose::Ours(!rows.is_empty()));
+    }
     let Some(copy) = identity(ctx) else {
         let is_begun = match ctx.spec.driver {
             Driver::Native => said.names(2)?.iter().any(|name| argv::BEGUN.ends_with(name)),

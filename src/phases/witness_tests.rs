@@ -28,8 +28,6 @@ const SITES: &str = "what a script of the site is to do, only the site knows";
 /// Every step that its marks alone tell of.
 fn witnesses() -> BTreeMap<&'static str, Witness> {
     BTreeMap::from([
-        ("fill-cache", Step("record-site")),
-        ("restore-mksysb", Step("record-site")),
         ("run-pre-script", Witness::None(SITES)),
         ("save-config", Step("verify-copy")),
         ("merge-devices", Step("verify-copy")),

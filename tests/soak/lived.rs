@@ -145,6 +145,13 @@ fn orders(
         };
         let _ = writeln!(story, "  order: {order} {client}");
         ordered = true;
+        // Who was told to reboot once is booted by a person.
+        let by_hand = ["by hand", "where it is booted from"];
+        if order == "retry"
+            && by_hand.iter().any(|words| next.as_deref().is_some_and(|n| n.contains(words)))
+        {
+            held.night.boots_copy(&view.spec);
+        }
         let by = Operator("soak".to_owned());
         let event = match order.as_str() {
             "anew" => {

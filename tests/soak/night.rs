@@ -222,6 +222,15 @@ impl Night {
         true
     }
 
+    /// A person sets the bootlist to the copy, and boots the client.
+    pub(crate) fn boots_copy(&self, spec: &MigrationSpec) {
+        let disk = spec.options.disks.first().expect("a target disk").to_string();
+        let words = ["bootlist", "-m", "normal", &disk].map(str::to_owned);
+        self.lab.exec_words(spec.client.as_str(), &words).expect("an answer");
+        self.lab.boot_host(spec.client.as_str(), None).expect("a host");
+        self.rests();
+    }
+
     /// A new migration of a client whose last one has changed nothing.
     pub(crate) fn begin_anew(&self, client: &str) {
         let (journal, loaded) = self.open();

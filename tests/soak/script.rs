@@ -106,7 +106,12 @@ fn fault(dice: &mut Dice, sample: &Sample, golden: &Golden) -> FaultSpec {
 /// went well: the steps without a witness are listed with the reason in
 /// `src/phases/witness_tests.rs`.
 fn leaves_no_sign(line: &str) -> bool {
-    line.contains("R:all") || line.contains("nimshift-script")
+    let leaves_more = line.starts_with("rm -rf /") && line.contains("_alt/alt_inst/home");
+    line.contains("R:all")
+        || line.contains("nimshift-script")
+        // An empty directory, and what an exclude list names, harm nobody.
+        || line.starts_with("rmdir")
+        || leaves_more
 }
 
 impl fmt::Display for Script {
