@@ -189,6 +189,9 @@ impl Night {
         for attempt in 1.. {
             let ticket = Night::ticket(step, Direction::Undo, self.round, attempt);
             let answer = self.attempt(ticket, Some(forward.clone())).await;
+            if let Some(facts) = answer.facts.clone() {
+                self.facts.absorb(facts);
+            }
             if answer.outcome == Outcome::Done || attempt > 5 {
                 return answer;
             }

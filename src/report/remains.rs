@@ -47,7 +47,9 @@ fn kept(spec: &MigrationSpec) -> Option<String> {
     let how = match spec.failed_copy {
         CopyPolicy::Remove => return None,
         CopyPolicy::Sleep => "asleep",
-        CopyPolicy::Wake => "awake at /alt_inst",
+        CopyPolicy::Wake => {
+            "awake at /alt_inst (asleep where it was finished, or the client was booted since)"
+        }
     };
     let disks = disks(spec);
     spec.keeps_failed_copy().then(|| format!("altinst_rootvg on {disks}, {how}, if it was made"))
@@ -296,7 +298,10 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
         "nimadm-clone" if spec.mode.changes_client() => {
             let disks = disks(spec);
-            format!("altinst_rootvg on {disks}, the SPOT's mount there, marks on the master")
+            format!(
+                "what nimadm's phase 1 makes: altinst_rootvg on {disks}, the SPOT's mount there, \
+                 marks on the master"
+            )
         }
         "nimadm-clone" => "what nimadm keeps in NIM".to_owned(),
         "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
