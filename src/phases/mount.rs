@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
-use crate::aix::{self, MountRow};
+use crate::aix::{self, FsUsage, MountRow};
 use crate::domain::{
     BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
 };
@@ -163,7 +163,7 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Mount) && spec.caches() && !spec.mode.reads_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
-        looks.push(look(HostRole::Client, [words(&["mount"])]));
+        looks.push(look(HostRole::Client, [words(&["mount"]), argv::df("-k", &[])]));
         looks.push(filled_look(ctx));
         if let Some(location) = exclude_list(ctx) {
             looks.push(look(HostRole::Master, [words(&["cat", location])]));
@@ -183,7 +183,11 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
                 return Ok(not_a_path(&line));
             }
             let sight = marks::judge(ctx, Said::by(answers, 0), "fill-cache")?;
-            if_filled(sight, Said::by(answers, 2))
+            let sight = if_filled(sight, Said::by(answers, 2))?;
+            match sight.presence {
+                Presence::Present if lacks_data(ctx, answers)? => Ok(Sight::of(Presence::Absent)),
+                _ => Ok(sight),
+            }
         })())
     },
     run: Some(|ctx, answers| {
@@ -216,13 +220,43 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
 /// What shows that there is a system in the cache: a mark alone fills nothing.
 pub(super) fn filled_look(ctx: &Context<'_>) -> (HostRole, Script) {
     let passwd = format!("{}/etc/passwd", ctx.spec.master_root());
-    look(HostRole::Master, [words(&["ls", "-d", &passwd])])
+    look(HostRole::Master, [words(&["ls", "-d", &passwd]), argv::df("-k", &[])])
 }
 
 /// `sight`, unless it says that the cache is filled, and by [`filled_look`] it is not.
 pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
     let is_empty = sight.presence == Presence::Present && !said.is_there(0)?;
     Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
+}
+
+/// Whether a file system of the cache holds less than half of its source. What the
+/// plan leaves out tells nothing.
+fn lacks_data(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    if exclude_list(ctx).is_some() {
+        return Ok(false);
+    }
+    let source = Said::by(answers, 1).read(1, aix::df)?;
+    let cache = Said::by(answers, 2).read(1, aix::df)?;
+    let ways = sources(ctx).into_iter().zip(master_paths(ctx));
+    Ok(lacks(&source, &cache, ways, 16 * 1024))
+}
+
+/// Whether anything that was sent on its `ways` has arrived by less than half, by
+/// `df` of both ends: `c_rsh` can say that all went well when nothing was sent. What
+/// is not larger than `small`, in the unit of `df`, tells nothing.
+pub(super) fn lacks(
+    source: &[(String, FsUsage)],
+    copy: &[(String, FsUsage)],
+    mut ways: impl Iterator<Item = (String, String)>,
+    small: u64,
+) -> bool {
+    let used = |rows: &[(String, FsUsage)], path: &str| {
+        rows.iter().find(|(over, _)| over == path).map(|(_, usage)| usage.used())
+    };
+    ways.any(|(from, to)| match (used(source, &from), used(copy, &to)) {
+        (Some(sent), Some(arrived)) => sent > small && arrived < sent / 2,
+        _ => false,
+    })
 }
 
 /// What is copied: the clone, or the running system itself.

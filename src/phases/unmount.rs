@@ -11,7 +11,7 @@ use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted
 use super::copy::{lost_by_client, on_client};
 use super::export::{cache_rows, export_looks, remove_top, unexport_all};
 use super::marks;
-use super::mount::{judge_master_unmounted, mount_looks, unmount_all};
+use super::mount::{judge_master_unmounted, lacks, mount_looks, unmount_all};
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -48,7 +48,14 @@ fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(bar);
     }
     if client.names(0)?.iter().any(|name| name == "return-cache.done") {
-        return Ok(Sight::of(Presence::Present));
+        let usages = (master.read(1, aix::df), client.read(2, aix::df));
+        let ways = master_paths(ctx).into_iter().zip(client_paths(ctx));
+        let lacks_data = match &usages {
+            (Ok(sent), Ok(arrived)) => lacks(sent, arrived, ways, 16),
+            _ => false,
+        };
+        let presence = if lacks_data { Presence::Absent } else { Presence::Present };
+        return Ok(Sight::of(presence));
     }
     let (there, wanted) = mounted(&master.read(0, aix::mounts)?, &master_paths(ctx));
     if there < wanted {

@@ -40,7 +40,7 @@ fn witnesses() -> BTreeMap<&'static str, Witness> {
         ("run-post-script", Witness::None(SITES)),
         (
             "return-cache",
-            Witness::None("what tar has brought back is not read again before the client boots it"),
+            Witness::None("`df` shows that half of it is there; the files are not read again"),
         ),
         (
             "write-image-data",
