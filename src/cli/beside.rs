@@ -7,12 +7,12 @@ use std::sync::Arc;
 use crate::domain::{Facts, MigrationId, MigrationSpec};
 use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, State};
-use crate::report::{MigrationView, Verdict, clock_text, spoken_as};
+use crate::report::{MigrationView, Verdict, clock_text, facts_of, spoken_as};
 
 use super::args::RunArgs;
 use super::error::CliError;
 use super::exit::Exit;
-use super::handover::{Answer, goes_on, hand_over, last_of, of_name};
+use super::handover::{Answer, hand_over, of_name};
 use super::night::tell;
 use super::order::pause;
 use super::out::{Out, Paint};
@@ -21,7 +21,7 @@ use super::preflight::all_may_begin;
 use super::run::{PlanFile, batch_of};
 use super::sort::{Known, Sorted};
 use super::status::{engine, now_ms};
-use super::work::{ClientWork, Work};
+use super::work::{ClientWork, Work, last_of_each};
 
 /// A plan that is run beside an engine.
 pub(super) struct Beside<'a> {
@@ -149,7 +149,11 @@ impl Beside<'_> {
                         .because(&error)
                 })?;
             // Only what a later part takes over is asked for.
-            let facts = if spec.is_whole() { Facts::default() } else { facts(reader, row.id)? };
+            let facts = if spec.is_whole() {
+                Facts::default()
+            } else {
+                facts_of(reader.history(row.id)?.iter().map(|entry| &entry.event.kind))
+            };
             loaded.push(Loaded {
                 id: row.id,
                 batch: row.batch,
@@ -177,10 +181,11 @@ impl Beside<'_> {
         rows: &[MigrationRow],
         sorted: &Sorted<'_>,
     ) -> Result<Answer, CliError> {
+        let last = last_of_each(rows);
         let client = |(number, spec): &(u32, std::borrow::Cow<'_, MigrationSpec>)| ClientWork {
             number: *number,
             spec: spec.clone().into_owned(),
-            after: last_of(rows, spec.client.as_str()),
+            after: last.get(spec.client.as_str()).copied(),
         };
         let batch = batch_of(self.file, self.digest, 0);
         let settings = BatchSettings::of(&self.file.plan);
@@ -217,7 +222,7 @@ impl Beside<'_> {
             let mut goes = false;
             for row in reader.migrations(None)? {
                 let Some(view) = followed.get(&row.id) else { continue };
-                goes |= goes_on(&row.state);
+                goes |= !row.state.is_at_rest();
                 let doing = doing(view, &row.state);
                 let is_first = !told.contains_key(&row.id);
                 if told.insert(row.id, doing.clone()).as_ref() != Some(&doing)
@@ -256,19 +261,11 @@ fn waits(held: CliError) -> CliError {
 
 fn doing(view: &MigrationView, state: &State) -> String {
     match state.place() {
-        Some(at) if goes_on(state) && usize::from(at.step) < view.blueprint.steps.len() => {
+        Some(at) if !state.is_at_rest() && usize::from(at.step) < view.blueprint.steps.len() => {
             let phase = view.blueprint.step(at).phase;
             let back = if state.is_compensating() { "taking it back" } else { phase.title() };
             format!("phase {} {phase}: {back}", phase.number())
         }
         _ => spoken_as(state, &view.spec),
     }
-}
-
-fn facts(reader: &Reader, id: MigrationId) -> Result<Facts, CliError> {
-    let views = place::views(reader)?;
-    let Some(view) = views.into_iter().find(|view| view.id == id) else {
-        return Ok(Facts::default());
-    };
-    Ok(place::story(reader, view)?.facts())
 }

@@ -69,8 +69,7 @@ pub(super) fn follow(
         }
         out.lines(lines.get(told..).unwrap_or_default());
         told = lines.len();
-        let is_at_rest = state.is_terminal() || state.waits_for_operator();
-        if is_at_rest || !is_worked_on || out.is_gone() {
+        if state.is_at_rest() || !is_worked_on || out.is_gone() {
             let whole = history_lines(&story, now_ms(place, reader)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
-use crate::domain::{MigrationId, MigrationSpec};
+use crate::domain::MigrationSpec;
 use crate::journal::{
     BatchId, BatchRow, JournalError, MigrationRow, NewBatch, NewRequest, Reader, RequestId,
     RequestKind, Requests,
 };
-use crate::machine::State;
 use crate::report::MigrationView;
 
 use super::error::CliError;
@@ -19,7 +18,7 @@ use super::order::pause;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
 use super::status::engine;
-use super::work::{ClientWork, Work};
+use super::work::{ClientWork, Work, last_of_each};
 
 /// What an engine made of work.
 pub(super) enum Answer {
@@ -64,7 +63,7 @@ fn answer(
             return Ok(understood(&answer));
         }
         if holder.is_none() {
-            let goes = |row: &MigrationRow| beside.contains(&row.batch) && goes_on(&row.state);
+            let goes = |row: &MigrationRow| beside.contains(&row.batch) && !row.state.is_at_rest();
             if !reader.migrations(None)?.iter().any(goes) {
                 return Ok(Answer::Gone);
             }
@@ -103,10 +102,11 @@ pub(super) fn begin_anew(
 ) -> Result<BTreeMap<String, String>, CliError> {
     let reader = place.reader()?;
     let (batches, rows) = (reader.batches()?, reader.migrations(None)?);
+    let last = last_of_each(&rows);
     let mut by_batch: BTreeMap<BatchId, Vec<ClientWork>> = BTreeMap::new();
     for row in &rows {
         if let Some(view) = ended.iter().find(|view| view.id == row.id) {
-            let after = last_of(&rows, &view.client);
+            let after = last.get(view.client.as_str()).copied();
             let client = ClientWork { number: row.number, spec: spec_of(view), after };
             by_batch.entry(row.batch).or_default().push(client);
         }
@@ -151,14 +151,4 @@ pub(super) fn of_name<'a>(
         batches.filter(|batch| batch.name == name).map(|batch| batch.id).collect();
     let live = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.batch);
     live.filter(|id| all.contains(id)).chain(all.last().copied()).collect()
-}
-
-/// The last migration of a client.
-pub(super) fn last_of(rows: &[MigrationRow], client: &str) -> Option<MigrationId> {
-    rows.iter().filter(|row| row.client == client).map(|row| row.id).max()
-}
-
-/// Whether it goes on without a person.
-pub(super) fn goes_on(state: &State) -> bool {
-    !state.is_terminal() && !state.waits_for_operator()
 }

@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
-use crate::report::{LogDetail, Standing, Verdict, spoken_as};
+use crate::report::{LogDetail, Standing, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
 use super::current::is_cleaned;
@@ -30,7 +30,7 @@ use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{self, Operation, Prepared};
-use super::order::{pause, ways_out};
+use super::order::pause;
 use super::out::Out;
 use super::place::Place;
 use super::run::{begin, latest_of, licences_by_environment};

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Loaded, NewBatch};
-use crate::report::{Verdict, operation_lines, spoken};
+use crate::report::{Verdict, operation_lines, spoken, ways_out};
 
 use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
 use super::current::current;
@@ -19,7 +19,6 @@ use super::estate::{Estate, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
 use super::operator::operator;
-use super::order::ways_out;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, read_plan};

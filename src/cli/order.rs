@@ -15,7 +15,7 @@ use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
 use crate::machine::{Event, Operator, Place as At, State};
-use crate::report::{MigrationView, Verdict, spoken};
+use crate::report::{MigrationView, Verdict, spoken, ways_out};
 use crate::transport::JobState;
 
 use super::args::EngineArgs;
@@ -329,10 +329,7 @@ impl Order<'_> {
         }
         let goes_on =
             matches!(self.kind, RequestKind::Retry | RequestKind::Rollback | RequestKind::Cancel);
-        let work = loaded.iter().any(|one| {
-            let state = one.machine.state();
-            !state.is_terminal() && !state.waits_for_operator()
-        });
+        let work = loaded.iter().any(|one| !one.machine.state().is_at_rest());
         if !goes_on || !work {
             if work && self.kind == RequestKind::Release {
                 Out::note("no engine runs: `nimshift resume` goes on");
@@ -528,24 +525,6 @@ fn means_something(kind: RequestKind, state: &State) -> bool {
         RequestKind::Run => false,
     }
 }
-
-/// The orders that lead out of an unfinished migration in this state, with no
-/// engine running.
-pub(super) fn ways_out(client: &str, state: &State) -> String {
-    let back = format!("`nimshift rollback {client}` takes it back");
-    match state {
-        State::AwaitingOperator { .. } => format!("`nimshift retry {client}` tries again, {back}"),
-        State::UndoStuck { .. } => {
-            format!("`nimshift retry {client}` tries again to take it back, once the cause is gone")
-        }
-        State::Held { .. } => format!("`nimshift release {client}` lets it go on, {back}"),
-        state if state.is_compensating() => {
-            format!("`nimshift resume` goes on taking {client} back")
-        }
-        _ => format!("`nimshift resume` finishes {client}, {back}"),
-    }
-}
-
 /// What can be ordered in a state.
 fn possible(state: &State) -> &'static str {
     match state {

@@ -89,8 +89,7 @@ impl Progress {
         let Screen::Bars { all, bars, .. } = &mut self.screen else {
             return;
         };
-        let idle = view.state().is_terminal() || view.state().waits_for_operator();
-        if idle {
+        if view.state().is_at_rest() {
             if let Some(bar) = bars.remove(&view.id) {
                 bar.finish_and_clear();
                 all.remove(&bar);

@@ -162,12 +162,10 @@ impl RequestSource for JournaledRequests<'_> {
     }
 
     fn joined(&mut self, taken: &[Loaded]) {
-        let name = |batch: BatchId| {
-            let rows = self.reader.batches().unwrap_or_default();
-            rows.into_iter().find(|row| row.id == batch).map(|row| row.name).unwrap_or_default()
-        };
         let Some(batch) = taken.first().map(|one| one.batch) else { return };
-        let name = name(batch);
+        let rows = self.reader.batches().unwrap_or_default().into_iter();
+        let name = rows.filter(|row| row.id == batch).map(|row| row.name).next();
+        let name = name.unwrap_or_default();
         self.batches.insert(batch);
         self.migrations.extend(taken.iter().map(|one| one.id));
         self.joined.extend(taken.iter().map(|one| (one.id, one.client.clone())));

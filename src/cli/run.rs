@@ -127,10 +127,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     let of_plan = latest_of(std::mem::take(&mut open.loaded), &clients);
     open.loaded = of_plan.into_iter().filter(|one| !sorted.is_fresh(&one.client)).collect();
     open.loaded.extend(begun);
-    if open.loaded.iter().all(|one| {
-        let state = one.machine.state();
-        state.is_terminal() || state.waits_for_operator()
-    }) {
+    if open.loaded.iter().all(|one| one.machine.state().is_at_rest()) {
         open.journal.close()?;
         Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
         return tell(out, place, (&clients, &[]), Verdict::of, created_ms);
@@ -165,10 +162,7 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     let batches = place.reader()?.batches()?;
     let clients: Vec<String> = open.loaded.iter().map(|one| one.client.clone()).collect();
     let all = latest_of(std::mem::take(&mut open.loaded), &clients);
-    let unfinished = all.iter().any(|one| {
-        let state = one.machine.state();
-        !state.is_terminal() && !state.waits_for_operator()
-    });
+    let unfinished = all.iter().any(|one| !one.machine.state().is_at_rest());
     let Some(settings) = BatchSettings::of_all(&batches)? else {
         open.journal.close()?;
         return Err(CliError::usage("nothing to resume: no plan has been begun here")

@@ -20,11 +20,10 @@ use std::collections::BTreeMap;
 use crate::domain::{MigrationSpec, Part, Plan, RealHosts, phases_text};
 use crate::journal::{BatchId, BatchRow, Loaded};
 use crate::machine::State;
-use crate::report::{Standing, spoken_as};
+use crate::report::{Standing, spoken_as, ways_out};
 
 use super::current::{current, is_cleaned};
 use super::error::CliError;
-use super::order::ways_out;
 use super::place::BatchSettings;
 
 /// A client that is not begun though the plan asks for it.

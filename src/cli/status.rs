@@ -59,11 +59,7 @@ impl Seen {
     }
 
     fn at_rest(&self) -> bool {
-        self.engine.is_none()
-            || self
-                .views
-                .iter()
-                .all(|view| view.state.is_terminal() || view.state.waits_for_operator())
+        self.engine.is_none() || self.views.iter().all(|view| view.state.is_at_rest())
     }
 
     fn tell(&self, out: &Out, json: bool) {

@@ -79,11 +79,7 @@ impl Work {
 
     /// What of it can be begun as things stand in `rows`, all migrations.
     pub(super) fn settle(self, request: &Request, rows: &[MigrationRow]) -> NewWork {
-        let mut last: BTreeMap<&str, MigrationId> = BTreeMap::new();
-        for row in rows {
-            let known = last.entry(row.client.as_str()).or_insert(row.id);
-            *known = row.id.max(*known);
-        }
+        let last = last_of_each(rows);
         let mut migrations = Vec::new();
         let mut refused = Vec::new();
         for ClientWork { number, spec, after } in self.clients {
@@ -116,6 +112,16 @@ impl Work {
         let by = Operator(request.operator.clone());
         NewWork { request: request.id, by, batch, migrations, refused }
     }
+}
+
+/// The last migration of each client.
+pub(super) fn last_of_each(rows: &[MigrationRow]) -> BTreeMap<&str, MigrationId> {
+    let mut last = BTreeMap::new();
+    for row in rows {
+        let known = last.entry(row.client.as_str()).or_insert(row.id);
+        *known = row.id.max(*known);
+    }
+    last
 }
 
 /// What is journaled for a client, or why it cannot be migrated.

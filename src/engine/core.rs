@@ -142,12 +142,10 @@ impl Core {
         out: &mut Vec<Command>,
         now: Moment,
     ) -> Core {
-        let slots: Vec<Slot> = loaded.into_iter().map(Slot::new).collect();
-        let by_id = slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
         let mut core = Core {
-            going: slots.iter().filter(|slot| slot.counted().goes).count(),
-            slots,
-            by_id,
+            going: 0,
+            slots: Vec::new(),
+            by_id: BTreeMap::new(),
             pending: VecDeque::new(),
             places: Places::new(limits),
             ready: VecDeque::new(),
@@ -162,10 +160,7 @@ impl Core {
             now,
             fenced: false,
         };
-        for index in 0..core.slots.len() {
-            core.take_up(index, out);
-        }
-        core.go_on(now.shown_ms, out);
+        core.join(now, loaded, out);
         core
     }
 

@@ -139,7 +139,7 @@ impl Slot {
 
     pub(super) fn counted(&self) -> Counted {
         let state = self.machine.state();
-        let goes = !self.broken && !state.is_terminal() && !state.waits_for_operator();
+        let goes = !self.broken && !state.is_at_rest();
         Counted { goes, has_begun: goes && !matches!(state, State::Pending) }
     }
 

@@ -205,6 +205,11 @@ impl State {
         )
     }
 
+    /// Whether it goes on by itself no more: it has ended, or waits for a person.
+    pub fn is_at_rest(&self) -> bool {
+        self.is_terminal() || self.waits_for_operator()
+    }
+
     /// Where the migration is, if it has begun and not ended.
     pub fn place(&self) -> Option<Place> {
         match self {

@@ -10,7 +10,7 @@ use crate::transport::{Command, Script};
 
 use super::copy::{baseline, master_paths, mounted, on_client};
 use super::master::image_data;
-use super::read::{Read, Said, all_or_any, judged, look};
+use super::read::{Read, Said, all_or_any, is_named, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -59,7 +59,7 @@ pub(super) const BRING_FILES: StepDef = StepDef {
     judge_undo: Some(|_, answers| {
         judged((|| {
             let names = Said::by(answers, 1).names(0)?;
-            let ours = |name: &String| HERE.iter().any(|path| path.ends_with(&format!("/{name}")));
+            let ours = |name: &String| HERE.iter().any(|path| is_named(path, name));
             let left = names.iter().any(ours);
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         })())

@@ -485,7 +485,7 @@ fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &
         }
         _ => findings.permanent(format!("the SPOT {name} does not tell its level"), hint),
     }
-    let Some(exports) = findings.read("the master's exports", master.read(6, aix::exports)) else {
+    let Some(exports) = findings.read("the master's exports", master.exports(6)) else {
         return;
     };
     let location = spot.get("location").unwrap_or_default();

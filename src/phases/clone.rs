@@ -14,7 +14,7 @@ use crate::transport::{Command, Script};
 use super::bring::excludes;
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
 use super::marks;
-use super::read::{Read, Said, all_or_any, judged, look};
+use super::read::{Read, Said, all_or_any, is_named, judged, look};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
 /// The client's programs for the copy come from the SPOT.
@@ -201,7 +201,7 @@ fn clone_looks(ctx: &Context<'_>) -> Looks {
     if excludes(ctx.spec) {
         commands.push(words(&["ls", argv::LEASE_DIR]));
     }
-    if ctx.spec.failed_copy != CopyPolicy::Remove {
+    if ctx.spec.keeps_failed_copy() {
         commands.push(words(&["lsfs", "-c"]));
         commands.push(words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]));
     }
@@ -220,7 +220,7 @@ pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopySta
     let said = Said::by(answers, 0);
     let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
     match state {
-        CopyState::Asleep(vg) if ctx.spec.failed_copy != CopyPolicy::Remove && vg == ALT_VG => {
+        CopyState::Asleep(vg) if ctx.spec.keeps_failed_copy() && vg == ALT_VG => {
             let rows = said.read(of_one_that_stays(ctx), aix::lsfs)?;
             let is_named = rows.iter().any(|row| is_below(&row.mount_point, CLIENT_ROOT));
             Ok(if is_named { CopyState::Part(vg) } else { CopyState::Asleep(vg) })
@@ -236,7 +236,7 @@ fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     Ok(Sight::of(match state {
         CopyState::Free => Presence::Absent,
-        CopyState::Asleep(_) if ctx.spec.failed_copy != CopyPolicy::Remove => Presence::Absent,
+        CopyState::Asleep(_) if ctx.spec.keeps_failed_copy() => Presence::Absent,
         // One that a rollback has left awake is not taken for a fresh one.
         CopyState::Awake if is_given_up(ctx, answers)? => Presence::Absent,
         CopyState::Awake if is_whole(ctx, answers)? => Presence::Present,
@@ -288,7 +288,7 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let quiet = match &state {
         // Another volume group on the disk is not ours, so ours is gone.
         CopyState::Free | CopyState::Foreign(_) => true,
-        CopyState::Asleep(_) => ctx.spec.failed_copy != CopyPolicy::Remove,
+        CopyState::Asleep(_) => ctx.spec.keeps_failed_copy(),
         CopyState::Awake => is_given_up(ctx, answers)?,
         _ => false,
     };
@@ -324,7 +324,7 @@ fn drop_mark_undone(ctx: &Context<'_>) -> Option<Command> {
 }
 
 fn is_marked(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
-    Ok(excludes(ctx.spec) && said.names(5)?.iter().any(|name| argv::CLONED.ends_with(name)))
+    Ok(excludes(ctx.spec) && said.names(5)?.iter().any(|name| is_named(argv::CLONED, name)))
 }
 
 fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {

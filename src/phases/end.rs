@@ -17,7 +17,7 @@ use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, moun
 use super::export::remove_top;
 use super::lease::{give_back, guard_of, judge_again, left, list, take_again, takes_over};
 use super::mount::{mount_looks, unmount_all};
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, is_named, judged, look};
 use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 use super::whose::{self, Whose};
@@ -121,9 +121,8 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let mounted = spot_rows(&said.read(MOUNT, aix::mounts)?) > 0 || said.is_there(SPOT)?;
     let left = if keeps_lease(ctx) {
-        let is_mark = |name: &String| {
-            [argv::FINISHED, argv::BEGUN].iter().any(|mark| mark.ends_with(&format!("/{name}")))
-        };
+        let is_mark =
+            |name: &String| [argv::FINISHED, argv::BEGUN].iter().any(|mark| is_named(mark, name));
         said.names(DIRECTORY)?.iter().any(is_mark)
     } else {
         left(ctx, said, LEASE, DIRECTORY, LIST)?

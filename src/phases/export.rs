@@ -2,6 +2,7 @@
 //! disk caching, the cache is made instead.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
@@ -10,8 +11,7 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{
-    client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
-    mounts_below,
+    client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
 };
 use super::marks;
 use super::read::{Read, Said, all_or_any, judged, look};
@@ -63,7 +63,7 @@ pub(super) fn export_looks(_: &Context<'_>) -> Looks {
 
 /// Those of the copy's file systems that are exported.
 fn exported(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
-    let exports = Said::by(answers, 0).read(0, aix::exports)?;
+    let exports = Said::by(answers, 0).exports(0)?;
     Ok(client_paths(ctx).into_iter().filter(|path| exports.contains(path)).collect())
 }
 
@@ -183,18 +183,17 @@ pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// `mounts` shows that nothing was mounted are they the master's own, made for a
 /// mount that did not come.
 pub(super) fn remove_top(ctx: &Context<'_>, mounts: Option<&[MountRow]>) -> Vec<Command> {
-    let top = master_top(ctx);
-    let mut paths = BTreeSet::from([ctx.spec.master_root()]);
+    let (top, root) = (master_top(ctx), ctx.spec.master_root());
+    let mut paths = BTreeSet::from([root.clone()]);
     let mut commands = Vec::new();
     if mounts.is_some_and(|mounts| mounts_below(mounts, &top).is_empty()) {
         // A step whose mounts somebody has taken away has left its marks below them.
         let marks = marks::directory(ctx);
         commands.push(Command::new(["rm", "-rf", &marks]));
         for path in master_paths(ctx).into_iter().chain([marks]) {
-            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-            paths.extend(ends.map(|end| path[..end].to_owned()));
+            let above = Path::new(&path).ancestors().take_while(|path| path.starts_with(&root));
+            paths.extend(above.map(|path| path.display().to_string()));
         }
-        paths.retain(|path| is_below(path, &ctx.spec.master_root()));
     }
     let inner = paths.iter().rev().chain([&top]);
     commands.extend(inner.map(|path| Command::new(["rmdir", path]).tolerated()));

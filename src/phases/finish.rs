@@ -11,7 +11,7 @@ use crate::transport::{Command, Script};
 
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use super::marks;
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, is_named, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -37,12 +37,7 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         let cached = ctx.spec.caches();
         let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
         let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-        // No mark may get into what is booted: `mkdir` fails where one is left.
-        let mut commands = vec![
-            Command::new(["rm", "-rf", &marks]),
-            Command::new(["mkdir", &marks]),
-            Command::new(["rmdir", &marks]),
-        ];
+        let mut commands = marks::remove(&marks).to_vec();
         commands.extend(bring_lease(ctx));
         commands.extend([Command::new(finish), Command::new(["touch", argv::FINISHED])]);
         Script::new(commands)
@@ -110,7 +105,7 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// Whether the mark of this step is on the running system.
 fn is_marked(answers: &Answers) -> Read<bool> {
     let names = Said::by(answers, 0).names(4)?;
-    Ok(names.iter().any(|name| argv::FINISHED.ends_with(&format!("/{name}"))))
+    Ok(names.iter().any(|name| is_named(argv::FINISHED, name)))
 }
 
 pub(super) fn no_boot_image(ctx: &Context<'_>) -> Sight {

@@ -123,7 +123,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let presence = if held.is_claimed { Presence::Partial } else { Presence::Absent };
     // Nobody bars the journal that it is of.
-    let others = held.holder.job_prefix() != Lease::read(ctx.owner).job_prefix();
+    let others = !is_of_this_journal(ctx, &held.holder);
     Ok(Sight { over: others.then_some(held.holder), ..Sight::of(presence) })
 }
 

@@ -40,6 +40,16 @@ pub(super) fn judge(ctx: &Context<'_>, said: Said<'_>, step: &str) -> Read<Sight
     }))
 }
 
+/// Removes the marks at `directory`, and makes sure of it: `mkdir` fails where one
+/// is left. None may get into what is booted, or archived.
+pub(super) fn remove(directory: &str) -> [Command; 3] {
+    [
+        Command::new(["rm", "-rf", directory]),
+        Command::new(["mkdir", directory]),
+        Command::new(["rmdir", directory]),
+    ]
+}
+
 /// `commands` between the marks that `step` was begun and done.
 pub(super) fn between(
     ctx: &Context<'_>,

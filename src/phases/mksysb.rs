@@ -14,7 +14,7 @@ use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
 use super::export::{cache_looks, cache_rows, undo_make_cache};
 use super::marks;
 use super::master::image_data;
-use super::mount::{filled_look, if_filled};
+use super::mount::{if_filled, passwd};
 use super::read::{Read, Said, all_or_any, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -33,7 +33,9 @@ pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 10,
     applies: |spec| chosen(spec, Phase::Mount) && spec.mode.reads_mksysb(),
-    looks: |ctx| marks::looks(ctx).into_iter().chain([filled_look(ctx)]).collect(),
+    looks: |ctx| {
+        marks::looks(ctx).into_iter().chain([look(HostRole::Master, [passwd(ctx)])]).collect()
+    },
     judge: |ctx, answers| {
         let sight = marks::judge(ctx, Said::by(answers, 0), "restore-mksysb");
         judged(sight.and_then(|sight| if_filled(sight, Said::by(answers, 1))))
@@ -154,14 +156,11 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     },
     judge: |ctx, answers| judged(judge_archive(ctx, answers)),
     run: Some(|ctx, answers| {
-        let (root, part, marks) = (ctx.spec.master_root(), part(ctx), marks::directory(ctx));
+        let (root, part) = (ctx.spec.master_root(), part(ctx));
         let mut commands = mount_cache(ctx, answers);
+        commands.push(Command::new(["touch", &begun(ctx)]));
+        commands.extend(marks::remove(&marks::directory(ctx)));
         commands.extend([
-            Command::new(["touch", &begun(ctx)]),
-            Command::new(["rm", "-rf", &marks]),
-            // No mark may get into the mksysb: this fails where one is left.
-            Command::new(["mkdir", &marks]),
-            Command::new(["rmdir", &marks]),
             Command::new(["rm", "-f", &part]),
             Command::new(["find", ".", "-print"]).piped_to(["backup", "-iqf", &part]).within(root),
             Command::new(["mv", &part, output(ctx)]),

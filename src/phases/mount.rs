@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::aix::argv::{self, words};
+use crate::aix::argv::{self, Argv, words};
 use crate::aix::{self, FsUsage, MountRow};
 use crate::domain::{
     BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
@@ -164,7 +164,7 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         looks.push(look(HostRole::Client, [words(&["mount"]), argv::df("-k", &[])]));
-        looks.push(filled_look(ctx));
+        looks.push(look(HostRole::Master, [passwd(ctx), argv::df("-k", &[])]));
         if let Some(location) = exclude_list(ctx) {
             looks.push(look(HostRole::Master, [words(&["cat", location])]));
         }
@@ -218,12 +218,11 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
 };
 
 /// What shows that there is a system in the cache: a mark alone fills nothing.
-pub(super) fn filled_look(ctx: &Context<'_>) -> (HostRole, Script) {
-    let passwd = format!("{}/etc/passwd", ctx.spec.master_root());
-    look(HostRole::Master, [words(&["ls", "-d", &passwd]), argv::df("-k", &[])])
+pub(super) fn passwd(ctx: &Context<'_>) -> Argv {
+    words(&["ls", "-d", &format!("{}/etc/passwd", ctx.spec.master_root())])
 }
 
-/// `sight`, unless it says that the cache is filled, and by [`filled_look`] it is not.
+/// `sight`, unless it says that the cache is filled, and by [`passwd`] it is not.
 pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
     let is_empty = sight.presence == Presence::Present && !said.is_there(0)?;
     Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })

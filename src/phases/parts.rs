@@ -157,7 +157,7 @@ impl Standing {
     fn read_client(&mut self, ctx: &Context<'_>, client: Said<'_>) -> Read<()> {
         let lspv = client.read(0, aix::lspv)?;
         let mounts = client.read(1, aix::mounts)?;
-        let exports = client.read(2, aix::exports)?;
+        let exports = client.exports(2)?;
         let copy: Vec<&MountRow> = mounts_below(&mounts, CLIENT_ROOT);
         let is_target = |disk| ctx.spec.options.disks.contains(disk);
         let rows = || lspv.iter().filter(|row| row.is_in(ALT_VG) && is_target(&row.disk));

@@ -38,6 +38,11 @@ pub(super) struct Said<'a> {
     script: usize,
 }
 
+/// Whether `path` is that of the entry `name` of its directory.
+pub(super) fn is_named(path: &str, name: &str) -> bool {
+    path.rsplit('/').next() == Some(name)
+}
+
 /// What NIM's programs say where a command's result is none that they know
 /// (reference 4, 0042-175).
 const UNEXPECTED: &str = "An unexpected result was returned by";
@@ -71,7 +76,6 @@ impl<'a> Said<'a> {
         if output.status != 0
             && output.stdout.trim().is_empty()
             && let Some(words) = last_words(output)
-            && !words.ends_with("nothing exported")
         {
             return Err(words);
         }
@@ -79,6 +83,16 @@ impl<'a> Said<'a> {
             Some(words) if output.status != 0 => format!("{unread}: {words}"),
             _ => unread.to_string(),
         })
+    }
+
+    /// The directories that `command`, `exportfs`, names. That there are none it may
+    /// say as an error.
+    pub(super) fn exports(self, command: usize) -> Read<Vec<String>> {
+        let words = last_words(self.output(command)?).unwrap_or_default();
+        if words.ends_with("nothing exported") {
+            return Ok(Vec::new());
+        }
+        self.read(command, aix::exports)
     }
 
     /// Whether `command`, an `ls` of one path, found it.
@@ -129,7 +143,7 @@ impl Said<'_> {
             None if self.is_there(directory)? => {
                 let own = |name: &String| {
                     let marks = [argv::FINISHED, argv::BEGUN];
-                    marks.iter().any(|mark| mark.ends_with(&format!("/{name}")))
+                    marks.iter().any(|mark| is_named(mark, name))
                 };
                 Ok(self.names(directory)?.iter().all(own))
             }

@@ -215,7 +215,7 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
     let ours: Vec<&str> = file_systems.iter().map(|fs| fs.mount_point.as_str()).collect();
     let foreign = mounts.iter().filter(|row| !ours.contains(&row.over.as_str()));
     let mounts = foreign.map(|row| row.over.clone()).collect();
-    baseline.exports = client.read(5, aix::exports)?;
+    baseline.exports = client.exports(5)?;
     baseline.boot_time = client.read(7, aix::boot_time)?;
     if ctx.spec.mode == Mode::ClientToMksysb {
         let copied = |lv: &&LogicalVolume| {

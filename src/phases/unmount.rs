@@ -11,7 +11,7 @@ use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted
 use super::copy::{lost_by_client, on_client};
 use super::export::{cache_rows, export_looks, remove_top, unexport_all};
 use super::marks;
-use super::mount::{judge_master_unmounted, lacks, mount_looks, unmount_all};
+use super::mount::{judge_master_unmounted, lacks, mount_looks, unmount_all, unmount_and_remove};
 use super::read::{Read, Said, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
@@ -107,12 +107,11 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     looks: mount_looks,
     judge: judge_master_unmounted,
     run: Some(|ctx, answers| {
-        let mut commands = unmount_all(ctx, answers);
-        if !ctx.spec.caches() {
-            let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
-            commands.extend(remove_top(ctx, mounts.as_deref()));
+        // The cache's directories are needed until it is removed.
+        if ctx.spec.caches() {
+            return Script::new(unmount_all(ctx, answers));
         }
-        Script::new(commands)
+        unmount_and_remove(ctx, answers)
     }),
     undo_run: None,
     judge_undo: None,
@@ -134,7 +133,7 @@ pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Unexport) && !spec.caches(),
     looks: export_looks,
     judge: |ctx, answers| {
-        judged(Said::by(answers, 0).read(0, aix::exports).map(|exports| {
+        judged(Said::by(answers, 0).exports(0).map(|exports| {
             let left = client_paths(ctx).iter().any(|path| exports.contains(path));
             Sight::of(if left { Presence::Absent } else { Presence::Present })
         }))

@@ -12,10 +12,11 @@ use crate::domain::{
 };
 use crate::transport::Command;
 
+use super::alone;
 use super::copy::{self, ALT_VG, OLD_VG, on_client};
 use super::lease;
 use super::nimadm;
-use super::read::{Read, Said, judged, look};
+use super::read::{Read, Said, is_named, judged, look};
 use super::registry::{asked, chosen};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -136,7 +137,7 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
     }
     let Some(copy) = identity(ctx) else {
         let is_begun = match ctx.spec.driver {
-            Driver::Native => said.names(2)?.iter().any(|name| argv::BEGUN.ends_with(name)),
+            Driver::Native => said.names(2)?.iter().any(|name| is_named(argv::BEGUN, name)),
             Driver::Nimadm => {
                 Said::by(answers, script + 1).names(0)?.iter().any(|name| name == "01.begun")
             }
@@ -221,9 +222,7 @@ pub(super) fn who(ctx: &Context<'_>, answers: &Answers, script: usize) -> String
         told.push(format!("NIM says of {client}: {}", states.join(", ")));
     }
     let processes = said.read(1, aix::processes).unwrap_or_default();
-    let of_client =
-        processes.iter().find(|one| one.runs("nimadm") && one.has("-c", client.as_str()));
-    if let Some(process) = of_client {
+    if let Some(process) = alone::foreign(ctx, &processes) {
         told.push(format!("a nimadm of it runs on {master}, process {}", process.pid));
     }
     told.join("; ")

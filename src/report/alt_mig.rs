@@ -87,7 +87,7 @@ impl AltMigLog {
                 }
                 self.ending(&mut lines);
             }
-            state if state.is_terminal() || state.waits_for_operator() => self.ending(&mut lines),
+            state if state.is_at_rest() => self.ending(&mut lines),
             _ => {}
         }
         lines

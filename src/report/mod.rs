@@ -19,7 +19,7 @@ pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
 pub use operation::operation_lines;
-pub use remains::{made_so_far, next_step, remains};
+pub use remains::{made_so_far, next_step, remains, ways_out};
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,
@@ -29,4 +29,4 @@ pub use summary::summary_lines;
 pub use table::{Table, fit};
 pub use time::{clock_text, day_text};
 pub use verdict::Verdict;
-pub use view::{MigrationView, Story, StoryEntry, Times, direction};
+pub use view::{MigrationView, Story, StoryEntry, Times, direction, facts_of};

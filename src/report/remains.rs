@@ -15,7 +15,8 @@ use super::view::{MigrationView, Story, direction};
 /// answer, it is said when it was last seen.
 pub fn remains(story: &Story) -> Vec<String> {
     let mut left = by_state(story);
-    left.extend(story.told_left());
+    // What nobody can reach, or tell whose it is.
+    left.extend(story.facts().left);
     left
 }
 
@@ -152,6 +153,23 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
 /// cause is to be removed.
 fn is_ordered(state: &State) -> bool {
     state.cause().is_some_and(|cause| cause.class == FailureClass::NeedsOperator)
+}
+
+/// The orders that lead out of an unfinished migration in this state, with no
+/// engine running.
+pub fn ways_out(client: &str, state: &State) -> String {
+    let back = format!("`nimshift rollback {client}` takes it back");
+    match state {
+        State::AwaitingOperator { .. } => format!("`nimshift retry {client}` tries again, {back}"),
+        State::UndoStuck { .. } => {
+            format!("`nimshift retry {client}` tries again to take it back, once the cause is gone")
+        }
+        State::Held { .. } => format!("`nimshift release {client}` lets it go on, {back}"),
+        state if state.is_compensating() => {
+            format!("`nimshift resume` goes on taking {client} back")
+        }
+        _ => format!("`nimshift resume` finishes {client}, {back}"),
+    }
 }
 
 /// What follows an operation.

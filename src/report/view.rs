@@ -95,13 +95,7 @@ pub struct Story {
 impl Story {
     /// What its steps have found out.
     pub fn facts(&self) -> Facts {
-        let mut all = Facts::default();
-        for entry in &self.entries {
-            if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event {
-                all.absorb(Facts::clone(facts));
-            }
-        }
-        all
+        facts_of(self.entries.iter().map(|entry| &entry.event))
     }
 
     /// When the migration began, if it has.
@@ -114,17 +108,6 @@ impl Story {
     pub fn duration_ms(&self, now_ms: Millis) -> Millis {
         let times = self.times(now_ms);
         times.phase_ms.iter().sum::<Millis>() + times.undo_ms + times.waited_ms
-    }
-
-    /// What steps have told to be left, for nobody can reach it, or tell whose it is.
-    pub fn told_left(&self) -> Vec<String> {
-        let told = self.entries.iter().filter_map(|entry| match &entry.event {
-            EventKind::Succeeded { facts: Some(facts), .. } => Some(facts.left.clone()),
-            _ => None,
-        });
-        let mut left: Vec<String> = told.flatten().collect();
-        left.dedup();
-        left
     }
 
     /// The last place that the migration was at.
@@ -164,6 +147,17 @@ impl Story {
         }
         times
     }
+}
+
+/// What steps have found out, by what happened.
+pub fn facts_of<'a>(events: impl Iterator<Item = &'a EventKind>) -> Facts {
+    let mut all = Facts::default();
+    for event in events {
+        if let EventKind::Succeeded { facts: Some(facts), .. } = event {
+            all.absorb(Facts::clone(facts));
+        }
+    }
+    all
 }
 
 /// How long the parts of a migration took.

@@ -128,6 +128,20 @@ async fn follow_the_hint(world: &World, spec: &MigrationSpec, performer: Arc<dyn
     world.live(performer).await;
 }
 
+/// Follows what is printed, twice at most, while it waits in one of `states`.
+async fn follow_the_hints(
+    world: &World,
+    spec: &MigrationSpec,
+    states: &[&str],
+    performer: Arc<dyn Performer>,
+) {
+    for _ in 0..2 {
+        if states.contains(&world.state()) {
+            follow_the_hint(world, spec, performer.clone()).await;
+        }
+    }
+}
+
 #[test]
 fn what_is_taken_back_after_a_reboot_leaves_nothing() {
     for flavour in TRIED {
@@ -170,6 +184,23 @@ fn a_reboot_between_two_undos_leaves_nothing() {
     }
 }
 
+/// A world whose client was migrated although `host` was rebooted at a step, by the
+/// orders that were printed.
+async fn migrated_although_rebooted(
+    flavour: Flavour,
+    spec: &MigrationSpec,
+    (host, def): (&'static str, &'static StepDef),
+    what: &str,
+) -> World {
+    let world = World::of(&flavour.estate(), spec.clone());
+    let inner = Arc::new(world.plain_performer());
+    let performer = Arc::new(reboots(&world, host, forward(def), inner));
+    world.live(performer.clone()).await;
+    follow_the_hints(&world, spec, &["awaiting_operator"], performer).await;
+    assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+    world
+}
+
 #[test]
 fn a_migration_goes_on_after_a_reboot_between_two_steps() {
     for flavour in TRIED {
@@ -179,16 +210,8 @@ fn a_migration_goes_on_after_a_reboot_between_two_steps() {
             for def in flavour.sample(steps_before_boot(flavour, host)) {
                 virtual_time(async || {
                     let what = format!("{flavour:?}, {host} rebooted at {}", def.name);
-                    let world = World::of(&flavour.estate(), spec.clone());
-                    let inner = Arc::new(world.plain_performer());
-                    let performer = Arc::new(reboots(&world, host, forward(def), inner));
-                    world.live(performer.clone()).await;
-                    for _ in 0..2 {
-                        if world.state() == "awaiting_operator" {
-                            follow_the_hint(&world, &spec, performer.clone()).await;
-                        }
-                    }
-                    assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+                    let world =
+                        migrated_although_rebooted(flavour, &spec, (host, def), &what).await;
                     assert_same(&good, &world.lab.image().expect("an image"), &what);
                     world.assert_replays(&what);
                 });
@@ -210,16 +233,8 @@ fn a_client_that_is_rebooted_in_the_last_phases_ends_as_it_says() {
             for def in last.filter(|def| (def.applies)(&spec)) {
                 virtual_time(async || {
                     let what = format!("{flavour:?}, -r: {reboot}, rebooted at {}", def.name);
-                    let world = World::of(&flavour.estate(), spec.clone());
-                    let inner = Arc::new(world.plain_performer());
-                    let performer = Arc::new(reboots(&world, CLIENT, forward(def), inner));
-                    world.live(performer.clone()).await;
-                    for _ in 0..2 {
-                        if world.state() == "awaiting_operator" {
-                            follow_the_hint(&world, &spec, performer.clone()).await;
-                        }
-                    }
-                    assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+                    let world =
+                        migrated_although_rebooted(flavour, &spec, (CLIENT, def), &what).await;
                     for left in ["/var/adm/nimshift", "/ALT_MIG_SPOT"] {
                         let words = ["ls", "-d", left].map(str::to_owned);
                         let said = world.lab.exec_words(CLIENT, &words).expect("an answer");
@@ -254,11 +269,13 @@ fn a_reboot_of_the_master_in_the_midst_of_any_command_is_come_back_from() {
                 world.live(performer.clone()).await;
                 let spec = flavour.spec();
                 tokio::time::sleep(TEN_MINUTES).await;
-                for _ in 0..2 {
-                    if ["awaiting_operator", "undo_stuck"].contains(&world.state()) {
-                        follow_the_hint(&world, &spec, performer.clone()).await;
-                    }
-                }
+                follow_the_hints(
+                    &world,
+                    &spec,
+                    &["awaiting_operator", "undo_stuck"],
+                    performer.clone(),
+                )
+                .await;
                 match world.state() {
                     "migrated" => assert_same(&good, &world.lab.image().expect("an image"), &what),
                     "rolled_back" => world.assert_untouched(&what),
@@ -346,11 +363,13 @@ fn where_a_person_is_waited_for_what_is_printed_leads_out() {
                 assert_told_what_is_left(&world, &spec, &what).await;
                 world.lab.clear_faults().expect("no faults");
                 tokio::time::sleep(TEN_MINUTES).await;
-                for _ in 0..2 {
-                    if ["awaiting_operator", "undo_stuck"].contains(&world.state()) {
-                        follow_the_hint(&world, &spec, performer.clone()).await;
-                    }
-                }
+                follow_the_hints(
+                    &world,
+                    &spec,
+                    &["awaiting_operator", "undo_stuck"],
+                    performer.clone(),
+                )
+                .await;
                 match world.state() {
                     "migrated" => assert_same(&good, &world.lab.image().expect("an image"), &what),
                     "rolled_back" => world.assert_untouched(&what),

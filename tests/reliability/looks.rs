@@ -3,18 +3,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use nimshift::aix::{Entry, catalogue};
 use nimshift::domain::{FailureClass, Outcome};
 use nimshift::engine::{Order, Performer, PerformerFuture, StepPerformer};
-use nimshift::lab::Lab;
 use nimshift::phases::find;
-use nimshift::transport::{
-    Bar, CommandOutput, HostId, JobId, JobState, Output, OutputMark, OutputPiece, Script,
-    Transport, TransportFuture,
-};
+use nimshift::transport::{CommandOutput, Output};
 
+use super::over_lab::{Around, Call, OverLab};
 use super::world::{World, flavours, virtual_time};
 
 /// What one command says in place of its answer: which one, of those of an attempt.
@@ -26,89 +22,22 @@ struct Spoilt {
     seen: usize,
 }
 
-/// The lab, with one command of a look that fails.
-struct Spoils {
-    lab: Lab,
-    spoilt: Mutex<Option<Spoilt>>,
-}
+/// One command of a look fails.
+#[derive(Default)]
+struct Spoils(Mutex<Option<Spoilt>>);
 
-impl Transport for Spoils {
-    fn exec<'a>(
-        &'a self,
-        host: &'a HostId,
-        script: &'a Script,
-        timeout: Duration,
-    ) -> TransportFuture<'a, Output> {
-        Box::pin(async move {
-            let mut output = self.lab.exec(host, script, timeout).await?;
-            if let Some(spoilt) = self.spoilt.lock().expect("a lock").as_mut() {
-                let at = spoilt.command.checked_sub(spoilt.seen);
-                if let Some(said) = at.and_then(|at| output.commands.get_mut(at)) {
-                    let stderr = format!("{}\n", spoilt.words);
-                    *said = CommandOutput { status: 1, stderr, ..CommandOutput::default() };
-                }
-                spoilt.seen += output.commands.len();
+impl Around for Spoils {
+    async fn before(&self, _call: &Call<'_>) {}
+
+    fn said(&self, output: &mut Output) {
+        if let Some(spoilt) = self.0.lock().expect("a lock").as_mut() {
+            let at = spoilt.command.checked_sub(spoilt.seen);
+            if let Some(said) = at.and_then(|at| output.commands.get_mut(at)) {
+                let stderr = format!("{}\n", spoilt.words);
+                *said = CommandOutput { status: 1, stderr, ..CommandOutput::default() };
             }
-            Ok(output)
-        })
-    }
-
-    fn start<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        script: &'a Script,
-    ) -> TransportFuture<'a, JobState> {
-        self.lab.start(host, id, script)
-    }
-
-    fn poll<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        seen_bytes: u64,
-        wait: Duration,
-    ) -> TransportFuture<'a, JobState> {
-        self.lab.poll(host, id, seen_bytes, wait)
-    }
-
-    fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState> {
-        self.lab.kill(host, id)
-    }
-
-    fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()> {
-        self.lab.forget(host, prefix)
-    }
-
-    fn output<'a>(
-        &'a self,
-        host: &'a HostId,
-        id: &'a JobId,
-        mark: OutputMark,
-    ) -> TransportFuture<'a, OutputPiece> {
-        self.lab.output(host, id, mark)
-    }
-
-    fn bars<'a>(&'a self, host: &'a HostId) -> TransportFuture<'a, Vec<Bar>> {
-        self.lab.bars(host)
-    }
-
-    fn unfinished<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-    ) -> TransportFuture<'a, Vec<JobId>> {
-        self.lab.unfinished(host, prefix)
-    }
-
-    fn bar<'a>(
-        &'a self,
-        host: &'a HostId,
-        prefix: &'a str,
-        by: &'a str,
-        bars: bool,
-    ) -> TransportFuture<'a, ()> {
-        self.lab.bar(host, prefix, by, bars)
+            spoilt.seen += output.commands.len();
+        }
     }
 }
 
@@ -123,7 +52,7 @@ fn words(entry: &Entry) -> String {
 /// failing, by every message in turn, before it is made as it is.
 struct EachSpoilt {
     inner: StepPerformer,
-    spoils: Arc<Spoils>,
+    spoils: Arc<OverLab<Spoils>>,
     tried: Arc<AtomicUsize>,
 }
 
@@ -146,9 +75,9 @@ impl Performer for EachSpoilt {
                 let mut counted = 0;
                 for words in &passing {
                     let next = Spoilt { command, words: words.clone(), seen: 0 };
-                    *spoils.spoilt.lock().expect("a lock") = Some(next);
+                    *spoils.around.0.lock().expect("a lock") = Some(next);
                     let answer = inner.perform(order.clone()).await;
-                    counted = spoils.spoilt.lock().expect("a lock").take().map_or(0, |s| s.seen);
+                    counted = spoils.around.0.lock().expect("a lock").take().map_or(0, |s| s.seen);
                     if command >= counted {
                         break;
                     }
@@ -174,8 +103,8 @@ fn a_look_that_fails_for_a_reason_that_may_pass_is_tried_again() {
     for flavour in flavours() {
         virtual_time(async || {
             let world = World::new(flavour);
-            let spoils = Spoils { lab: world.lab.clone(), spoilt: Mutex::default() };
-            let spoils = Arc::new(spoils);
+            let lab = world.lab.clone();
+            let spoils = Arc::new(OverLab { lab, around: Spoils::default() });
             let inner = world.performer(spoils.clone());
             let performer = EachSpoilt { inner, spoils, tried: Arc::clone(&tried) };
             world.live(Arc::new(performer)).await;

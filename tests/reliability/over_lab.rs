@@ -26,6 +26,11 @@ pub(crate) trait Around: Send + Sync {
     /// Before the call is made.
     fn before(&self, call: &Call<'_>) -> impl Future<Output = ()> + Send;
 
+    /// What a look gave, before it is seen.
+    fn said(&self, output: &mut Output) {
+        let _ = output;
+    }
+
     /// After it was made, and before its answer is seen.
     fn after(&self, call: &Call<'_>) -> impl Future<Output = ()> + Send {
         let _ = call;
@@ -55,7 +60,11 @@ impl<A: Around> Transport for OverLab<A> {
         script: &'a Script,
         timeout: Duration,
     ) -> TransportFuture<'a, Output> {
-        Box::pin(self.made(Call::Exec, self.lab.exec(host, script, timeout)))
+        Box::pin(async move {
+            let mut given = self.made(Call::Exec, self.lab.exec(host, script, timeout)).await?;
+            self.around.said(&mut given);
+            Ok(given)
+        })
     }
 
     fn start<'a>(

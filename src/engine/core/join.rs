@@ -1,4 +1,4 @@
-//! Migrations that join a run that goes on.
+//! Migrations that join a run: in its beginning, and while it goes on.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ impl Core {
         none
     }
 
-    /// Takes in migrations that were journaled while the run goes on, under its
-    /// limits. Gives their slots.
+    /// Takes in migrations that are journaled, under the limits of the run. Gives
+    /// their slots.
     pub fn join(
         &mut self,
         now: Moment,
@@ -49,14 +49,17 @@ impl Core {
     ) -> std::ops::Range<usize> {
         self.now = now;
         let first = self.slots.len();
-        for (index, one) in (first..).zip(loaded) {
-            let slot = Slot::new(one);
+        self.slots.extend(loaded.into_iter().map(Slot::new));
+        let joined = first..self.slots.len();
+        for index in joined.clone() {
+            let slot = &self.slots[index];
             self.by_id.insert(slot.id, index);
             self.going += usize::from(slot.counted().goes);
-            self.slots.push(slot);
+        }
+        for index in joined.clone() {
             self.take_up(index, out);
         }
         self.go_on(now.shown_ms, out);
-        first..self.slots.len()
+        joined
     }
 }

@@ -54,7 +54,7 @@ fn is_of_copy(path: &str) -> bool {
 /// Children first.
 pub(crate) fn exports(answers: &Answers) -> Read<(Vec<String>, Vec<String>)> {
     let said = Said::by(answers, 0);
-    let mut live = said.read(0, aix::exports)?;
+    let mut live = said.exports(0)?;
     let mut lines = Vec::new();
     if said.is_there(1)? {
         let named =

@@ -1,7 +1,7 @@
 //! A step forward: a job that is there is attached to, and only what is missing
 //! is begun.
 
-use crate::domain::{CopyPolicy, Lease, Outcome, Presence, Repeat, Task, Trace, Way};
+use crate::domain::{Lease, Outcome, Presence, Repeat, Task, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
@@ -12,15 +12,7 @@ use crate::phases::{lease, takeover};
 impl Attempt<'_> {
     pub(super) async fn forward(&mut self, run: Run) -> Outcome {
         let own = self.order.job(&self.order.ticket);
-        let state = match self.job_state(&own).await {
-            // It is still under way, or the boot may have taken its traces.
-            Ok(JobState::Rebooted) if self.order.issued => {
-                let settled = self.jobs.settled_state(self.host(), &own).await;
-                settled.map_err(|error| of_transport(&error))
-            }
-            state => state,
-        };
-        let state = match state {
+        let state = match self.own_state(&own).await {
             Ok(state) => state,
             Err(cause) => return failed(cause, self.unheard()),
         };
@@ -89,7 +81,7 @@ impl Attempt<'_> {
         }
         // A copy that no job of ours has begun is somebody else's.
         let is_there = matches!(sight.presence, Presence::Present | Presence::Partial)
-            || self.order.spec.failed_copy != CopyPolicy::Remove;
+            || self.order.spec.keeps_failed_copy();
         if is_there && let Some(outcome) = self.not_begun().await {
             return outcome;
         }

@@ -220,6 +220,18 @@ impl Attempt<'_> {
         self.jobs.silence(&self.jobs.limits(None, Duration::ZERO, None, silence))
     }
 
+    /// What the step's host knows of the attempt's own job. After a boot it may be
+    /// under way still, or the boot may have taken its traces.
+    async fn own_state(&self, own: &JobId) -> Result<JobState, Cause> {
+        match self.job_state(own).await {
+            Ok(JobState::Rebooted) if self.order.issued => {
+                let settled = self.jobs.settled_state(self.host(), own).await;
+                settled.map_err(|error| of_transport(&error))
+            }
+            state => state,
+        }
+    }
+
     /// What the step's host knows of the job `id`.
     async fn job_state(&self, id: &JobId) -> Result<JobState, Cause> {
         let mut patience = self.patience();

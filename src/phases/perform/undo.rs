@@ -1,6 +1,6 @@
 //! A step taken back.
 
-use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Repeat, Trace, Way};
+use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Went, failed, of_transport, permanent, transient};
@@ -9,7 +9,7 @@ use crate::phases::{takeover, whose};
 impl Attempt<'_> {
     pub(super) async fn undo(&mut self) -> Outcome {
         let outcome = self.take_back().await;
-        if outcome == Outcome::Done && self.def.repeat == Repeat::AfterUndo {
+        if outcome == Outcome::Done && self.with_context(|ctx| whose::makes_copy(ctx, self.def)) {
             let forgotten = whose::forgotten(self.order.ticket.round);
             self.facts.get_or_insert_default().copy = Some(forgotten);
         }
@@ -24,14 +24,7 @@ impl Attempt<'_> {
         }
         let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
         let own = self.order.job(&self.order.ticket);
-        let state = match self.job_state(&own).await {
-            Ok(JobState::Rebooted) if self.order.issued => {
-                let settled = self.jobs.settled_state(self.host(), &own).await;
-                settled.map_err(|error| of_transport(&error))
-            }
-            state => state,
-        };
-        let running = match state {
+        let running = match self.own_state(&own).await {
             Ok(JobState::Running { .. }) => Some(own.clone()),
             Ok(JobState::Done(output)) => {
                 self.way = Way::Taken;
