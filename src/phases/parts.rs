@@ -16,6 +16,7 @@ use super::mksysb;
 use super::read::{Read, Said, judged, look};
 use super::registry::asked;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::whose;
 
 /// Whether a step is one that parts before have done, or others: it is neither
 /// looked at nor run, and taken back with the rest. Once the copy has been thrown
@@ -178,7 +179,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let standing = Standing::read(ctx, answers)?;
     if let Some(phase) = gap(ctx.spec) {
         let text = format!("phase {} is left out between others", phase.number());
-        return Ok(refused(text, phase));
+        return Ok(refused(text, run_before(phase)));
     }
     let Some(first) = first(ctx.spec) else { return Ok(Sight::of(Presence::Present)) };
     let lacking = missing(ctx.spec, first, &standing);
@@ -186,12 +187,16 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let texts: Vec<String> =
         lacking.iter().map(|(phase, what)| format!("{what} (phase {})", phase.number())).collect();
     let text = format!("phase {} cannot be run: {}", first.number(), texts.join("; "));
-    Ok(refused(text, *phase))
+    // What earlier parts have made, and others have undone, they do not make again.
+    Ok(refused(text, if ctx.spec.part.is_some() { whose::anew(ctx) } else { run_before(*phase) }))
 }
 
-fn refused(text: String, phase: Phase) -> Sight {
-    let cause = Cause::new(FailureClass::Permanent, text);
-    Sight::barred(cause.with_hint(format!("run phase {} before it", phase.number())))
+fn run_before(phase: Phase) -> String {
+    format!("run phase {} before it", phase.number())
+}
+
+fn refused(text: String, hint: String) -> Sight {
+    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 /// What must be so before `first` and is not, each with the phase that does it.

@@ -7,8 +7,8 @@
 use crate::aix::argv::{self, words};
 use crate::aix::{self, PhysicalVolume};
 use crate::domain::{
-    Cause, CopyDisk, CopyIdentity, Direction, DiskName, Driver, Facts, FailureClass, HostRole,
-    Lease, Phase, Presence, Repeat, StepName, UndoKind,
+    Cause, CopyDisk, CopyIdentity, Direction, DiskName, Driver, Facts, FailureClass, FailurePolicy,
+    HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
 };
 use crate::transport::Command;
 
@@ -62,9 +62,11 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
 }
 
 /// The identity of the copy, where it was recorded: in whatever round, for one that
-/// goes back to its mounts only has the same copy.
+/// goes back to its mounts only has the same copy. A later part has that of the part
+/// before it, until it has looked for itself.
 pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
-    ctx.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty())
+    let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
+    ctx.facts.copy.as_ref().or(before).filter(|copy| !copy.disks.is_empty())
 }
 
 /// What is known once the step that makes the copy was taken back: the next one has
@@ -240,19 +242,36 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
         }
         Whose::Gone(text) => {
             let text = format!("somebody else has removed the copy: {text}");
-            Some(Cause::new(FailureClass::Permanent, said_by(text, who)))
+            let cause = Cause::new(FailureClass::Permanent, said_by(text, who));
+            Some(if ctx.spec.on_failure == FailurePolicy::Hold {
+                cause.with_hint(anew(ctx))
+            } else {
+                cause
+            })
         }
         Whose::Others(text) => {
             let client = &ctx.spec.client;
             let text = format!("somebody else has replaced the copy, {}: {text}", nothing(ctx));
+            // What was to be taken back is taken back by trying again.
+            let then = match ctx.ticket.direction {
+                Direction::Forward => anew(ctx),
+                Direction::Undo => format!("`nimshift retry {client}`"),
+            };
             let hint = format!(
-                "where that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then `nimshift \
-                 retry {client}`; `nimshift abandon {client}` leaves the client to them"
+                "where that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then {then}; \
+                 `nimshift abandon {client}` leaves the client to them"
             );
             let cause = Cause::new(FailureClass::NeedsOperator, said_by(text, who));
             Some(cause.with_hint(hint))
         }
     }
+}
+
+/// The way out where the copy is lost to others: not every step can be tried again,
+/// and a later part makes none.
+pub(super) fn anew(ctx: &Context<'_>) -> String {
+    let client = &ctx.spec.client;
+    format!("`nimshift rollback {client}` takes back the rest, then `nimshift retry {client}`")
 }
 
 fn said_by(text: String, who: &str) -> String {
@@ -275,7 +294,7 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
     };
     let what = nothing(ctx);
     let text = format!("the lease of {client} is not this migration's any more, {what}: {by}");
-    let abandon = format!("`nimshift abandon {client}` leaves the client to its holder");
+    let abandon = format!("`nimshift abandon {client}` leaves the client to others");
     let hint = match (holder, &ctx.facts.lease) {
         (None, Some(text)) => format!(
             "where nobody has begun anything on {client} since, make it again there (`mkdir -p {}; ln -s \
@@ -285,6 +304,17 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
         ),
         _ => abandon,
     };
+    Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
+}
+
+/// `by` has taken the client over, and bars the jobs of this migration: it can begin
+/// none any more, whatever is made again on the client. A cleanup lifts the bars.
+pub(super) fn taken_over(ctx: &Context<'_>, by: &str, text: String) -> Cause {
+    let client = &ctx.spec.client;
+    let hint = format!(
+        "`nimshift abandon {client}` leaves the client to {by}; where that one is done with it, then \
+         `nimshift cleanup {client}`, then `nimshift retry {client}`"
+    );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }
 
@@ -333,7 +363,11 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         }
         copy.disks.push(CopyDisk { name: row.disk.clone(), pvid });
     }
-    let copy = found.ok_or_else(|| "there is no copy on the target disks".to_owned())?;
+    let Some(copy) = found else {
+        let whose = Whose::Gone("there is none on the target disks".to_owned());
+        let bar = cause(ctx, &whose, &who(ctx, answers, looks(ctx).len())).map(Sight::barred);
+        return bar.ok_or_else(|| "there is no copy on the target disks".to_owned());
+    };
     let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
     if let Some(before) = before.filter(|before| {
         ctx.ticket.round == 0 && !before.disks.is_empty() && before.vg_id != copy.vg_id

@@ -66,8 +66,7 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         None => "remove the cause; then ".to_owned(),
     };
     // A hint that names the order that leads out is all of it.
-    let whole = hint
-        .filter(|hint| hint.contains("`nimshift retry ") || hint.contains("`nimshift abandon "));
+    let whole = hint.filter(|hint| hint.contains("`nimshift retry ") || leads_out(hint));
     let again = || match whole {
         Some(hint) => hint.to_owned(),
         None => format!("{}`nimshift retry {client}`", fix()),
@@ -122,10 +121,22 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         state @ State::RolledBack { .. } if is_ordered(state) => {
             Some(format!("`nimshift retry {client}` begins it anew"))
         }
+        // The part before it stands, and is what orders reach.
+        State::Refused { .. } if spec.part.is_some() => {
+            Some(whole.filter(|hint| leads_out(hint)).map_or_else(
+                || {
+                    let phases = spec.options.phases.as_deref().unwrap_or_default();
+                    format!(
+                        "{}`nimshift run PLAN -P {}`; `nimshift rollback {client}` takes everything back",
+                        if whole.is_some() { "remove the cause; then ".to_owned() } else { fix() },
+                        phases_text(phases)
+                    )
+                },
+                str::to_owned,
+            ))
+        }
         State::RolledBack { .. } | State::Refused { .. } => Some(again()),
-        State::AwaitingOperator { .. } | State::UndoStuck { .. }
-            if hint.is_some_and(|hint| hint.contains("`nimshift abandon ")) =>
-        {
+        State::AwaitingOperator { .. } | State::UndoStuck { .. } if hint.is_some_and(leads_out) => {
             Some(again())
         }
         State::AwaitingOperator { .. } => {
@@ -149,6 +160,11 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     }
 }
 
+/// Whether a hint names an order that leads out where trying again does not.
+fn leads_out(hint: &str) -> bool {
+    hint.contains("`nimshift abandon ") || hint.contains("`nimshift rollback ")
+}
+
 /// Whether it was taken back by an order: only that has this class here, and no
 /// cause is to be removed.
 fn is_ordered(state: &State) -> bool {
@@ -159,6 +175,12 @@ fn is_ordered(state: &State) -> bool {
 /// engine running.
 pub fn ways_out(client: &str, state: &State) -> String {
     let back = format!("`nimshift rollback {client}` takes it back");
+    let hint = state.cause().and_then(|cause| cause.hint.as_deref());
+    if matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
+        && let Some(hint) = hint.filter(|hint| leads_out(hint))
+    {
+        return hint.to_owned();
+    }
     match state {
         State::AwaitingOperator { .. } => format!("`nimshift retry {client}` tries again, {back}"),
         State::UndoStuck { .. } => {

@@ -222,9 +222,6 @@ impl TransportError {
             ),
             TransportError::Refused { .. } => Some("is sshd running, and on this port?"),
             TransportError::Unresolved { .. } => Some("look at the name, DNS and /etc/hosts"),
-            TransportError::Barred { .. } => Some(
-                "leave the client to the other; `nimshift abandon CLIENT` gives this migration up here",
-            ),
             TransportError::UnknownHost(_) => Some("name a host of the plan"),
             _ => None,
         }

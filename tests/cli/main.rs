@@ -30,6 +30,7 @@ mod older;
 mod operations;
 mod orders;
 mod overnight;
+mod parts;
 mod plan;
 mod preflight;
 mod reports;

@@ -58,13 +58,36 @@ impl Attempt<'_> {
 
     /// What is told where it is not ours, with what is known of others.
     async fn told(&mut self, whose: &Whose) -> Option<Cause> {
-        self.with_context(|ctx| whose::cause(ctx, whose, ""))?;
+        let cause = self.with_context(|ctx| whose::cause(ctx, whose, ""))?;
+        if let Whose::Lost(None) | Whose::Gone(_) | Whose::Others(_) = whose
+            && let Some(by) = self.barred_by().await
+        {
+            let text = format!("{}; {by} has taken the client over", cause.text);
+            return Some(self.with_context(|ctx| whose::taken_over(ctx, &by, text)));
+        }
         let looks = self.with_context(whose::who_looks);
         let who = match self.ask_all(&looks).await {
             Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers, 0)),
             Err(_) => String::new(),
         };
         self.with_context(|ctx| whose::cause(ctx, whose, &who))
+    }
+
+    /// Who bars the jobs of this migration on the client.
+    async fn barred_by(&self) -> Option<String> {
+        let bars = self.jobs.transport.bars(&self.hosts.client).await.ok()?;
+        let job = self.order.job(&self.order.ticket);
+        bars.into_iter().find(|bar| job.as_str().starts_with(&bar.prefix)).map(|bar| bar.by)
+    }
+
+    /// Why a start was answered with `error`.
+    pub(super) fn not_begun_for(&self, error: &TransportError) -> Cause {
+        match error {
+            TransportError::Barred { by, .. } => {
+                self.with_context(|ctx| whose::taken_over(ctx, by, error.to_string()))
+            }
+            _ => of_transport(error),
+        }
     }
 
     /// Before anything is taken back, and before a copy that is there is taken for

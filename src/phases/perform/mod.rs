@@ -265,14 +265,14 @@ impl Attempt<'_> {
             Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
             Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
             Err(Refused { error, may_run: false }) => {
-                Went::Wrong(failed(of_transport(&error), Trace::Clean))
+                Went::Wrong(failed(self.not_begun_for(&error), Trace::Clean))
             }
             Err(_) if self.jobs.is_interrupted() => {
                 Went::Wrong(failed(interrupted(), Trace::Dirty))
             }
             Err(Refused { error, may_run: true }) => {
                 let cause = if error.needs_a_person() {
-                    self.beside_job(id, &of_transport(&error))
+                    self.beside_job(id, &self.not_begun_for(&error))
                 } else {
                     self.silent(&error, id)
                 };
