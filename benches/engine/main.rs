@@ -164,6 +164,7 @@ fn journal_of(dir: &Path, clients: usize) -> (Journal, Vec<Loaded>) {
             skipped_phases: Vec::new(),
             created_ms: now_ms,
             updated_ms: now_ms,
+            is_ordered: false,
         })
         .collect();
     (journal, loaded)

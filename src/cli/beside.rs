@@ -99,6 +99,9 @@ impl Beside<'_> {
         for view in followed.values().filter(|view| is_taken(&view.client)) {
             self.out.line(&format!("{}: taken on, as {}", view.client, view.id));
         }
+        if followed.is_empty() {
+            return Ok(Some(if refused.is_empty() { Exit::Ok } else { Exit::Usage }));
+        }
         let exit = self.follow(&reader, &followed)?;
         let is_fine = exit == Exit::Ok && !refused.is_empty();
         Ok(Some(if is_fine { Exit::Usage } else { exit }))
@@ -167,6 +170,7 @@ impl Beside<'_> {
                 skipped_phases: row.skipped_phases.clone(),
                 created_ms: row.created_ms,
                 updated_ms: row.updated_ms,
+                is_ordered: false,
             });
         }
         loaded.sort_by_key(|one| one.id);

@@ -255,11 +255,6 @@ impl Order<'_> {
 
     /// Says why the engine refused the order, by the state as it is now.
     fn refused(&self, client: &str, answer: &str) -> Result<(), CliError> {
-        if answer.contains("not part of this run") {
-            let text = format!("{client} is not part of the run that goes on");
-            self.out.labelled("error", Paint::Red, &text);
-            return Ok(());
-        }
         if answer.contains(STILL_RUNS) {
             let text = format!("{client}: {STILL_RUNS}");
             self.out.labelled("error", Paint::Red, &text);
@@ -269,6 +264,15 @@ impl Order<'_> {
         }
         let views = place::latest(place::views(&self.place.reader()?)?);
         match views.iter().find(|view| view.client == client) {
+            Some(view) if answer.contains("not part of this run") => {
+                let text = format!("{client} is not part of the run that goes on");
+                self.out.labelled("error", Paint::Red, &text);
+                if !view.state.is_terminal() {
+                    let way = ways_out(client, &view.state);
+                    let help = format!("once that run has ended, {way}");
+                    self.out.labelled("  help", Paint::Green, &help);
+                }
+            }
             Some(view) => self.say_refused(client, &view.state),
             None => self.out.labelled("error", Paint::Red, &format!("{client}: {answer}")),
         }
@@ -427,6 +431,7 @@ impl Order<'_> {
             request: Some((request, answer)),
         };
         one.seq = store(open, append)?;
+        one.is_ordered = true;
         Ok(true)
     }
 }

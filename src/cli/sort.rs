@@ -143,13 +143,15 @@ impl<'a> Sorted<'a> {
         way: String,
     ) {
         let client = spec.client.to_string();
-        let (why, then) = if is_changed {
-            (format!("is {spoken}, and the plan asks for something else by now"), "run this again")
+        let (why, help) = if is_changed {
+            let help = format!("let it end, or `nimshift cancel {client}` takes it back");
+            (format!("is {spoken}, and the plan asks for something else by now"), help)
         } else {
+            // The engine that runs takes no orders for it.
             let why = format!("is {spoken} in batch `{batch}`, which is another plan");
-            (why, "run this again when it has ended")
+            (why, format!("once the engine that runs has ended, {way}"))
         };
-        let help = format!("let it end, or `nimshift cancel {client}` takes it back; then {then}");
+        let help = format!("{help}; then run this again");
         self.refused.push(Refusal { client, why, help, way });
     }
 

@@ -14,7 +14,7 @@ use crate::machine::{DECISIONS, Effect, Event, EventKind, Operator, State};
 use super::delay::{Delays, longest};
 use super::limits::EngineLimits;
 use super::places::Places;
-use super::slot::{Attempt, Committing, Counted, Slot, SlotView, Waiting};
+use super::slot::{Attempt, Committing, Slot, SlotView, Waiting};
 use super::work::Order;
 
 mod join;
@@ -119,8 +119,8 @@ pub struct Core {
     timers_set: u64,
     delays: Delays,
     migrations_max: usize,
-    /// Migrations that take a place among `migrations_max`.
-    begun: usize,
+    /// Migrations that have a seat, of `migrations_max`.
+    seated: usize,
     in_flight: usize,
     committing: usize,
     /// Migrations that can go on without a person.
@@ -153,7 +153,7 @@ impl Core {
             timers_set: 0,
             delays,
             migrations_max: limits.migrations.max(1),
-            begun: 0,
+            seated: 0,
             in_flight: 0,
             committing: 0,
             stopping: false,
@@ -234,8 +234,8 @@ impl Core {
             self.pending.push_back(index);
             return;
         }
-        self.begun += usize::from(slot.counted().has_begun);
         if slot.keeps_place()
+            && !slot.is_ordered
             && let Some(at) = slot.machine.state().place()
         {
             let phase = slot.phase_of(at);
@@ -253,11 +253,16 @@ impl Core {
             match effect {
                 Effect::Run { ticket, undo_of } => {
                     if self.slots[index].attempt.is_at(&ticket) {
+                        self.seat(index);
                         continue;
                     }
                     // What is to be stopped, or taken back, waits for no place.
                     let needs_place = ticket.direction == Direction::Forward && !interrupts;
-                    if needs_place && !self.has_place(index, ticket.phase) {
+                    if !needs_place || self.has_seat() {
+                        self.seat(index);
+                    }
+                    let slot = &self.slots[index];
+                    if needs_place && !(slot.is_seated && self.has_place(index, ticket.phase)) {
                         let at_ms = self.now.shown_ms;
                         self.submit(at_ms, index, EventKind::NoPlace { ticket }, None, None, out);
                         return;
@@ -289,6 +294,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether one more migration may be under way.
+    fn has_seat(&self) -> bool {
+        self.seated < self.migrations_max
+    }
+
+    /// Gives the migration a seat, where it has none.
+    fn seat(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        self.seated += usize::from(!slot.is_seated);
+        slot.is_seated = true;
     }
 
     /// Whether the migration has a place in `phase`, or gets one that is free: that
@@ -329,31 +346,37 @@ impl Core {
         if self.stopping || self.fenced {
             return;
         }
-        while self.begun < self.migrations_max
+        // Who has begun before comes before who begins.
+        for phase in Phase::ALL {
+            self.let_in(now_ms, phase, out);
+        }
+        while self.has_seat()
             && let Some(index) = self.pending.pop_front()
         {
             let slot = &self.slots[index];
             // It may have been cancelled, or be on its way already.
             if matches!(slot.machine.state(), State::Pending) && !slot.broken {
+                self.seat(index);
                 self.submit(now_ms, index, EventKind::Begin, None, None, out);
             }
-        }
-        for phase in Phase::ALL {
-            self.let_in(now_ms, phase, out);
         }
         while let Some(index) = self.ready.pop_front() {
             self.start(index, out);
         }
     }
 
-    /// Lets in who waits for `phase`, as long as there are places.
+    /// Lets in who waits for `phase`, as long as there are places, and seats for those
+    /// that have none: an order has let them go on.
     fn let_in(&mut self, now_ms: Millis, phase: Phase, out: &mut Vec<Command>) {
         loop {
-            let slots = &self.slots;
+            let (slots, has_seat) = (&self.slots, self.has_seat());
             // Where the next entry is on its way, it may be an order that calls it off.
-            let may_enter =
-                |index: usize| !slots[index].broken && slots[index].committing.is_none();
+            let may_enter = |index: usize| {
+                let slot: &Slot = &slots[index];
+                !slot.broken && slot.committing.is_none() && (slot.is_seated || has_seat)
+            };
             let Some(index) = self.places.let_in(phase, may_enter) else { return };
+            self.seat(index);
             self.slots[index].place = Some(phase);
             self.submit(now_ms, index, EventKind::Admitted, None, None, out);
         }
@@ -485,7 +508,7 @@ impl Core {
         let waiting = if slot.decisions == DECISIONS { waiting } else { slot.adopt(waiting) };
         let Waiting { at_ms, kind, record, request } = waiting;
         let event = Event { at_ms, kind };
-        let before = slot.counted();
+        let went = slot.goes();
         match slot.machine.apply(&event) {
             Ok(transition) => {
                 let facts = match &event.kind {
@@ -510,7 +533,7 @@ impl Core {
                 };
                 slot.committing = Some(Box::new(committing));
                 self.committing += 1;
-                self.recount(index, before);
+                self.recount(index, went);
                 out.push(Command::Append(Box::new(append)));
             }
             Err(rejected) => {
@@ -523,10 +546,13 @@ impl Core {
     }
 
     /// Keeps the counts true after the state at `index` may have changed.
-    fn recount(&mut self, index: usize, before: Counted) {
-        let after = self.slots[index].counted();
-        self.going = self.going + usize::from(after.goes) - usize::from(before.goes);
-        self.begun = self.begun + usize::from(after.has_begun) - usize::from(before.has_begun);
+    fn recount(&mut self, index: usize, went: bool) {
+        let slot = &mut self.slots[index];
+        self.going = self.going + usize::from(slot.goes()) - usize::from(went);
+        if slot.is_seated && !slot.keeps_seat() {
+            slot.is_seated = false;
+            self.seated -= 1;
+        }
     }
 
     fn acked(&mut self, ack: Ack, out: &mut Vec<Command>) {
@@ -540,9 +566,9 @@ impl Core {
         self.committing -= 1;
         if let Err(error) = ack.result {
             self.fenced |= matches!(error, JournalError::Fenced { .. });
-            let before = slot.counted();
+            let went = slot.goes();
             slot.broken = true;
-            self.recount(index, before);
+            self.recount(index, went);
             self.settle_place(index);
             out.push(Command::Broken { slot: index, error });
             self.drain(index, out);

@@ -73,15 +73,6 @@ impl Attempt {
     }
 }
 
-/// What a migration counts as among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counted {
-    /// It can go on without a person.
-    pub(super) goes: bool,
-    /// It has begun, as well.
-    pub(super) has_begun: bool,
-}
-
 /// One migration. At most one entry of it is on its way to the journal, and at
 /// most one attempt is in flight.
 pub(super) struct Slot {
@@ -100,13 +91,19 @@ pub(super) struct Slot {
     pub(super) attempt: Attempt,
     /// The phase that it has a place in.
     pub(super) place: Option<Phase>,
+    /// Whether it has a seat: it counts among the migrations at once.
+    pub(super) is_seated: bool,
+    /// An order has let it go on before this run: it has neither place nor seat yet.
+    pub(super) is_ordered: bool,
     /// The journal refused an entry of it: it stands still until a restart.
     pub(super) broken: bool,
 }
 
 impl Slot {
     pub(super) fn new(loaded: Loaded) -> Slot {
-        let Loaded { id, client, seq, decisions, machine, spec, facts, updated_ms, .. } = loaded;
+        let Loaded {
+            id, client, seq, decisions, machine, spec, facts, updated_ms, is_ordered, ..
+        } = loaded;
         // The engine that stored its state may have begun it.
         let attempt = machine.attempt().map_or(Attempt::None, Attempt::Issued);
         Slot {
@@ -122,6 +119,8 @@ impl Slot {
             waiting: VecDeque::new(),
             attempt,
             place: None,
+            is_seated: false,
+            is_ordered,
             broken: false,
         }
     }
@@ -137,10 +136,22 @@ impl Slot {
         adopted
     }
 
-    pub(super) fn counted(&self) -> Counted {
-        let state = self.machine.state();
-        let goes = !self.broken && !state.is_at_rest();
-        Counted { goes, has_begun: goes && !matches!(state, State::Pending) }
+    /// Whether it can go on without a person.
+    pub(super) fn goes(&self) -> bool {
+        !self.broken && !self.machine.state().is_at_rest()
+    }
+
+    /// Whether it keeps the seat that it has: until a person is waited for, or it has
+    /// ended.
+    pub(super) fn keeps_seat(&self) -> bool {
+        match self.machine.state() {
+            _ if self.broken => false,
+            // Its beginning waits for an entry before it.
+            State::Pending => !self.waiting.is_empty(),
+            // The step that was in flight when it was held.
+            State::Held { .. } => self.attempt.is_in_flight(),
+            state => !state.is_at_rest(),
+        }
     }
 
     /// The phase of the step that it is at.

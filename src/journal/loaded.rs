@@ -37,6 +37,8 @@ pub struct Loaded {
     pub created_ms: Millis,
     /// When its last entry was made.
     pub updated_ms: Millis,
+    /// Whether an order has let it go on that no engine has seen.
+    pub is_ordered: bool,
 }
 
 impl Loaded {
@@ -60,6 +62,7 @@ impl Loaded {
             skipped_phases: new.skipped_phases,
             created_ms: batch.created_ms,
             updated_ms: batch.created_ms,
+            is_ordered: false,
         });
         loaded.collect()
     }

@@ -306,6 +306,7 @@ impl Replay<'_> {
             skipped_phases,
             created_ms,
             updated_ms: created_ms,
+            is_ordered: false,
         };
         let head = Head { seq: 0, entry: 0, chain: sum };
         self.slots.insert(id, Slot { loaded, head, effects: String::new(), broken: false });

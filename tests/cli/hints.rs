@@ -187,7 +187,7 @@ const BESIDE: &str = "tests/cli/joining.rs: while an engine runs";
 
 /// Messages whose command is for another place than the one that prints it, or
 /// that this test does not bring about, with the reason.
-const ELSEWHERE: [(&str, &str); 34] = [
+const ELSEWHERE: [(&str, &str); 36] = [
     ("(and {more} more;", "a journal with many differences: one names the same"),
     ("Made by `nimshift import`", "says what has made a file"),
     ("nimadm's forms:", "a page of help"),
@@ -214,6 +214,8 @@ const ELSEWHERE: [(&str, &str); 34] = [
     ("goes on, and takes it on", BESIDE),
     ("wait for its end, then", BESIDE),
     ("let it end, or", BESIDE),
+    ("once the engine that runs has ended", BESIDE),
+    ("once that run has ended", BESIDE),
     ("Complete the lines marked", "stands in a plan that is made"),
     ("tells why; its log:", "tests/cli/drop_in.rs"),
     ("`nimshift nimadm --help`", "prints a page, whatever the state"),

@@ -196,6 +196,38 @@ fn a_plan_of_another_batch_waits() {
     assert_eq!(states(&world).len(), 1, "nothing of it was begun");
 }
 
+/// What is printed for a client that the engine does not work on is what can be done.
+#[test]
+fn a_client_that_is_unfinished_in_a_dead_batch_is_told_what_leads_out() {
+    let world = world();
+    world.write("dead.toml", &plan(&["lpar02"]).replace("small", "dead"));
+    let (mut dead, said) = running(&world, &["run", "dead.toml"], "phase 1 clone");
+    signal(&dead, "-KILL");
+    dead.wait().unwrap();
+    drop(said);
+    world.write("grown.toml", &plan(&["lpar01", "lpar02"]));
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    let refused = good(&world, 2, &["run", "grown.toml", "--client", "lpar02"]);
+    assert_eq!(refused.stdout, "", "nothing is told of nobody");
+    let ordered = good(&world, 2, &["cancel", "lpar02"]);
+    for (told, text) in [
+        ("once the engine that runs has ended, ", &refused.stderr),
+        ("once that run has ended, ", &ordered.stderr),
+    ] {
+        let ways = text.split(told).nth(1).unwrap_or_else(|| panic!("`{told}`: {text}"));
+        assert!(!text.contains("`nimshift cancel"), "{text}");
+        assert!(ways.starts_with("`nimshift resume` finishes lpar02"), "{text}");
+        assert!(ways.contains("`nimshift rollback lpar02` takes it back"), "{text}");
+    }
+    assert_eq!(end(engine, said).0, Some(0));
+    let again = world.copy();
+    good(&world, 0, &["resume"]);
+    assert_eq!(state_of(&world, "lpar02").as_deref(), Some("reboot_pending"));
+    good(&again, 0, &["rollback", "lpar02"]);
+    good(&again, 0, &["run", "grown.toml", "--client", "lpar02"]);
+    assert_eq!(state_of(&again, "lpar02").as_deref(), Some("reboot_pending"));
+}
+
 #[test]
 fn a_client_whose_checks_fail_does_not_join_with_preflight() {
     let world = world();

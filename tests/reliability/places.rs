@@ -43,6 +43,7 @@ fn loaded(id: u64, machine: Machine, seq: u64) -> Loaded {
         skipped_phases: Vec::new(),
         created_ms: 0,
         updated_ms: 0,
+        is_ordered: false,
     }
 }
 
@@ -199,11 +200,27 @@ impl Night {
             let (inside, line) = (self.inside(phase), self.line(phase));
             assert!(inside <= self.limit(phase), "{what}: {inside} in {phase}");
             assert!(
-                line.is_empty() || inside == self.limit(phase),
+                line.is_empty() || inside == self.limit(phase) || !self.has_seat(),
                 "{what}: {line:?} wait for {phase}, which has room: {inside}"
             );
         }
+        let forward = |ticket: &Ticket| ticket.direction == Direction::Forward;
+        let at_once = self.in_flight.iter().filter(|(_, ticket)| forward(ticket)).count();
+        assert!(at_once <= self.limits.migrations, "{what}: {at_once} at once");
+        let pending = self.states.len() < self.core.views().count();
+        assert!(!pending || !self.has_seat(), "{what}: one may begin");
     }
+
+    /// Whether fewer than may are under way: neither at rest nor before their beginning.
+    fn has_seat(&self) -> bool {
+        let is_held = |id: u64| self.in_flight.iter().any(|(slot, _)| *slot as u64 + 1 == id);
+        let under_way = |(id, state): &(&u64, &State)| !state.is_at_rest() || is_held(**id);
+        self.states.iter().filter(under_way).count() < self.limits.migrations
+    }
+}
+
+fn gate(ticket: &Ticket) -> bool {
+    blueprint().steps.iter().any(|step| step.step == ticket.step && step.gate)
 }
 
 fn failed(class: FailureClass) -> Outcome {
@@ -213,12 +230,14 @@ fn failed(class: FailureClass) -> Outcome {
 #[test]
 fn a_phase_holds_as_many_migrations_as_the_plan_says() {
     const COUNT: u64 = 12;
-    let limits = EngineLimits::of_migrations(10)
+    let phases = EngineLimits::of_migrations(10)
         .with_phase(Phase::Clone, 4)
         .with_phase(Phase::MigrateBase, 3)
         .with_phase(Phase::MigrateFilesets, 2)
         .with_phase(Phase::End, 1);
     for seed in SEED..SEED + 40 {
+        let migrations = if seed % 2 == 0 { 10 } else { 6 };
+        let limits = EngineLimits { migrations, ..phases };
         let fresh = (1..=COUNT).map(|id| loaded(id, Machine::new(blueprint()), 0)).collect();
         let mut night = Night::new(fresh, limits, seed);
         let mut steps = 0;
@@ -264,7 +283,7 @@ fn a_phase_holds_as_many_migrations_as_the_plan_says() {
         let states: Vec<&str> = night.states.values().map(State::name).collect();
         assert_eq!(states.len() as u64, COUNT, "seed {seed}");
         assert!(night.states.values().all(State::is_terminal), "seed {seed}: {states:?}");
-        assert!(night.waited > 5, "seed {seed}: {} waits", night.waited);
+        assert!(night.waited > 0, "seed {seed}: {} waits", night.waited);
     }
 }
 
@@ -285,6 +304,50 @@ fn the_first_to_wait_is_the_first_to_be_let_in_also_after_a_restart() {
     assert_eq!(night.line(Phase::Clone), [3, 4]);
     night.order(3, RequestKind::Cancel);
     assert_eq!(night.line(Phase::Clone), [4], "what waits can be called off");
+}
+
+#[test]
+fn who_is_let_go_on_by_an_order_waits_for_a_seat_as_others_do() {
+    let limits = EngineLimits::of_migrations(1);
+    let fresh = (1..=3).map(|id| loaded(id, Machine::new(blueprint()), 0)).collect();
+    let mut night = Night::new(fresh, limits, SEED);
+    // The first gives its seat up to the second, and gets it again before the third.
+    let changing = |night: &Night| night.started.last().is_some_and(|(_, ticket, _)| !gate(ticket));
+    while !changing(&night) {
+        night.answer(0, Outcome::Done);
+    }
+    night.answer(0, failed(FailureClass::NeedsOperator));
+    assert_eq!(night.in_flight.len(), 1);
+    night.order(1, RequestKind::Retry);
+    assert_eq!(night.states[&1].name(), "waiting_for_place");
+    night.order(1, RequestKind::Hold);
+    night.order(1, RequestKind::Release);
+    while night.states[&2].name() == "executing" {
+        assert_eq!(night.in_flight.len(), 1, "{:?}", night.in_flight);
+        night.answer(0, Outcome::Done);
+    }
+    assert_eq!(night.states[&1].name(), "executing");
+    assert!(!night.states.contains_key(&3));
+}
+
+#[test]
+fn orders_that_no_engine_saw_let_no_more_go_on_than_may() {
+    let failing = || {
+        let mut machine = Machine::new(blueprint());
+        let kind = EventKind::Begin;
+        machine.apply(&Event { at_ms: 1, kind }).expect("an event");
+        machine
+    };
+    let ordered = |id| Loaded { is_ordered: true, ..loaded(id, failing(), 1) };
+    let mut night = Night::new((1..=4).map(ordered).collect(), EngineLimits::of_migrations(2), 1);
+    while !night.in_flight.is_empty() {
+        night.assert_limits("ordered");
+        night.answer(0, Outcome::Done);
+    }
+    assert!(night.states.values().all(|state| state.name() == "migrated"));
+    // Whom an engine has begun go on at once.
+    let begun = (1..=4).map(|id| loaded(id, failing(), 1)).collect();
+    assert_eq!(Night::new(begun, EngineLimits::of_migrations(2), 1).in_flight.len(), 4);
 }
 
 /// Machines that an engine left with an attempt that it may have begun: the

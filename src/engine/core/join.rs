@@ -54,12 +54,34 @@ impl Core {
         for index in joined.clone() {
             let slot = &self.slots[index];
             self.by_id.insert(slot.id, index);
-            self.going += usize::from(slot.counted().goes);
+            self.going += usize::from(slot.goes());
         }
+        self.seat_all(joined.clone());
         for index in joined.clone() {
             self.take_up(index, out);
         }
         self.go_on(now.shown_ms, out);
         joined
+    }
+
+    /// Gives seats to those that were under way before a restart, whatever the limit is
+    /// now; of those that wait for a place, the first to come have one. What an order
+    /// has let go on since waits as it does in a run.
+    fn seat_all(&mut self, joined: std::ops::Range<usize>) {
+        let mut waiting = Vec::new();
+        for index in joined {
+            let slot = &self.slots[index];
+            match slot.machine.state() {
+                State::WaitingForPlace { since_ms, .. } => waiting.push((*since_ms, index)),
+                _ if slot.keeps_seat() && !slot.is_ordered => self.seat(index),
+                _ => {}
+            }
+        }
+        waiting.sort_unstable();
+        for (_, index) in waiting {
+            if self.has_seat() {
+                self.seat(index);
+            }
+        }
     }
 }
