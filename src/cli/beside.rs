@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::{Facts, MigrationId, MigrationSpec};
+use crate::domain::{MigrationId, MigrationSpec};
 use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, State};
 use crate::report::{MigrationView, Verdict, clock_text, facts_of, spoken_as};
@@ -143,6 +143,7 @@ impl Beside<'_> {
         let wanted = |row: &&MigrationRow| {
             clients.contains(row.client.as_str()) && !archived.contains(&row.id)
         };
+        let mut copies = reader.copies()?;
         let mut loaded = Vec::new();
         for row in rows.iter().filter(wanted) {
             let spec = reader.spec(row.id)?;
@@ -151,9 +152,9 @@ impl Beside<'_> {
                     CliError::new(Exit::Damaged, format!("{} cannot be read", row.id))
                         .because(&error)
                 })?;
-            // Only what a later part takes over is asked for.
+            // Only what a later part takes over, and what is known of copies, is asked for.
             let facts = if spec.is_whole() {
-                Facts::default()
+                copies.remove(&row.id).unwrap_or_default()
             } else {
                 facts_of(reader.history(row.id)?.iter().map(|entry| &entry.event.kind))
             };

@@ -3,9 +3,12 @@
 //! ended never stands for a migration, nor does a later part of one that was
 //! refused: it has changed nothing.
 
-use crate::domain::{MigrationSpec, Task};
+use std::collections::BTreeMap;
+
+use crate::domain::{CopyIs, CopySeen, Facts, MigrationId, MigrationSpec, Systems, Task};
 use crate::journal::Loaded;
 use crate::machine::State;
+use crate::phases::copy_seen;
 use crate::report::MigrationView;
 
 /// What is told apart here.
@@ -67,7 +70,7 @@ impl<T: Row> Row for &T {
 /// were first asked for. `rows` are in the order of the journal.
 pub(super) fn current<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut kept: Vec<T> = Vec::new();
-    let mut at: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    let mut at: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
         match at.get(row.client()) {
             None => {
@@ -94,22 +97,88 @@ pub(super) fn later<'a, T: Row>(rows: &'a [T], client: &str) -> Vec<&'a T> {
     of_client[since..].iter().copied().filter(|row| !row.task().is_migration()).collect()
 }
 
-/// Marks what a cleanup has taken away since: `views` are all, in the order of the
-/// journal.
-pub(super) fn mark_cleaned(views: &mut [MigrationView]) {
-    let mut cleaned = std::collections::BTreeSet::new();
+/// Marks what has become of each copy since: by what operations saw last, else by
+/// what the migration itself did. `views` are all, in the order of the journal;
+/// `facts` are what is known of copies.
+pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<MigrationId, Facts>) {
+    let mut since: BTreeMap<String, Since> = BTreeMap::new();
     for view in views.iter_mut().rev() {
-        if view.task().is_migration() {
-            view.is_cleaned = cleaned.contains(&view.client);
-        } else if *view.task() == Task::Cleanup && matches!(view.state, State::Migrated { .. }) {
-            cleaned.insert(view.client.clone());
+        let own = facts.get(&view.id);
+        let since = since.entry(view.client.clone()).or_default();
+        let has_ended = matches!(view.state, State::Migrated { .. });
+        if !view.task().is_migration() {
+            // One that was refused has changed nothing.
+            if view.state.is_terminal() && !matches!(view.state, State::Refused { .. }) {
+                since.is_cleaned |= has_ended && *view.task() == Task::Cleanup;
+                if !since.has_operation {
+                    since.seen = own.filter(|_| has_ended).and_then(|own| own.systems.clone());
+                }
+                since.has_operation = true;
+            }
+            if let Some(systems) = since.seen.as_ref().filter(|_| !since.is_superseded) {
+                view.seen = Some(copy_seen(&view.spec, &Facts::default(), systems));
+            }
+            continue;
         }
+        view.is_cleaned = since.is_cleaned;
+        if since.is_superseded {
+            // No copy is made where another stands.
+            let is_back = matches!(view.state, State::RolledBack { .. });
+            view.seen =
+                is_back.then(|| copy_seen(&view.spec, &Facts::default(), &Systems::default()));
+            continue;
+        }
+        let own = known(&view.spec, own.cloned().unwrap_or_default());
+        let ended = own.systems.clone().filter(|_| has_ended);
+        let systems = if since.has_operation { since.seen.clone() } else { ended };
+        view.seen = systems.map(|systems| copy_seen(&view.spec, &own, &systems));
+        since.is_superseded =
+            !matches!(view.state, State::Pending | State::Refused { .. } | State::Skipped { .. });
     }
 }
 
-/// Whether a cleanup has ended well since the client's latest migration.
-pub(super) fn is_cleaned<T: Row>(rows: &[T], client: &str) -> bool {
-    later(rows, client)
+/// What has happened to a client since.
+#[derive(Default)]
+struct Since {
+    is_cleaned: bool,
+    has_operation: bool,
+    /// What the latest operation saw; nothing where it did not end well.
+    seen: Option<Systems>,
+    /// Whether a later migration has begun.
+    is_superseded: bool,
+}
+
+/// What a migration knows, with what the parts before it have found out.
+fn known(spec: &MigrationSpec, own: Facts) -> Facts {
+    let mut all = spec.part.as_ref().map_or_else(Facts::default, |part| part.facts.clone());
+    all.absorb(own);
+    all
+}
+
+/// How the copy of `before`, the migration that counts for its client, was seen last.
+pub(super) fn seen_last(rows: &[Loaded], before: &Loaded) -> Option<CopySeen> {
+    let ended = |row: &&&Loaded| row.machine.state().is_terminal();
+    let since = later(rows, &before.client);
+    let last = since
         .iter()
-        .any(|row| *row.task() == Task::Cleanup && matches!(row.state(), State::Migrated { .. }))
+        .rev()
+        .filter(ended)
+        .find(|row| !matches!(row.machine.state(), State::Refused { .. }));
+    let by = last.map_or(before, |row| row);
+    let systems = by.facts.systems.clone();
+    let systems = systems.filter(|_| matches!(by.machine.state(), State::Migrated { .. }))?;
+    Some(copy_seen(&before.spec, &known(&before.spec, before.facts.clone()), &systems))
+}
+
+/// Whether a cleanup has ended well since the client's latest migration, and has not
+/// found the client running from the copy.
+pub(super) fn is_cleaned(rows: &[Loaded], client: &str) -> bool {
+    let has_cleaned = later(rows, client)
+        .iter()
+        .any(|row| *row.task() == Task::Cleanup && matches!(row.state(), State::Migrated { .. }));
+    let before = || current(rows).into_iter().find(|row| row.client == client);
+    has_cleaned
+        && before()
+            .and_then(|before| seen_last(rows, before))
+            .is_none_or(|seen| seen.is != CopyIs::Running)
 }

@@ -58,7 +58,7 @@ pub(super) fn follow(
             return Err(CliError::internal(format!("the journal has no migration {}", view.id)));
         };
         let state = view.state.clone();
-        let story = place::story(reader, view)?;
+        let mut story = place::story(reader, view)?;
         let lines = history_begun(&story, detail);
         if lines.len() > told
             && let Some(ended) = &mut job
@@ -70,6 +70,7 @@ pub(super) fn follow(
         out.lines(lines.get(told..).unwrap_or_default());
         told = lines.len();
         if state.is_at_rest() || !is_worked_on || out.is_gone() {
+            super::left::ask_all(place, reader, std::slice::from_mut(&mut story))?;
             let whole = history_lines(&story, now_ms(place, reader)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);

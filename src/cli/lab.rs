@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::base::redact;
-use crate::domain::{Bootlist, CopyPolicy, Task};
+use crate::domain::{Bootlist, CopyIs, CopyPolicy, Task};
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
 use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry, Stage};
@@ -13,12 +13,12 @@ use crate::report::{MigrationView, Table, clock_text};
 
 use super::args::LabCommand;
 use super::confirm::confirmed;
-use super::current::later;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::Exit;
 use super::lab_fault;
 use super::lab_ssh;
+use super::left;
 use super::out::Out;
 use super::place::{self, Place};
 use super::run::read_plan;
@@ -187,7 +187,7 @@ fn log_line(entry: &LogEntry) -> String {
 fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
     let lab = open_lab(place)?;
     let expected = match place.reader() {
-        Ok(reader) => expectations(&reader)?,
+        Ok(reader) => expectations(&reader, &lab.show()?)?,
         // Nothing has run: all must be as it was made.
         Err(error) if error.exit() == Exit::Usage => Vec::new(),
         Err(error) => return Err(error),
@@ -210,22 +210,58 @@ fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
     Ok(Exit::Internal)
 }
 
-/// What must hold of the clients, by their latest migrations.
-fn expectations(reader: &Reader) -> Result<Vec<Expectation>, JournalError> {
+/// What must hold of the clients, by their latest migrations that have touched them.
+fn expectations(reader: &Reader, hosts: &[HostShow]) -> Result<Vec<Expectation>, JournalError> {
     let mut expected = Vec::new();
     let views = place::views(reader)?;
-    for view in place::latest(views.clone()) {
-        let since = later(&views, &view.client);
-        expected.push(after(expectation(&view), &view, &since));
+    for latest in place::latest(views.clone()) {
+        let view = left::before(&views, &latest).unwrap_or(&latest);
+        let host = hosts.iter().find(|host| host.name == view.client);
+        let one = expectation(view);
+        let one = host.map(|host| as_booted(one.clone(), view, host)).unwrap_or(one);
+        let since = views.iter().filter(|one| {
+            one.client == view.client && one.id > view.id && !one.spec.task.is_migration()
+        });
+        expected.push(since.fold(one, |one, operation| after(one, view, operation)));
     }
     Ok(expected)
 }
 
-/// What is expected when the operations `since` have followed.
-fn after(expected: Expectation, of: &MigrationView, since: &[&MigrationView]) -> Expectation {
-    let runs_copy = expected.copy == CopyExpected::Running;
-    let ended = |view: &&&MigrationView| matches!(view.state, State::Migrated { .. });
-    since.iter().filter(ended).fold(expected, |expected, view| match view.spec.task {
+/// The same, where a person has booted the copy that waited for it, or the old disk
+/// after it.
+fn as_booted(expected: Expectation, of: &MigrationView, host: &HostShow) -> Expectation {
+    let disks = &of.spec.options.disks;
+    let runs_copy = host.disks.iter().any(|(name, _, vg)| {
+        vg.as_deref() == Some("rootvg") && disks.iter().any(|disk| disk.as_str() == name)
+    });
+    let target = || disks.iter().take(1).map(ToString::to_string).collect();
+    match expected.copy {
+        CopyExpected::Asleep if runs_copy => Expectation {
+            copy: CopyExpected::Running,
+            boots_from: BootsFrom::Either(target()),
+            ..expected
+        },
+        CopyExpected::Asleep if host.boots > 0 => {
+            Expectation { boots_from: BootsFrom::Either(target()), ..expected }
+        }
+        // Once it was booted by the migration.
+        CopyExpected::Running if !runs_copy && host.boots > 1 => Expectation {
+            copy: CopyExpected::Asleep,
+            boots_from: BootsFrom::Either(target()),
+            ..expected
+        },
+        _ => expected,
+    }
+}
+
+/// What is expected when `operation` has followed.
+fn after(expected: Expectation, of: &MigrationView, operation: &MigrationView) -> Expectation {
+    let ran_copy = of.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Running);
+    let runs_copy = expected.copy == CopyExpected::Running || ran_copy;
+    if !matches!(operation.state, State::Migrated { .. }) {
+        return expected;
+    }
+    match operation.spec.task {
         Task::Cleanup if runs_copy || !of.spec.mode.changes_client() => expected,
         Task::Cleanup => Expectation::untouched(expected.client),
         // A woken old_rootvg goes to sleep under the name of a copy.
@@ -233,7 +269,7 @@ fn after(expected: Expectation, of: &MigrationView, since: &[&MigrationView]) ->
         Task::Sleep if runs_copy => Expectation { settled: false, ..expected },
         Task::Sleep => Expectation { settled: true, copy: CopyExpected::Asleep, ..expected },
         Task::Migrate | Task::Sync { .. } => expected,
-    })
+    }
 }
 
 fn expectation(view: &MigrationView) -> Expectation {
@@ -254,7 +290,8 @@ fn expectation(view: &MigrationView) -> Expectation {
         }
         State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, target()),
         State::Migrated { .. } if options.bootlist == Bootlist::Keep => {
-            (true, CopyExpected::Asleep, BootsFrom::Baseline)
+            let target = options.disks.iter().take(1).map(ToString::to_string).collect();
+            (true, CopyExpected::Asleep, BootsFrom::Either(target))
         }
         State::Migrated { .. } => (true, CopyExpected::Asleep, target()),
         State::RolledBack { .. }

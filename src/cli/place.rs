@@ -142,12 +142,12 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     spec: Arc::new(reader.spec(row.id)?),
                     since_ms: row.updated_ms,
                     is_cleaned: false,
-                    is_booted: false,
+                    seen: None,
                 })
             })
             .collect();
         let mut views = views?;
-        super::current::mark_cleaned(&mut views);
+        super::current::mark_since(&mut views, &reader.copies()?);
         Ok(views)
     })
 }
@@ -161,7 +161,7 @@ pub(super) fn latest(views: Vec<MigrationView>) -> Vec<MigrationView> {
 /// All that happened to a migration.
 pub(super) fn story(reader: &Reader, view: MigrationView) -> Result<Story, JournalError> {
     let entries = reader.history(view.id)?.into_iter().map(told).collect();
-    Ok(Story { view, entries, found: Vec::new() })
+    Ok(Story { view, entries, found: Vec::new(), before: None })
 }
 
 /// An entry, as reports tell it.

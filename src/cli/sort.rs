@@ -22,7 +22,7 @@ use crate::journal::{BatchId, BatchRow, Loaded};
 use crate::machine::State;
 use crate::report::{Standing, spoken_as, ways_out};
 
-use super::current::{current, is_cleaned};
+use super::current::{current, is_cleaned, seen_last};
 use super::error::CliError;
 use super::place::BatchSettings;
 
@@ -87,7 +87,8 @@ impl<'a> Sorted<'a> {
         let corrected = known.beside && !reached && is_reached_otherwise(plan, spec, batch);
         let is_part = matches!(state, State::Migrated { .. }) && !before.spec.is_whole();
         let spoken = spoken_as(state, &before.spec);
-        let already = || Standing::new(state, &before.spec).already();
+        let seen = seen_last(known.loaded, before);
+        let already = || Standing::new(state, &before.spec).seen(seen.as_ref()).already();
         if !state.is_terminal() {
             if same_plan || same {
                 self.say(spec, &format!("goes on ({spoken})"));

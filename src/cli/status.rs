@@ -127,10 +127,10 @@ fn asked(
     views: Vec<MigrationView>,
 ) -> Result<Vec<MigrationView>, CliError> {
     let stories = views.into_iter().map(|view| {
-        if view.standing().waits_for_boot() {
+        if left::has_copy(&view) {
             place::story(reader, view)
         } else {
-            Ok(Story { view, entries: Vec::new(), found: Vec::new() })
+            Ok(Story { view, entries: Vec::new(), found: Vec::new(), before: None })
         }
     });
     let mut stories = stories.collect::<Result<Vec<_>, _>>()?;

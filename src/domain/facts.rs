@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::name::{DiskName, Level, Pvid};
+use super::seen::Systems;
 use super::site::SiteOwn;
 
 /// What is known of a migration's hosts.
@@ -43,6 +44,10 @@ pub struct Facts {
     /// is known by its disks alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyIdentity>,
+    /// What the client runs from, and which copies it has, as a step saw it last.
+    /// Introduced in 0.2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub systems: Option<Systems>,
     /// What is left where it cannot be reached, or cannot be told to be this
     /// migration's: for people. Introduced in 0.2.0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +79,8 @@ pub struct CopyDisk {
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level, asleep, lease_over, site, lease, booted, copy, left } = other;
+        let Facts { baseline, level, asleep, lease_over, site, lease, booted, copy, systems, left } =
+            other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
@@ -98,6 +104,9 @@ impl Facts {
         }
         if copy.is_some() {
             self.copy = copy;
+        }
+        if systems.is_some() {
+            self.systems = systems;
         }
         for text in left {
             if !self.left.contains(&text) {

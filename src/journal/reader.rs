@@ -1,6 +1,6 @@
 //! Reading beside the writer, without ever holding it up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
 use crate::base::Millis;
-use crate::domain::{MigrationId, MigrationSpec, Phase};
+use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, Rejected, State};
 
 use super::archived;
@@ -291,6 +291,24 @@ impl Reader {
             entries.push(self.entry(link, &mut machine, after)?);
         }
         Ok(entries)
+    }
+
+    /// What is known of the copy of each migration that is not archived, and of each
+    /// client that an operation was about: of their facts, those that tell it.
+    pub fn copies(&self) -> Result<BTreeMap<MigrationId, Facts>, JournalError> {
+        let found = self.rows(
+            "SELECT migration, event FROM main.event WHERE event LIKE '%\"systems\":%'
+             OR event LIKE '%\"baseline\":%' OR event LIKE '%\"vg_id\":%' ORDER BY entry",
+            [],
+            |row| Ok((MigrationId(uint(row, 0)?), json::<Event>(row, 1)?)),
+        )?;
+        let mut all: BTreeMap<MigrationId, Facts> = BTreeMap::new();
+        for (migration, event) in found {
+            if let EventKind::Succeeded { facts: Some(facts), .. } = event.kind {
+                all.entry(migration).or_default().absorb(*facts);
+            }
+        }
+        Ok(all)
     }
 
     fn link(&self, entry: u64) -> Result<Link, JournalError> {

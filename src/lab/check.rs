@@ -31,6 +31,8 @@ pub enum BootsFrom {
     Baseline,
     /// These disks.
     Disks(Vec<String>),
+    /// As in the beginning, or these disks: a person sets it.
+    Either(Vec<String>),
 }
 
 /// What is expected of a client.
@@ -177,9 +179,10 @@ fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
     }
     let is_kept = |vg: &Vg| copy == CopyExpected::Kept && vg.asleep && !vg.on;
     let kept = |(name, vg): &(&String, &Vg)| *name == "altinst_rootvg" && is_kept(vg);
-    for (group, vg) in host.vgs.iter().filter(|group| !kept(group)) {
+    for (group, vg) in &host.vgs {
+        let is_kept = kept(&(group, vg));
         for (name, lv) in &vg.lvs {
-            if name.starts_with("alt_") {
+            if name.starts_with("alt_") && !is_kept {
                 on.say(format!("{name} still has the name of an awake copy"));
             }
             let point = lv.mount_point.as_deref().unwrap_or("");
@@ -199,7 +202,8 @@ fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
                 // Nobody goes back to what the reboot has left behind for a directory.
                 let is_bare =
                     group == "old_rootvg" && tree.is_some_and(|tree| !holds_files(tree, path));
-                if (left.contains(&whole.as_str()) && !alien && !is_bare) || temporary {
+                let is_left = left.contains(&whole.as_str()) && !alien && !is_bare && !is_kept;
+                if is_left || temporary {
                     on.say(format!("{whole} of {name} is left"));
                 }
             }
@@ -312,7 +316,8 @@ fn copy_is(host: &Host, expected: CopyExpected, found: &mut Vec<Violation>) {
 fn bootlist_is(host: &Host, expected: &BootsFrom, found: &mut Vec<Violation>) {
     let mut on = On { host: &host.name, found };
     let wanted = match expected {
-        BootsFrom::Baseline => &host.initial.bootlist,
+        BootsFrom::Either(disks) if host.bootlist == *disks => disks,
+        BootsFrom::Baseline | BootsFrom::Either(_) => &host.initial.bootlist,
         BootsFrom::Disks(disks) => disks,
     };
     if host.bootlist != *wanted {

@@ -16,7 +16,7 @@ use super::step::{Answers, Context, Sight, StepDef};
 const NAME: &str = "make-boot-image";
 
 /// Where bosboot writes the image, within the copy.
-const IMAGE: &str = "/tmp/nimshift-boot";
+pub(super) const IMAGE: &str = "/tmp/nimshift-boot";
 
 /// Made on the master, written to the copy's boot volume on the client.
 pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {

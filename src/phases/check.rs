@@ -582,10 +582,13 @@ fn check_copy(
             "wait until it has ended",
         );
     }
-    findings.permanent(
-        format!("{vg} is on {} already", row.disk),
-        "where it is not needed any more, remove it by `alt_rootvg_op -X`",
-    );
+    // Only what may be a migration's is cleaned up.
+    let remove = match vg {
+        ALT_VG => format!("`nimshift cleanup {}` removes it", ctx.spec.client),
+        vg => format!("remove it by `alt_rootvg_op -X {vg}`"),
+    };
+    let hint = format!("where it is not needed any more, {remove}");
+    findings.permanent(format!("{vg} is on {} already", row.disk), &hint);
 }
 
 fn check_disks(

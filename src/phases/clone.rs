@@ -338,19 +338,17 @@ fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
             let directory = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
             vec![
                 bootlist(),
+                marks::remove_all(CLIENT_ROOT),
                 Command::new(["mkdir", "-p", &directory]),
                 Command::new(["touch", &format!("{directory}/{GIVEN_UP}")]),
             ]
         }
-        (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => {
-            let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-            vec![
-                bootlist(),
-                Command::new(["rm", "-rf", &marks]).tolerated(),
-                Command::new(argv::sleep_copy()).tolerated(),
-                bootlist(),
-            ]
-        }
+        (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => vec![
+            bootlist(),
+            marks::remove_all(CLIENT_ROOT),
+            Command::new(argv::sleep_copy()).tolerated(),
+            bootlist(),
+        ],
         // Half a copy, or one that a reboot has varied off, cannot be put to sleep.
         (CopyPolicy::Remove, _)
         | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Part(_))) => remove(ctx, answers),

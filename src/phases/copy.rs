@@ -107,8 +107,13 @@ pub(super) fn row_of<'a>(
 
 /// The state of the target disks.
 pub(super) fn copy_state(baseline: &Baseline, lspv: &[PhysicalVolume]) -> CopyState {
+    state_of(&baseline.targets, lspv)
+}
+
+/// The state of `targets`.
+pub(super) fn state_of(targets: &[BaselineDisk], lspv: &[PhysicalVolume]) -> CopyState {
     let mut vgs: Vec<(Option<&str>, bool)> = Vec::new();
-    for target in &baseline.targets {
+    for target in targets {
         let Some(row) = row_of(target, lspv) else {
             return CopyState::Foreign(format!("{} is not there", target.name));
         };

@@ -172,6 +172,7 @@ fn assumed(spec: &MigrationSpec) -> Facts {
         lease: Some("<lease>".to_owned()),
         booted: None,
         copy: None,
+        systems: None,
         left: Vec::new(),
     }
 }

@@ -19,6 +19,7 @@ use super::lease::{give_back, guard_of, judge_again, left, list, take_again, tak
 use super::mount::{mount_looks, unmount_all};
 use super::read::{Read, Said, is_named, judged, look};
 use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
+use super::seen::seen;
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 use super::whose::{self, Whose};
 
@@ -134,7 +135,7 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let lspv = said.read(DISKS, aix::lspv)?;
     let early = copy::copy_state(copy::baseline(ctx)?, &lspv) == CopyState::Running;
     let left = if early { booted_early(ctx, &booted, &lspv) } else { Vec::new() };
-    Ok(Sight::found(Facts { booted: Some(booted), left, ..Facts::default() }))
+    Ok(Sight::found(Facts { booted: Some(booted), left, ..seen(&lspv, Vec::new()) }))
 }
 
 /// Somebody has booted the copy before the old system was cleaned, and nothing of
@@ -368,7 +369,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
-        let found = Sight::found(Facts { level: Some(level), ..Facts::default() });
+        let found = Sight::found(Facts { level: Some(level), ..seen(&lspv, bootlist) });
         let leased = ctx.facts.lease.is_some() && left(ctx, said, 3, 4, 5)?;
         return Ok(if leased { Sight::of(Presence::Absent) } else { found });
     };

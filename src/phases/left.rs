@@ -1,15 +1,13 @@
 //! What of a migration is on its hosts: asked again, before it is told.
 
-use crate::aix;
 use crate::base::Millis;
 use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
     Control, CopyPolicy, Direction, Facts, HostRole, MigrationSpec, Presence, StepName, StepSpec,
     Ticket, UndoKind,
 };
-use crate::transport::{Command, Output, Script, Transport};
+use crate::transport::{Output, Script, Transport};
 
-use super::copy::{CopyState, copy_state};
 use super::order::hosts;
 use super::registry::find;
 use super::step::{Answers, Context, Looks, StepDef};
@@ -87,16 +85,6 @@ pub async fn left(
         found.push((ticket.step.clone(), presence));
     }
     found
-}
-
-/// Whether the client runs from the copy; `None` where it does not say.
-pub async fn runs_copy(transport: &dyn Transport, by: LeftBy<'_>) -> Option<bool> {
-    let baseline = by.facts.baseline.as_ref()?;
-    let script = Script::new([Command::new(["lspv"])]);
-    let host = hosts(by.spec).of(HostRole::Client).clone();
-    let said = transport.exec(&host, &script, PROBE_TIMEOUT).await.ok()?;
-    let lspv = aix::lspv(&said.get(0).filter(|said| said.ok())?.stdout).ok()?;
-    Some(copy_state(baseline, &lspv) == CopyState::Running)
 }
 
 fn context<'a>(by: LeftBy<'a>, ticket: &'a Ticket) -> Context<'a> {

@@ -6,8 +6,10 @@ use crate::aix::{self, argv::words};
 use crate::domain::{HostRole, Presence};
 use crate::transport::{Command, Script};
 
+use super::boot_image;
 use super::copy::{master_paths, mounted};
 use super::read::{Read, Said, look};
+use super::scripts;
 use super::step::{Context, Looks, Sight};
 
 /// Where marks lie within the copy.
@@ -48,6 +50,13 @@ pub(super) fn remove(directory: &str) -> [Command; 3] {
         Command::new(["mkdir", directory]),
         Command::new(["rmdir", directory]),
     ]
+}
+
+/// Removes all of ours from the copy below `root`: what a step that was cut off has
+/// left in it, too. None of it may stay in a copy that is kept.
+pub(super) fn remove_all(root: &str) -> Command {
+    let ours = [IN_COPY, scripts::IN_COPY, boot_image::IMAGE].map(|path| format!("{root}{path}"));
+    Command::new(["rm", "-rf"].into_iter().chain(ours.iter().map(String::as_str))).tolerated()
 }
 
 /// `commands` between the marks that `step` was begun and done.

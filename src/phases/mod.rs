@@ -48,6 +48,7 @@ mod registry;
 #[cfg(test)]
 mod sample;
 mod scripts;
+mod seen;
 mod site;
 mod step;
 mod takeover;
@@ -57,9 +58,10 @@ mod whose;
 mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
-pub use left::{LeftBy, left, runs_copy};
+pub use left::{LeftBy, left};
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
+pub use seen::{copy_seen, look_at_copy};
 pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};

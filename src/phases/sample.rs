@@ -91,6 +91,7 @@ pub(crate) fn facts() -> Facts {
         lease: None,
         booted: None,
         copy: None,
+        systems: None,
         left: Vec::new(),
     }
 }

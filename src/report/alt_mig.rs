@@ -42,7 +42,7 @@ impl AltMigLog {
     /// The log of `view`. `skipped` are the phases that have nothing to do, each
     /// with the reason.
     pub fn new(view: MigrationView, skipped: Vec<(Phase, String)>, detail: LogDetail) -> AltMigLog {
-        let story = Story { view, entries: Vec::new(), found: Vec::new() };
+        let story = Story { view, entries: Vec::new(), found: Vec::new(), before: None };
         AltMigLog { story, detail, skipped, banner: None, cleaning: None }
     }
 

@@ -2,8 +2,8 @@
 //! from its state, its steps and its options, and from what the hosts say of it.
 
 use crate::domain::{
-    Bootlist, CopyPolicy, Direction, FailureClass, Level, MigrationSpec, Presence, Repeat,
-    StepSpec, Task, UndoKind, phases_text,
+    Bootlist, CopyIs, CopyPolicy, CopySeen, Direction, DiskName, FailureClass, Level,
+    MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind, phases_text,
 };
 use crate::machine::State;
 
@@ -17,6 +17,13 @@ pub fn remains(story: &Story) -> Vec<String> {
     let mut left = by_state(story);
     // What nobody can reach, or tell whose it is.
     left.extend(story.facts().left);
+    let mut told: Vec<String> = Vec::new();
+    left.retain(|line| {
+        !told.contains(line) && {
+            told.push(line.clone());
+            true
+        }
+    });
     left
 }
 
@@ -25,26 +32,68 @@ fn by_state(story: &Story) -> Vec<String> {
     let spec = &*view.spec;
     match &view.state {
         _ if view.standing().name() == "cleaned" => Vec::new(),
-        // A later part that was refused has changed nothing: those before it have.
-        State::Refused { .. } if spec.part.is_some() => made_before(view),
-        State::Pending | State::Refused { .. } | State::Skipped { .. } => Vec::new(),
-        State::RolledBack { .. } => last.and_then(|_| kept(spec)).into_iter().collect(),
+        // It has touched nothing: what came before it has.
+        State::Refused { .. } | State::Skipped { .. } => {
+            story.before.as_deref().map(remains).unwrap_or_default()
+        }
+        State::Pending => Vec::new(),
+        _ if !spec.task.is_migration() && spec.task != Task::Wake => {
+            view.seen.iter().flat_map(|seen| standing(view, seen, None)).collect()
+        }
+        State::RolledBack { .. } if !spec.task.is_migration() => Vec::new(),
+        State::RolledBack { .. } => last.map_or_else(Vec::new, |_| kept(view)),
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
             migrated(view, story.level_read().unwrap_or(&spec.target.level))
         }
         _ => {
-            let mut left = still_there(story);
+            let mut left = Vec::new();
+            // What is kept on the old disk cannot be reached from the copy.
+            if let Some(seen) = view.seen.as_ref().filter(|seen| seen.is == CopyIs::Running) {
+                left.extend(standing(view, seen, story.level_read()));
+            }
+            left.extend(still_there(story));
             // Taking back has passed it, and leaves it.
             let has_passed = direction(&view.state) == Direction::Undo
                 && !made_so_far(story).iter().any(|step| step.repeat == Repeat::AfterUndo);
-            left.extend(kept(spec).filter(|_| has_passed));
+            if has_passed {
+                left.extend(kept(view));
+            }
             left
         }
     }
 }
 
+/// A copy as it was seen: what the client runs, and what of it stands beside that.
+fn standing(view: &MigrationView, seen: &CopySeen, level: Option<&Level>) -> Vec<String> {
+    let (client, disks) = (&view.client, names(&seen.disks));
+    let level = level.map_or(String::new(), |level| format!("{level} "));
+    let mut lines = match seen.is {
+        CopyIs::Gone => Vec::new(),
+        CopyIs::Running => vec![format!("{client} runs {level}from {disks}")],
+        CopyIs::Asleep => vec![format!("{} on {disks}{}, asleep", seen.vg, at(&level))],
+        CopyIs::Awake => vec![format!("{} on {disks}{}, awake at /alt_inst", seen.vg, at(&level))],
+        CopyIs::Part => vec![format!("{} on {disks}, in part", seen.vg)],
+    };
+    if seen.is == CopyIs::Running && !seen.old.is_empty() {
+        lines.push("old_rootvg on the old disk, asleep".to_owned());
+    }
+    lines
+}
+
+fn at(level: &str) -> String {
+    if level.is_empty() { String::new() } else { format!(" at {}", level.trim_end()) }
+}
+
 /// A copy that a rollback leaves, by the plan's policy.
-fn kept(spec: &MigrationSpec) -> Option<String> {
+fn kept(view: &MigrationView) -> Vec<String> {
+    let spec = &*view.spec;
+    match &view.seen {
+        Some(seen) if spec.keeps_failed_copy() => standing(view, seen, None),
+        _ => may_be_kept(spec).into_iter().collect(),
+    }
+}
+
+fn may_be_kept(spec: &MigrationSpec) -> Option<String> {
     let how = match spec.failed_copy {
         CopyPolicy::Remove => return None,
         CopyPolicy::Sleep => "asleep",
@@ -60,6 +109,7 @@ fn kept(spec: &MigrationSpec) -> Option<String> {
 pub fn next_step(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
+    let copy = view.seen.as_ref().map(|seen| seen.is);
     let hint = view.state.cause().and_then(|cause| cause.hint.as_deref());
     let fix = || match hint {
         Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
@@ -83,13 +133,19 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
             phases_text(&spec.phases_left())
         )),
         // A kept copy is in the way of the next one.
-        State::RolledBack { .. } if spec.keeps_failed_copy() => {
-            let boot = match spec.failed_copy {
-                CopyPolicy::Wake => format!("`nimshift sleep {client}` before any boot, "),
-                CopyPolicy::Sleep | CopyPolicy::Remove => String::new(),
+        State::RolledBack { .. } if spec.keeps_failed_copy() && copy != Some(CopyIs::Gone) => {
+            let is_awake = match copy {
+                None => spec.failed_copy == CopyPolicy::Wake,
+                Some(copy) => copy == CopyIs::Awake,
             };
+            let boot = if is_awake {
+                format!("`nimshift sleep {client}` before any boot, ")
+            } else {
+                String::new()
+            };
+            let made = if copy.is_none() { ", if it was made" } else { "" };
             Some(format!(
-                "look at the copy, if it was made; {boot}`nimshift cleanup {client}` removes it; then {}",
+                "look at the copy{made}; {boot}`nimshift cleanup {client}` removes it; then {}",
                 if is_ordered(&view.state) {
                     format!("`nimshift retry {client}`")
                 } else {
@@ -100,15 +156,30 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
-        State::Migrated { .. } if view.is_booted => Some(format!(
-            "use {client} at its new level; when nothing is missing, remove old_rootvg \
-             (`alt_rootvg_op -X old_rootvg`); to go back, boot the old disk by hand"
-        )),
-        State::Migrated { .. } if spec.options.reboot => Some(format!(
-            "use {client} at its new level; when nothing is missing, remove old_rootvg \
-             (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
-        )),
-        State::Migrated { .. } if spec.options.bootlist == Bootlist::Keep => Some(format!(
+        State::Migrated { .. } | State::Abandoned { .. }
+            if view
+                .seen
+                .as_ref()
+                .is_some_and(|seen| seen.is == CopyIs::Running && seen.old.is_empty()) =>
+        {
+            Some(format!("use {client} at its new level"))
+        }
+        State::Migrated { .. } if spec.options.reboot && view.standing().name() == "migrated" => {
+            Some(format!(
+                "use {client} at its new level; when nothing is missing, remove old_rootvg \
+                 (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
+            ))
+        }
+        State::Migrated { .. } | State::Abandoned { .. } if copy == Some(CopyIs::Running) => {
+            Some(format!(
+                "use {client} at its new level; when nothing is missing, remove old_rootvg \
+                 (`alt_rootvg_op -X old_rootvg`); to go back, boot the old disk by hand"
+            ))
+        }
+        State::Migrated { .. } if copy == Some(CopyIs::Awake) => {
+            Some(format!("`nimshift sleep {client}` before {client} is rebooted"))
+        }
+        State::Migrated { .. } if view.standing().name() == "copy_ready" => Some(format!(
             "in {client}'s window: `bootlist -m normal {}`, then reboot it; `nimshift status --ask` \
              tells what it runs from",
             boot_disk(spec)
@@ -233,13 +304,17 @@ fn mksysb(spec: &MigrationSpec) -> String {
 }
 
 fn disks(spec: &MigrationSpec) -> String {
-    let names: Vec<&str> = spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
+    names(&spec.options.disks)
+}
+
+fn names(disks: &[DiskName]) -> String {
+    let names: Vec<&str> = disks.iter().map(DiskName::as_str).collect();
     names.join(" ")
 }
 
 /// The disk that the copy is booted from: the first target.
 fn boot_disk(spec: &MigrationSpec) -> &str {
-    spec.options.disks.first().map_or("", crate::domain::DiskName::as_str)
+    spec.options.disks.first().map_or("", DiskName::as_str)
 }
 
 fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
@@ -248,17 +323,28 @@ fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
     if !spec.mode.changes_client() {
         return vec![format!("{} at {level}", mksysb(spec))];
     }
-    if spec.options.reboot || view.is_booted {
-        return vec![
-            format!("{} runs {level} from {disks}", spec.client),
-            "old_rootvg on the old disk, asleep".to_owned(),
-        ];
-    }
-    let bootlist = match spec.options.bootlist {
-        Bootlist::Set => format!("the bootlist, set to {}", boot_disk(spec)),
-        Bootlist::Keep => "the bootlist, as it was".to_owned(),
+    let mut lines = match &view.seen {
+        Some(seen) => standing(view, seen, Some(level)),
+        None if spec.options.reboot => {
+            return vec![
+                format!("{} runs {level} from {disks}", spec.client),
+                "old_rootvg on the old disk, asleep".to_owned(),
+            ];
+        }
+        None => vec![format!("altinst_rootvg on {disks} at {level}, asleep")],
     };
-    vec![format!("altinst_rootvg on {disks} at {level}, asleep"), bootlist]
+    if view.standing().waits_for_boot() {
+        let first = view.seen.iter().find_map(|seen| seen.bootlist.first());
+        let has_set = spec.options.bootlist == Bootlist::Set && !spec.options.reboot;
+        lines.push(match first {
+            Some(first) if has_set || view.standing().name() == "reboot_pending" => {
+                format!("the bootlist, set to {first}")
+            }
+            None if has_set => format!("the bootlist, set to {}", boot_disk(spec)),
+            _ => "the bootlist, as it was".to_owned(),
+        });
+    }
+    lines
 }
 
 /// The steps whose effects may be on the hosts and would have to be taken back;
@@ -270,11 +356,12 @@ pub fn made_so_far(story: &Story) -> &[StepSpec] {
         | State::Refused { .. }
         | State::Skipped { .. }
         | State::RolledBack { .. } => true,
-        State::Migrated { .. } => view.spec.is_whole(),
+        State::Migrated { .. } => view.spec.is_whole() && view.spec.task.is_migration(),
         _ => false,
     };
+    let leaves = view.spec.task.is_migration() || view.spec.task == Task::Wake;
     match story.last_place() {
-        Some(last) if !is_told && view.spec.task.is_migration() => {
+        Some(last) if !is_told && leaves => {
             let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
             &view.blueprint.steps[..=upto]
         }
@@ -284,9 +371,19 @@ pub fn made_so_far(story: &Story) -> &[StepSpec] {
 
 fn still_there(story: &Story) -> Vec<String> {
     let (mut lines, mut unasked) = (Vec::new(), Vec::new());
-    for step in made_so_far(story).iter().filter(|step| leaves(step)) {
+    let runs_copy = story.view.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Running);
+    let is_of_copy = |step: &StepSpec| {
+        ["clone-rootvg", "make-rootvg", "finish-clone", "nimadm-finish", "set-bootlist", "reboot"]
+            .contains(&step.step.as_str())
+    };
+    let steps = made_so_far(story).iter().filter(|step| leaves(step));
+    // What the client runs from was told.
+    for step in steps.filter(|step| !(runs_copy && is_of_copy(step))) {
         let found = story.found.iter().find(|(name, _)| *name == step.step);
-        let text = effect_text(step.step.as_str(), &story.view.spec);
+        let text = match step.step.as_str() {
+            "nimadm-clone" if runs_copy => "marks of nimadm's phase 1 on the master".to_owned(),
+            step => effect_text(step, &story.view.spec),
+        };
         match found.map(|(_, presence)| presence) {
             Some(Presence::Absent) => {}
             Some(Presence::Present) => lines.push(text),
@@ -294,22 +391,12 @@ fn still_there(story: &Story) -> Vec<String> {
             Some(Presence::Unknown(_)) | None => unasked.push(text),
         }
     }
+    unasked.dedup();
     if !unasked.is_empty() {
         let seen = clock_text(story.view.since_ms);
         lines.push(format!("last seen at {seen}, not asked since: {}", unasked.join(", ")));
     }
     lines
-}
-
-/// What the phases before those that were asked for have made.
-fn made_before(view: &MigrationView) -> Vec<String> {
-    let asked = view.spec.options.phases.iter().flatten();
-    let Some(first) = asked.min() else { return Vec::new() };
-    let before = view.blueprint.steps.iter().filter(|step| step.phase < *first);
-    before
-        .filter(|step| leaves(step))
-        .map(|step| effect_text(step.step.as_str(), &view.spec))
-        .collect()
 }
 
 /// Whether a step leaves something. Those that give back the lease have an undo too,
@@ -330,9 +417,11 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "define-mksysb" => "the NIM resource of the mksysb".to_owned(),
         "clone-rootvg" | "make-rootvg" => format!("altinst_rootvg on {}", disks(spec)),
         "nimadm-export" if spec.caches() => "cache file systems on the master, if made".to_owned(),
-        "export-filesystems" | "nimadm-export" => "exports below /alt_inst".to_owned(),
+        "export-filesystems" | "nimadm-export" | "wake-exports" => {
+            "exports below /alt_inst".to_owned()
+        }
         "make-cache" => "cache file systems on the master".to_owned(),
-        "mount-filesystems" | "nimadm-mount" => {
+        "mount-filesystems" | "nimadm-mount" | "wake-mounts" => {
             format!("mounts below {} on the master", spec.master_root())
         }
         "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
@@ -348,6 +437,7 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
         "finish-clone" | "nimadm-finish" | "set-bootlist" => {
             format!("perhaps the bootlist at {}", boot_disk(spec))
         }
+        "wake-copy" => "a woken copy, awake at /alt_inst".to_owned(),
         "reboot" => "perhaps the client booted from the copy".to_owned(),
         other => format!("what the step {other} made"),
     }

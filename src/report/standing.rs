@@ -1,7 +1,7 @@
 //! How a migration stands, for people and for programs: the state that the
 //! journal has, told apart where one state means several things to who reads it.
 
-use crate::domain::{Bootlist, MigrationSpec, phases_text};
+use crate::domain::{Bootlist, CopyIs, CopySeen, MigrationSpec, phases_text};
 use crate::machine::State;
 
 /// How a migration stands.
@@ -10,7 +10,7 @@ pub struct Standing<'a> {
     state: &'a State,
     spec: &'a MigrationSpec,
     is_cleaned: bool,
-    is_booted: bool,
+    seen: Option<&'a CopySeen>,
 }
 
 /// Names of all standings in the order in which counts are told: of what asks
@@ -43,7 +43,7 @@ const ORDER: [&str; 22] = [
 impl<'a> Standing<'a> {
     /// How what is asked for by `spec` stands in `state`.
     pub fn new(state: &'a State, spec: &'a MigrationSpec) -> Standing<'a> {
-        Standing { state, spec, is_cleaned: false, is_booted: false }
+        Standing { state, spec, is_cleaned: false, seen: None }
     }
 
     /// The same, where an operation has cleaned the client up since.
@@ -52,10 +52,10 @@ impl<'a> Standing<'a> {
         Standing { is_cleaned, ..self }
     }
 
-    /// The same, where the client was found to run from the copy.
+    /// The same, by how the copy was seen last.
     #[must_use]
-    pub fn booted(self, is_booted: bool) -> Standing<'a> {
-        Standing { is_booted, ..self }
+    pub fn seen(self, seen: Option<&'a CopySeen>) -> Standing<'a> {
+        Standing { seen, ..self }
     }
 
     /// Whether the copy waits for somebody to boot it.
@@ -65,24 +65,40 @@ impl<'a> Standing<'a> {
 
     /// The name in documents.
     pub fn name(self) -> &'static str {
-        let options = &self.spec.options;
-        let has_copy = self.spec.mode.changes_client() && !options.reboot && !self.is_booted;
         match self.state {
             State::Migrated { .. } if !self.spec.task.is_migration() => "done",
             State::Skipped { .. } if !self.spec.task.is_migration() => "nothing_to_do",
             State::RolledBack { .. } if self.spec.task.is_undoable() => "taken_back",
             State::RolledBack { .. } if !self.spec.task.is_migration() => "failed",
-            // What the client runs from is never cleaned away.
-            State::Migrated { .. } if self.is_cleaned && (has_copy || !self.spec.is_whole()) => {
-                "cleaned"
-            }
-            State::Migrated { .. } if !self.spec.is_whole() => "part_done",
-            State::Migrated { .. } if has_copy => match options.bootlist {
-                Bootlist::Set => "reboot_pending",
-                Bootlist::Keep => "copy_ready",
+            State::Migrated { .. } if !self.spec.is_whole() => match self.copy() {
+                // What the client runs from is never cleaned away.
+                Some(CopyIs::Running) => "part_done",
+                _ if self.is_cleaned => "cleaned",
+                _ => "part_done",
             },
+            state @ State::Migrated { .. } if self.spec.mode.changes_client() => {
+                match self.copy() {
+                    Some(CopyIs::Running) => state.name(),
+                    None if self.spec.options.reboot => state.name(),
+                    None if self.is_cleaned => "cleaned",
+                    Some(CopyIs::Gone) => "cleaned",
+                    _ if self.boots_copy() => "reboot_pending",
+                    _ => "copy_ready",
+                }
+            }
             state => state.name(),
         }
+    }
+
+    fn copy(self) -> Option<CopyIs> {
+        self.seen.map(|seen| seen.is)
+    }
+
+    /// Whether the client boots its copy next: as it was seen, else as it was asked for.
+    fn boots_copy(self) -> bool {
+        let options = &self.spec.options;
+        let asked = options.bootlist == Bootlist::Set && !options.reboot;
+        self.seen.and_then(CopySeen::boots_next).unwrap_or(asked)
     }
 
     /// The same for people, as it is counted.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, Direction, Facts, Level, MigrationId, MigrationSpec, Phase, Presence, StepName,
-    StepSpec, Ticket,
+    AttemptRecord, CopySeen, Direction, Facts, Level, MigrationId, MigrationSpec, Phase, Presence,
+    StepName, StepSpec, Ticket,
 };
 use crate::machine::{Blueprint, EventKind, Place, State};
 
@@ -33,15 +33,16 @@ pub struct MigrationView {
     pub since_ms: Millis,
     /// Whether an operation has cleaned the client up since.
     pub is_cleaned: bool,
-    /// Whether the client was found to run from the copy when it was asked for this
-    /// report; false where it was not asked.
-    pub is_booted: bool,
+    /// How its copy was seen last: when the client was asked for this report, by an
+    /// operation since, or by the migration itself. `None` where nobody has looked
+    /// since it changed.
+    pub seen: Option<CopySeen>,
 }
 
 impl MigrationView {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
-        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).booted(self.is_booted)
+        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).seen(self.seen.as_ref())
     }
 
     /// The step it is at, if it has begun and not ended.
@@ -90,12 +91,18 @@ pub struct Story {
     /// What was found on the hosts when they were asked for this report; nothing
     /// where they were not.
     pub found: Vec<(StepName, Presence)>,
+    /// Of a migration that was refused or skipped, and has touched nothing: the one
+    /// before it, which may have left something.
+    pub before: Option<Box<Story>>,
 }
 
 impl Story {
-    /// What its steps have found out.
+    /// What its steps have found out, and those of the parts before it.
     pub fn facts(&self) -> Facts {
-        facts_of(self.entries.iter().map(|entry| &entry.event))
+        let part = self.view.spec.part.as_ref();
+        let mut all = part.map_or_else(Facts::default, |part| part.facts.clone());
+        all.absorb(facts_of(self.entries.iter().map(|entry| &entry.event)));
+        all
     }
 
     /// When the migration began, if it has.

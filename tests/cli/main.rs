@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod archive;
+mod copies;
 mod damage;
 mod disks;
 mod drop_in;

@@ -317,6 +317,7 @@ fn the_summary_of_a_night() {
         .into_iter()
         .map(|row| Story {
             found: Vec::new(),
+            before: None,
             entries: reader
                 .history(row.id)
                 .unwrap()
@@ -339,7 +340,7 @@ fn the_summary_of_a_night() {
                 state: row.state,
                 since_ms: row.updated_ms,
                 is_cleaned: false,
-                is_booted: false,
+                seen: None,
             },
         })
         .collect();

@@ -82,7 +82,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         spec: Arc::new(spec.clone()),
         since_ms: row.updated_ms,
         is_cleaned: false,
-        is_booted: false,
+        seen: None,
     }
 }
 
@@ -95,7 +95,7 @@ async fn story_of(world: &World, spec: &MigrationSpec) -> Story {
         let (at_ms, event) = (entry.event.at_ms, entry.event.kind);
         StoryEntry { seq: entry.seq, at_ms, event, to: entry.state, record }
     });
-    let mut story = Story { view, entries: entries.collect(), found: Vec::new() };
+    let mut story = Story { view, entries: entries.collect(), found: Vec::new(), before: None };
     let facts = story.facts();
     let owner = format!("test.{}", story.view.id);
     let by = LeftBy {

@@ -271,7 +271,7 @@ impl Night {
             spec: Arc::new(reader.spec(row.id).expect("a spec")),
             since_ms: row.updated_ms,
             is_cleaned: false,
-            is_booted: false,
+            seen: None,
         };
         rows.into_iter().map(view).collect()
     }
@@ -286,7 +286,7 @@ impl Night {
             to: entry.state,
             record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
         });
-        let mut story = Story { view, entries: told.collect(), found: Vec::new() };
+        let mut story = Story { view, entries: told.collect(), found: Vec::new(), before: None };
         story.found = self.found(&story);
         story
     }

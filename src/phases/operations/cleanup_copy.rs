@@ -11,7 +11,8 @@ use crate::transport::{Command, Script};
 use super::super::copy::{ALT_VG, OLD_VG};
 use super::super::read::{Read, Said, judged};
 use super::super::record::boot_disk;
-use super::super::step::{Answers, Looks, StepDef};
+use super::super::seen::seen;
+use super::super::step::{Answers, Looks, Sight, StepDef};
 use super::cleanup_check::{gone, only};
 
 /// The client must not boot from a copy that is going.
@@ -87,7 +88,13 @@ pub(crate) const COPY: StepDef = StepDef {
     weight: 2,
     applies: |spec| spec.mode.has_client(),
     looks: |_| disk_looks(),
-    judge: |_, answers| judged(copy_disks(answers).map(|disks| gone(disks.is_empty()))),
+    judge: |_, answers| {
+        judged((|| {
+            let said = Said::by(answers, 0);
+            let facts = seen(&said.read(2, aix::lspv)?, said.read(1, aix::bootlist)?);
+            Ok(Sight { facts: Some(facts), ..gone(copy_disks(answers)?.is_empty()) })
+        })())
+    },
     run: Some(|ctx, answers| {
         let mut commands = vec![Command::new(argv::remove_copy(ALT_VG)).tolerated()];
         // It has outlived one removal.

@@ -12,7 +12,6 @@ use super::super::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, master_top};
 use super::super::marks;
 use super::super::mount::{judge_unmounted, mount_looks, unmount_all};
 use super::super::read::{Said, judged};
-use super::super::scripts;
 use super::super::step::{Sight, StepDef};
 use super::cleanup_check::{gone, only};
 use super::cleanup_client::exports;
@@ -121,15 +120,13 @@ pub(crate) const COPY: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: |_| only(HostRole::Client, [words(&["lspv"]), words(&["mount"])]),
     judge: |_, answers| {
-        judged(sight_of_copy(answers).map(|(awake, mounted)| gone(!awake && !mounted)))
+        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Sight {
+            facts: Some(facts),
+            ..gone(!awake && !mounted)
+        }))
     },
     run: Some(|_, _| {
-        let [marks, script] =
-            [marks::IN_COPY, scripts::IN_COPY].map(|path| format!("{CLIENT_ROOT}{path}"));
-        Script::new([
-            Command::new(["rm", "-rf", &marks, &script]).tolerated(),
-            Command::new(argv::sleep_copy()),
-        ])
+        Script::new([marks::remove_all(CLIENT_ROOT), Command::new(argv::sleep_copy())])
     }),
     undo_run: None,
     judge_undo: None,

@@ -21,7 +21,8 @@ use super::super::mount::{
 };
 use super::super::read::{Read, Said, all_or_any, judged, look};
 use super::super::record::{baseline_looks, read_baseline};
-use super::super::scripts::{self, run_script};
+use super::super::scripts::run_script;
+use super::super::seen::seen;
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::cleanup_check::{is_alive, only};
 
@@ -97,7 +98,10 @@ pub(crate) const COPY: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: |_| only(HostRole::Client, [words(&["lspv"]), words(&["mount"])]),
     judge: |_, answers| {
-        judged(sight_of_copy(answers).map(|(awake, mounted)| all_or_any(awake && mounted, awake)))
+        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Sight {
+            facts: Some(facts),
+            ..all_or_any(awake && mounted, awake)
+        }))
     },
     run: Some(|ctx, answers| {
         let lspv = Said::by(answers, 0).read(0, aix::lspv).unwrap_or_default();
@@ -112,9 +116,7 @@ pub(crate) const COPY: StepDef = StepDef {
         let row = lspv.iter().find(|row| row.is_in(ALT_VG));
         if row.is_none_or(PhysicalVolume::is_active) {
             // A script that was cut off lies in the copy still.
-            let [marks, script] =
-                [marks::IN_COPY, scripts::IN_COPY].map(|path| format!("{CLIENT_ROOT}{path}"));
-            commands.push(Command::new(["rm", "-rf", &marks, &script]).tolerated());
+            commands.push(marks::remove_all(CLIENT_ROOT));
             commands.push(Command::new(argv::sleep_copy()).tolerated());
         }
         if let (Some(name), Some(row)) = (&ctx.facts.asleep, row)
@@ -136,13 +138,15 @@ pub(crate) const COPY: StepDef = StepDef {
     }),
 };
 
-/// Whether the copy is awake, and whether its file systems are mounted.
-pub(crate) fn sight_of_copy(answers: &Answers) -> Read<(bool, bool)> {
+/// Whether the copy is awake, whether its file systems are mounted, and what is kept
+/// of the look.
+pub(crate) fn sight_of_copy(answers: &Answers) -> Read<(bool, bool, Facts)> {
     let said = Said::by(answers, 0);
     let lspv = said.read(0, aix::lspv)?;
     let mounts = said.read(1, aix::mounts)?;
     let awake = lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active());
-    Ok((awake, mounts.iter().any(|row| row.over == CLIENT_ROOT)))
+    let mounted = mounts.iter().any(|row| row.over == CLIENT_ROOT);
+    Ok((awake, mounted, seen(&lspv, Vec::new())))
 }
 
 /// What the copy's file systems are, and where scripts lie.

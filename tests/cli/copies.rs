@@ -1,0 +1,224 @@
+//! What is told of a copy is what stands: after operations, after boots by hand,
+//! and after a migration that was refused for the copy of the one before.
+
+use super::world::{World, plan};
+
+/// What is done to the client.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// `nimshift …`, which ends with this code.
+    Does(i32, &'static str),
+    /// Commands of the client's administrator.
+    ByHand(&'static str),
+}
+
+use Act::{ByHand, Does};
+
+const BOOT_COPY: [Act; 2] = [ByHand("bootlist -m normal hdisk1"), ByHand("shutdown -Fr")];
+const BOOT_OLD: Act = ByHand("bootlist -m normal hdisk0; shutdown -Fr");
+const CLEANUP: Act = Does(0, "cleanup lpar1");
+const SLEEP: Act = Does(0, "sleep lpar1");
+const RUN: Act = Does(0, "run plan.toml --no-progress");
+
+struct Scene {
+    world: World,
+    acts: Vec<Act>,
+}
+
+impl Scene {
+    fn new(defaults: &str, failure: &str) -> Scene {
+        let world = World::in_memory();
+        let more = format!("{defaults}[failure]\n{failure}[[client]]");
+        world.write("plan.toml", &plan(&["lpar1"]).replace("[[client]]", &more));
+        let scene = Scene { world, acts: Vec::new() };
+        scene.ran(0, "lab up --plan plan.toml --time-scale 1000000");
+        scene
+    }
+
+    /// One whose night has failed in phase 8, with a copy that is kept.
+    fn failed(copy: &str) -> Scene {
+        let mut scene = Scene::new("", &format!("copy = \"{copy}\"\n"));
+        let fault = ["lab", "fault", "disk-full", "--times", "0", "--command", "dd if="];
+        assert_eq!(scene.world.run(&fault).code, 0);
+        scene.act(Does(3, "run plan.toml --no-progress"));
+        scene.ran(0, "lab fault --clear");
+        scene
+    }
+
+    fn ran(&self, code: i32, line: &str) -> String {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ran = self.world.run(&words);
+        let text = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, code, "{:?}: `{line}`: {text}", self.acts);
+        text
+    }
+
+    /// Does it, and holds all that is told against the estate.
+    fn act(&mut self, act: Act) -> String {
+        self.acts.push(act);
+        let said = match act {
+            Does(code, line) => self.ran(code, line),
+            ByHand(lines) => lines
+                .split("; ")
+                .map(|line| self.ran(0, &format!("lab exec lpar1 -- {line}")))
+                .collect(),
+        };
+        let row = self.row();
+        // Back to the migration that has made what stands: those before it have none.
+        let of_client = self.story("history lpar1 --json")["number"].as_u64().unwrap();
+        for number in (1..=of_client).rev() {
+            let line = format!("history lpar1 --number {number}");
+            self.is_true(&self.ran(0, &line), &row);
+            let told = self.story(&format!("{line} --json"));
+            if told["operation"].is_null() && told["state"] != "refused" {
+                break;
+            }
+        }
+        if matches!(act, Does(..)) && said.contains(" left: ") {
+            self.is_true(&said, &row);
+        }
+        if !told_as_unfinished(&self.ran(0, "status")) {
+            self.ran(0, "lab check");
+        }
+        said
+    }
+
+    /// What a history says of its migration, as a document.
+    fn story(&self, line: &str) -> serde_json::Value {
+        let mut whole: serde_json::Value = serde_json::from_str(&self.ran(0, line)).unwrap();
+        whole["migration"].take()
+    }
+
+    /// What stands, by the estate.
+    fn row(&self) -> String {
+        let shown = self.ran(0, "lab show");
+        shown.lines().find(|line| line.starts_with("lpar1 ")).unwrap().to_owned()
+    }
+
+    fn is_true(&self, told: &str, row: &str) {
+        let left = told.lines().rfind(|line| line.contains("left"));
+        let left = left.unwrap_or_else(|| panic!("{:?}: {told}", self.acts));
+        let claims = [
+            ("altinst_rootvg on hdisk1", row.contains("hdisk1:altinst_rootvg")),
+            ("from hdisk1", row.contains("hdisk1:rootvg")),
+            ("old_rootvg", row.contains("old_rootvg")),
+        ];
+        for (claim, is_so) in claims {
+            let what = format!("{:?}: `{claim}` is {is_so}:\n{row}\n{left}", self.acts);
+            assert_eq!(left.contains(claim), is_so, "{what}");
+            assert!(left.matches("bootlist").count() < 2, "{what}");
+        }
+        assert!(!left.contains("if it was made"), "{:?}: {told}", self.acts);
+    }
+
+    fn state(&self) -> String {
+        let ran = self.world.run(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        status["migrations"][0]["state"].as_str().unwrap().to_owned()
+    }
+}
+
+/// What has not ended is not held to anything.
+fn told_as_unfinished(status: &str) -> bool {
+    status.contains("undo stuck")
+}
+
+#[test]
+fn a_copy_that_is_kept_is_told_until_it_is_taken_away() {
+    for copy in ["sleep", "wake"] {
+        let mut scene = Scene::failed(copy);
+        for act in [SLEEP, CLEANUP, CLEANUP] {
+            scene.act(act);
+        }
+        let mut scene = Scene::failed(copy);
+        // The copy of the night before is in the way: nimshift's own order removes it.
+        let said = scene.act(Does(3, "retry lpar1"));
+        assert!(said.contains("`nimshift cleanup lpar1` removes it"), "{said}");
+        for act in [CLEANUP, Does(0, "retry lpar1"), CLEANUP] {
+            scene.act(act);
+        }
+    }
+}
+
+#[test]
+fn nothing_of_ours_is_left_in_a_copy_that_is_kept() {
+    let scene = Scene::failed("wake");
+    let found = scene.ran(0, "lab exec lpar1 -- ls /alt_inst/tmp");
+    assert!(!found.contains("nimshift"), "{found}");
+    // What a night of before has left there goes with the sleep.
+    scene.ran(0, "lab exec lpar1 -- touch /alt_inst/tmp/nimshift-boot");
+    scene.ran(0, "sleep lpar1");
+    scene.ran(0, "lab check");
+}
+
+#[test]
+fn who_boots_by_hand_is_told_to_run_what_runs() {
+    for defaults in ["bootlist = \"keep\"\n", ""] {
+        let mut scene = Scene::new(defaults, "");
+        scene.act(RUN);
+        for act in BOOT_COPY {
+            scene.act(act);
+        }
+        // It took nothing away.
+        scene.act(CLEANUP);
+        assert_eq!(scene.state(), "migrated");
+        let said = scene.act(RUN);
+        assert!(said.contains("migrated already"), "{said}");
+        scene.act(BOOT_OLD);
+        let said = scene.ran(0, "status --ask");
+        assert!(said.contains("1 copy ready"), "{said}");
+        scene.act(CLEANUP);
+        assert_eq!(scene.state(), "cleaned");
+        // It is no copy of the night that is begun anew.
+        scene.act(RUN);
+    }
+}
+
+#[test]
+fn who_boots_the_old_disk_again_has_a_copy() {
+    let mut scene = Scene::new("reboot = true\n", "");
+    scene.act(RUN);
+    assert_eq!(scene.state(), "migrated");
+    scene.act(BOOT_OLD);
+    let said = scene.ran(0, "status --ask");
+    assert!(said.contains("1 copy ready"), "{said}");
+    for act in BOOT_COPY {
+        scene.act(act);
+    }
+    let said = scene.ran(0, "status --ask");
+    assert!(said.contains("1 migrated"), "{said}");
+    scene.act(BOOT_OLD);
+    scene.act(CLEANUP);
+    assert_eq!(scene.state(), "cleaned");
+}
+
+#[test]
+fn a_rollback_from_within_the_copy_tells_that_the_client_runs_it() {
+    let mut scene = Scene::new("", "");
+    scene.act(RUN);
+    scene.act(ByHand("shutdown -Fr"));
+    scene.act(Does(4, "rollback lpar1"));
+    scene.act(Does(0, "abandon lpar1"));
+}
+
+#[test]
+fn a_copy_that_is_booted_before_the_end_is_no_copy_that_waits() {
+    let scene = Scene::new("", "");
+    let fault = ["lab", "fault", "reboot", "--host", "lpar1", "--command", "umount /ALT_MIG_SPOT"];
+    assert_eq!(scene.world.run(&fault).code, 0);
+    // What lies on the old disk, out of reach, is told: it is no clean end.
+    let said = scene.ran(0, "run plan.toml --no-progress");
+    scene.is_true(&scene.ran(0, "history lpar1"), &scene.row());
+    scene.is_true(&said, &scene.row());
+    assert!(!said.contains("reboot pending") && said.contains("1 migrated"), "{said}");
+    assert_eq!(scene.state(), "migrated");
+}
+
+/// Part of a migration, of which the rest has nothing to do any more.
+#[test]
+fn what_a_skipped_part_finds_is_of_the_parts_before() {
+    let mut scene = Scene::new("", "");
+    scene.act(Does(0, "run plan.toml -P 1-11 --no-progress"));
+    scene.act(ByHand("shutdown -Fr"));
+    scene.act(RUN);
+}
