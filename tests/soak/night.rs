@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nimshift::base::{Clock as _, ClockRef, Millis};
-use nimshift::domain::{Control, MigrationSpec, Presence, StepName};
+use nimshift::domain::{Control, CopySeen, MigrationSpec, Presence, StepName};
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, SlotView, StepPerformer, stop_handle,
 };
@@ -14,7 +14,7 @@ use nimshift::journal::{
 };
 use nimshift::lab::{EstateFile, Fault, Lab};
 use nimshift::machine::{Blueprint, Event, EventKind, State};
-use nimshift::phases::{EvidenceSink, LeftBy, left, plan_steps};
+use nimshift::phases::{EvidenceSink, LeftBy, left, look_at_copy, plan_steps};
 use nimshift::report::{Detail, MigrationView, Story, StoryEntry, history_lines, made_so_far};
 use nimshift::transport::{HostId, Transport as _};
 use serde_json::Value;
@@ -287,16 +287,21 @@ impl Night {
             record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
         });
         let mut story = Story { view, entries: told.collect(), found: Vec::new(), before: None };
-        story.found = self.found(&story);
+        let (found, seen) = self.asked(&story);
+        story.found = found;
+        story.view.seen = seen;
         story
     }
 
-    /// What the hosts say that is left on them, as the program asks them before it
-    /// tells.
-    fn found(&self, story: &Story) -> Vec<(StepName, Presence)> {
+    /// What the hosts say that is left on them, and of the copy, as the program asks
+    /// them before it tells.
+    fn asked(&self, story: &Story) -> (Vec<(StepName, Presence)>, Option<CopySeen>) {
         let steps = made_so_far(story);
-        if steps.is_empty() {
-            return Vec::new();
+        let changes_client = story.view.spec.mode.changes_client();
+        let has_ended =
+            matches!(story.view.state, State::Migrated { .. } | State::RolledBack { .. });
+        if steps.is_empty() && !(changes_client && has_ended) {
+            return (Vec::new(), None);
         }
         let spec = &story.view.spec;
         let first = spec.part.as_ref().map_or(story.view.id, |part| part.first);
@@ -311,8 +316,11 @@ impl Night {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                found = left(&self.lab, by, steps) => found,
-                () = clock.alone() => Vec::new(),
+                said = async {
+                    let found = left(&self.lab, by, steps).await;
+                    (found, if changes_client { look_at_copy(&self.lab, by).await } else { None })
+                } => said,
+                () = clock.alone() => (Vec::new(), None),
             }
         })
     }

@@ -48,7 +48,9 @@ impl Held<'_> {
     fn is_told(&self, client: &str, what: &str) -> bool {
         let mut of_client = self.views.iter().filter(|view| view.client == client);
         let names_old = of_client.any(|view| {
-            remains(&self.night.story(view.clone())).iter().any(|line| line.contains("old_rootvg"))
+            remains(&self.night.story(view.clone()))
+                .iter()
+                .any(|line| line.contains("in old_rootvg"))
         });
         let ours = ["/var/adm/nimshift of hd9var is left", "/ALT_MIG_SPOT of hd4 is left"];
         // What nimadm itself could not remove has a name that the lab has made up.
