@@ -123,7 +123,7 @@ fn output<'a>(ctx: &Context<'a>) -> &'a str {
 }
 
 /// The archive while it is being written.
-fn part(ctx: &Context<'_>) -> String {
+pub(super) fn part(ctx: &Context<'_>) -> String {
     format!("{}.nimshift", output(ctx))
 }
 
@@ -176,11 +176,12 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     judge_undo: Some(|ctx, answers| {
         judged(ours(answers).and_then(|ours| {
             let said = Said::by(answers, 0);
-            let written = said.is_there(0)? || said.is_there(1)?;
-            if !ours && written {
-                return Ok(cannot_be_told(output(ctx)));
+            let (whole, half) = (said.is_there(0)?, said.is_there(1)?);
+            if !ours && (whole || half) {
+                let path = if whole { output(ctx).to_owned() } else { part(ctx) };
+                return Ok(cannot_be_told(&path));
             }
-            Ok(all_or_any(ours && written, ours && is_begun(answers)?))
+            Ok(all_or_any(ours && whole, ours && (half || is_begun(answers)?)))
         }))
     }),
 };

@@ -219,6 +219,12 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         State::Held { .. } => Some(format!(
             "`nimshift release {client}` goes on; `nimshift rollback {client}` takes everything back"
         )),
+        // A whole one is no cleanup's to remove.
+        State::Abandoned { .. } if spec.mode.writes_mksysb() => Some(format!(
+            "`nimshift cleanup {client}` removes what is left, but not {}: remove that by hand, where it \
+             is there; then `nimshift retry {client}`",
+            mksysb(spec)
+        )),
         State::Abandoned { .. } => Some(format!(
             "`nimshift cleanup {client}` removes what is left; then `nimshift retry {client}`"
         )),
@@ -387,6 +393,10 @@ fn still_there(story: &Story) -> Vec<String> {
         match found.map(|(_, presence)| presence) {
             Some(Presence::Absent) => {}
             Some(Presence::Present) => lines.push(text),
+            Some(Presence::Partial) if step.step.as_str() == "archive-mksysb" => {
+                let output = story.view.spec.options.output.as_deref().unwrap_or_default();
+                lines.push(format!("{output}.nimshift, as far as the mksysb was written"));
+            }
             Some(Presence::Partial) => lines.push(format!("{text}, in part")),
             Some(Presence::Unknown(_)) | None => unasked.push(text),
         }

@@ -163,3 +163,35 @@ fn a_part_is_taken_back_with_those_before_it() {
     sound(&world);
     assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
 }
+
+/// An archive that was cut off has another name than the mksysb.
+#[test]
+fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
+    let world = World::in_memory();
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let read = |name: &str| std::fs::read_to_string(fixtures.join(name)).unwrap();
+    std::fs::create_dir(world.path().join("estates")).unwrap();
+    world.write("estates/mksysb.toml", &read("estates/mksysb.toml"));
+    let all = read("mksysb-to-mksysb.toml");
+    let mut parts = all.split("\n[[client]]");
+    let (head, first) = (parts.next().unwrap(), parts.next().unwrap());
+    let hold = "[failure]\npolicy = \"hold\"\n";
+    world.write("plan.toml", &format!("{head}\n{hold}[[client]]{first}\n"));
+    ran(&world, 0, &["lab", "up", "--plan", "plan.toml", SCALE[0], SCALE[1]]);
+    ran(&world, 0, &["lab", "fault", "disk-full", "--command", "backup", "--times", "0"]);
+    let half = "/export/nim/mksysb/lpar90_7300.nimshift";
+    says(&ran(&world, 4, &["run", "plan.toml"]), &[&format!("{half}, as far as")]);
+    by_hand(&world, "nim1", &format!("ls {half}"));
+    ran(&world, 0, &["lab", "fault", "--clear"]);
+    ran(&world, 0, &["abandon", "lpar90"]);
+    let told = ran(&world, 0, &["history", "lpar90"]);
+    says(&told, &[&format!("{half}, as far as"), "`nimshift cleanup lpar90` removes what is left"]);
+    let rm = format!("nim1# rm -f {half}");
+    says(&ran(&world, 0, &["cleanup", "lpar90"]), &[&rm]);
+    assert_ne!(world.run(&["lab", "exec", "nim1", "--", "ls", half]).code, 0, "it is gone");
+    says(&ran(&world, 0, &["cleanup", "lpar90"]), &["work directory on the master: clean"]);
+    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 migrated"]);
+    // A whole one is nobody's to clean up.
+    ran(&world, 0, &["cleanup", "lpar90"]);
+    by_hand(&world, "nim1", "ls /export/nim/mksysb/lpar90_7300");
+}

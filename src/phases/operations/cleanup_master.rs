@@ -9,6 +9,7 @@ use crate::domain::{HostRole, MigrationSpec, Phase, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{is_below, master_top};
+use super::super::mksysb;
 use super::super::mount::{judge_master_unmounted, mount_looks, unmount_all};
 use super::super::read::{Read, Said, judged};
 use super::super::step::{Answers, Context, StepDef};
@@ -142,7 +143,8 @@ fn is_at_rest(object: &NimObject) -> bool {
         && ALLOCATED.iter().all(|resource| object.get(resource).is_none())
 }
 
-/// The migration's own directory on the master. With it goes its lease.
+/// The migration's own directory on the master, and a mksysb that is half written,
+/// which only nimshift calls so. With the directory goes the lease.
 pub(crate) const WORK: StepDef = StepDef {
     phase: Phase::End,
     name: StepName::new("cleanup-work-master"),
@@ -156,9 +158,25 @@ pub(crate) const WORK: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 1,
     applies: |_: &MigrationSpec| true,
-    looks: |ctx| only(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])]),
-    judge: |_, answers| judged(Said::by(answers, 0).is_there(0).map(|there| gone(!there))),
-    run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
+    looks: |ctx| {
+        let paths = [ctx.spec.work_directory()].into_iter().chain(half_written(ctx));
+        only(HostRole::Master, paths.map(|path| words(&["ls", "-d", &path])))
+    },
+    judge: |ctx, answers| {
+        let said = Said::by(answers, 0);
+        let half = half_written(ctx).map_or(Ok(false), |_| said.is_there(1));
+        judged(said.is_there(0).and_then(|there| Ok(gone(!there && !half?))))
+    },
+    run: Some(|ctx, _| {
+        let half = half_written(ctx).map(|path| Command::new(["rm", "-f", &path]));
+        let work = Command::new(["rm", "-rf", &ctx.spec.work_directory()]);
+        Script::new(half.into_iter().chain([work]))
+    }),
     undo_run: None,
     judge_undo: None,
 };
+
+/// The mksysb of the plan while it is being written.
+fn half_written(ctx: &Context<'_>) -> Option<String> {
+    ctx.spec.options.output.as_ref().map(|_| mksysb::part(ctx))
+}
