@@ -13,6 +13,7 @@ use super::args::RunArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::handover::{Answer, hand_over, of_name};
+use super::interrupt;
 use super::night::tell;
 use super::order::pause;
 use super::out::{Out, Paint};
@@ -245,6 +246,10 @@ impl Beside<'_> {
                 break;
             }
             while reader.data_version()? == version && engine(self.place)?.is_some() {
+                if interrupt::came() {
+                    Out::note("the engine that runs goes on");
+                    return Ok(Exit::WorkLeft);
+                }
                 pause();
             }
         }

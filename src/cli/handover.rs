@@ -13,6 +13,7 @@ use crate::report::MigrationView;
 
 use super::error::CliError;
 use super::exit::Exit;
+use super::interrupt;
 use super::operator::operator;
 use super::order::pause;
 use super::out::Out;
@@ -39,6 +40,7 @@ pub(super) fn hand_over(place: &Place, reader: &Reader, work: &Work) -> Result<A
         operator: operator(),
         at_ms: SystemClock::read_ms(),
     };
+    interrupt::watch();
     let text = serde_json::to_string(work).expect("work has text for keys");
     let id = Requests::post_work(place.dir(), &request, &text).map_err(|error| {
         let too_many = matches!(error, JournalError::Encode { .. });
@@ -72,6 +74,12 @@ fn answer(
                 .help("`nimshift resume` goes on, and takes it on"));
         }
         while reader.data_version()? == version && engine(place)?.is_some() {
+            if interrupt::came() {
+                let text = "interrupted before the engine has answered";
+                return Err(CliError::new(Exit::WorkLeft, text).help(
+                    "what it was handed is journaled, and will be carried out: `nimshift status` tells",
+                ));
+            }
             pause();
             waited += limits::REQUEST_POLL;
             if waited >= limits::ANSWER_WAIT && !is_told {

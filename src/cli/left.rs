@@ -98,6 +98,9 @@ fn ask_those(
     }
     let Some(settings) = BatchSettings::of_all(&reader.batches()?)? else { return Ok(()) };
     let Ok(estate) = Estate::open(place, &settings) else { return Ok(()) };
+    for story in &mut stories {
+        story.view.is_silent = wants(story).1 && has_copy(&story.view);
+    }
     let scope = reader.scope()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -135,6 +138,7 @@ fn ask_those(
                 let Ok((index, found, copy)) = done else { continue };
                 stories[index].found = found;
                 if copy.is_some() {
+                    stories[index].view.is_silent = false;
                     stories[index].view.seen = copy;
                 }
             }

@@ -16,6 +16,7 @@ mod follow;
 mod handover;
 mod history;
 mod import;
+mod interrupt;
 mod journal;
 mod lab;
 mod lab_fault;

@@ -25,6 +25,7 @@ use super::estate::Estate;
 use super::exit::Exit;
 use super::follow::in_flight;
 use super::handover::begin_anew;
+use super::interrupt;
 use super::night::{Night, Open};
 use super::operator::operator;
 use super::out::{Out, Paint};
@@ -165,6 +166,7 @@ impl Order<'_> {
         let is_fresh =
             |view: &&MigrationView| self.kind == RequestKind::Retry && begins_anew(&view.state);
         let (fresh, others): (Vec<_>, Vec<_>) = chosen.iter().partition(is_fresh);
+        interrupt::watch();
         let begun = self.begin_anew(&fresh)?;
         let mut waiting = Vec::new();
         for view in others {
@@ -194,14 +196,14 @@ impl Order<'_> {
                 }
             }
             waiting = open;
-            if SystemClock::read_ms() > until {
+            if SystemClock::read_ms() > until || interrupt::came() {
                 break;
             }
             pause();
         }
         for (client, _) in &waiting {
             Out::note(&format!(
-                "{client}: the engine has not answered yet; the order is journaled and stands"
+                "{client}: the engine has not answered yet; the order is journaled, and will be carried out"
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
@@ -353,7 +355,7 @@ impl Order<'_> {
         };
         let judge = match self.kind {
             RequestKind::Cancel | RequestKind::Rollback => Verdict::of_taking_back,
-            _ => Verdict::of,
+            _ => Verdict::of_going_on,
         };
         let exit = night.run(open, &clients, judge)?;
         Ok(if refused { Exit::Usage } else { exit })

@@ -143,6 +143,7 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     since_ms: row.updated_ms,
                     is_cleaned: false,
                     seen: None,
+                    is_silent: false,
                 })
             })
             .collect();

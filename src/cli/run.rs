@@ -175,14 +175,14 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     if !unfinished && !is_handed {
         open.journal.close()?;
         Out::note("nothing to resume: nothing goes on without a person");
-        return tell(out, place, (&clients, &[]), Verdict::of, estate.clock.now_ms());
+        return tell(out, place, (&clients, &[]), Verdict::of_going_on, estate.clock.now_ms());
     }
     open.loaded = all;
     let limits = settings.engine_limits();
     Night { out, place, estate: &estate, limits, args, takes_work: true }.run(
         open,
         &clients,
-        Verdict::of,
+        Verdict::of_going_on,
     )
 }
 

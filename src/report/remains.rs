@@ -43,7 +43,13 @@ fn by_state(story: &Story) -> Vec<String> {
         State::RolledBack { .. } if !spec.task.is_migration() => Vec::new(),
         State::RolledBack { .. } => last.map_or_else(Vec::new, |_| kept(view)),
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
-            migrated(view, story.level_read().unwrap_or(&spec.target.level))
+            let left = migrated(view, story.level_read().unwrap_or(&spec.target.level));
+            if !view.is_silent {
+                return left;
+            }
+            let (seen, client) = (clock_text(view.since_ms), &view.client);
+            let left = left.join(", ");
+            vec![format!("last seen at {seen}, {client} gave no answer since: {left}")]
         }
         _ => {
             let mut left = Vec::new();
@@ -395,7 +401,7 @@ fn still_there(story: &Story) -> Vec<String> {
             Some(Presence::Present) => lines.push(text),
             Some(Presence::Partial) if step.step.as_str() == "archive-mksysb" => {
                 let output = story.view.spec.options.output.as_deref().unwrap_or_default();
-                lines.push(format!("{output}.nimshift, as far as the mksysb was written"));
+                lines.push(format!("{output}.nimshift, the mksysb, in part"));
             }
             Some(Presence::Partial) => lines.push(format!("{text}, in part")),
             Some(Presence::Unknown(_)) | None => unasked.push(text),

@@ -101,6 +101,9 @@ pub struct MigrationStatus {
     /// While it waits for a place in its phase: its place in the line, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place_in_line: Option<usize>,
+    /// Where it was asked for this report and gave no answer: true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_answer: bool,
 }
 
 impl From<&MigrationView> for MigrationStatus {
@@ -130,6 +133,7 @@ impl From<&MigrationView> for MigrationStatus {
             since_ms: view.since_ms,
             retry_at_ms: retry_at(&view.state),
             place_in_line: None,
+            no_answer: view.is_silent,
         }
     }
 }
@@ -228,6 +232,12 @@ fn row(view: &MigrationView, place_in_line: Option<usize>, now_ms: Millis) -> Ve
     };
     let waits = view.step().zip(place_in_line).map(|(step, place)| wait_text(step.phase, place));
     let why = match (waits, retry_at(&view.state)) {
+        _ if view.is_silent => {
+            let seen = clock_text(view.since_ms);
+            let why = Some(why(&view.state)).filter(|why| !why.is_empty());
+            let why = why.map_or_else(String::new, |why| format!("; {why}"));
+            format!("{} gave no answer: as last seen at {seen}{why}", view.client)
+        }
         (Some(waits), _) => waits,
         (None, Some(at)) => format!("again at {}: {}", clock_text(at), why(&view.state)),
         (None, None) => why(&view.state),

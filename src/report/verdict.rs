@@ -1,5 +1,6 @@
 //! What the states of a batch come to.
 
+use crate::domain::FailureClass;
 use crate::machine::State;
 
 /// What a batch has come to. The order is that of urgency: the last one that
@@ -44,6 +45,17 @@ impl Verdict {
         }
     }
 
+    /// What one state comes to for who lets it go on: what is taken back by an order has
+    /// not failed.
+    pub fn of_going_on(state: &State) -> Verdict {
+        match state {
+            State::RolledBack { cause } if cause.class == FailureClass::NeedsOperator => {
+                Verdict::AllMigrated
+            }
+            state => Verdict::of(state),
+        }
+    }
+
     /// What several states come to.
     pub fn of_all<'a>(states: impl IntoIterator<Item = &'a State>) -> Verdict {
         states.into_iter().map(Verdict::of).max().unwrap_or(Verdict::AllMigrated)
@@ -53,7 +65,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, FailureClass};
+    use crate::domain::Cause;
     use crate::machine::Place;
 
     fn cause() -> Cause {

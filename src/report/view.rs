@@ -37,6 +37,8 @@ pub struct MigrationView {
     /// operation since, or by the migration itself. `None` where nobody has looked
     /// since it changed.
     pub seen: Option<CopySeen>,
+    /// Whether it was asked for its copy for this report, and gave no answer.
+    pub is_silent: bool,
 }
 
 impl MigrationView {

@@ -187,7 +187,7 @@ const BESIDE: &str = "tests/cli/joining.rs: while an engine runs";
 
 /// Messages whose command is for another place than the one that prints it, or
 /// that this test does not bring about, with the reason.
-const ELSEWHERE: [(&str, &str); 36] = [
+const ELSEWHERE: [(&str, &str); 38] = [
     ("(and {more} more;", "a journal with many differences: one names the same"),
     ("Made by `nimshift import`", "says what has made a file"),
     ("nimadm's forms:", "a page of help"),
@@ -216,6 +216,8 @@ const ELSEWHERE: [(&str, &str); 36] = [
     ("let it end, or", BESIDE),
     ("once the engine that runs has ended", BESIDE),
     ("once that run has ended", BESIDE),
+    ("what it was handed is journaled", BESIDE),
+    ("removes what is left, but not", "tests/cli/operations.rs: after a mksysb was cut off"),
     ("Complete the lines marked", "stands in a plan that is made"),
     ("tells why; its log:", "tests/cli/drop_in.rs"),
     ("`nimshift nimadm --help`", "prints a page, whatever the state"),
@@ -272,8 +274,6 @@ fn ended_well(printed: &mut Printed) {
         }
     }
     scene.says(0, &["history", "lpar01"]);
-    // What is taken back in the end is no failure, and not migrated either.
-    scene.ends.push(("retry", 3));
     scene.says(4, &["rollback", "lpar01"]);
     let mut scene = Scene::with("copy ready", printed, &with("bootlist = \"keep\"\n", ""), &[]);
     scene.says(0, &["run", "plan.toml"]);
@@ -476,7 +476,6 @@ fn of_others(printed: &mut Printed) {
     let mut scene = Scene::with("booted while it waits", printed, &text, &[&fault]);
     scene.does(4, &["run", "plan.toml"]);
     scene.on("lpar01", &["shutdown", "-Fr"]);
-    scene.ends.push(("retry", 3));
     scene.says(4, &["rollback", "lpar01"]);
     let text = with("reboot = true\n", "");
     let mut scene = Scene::with("not from the copy", printed, &text, &[]);

@@ -286,6 +286,36 @@ fn is_posted(world: &World) -> bool {
 }
 
 #[test]
+fn who_is_interrupted_before_the_answer_is_told_that_what_was_asked_for_stands() {
+    let world = world();
+    world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
+    let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
+    stop(&world, &engine);
+    let asks = |args: &[&str], name: &str, stands: &str| {
+        let posted = || {
+            let reader = Reader::open(&world.state()).unwrap();
+            reader.pending_requests().unwrap().len()
+        };
+        let before = posted();
+        let mut command = world.command(args);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        until("the request", || posted() > before);
+        signal(&child, name);
+        let (code, text) = told(child);
+        assert_eq!(code, Some(5), "{args:?}: {text}");
+        assert!(text.contains(stands), "{args:?}: {text}");
+    };
+    let stands = "lpar01: the engine has not answered yet; the order is journaled, and will be";
+    asks(&["hold", "lpar01"], "-INT", stands);
+    asks(&["run", "grown.toml"], "-TERM", "what it was handed is journaled, and will be");
+    signal(&engine, "-CONT");
+    let (code, rest) = end(engine, said);
+    assert_eq!(code, Some(4), "{rest}");
+    assert_eq!(state_of(&world, "lpar01").as_deref(), Some("held"));
+    assert_eq!(state_of(&world, "lpar03").as_deref(), Some("reboot_pending"));
+}
+
+#[test]
 fn the_same_work_twice_is_begun_once() {
     let world = world();
     world.write("grown.toml", &plan(&["lpar01", "lpar03"]));

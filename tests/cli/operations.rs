@@ -180,12 +180,18 @@ fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
     ran(&world, 0, &["lab", "up", "--plan", "plan.toml", SCALE[0], SCALE[1]]);
     ran(&world, 0, &["lab", "fault", "disk-full", "--command", "backup", "--times", "0"]);
     let half = "/export/nim/mksysb/lpar90_7300.nimshift";
-    says(&ran(&world, 4, &["run", "plan.toml"]), &[&format!("{half}, as far as")]);
+    says(&ran(&world, 4, &["run", "plan.toml"]), &[&format!("{half}, the mksysb, in part")]);
     by_hand(&world, "nim1", &format!("ls {half}"));
     ran(&world, 0, &["lab", "fault", "--clear"]);
     ran(&world, 0, &["abandon", "lpar90"]);
     let told = ran(&world, 0, &["history", "lpar90"]);
-    says(&told, &[&format!("{half}, as far as"), "`nimshift cleanup lpar90` removes what is left"]);
+    says(
+        &told,
+        &[
+            &format!("{half}, the mksysb, in part"),
+            "`nimshift cleanup lpar90` removes what is left",
+        ],
+    );
     let rm = format!("nim1# rm -f {half}");
     says(&ran(&world, 0, &["cleanup", "lpar90"]), &[&rm]);
     assert_ne!(world.run(&["lab", "exec", "nim1", "--", "ls", half]).code, 0, "it is gone");

@@ -341,6 +341,7 @@ fn the_summary_of_a_night() {
                 since_ms: row.updated_ms,
                 is_cleaned: false,
                 seen: None,
+                is_silent: false,
             },
         })
         .collect();

@@ -59,3 +59,30 @@ fn a_migration_has_taken_as_long_as_it_did_whoever_drove_it() {
     let apart = said.abs_diff(summed);
     assert!(apart < summed / 10, "{said:?} on the way, {summed:?} in the end");
 }
+
+#[test]
+fn a_client_that_gives_no_answer_is_told_as_it_was_last_seen() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let good = |args: &[&str]| {
+        let ran = world.run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    good(&["run", "plan.toml", "--time-scale", "1000000"]);
+    good(&["lab", "exec", "lpar01", "--", "shutdown", "-Fr"]);
+    good(&["lab", "exec", "lpar02", "--", "shutdown", "-Fr"]);
+    good(&["lab", "fault", "unreachable", "--host", "lpar02", "--times", "0"]);
+    let silent = "lpar02 gave no answer: as last seen at ";
+    assert!(!good(&["status"]).contains("gave no answer"), "nobody was asked");
+    let asked = good(&["status", "--ask"]);
+    let row = |client: &str| asked.lines().find(|line| line.starts_with(client)).unwrap();
+    assert!(row("lpar01").contains("migrated") && !row("lpar01").contains("answer"), "{asked}");
+    assert!(row("lpar02").contains("reboot_pending") && row("lpar02").contains(silent), "{asked}");
+    let json: serde_json::Value =
+        serde_json::from_str(&good(&["status", "--ask", "--json"])).unwrap();
+    let told = |index: usize| json["migrations"][index].get("no_answer").cloned();
+    assert_eq!((told(0), told(1)), (None, Some(true.into())));
+    let history = good(&["history", "lpar02"]);
+    assert!(history.contains("lpar02 gave no answer since: altinst_rootvg"), "{history}");
+}

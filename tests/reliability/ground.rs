@@ -83,6 +83,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         since_ms: row.updated_ms,
         is_cleaned: false,
         seen: None,
+        is_silent: false,
     }
 }
 

@@ -272,6 +272,7 @@ impl Night {
             since_ms: row.updated_ms,
             is_cleaned: false,
             seen: None,
+            is_silent: false,
         };
         rows.into_iter().map(view).collect()
     }
