@@ -30,7 +30,7 @@ pub use phase::{Phase, PhaseError, parse_phases, phases_text};
 pub use plan::{Estate, Limits, Plan};
 pub use plan_file::{PlanError, PlanErrors, parse_plan, parse_plan_bytes, plan_schema};
 pub use reach::{Reach, RealHosts, Via};
-pub use seen::{CopyIs, CopySeen, SystemDisk, Systems};
+pub use seen::{CopyIs, CopySeen, OldSeen, SystemDisk, Systems};
 pub use site::{SiteOwn, SiteRows};
 pub use spec::{
     BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy, MigrationSpec,

@@ -56,10 +56,21 @@ pub struct CopySeen {
     pub vg: String,
     /// The disks that it is on.
     pub disks: Vec<DiskName>,
-    /// The disks of the system that was left when it was booted, as far as it is kept.
-    pub old: Vec<DiskName>,
+    /// Where the client runs from it: the system that it left, if that is kept.
+    pub old: Option<OldSeen>,
     /// What the client boots from next; empty where that was not looked at.
     pub bootlist: Vec<DiskName>,
+}
+
+/// The system that a client left when it booted its copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldSeen {
+    /// The name of its volume group: that of a copy, once it was woken.
+    pub vg: String,
+    /// The disks that it is on.
+    pub disks: Vec<DiskName>,
+    /// Whether it is varied on.
+    pub is_awake: bool,
 }
 
 impl CopySeen {

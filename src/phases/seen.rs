@@ -5,7 +5,8 @@ use crate::aix::argv::{self, words};
 use crate::aix::{self, PhysicalVolume};
 use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
-    BaselineDisk, CopyIs, CopySeen, DiskName, Facts, HostRole, MigrationSpec, SystemDisk, Systems,
+    BaselineDisk, CopyIs, CopySeen, DiskName, Facts, HostRole, MigrationSpec, OldSeen, SystemDisk,
+    Systems,
 };
 use crate::transport::{Command, Script, Transport};
 
@@ -44,12 +45,16 @@ pub fn copy_seen(spec: &MigrationSpec, facts: &Facts, systems: &Systems) -> Copy
         CopyState::Part(_) => CopyIs::Part,
         CopyState::Running => CopyIs::Running,
     };
+    let old = [OLD_VG, ALT_VG].into_iter().find_map(|vg| {
+        let first = rows.iter().find(|row| row.is_in(vg))?;
+        Some(OldSeen { vg: vg.to_owned(), disks: disks_of(vg), is_awake: first.is_active() })
+    });
     let vg = if is == CopyIs::Running { "rootvg" } else { state.vg().unwrap_or_default() };
     CopySeen {
         is,
         vg: vg.to_owned(),
         disks: disks_of(vg),
-        old: disks_of(if vg == OLD_VG { "" } else { OLD_VG }),
+        old: (is == CopyIs::Running).then_some(old).flatten(),
         bootlist: systems.bootlist.clone(),
     }
 }
@@ -57,7 +62,8 @@ pub fn copy_seen(spec: &MigrationSpec, facts: &Facts, systems: &Systems) -> Copy
 /// The disks that the copy is looked for on. A disk that was new when the baseline
 /// was recorded is known by the id that it got with the copy.
 fn targets(spec: &MigrationSpec, facts: &Facts, standing: Vec<DiskName>) -> Vec<BaselineDisk> {
-    let Some(baseline) = &facts.baseline else {
+    let baseline = facts.baseline.as_ref().filter(|_| spec.task.is_migration());
+    let Some(baseline) = baseline else {
         let names = if standing.is_empty() { spec.options.disks.clone() } else { standing };
         let disk = |name| BaselineDisk { name, pvid: None, size_mb: 0 };
         return names.into_iter().map(disk).collect();

@@ -54,7 +54,8 @@ fn by_state(story: &Story) -> Vec<String> {
         _ => {
             let mut left = Vec::new();
             // What is kept on the old disk cannot be reached from the copy.
-            if let Some(seen) = view.seen.as_ref().filter(|seen| seen.is == CopyIs::Running) {
+            let is_told = |seen: &&CopySeen| seen.is == CopyIs::Running || spec.task == Task::Wake;
+            if let Some(seen) = view.seen.as_ref().filter(is_told) {
                 left.extend(standing(view, seen, story.level_read()));
             }
             left.extend(still_there(story));
@@ -80,9 +81,14 @@ fn standing(view: &MigrationView, seen: &CopySeen, level: Option<&Level>) -> Vec
         CopyIs::Awake => vec![format!("{} on {disks}{}, awake at /alt_inst", seen.vg, at(&level))],
         CopyIs::Part => vec![format!("{} on {disks}, in part", seen.vg)],
     };
-    if seen.is == CopyIs::Running && !seen.old.is_empty() {
-        lines.push("old_rootvg on the old disk, asleep".to_owned());
-    }
+    lines.extend(seen.old.iter().map(|old| {
+        let (vg, disks) = (&old.vg, names(&old.disks));
+        match (vg.as_str(), old.is_awake) {
+            ("old_rootvg", false) => "old_rootvg on the old disk, asleep".to_owned(),
+            (_, false) => format!("the old system on {disks}, asleep as {vg}"),
+            (_, true) => format!("the old system on {disks}, awake at /alt_inst as {vg}"),
+        }
+    }));
     lines
 }
 
@@ -116,6 +122,8 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
     let copy = view.seen.as_ref().map(|seen| seen.is);
+    let old = view.seen.as_ref().and_then(|seen| seen.old.as_ref());
+    let old_vg = old.map_or("old_rootvg", |old| &old.vg);
     let hint = view.state.cause().and_then(|cause| cause.hint.as_deref());
     let fix = || match hint {
         Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
@@ -163,23 +171,23 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
         State::Migrated { .. } | State::Abandoned { .. }
-            if view
-                .seen
-                .as_ref()
-                .is_some_and(|seen| seen.is == CopyIs::Running && seen.old.is_empty()) =>
+            if copy == Some(CopyIs::Running) && old.is_none_or(|old| old.is_awake) =>
         {
-            Some(format!("use {client} at its new level"))
+            Some(match old {
+                Some(_) => format!("`nimshift sleep {client}` before {client} is rebooted"),
+                None => format!("use {client} at its new level"),
+            })
         }
         State::Migrated { .. } if spec.options.reboot && view.standing().name() == "migrated" => {
             Some(format!(
-                "use {client} at its new level; when nothing is missing, remove old_rootvg \
-                 (`alt_rootvg_op -X old_rootvg`); `nimshift rollback {client}` boots the old disk again"
+                "use {client} at its new level; when nothing is missing, remove {old_vg} \
+                 (`alt_rootvg_op -X {old_vg}`); `nimshift rollback {client}` boots the old disk again"
             ))
         }
         State::Migrated { .. } | State::Abandoned { .. } if copy == Some(CopyIs::Running) => {
             Some(format!(
-                "use {client} at its new level; when nothing is missing, remove old_rootvg \
-                 (`alt_rootvg_op -X old_rootvg`); to go back, boot the old disk by hand"
+                "use {client} at its new level; when nothing is missing, remove {old_vg} \
+                 (`alt_rootvg_op -X {old_vg}`); to go back, boot the old disk by hand"
             ))
         }
         State::Migrated { .. } if copy == Some(CopyIs::Awake) => {
@@ -381,16 +389,19 @@ pub fn made_so_far(story: &Story) -> &[StepSpec] {
     }
 }
 
+/// Steps about the copy: where the client runs from it, that was told.
+const OF_COPY: [&str; 6] =
+    ["clone-rootvg", "make-rootvg", "finish-clone", "nimadm-finish", "set-bootlist", "reboot"];
+
 fn still_there(story: &Story) -> Vec<String> {
     let (mut lines, mut unasked) = (Vec::new(), Vec::new());
     let runs_copy = story.view.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Running);
-    let is_of_copy = |step: &StepSpec| {
-        ["clone-rootvg", "make-rootvg", "finish-clone", "nimadm-finish", "set-bootlist", "reboot"]
-            .contains(&step.step.as_str())
+    let is_told = |step: &StepSpec| match step.step.as_str() {
+        "wake-copy" => story.view.seen.is_some(),
+        name => runs_copy && OF_COPY.contains(&name),
     };
     let steps = made_so_far(story).iter().filter(|step| leaves(step));
-    // What the client runs from was told.
-    for step in steps.filter(|step| !(runs_copy && is_of_copy(step))) {
+    for step in steps.filter(|step| !is_told(step)) {
         let found = story.found.iter().find(|(name, _)| *name == step.step);
         let text = match step.step.as_str() {
             "nimadm-clone" if runs_copy => "marks of nimadm's phase 1 on the master".to_owned(),

@@ -192,6 +192,26 @@ fn who_boots_the_old_disk_again_has_a_copy() {
     assert_eq!(scene.state(), "cleaned");
 }
 
+/// Woken and put to sleep, the old system has the name of a copy.
+#[test]
+fn the_old_system_is_told_for_what_it_is_after_a_wake() {
+    let scene = Scene::new("reboot = true\n", "");
+    scene.ran(0, "run plan.toml --no-progress");
+    for (order, how) in [("wake lpar1", "awake at /alt_inst"), ("sleep lpar1", "asleep")] {
+        scene.ran(0, order);
+        let left = |line: &str| {
+            let told = scene.ran(0, line);
+            told.lines().rfind(|line| line.contains("left on the hosts")).unwrap().to_owned()
+        };
+        let first = left("history lpar1 --number 1");
+        assert!(first.contains("from hdisk1; the old system on hdisk0"), "{order}: {first}");
+        for told in [first, left("history lpar1 --number 2"), left("history lpar1")] {
+            assert!(told.contains("hdisk0") && told.contains(how), "{order}: {told}");
+            assert_eq!(told.contains("awake"), how != "asleep", "{order}: {told}");
+        }
+    }
+}
+
 #[test]
 fn a_rollback_from_within_the_copy_tells_that_the_client_runs_it() {
     let mut scene = Scene::new("", "");
