@@ -49,6 +49,19 @@ impl ImageFs {
     }
 }
 
+impl ImageData {
+    /// Whether a rootvg that is made by it has the volumes and sizes of `other`. How
+    /// much is in use, and so the least sizes, changes while it is written.
+    pub fn has_sizes_of(&self, other: &ImageData) -> bool {
+        let sizes = |image: &ImageData| {
+            let of = |fs: &ImageFs| ImageFs { min_mb: 0, ..fs.clone() };
+            let file_systems = image.file_systems.iter().map(of).collect();
+            ImageData { file_systems, ..image.clone() }
+        };
+        sizes(self) == sizes(other)
+    }
+}
+
 const FILE: &str = "image.data";
 
 /// Blocks of 512 bytes in a MiB.
@@ -193,6 +206,12 @@ mod tests {
         let root = &image.file_systems[0];
         assert_eq!((root.lv.as_str(), root.size_mb, root.min_mb), ("hd4", 1024, 250));
         assert_eq!((root.wanted_mb(false), root.wanted_mb(true)), (1024, 250));
+        let fuller =
+            [volumes[0].clone(), VolumeLine { mounted: Some(("/", 300)), ..volumes[1].clone() }];
+        let grown = [volumes[0].clone(), VolumeLine { size_mb: 2048, ..volumes[1].clone() }];
+        let [fuller, grown] =
+            [fuller, grown].map(|lv| image_data(&image_data_lines(128, &lv).join("\n")).unwrap());
+        assert!(image.has_sizes_of(&fuller) && !image.has_sizes_of(&grown));
         let shrunk = image_data(&text.replace("SHRINK= no", "SHRINK= yes")).unwrap();
         assert!(shrunk.shrink);
     }

@@ -199,9 +199,9 @@ fn client_rests(host: &Host, copy: CopyExpected, found: &mut Vec<Violation>) {
                 let tree = lv.tree.as_deref();
                 let alien = whole != "/var/adm/nimshift"
                     && tree.is_some_and(|tree| holds_files(tree, path));
-                // Nobody goes back to what the reboot has left behind for a directory.
+                // In what it does not run from, an empty directory harms nobody.
                 let is_bare =
-                    group == "old_rootvg" && tree.is_some_and(|tree| !holds_files(tree, path));
+                    group != "rootvg" && tree.is_some_and(|tree| !holds_files(tree, path));
                 let is_left = left.contains(&whole.as_str()) && !alien && !is_bare && !is_kept;
                 if is_left || temporary {
                     on.say(format!("{whole} of {name} is left"));

@@ -72,16 +72,22 @@ pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
-        looks.push(look(HostRole::Master, [argv::df("-m", &master_paths(ctx))]));
+        let mut commands = vec![argv::df("-m", &master_paths(ctx))];
+        commands.extend(
+            [Some(written(ctx)), given(ctx)]
+                .into_iter()
+                .flatten()
+                .map(|path| words(&["cat", &path])),
+        );
+        looks.push(look(HostRole::Master, commands));
         looks
     },
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), WRITE)),
+    judge: |ctx, answers| judged(judge_image_data(ctx, answers)),
     run: Some(|ctx, answers| {
-        let to = format!("{}/image.data", ctx.spec.master_root());
-        let command = if ctx.spec.options.image_data.is_some() {
-            Command::new(["cp", &image_data(ctx.spec), &to])
-        } else {
-            Command::new(["dd", &format!("of={to}")]).reading(image_lines(ctx, answers))
+        let to = written(ctx);
+        let command = match given(ctx) {
+            Some(given) => Command::new(["cp", &given, &to]),
+            None => Command::new(["dd", &format!("of={to}")]).reading(image_lines(ctx, answers)),
         };
         marks::between(ctx, WRITE, [command])
     }),
@@ -90,6 +96,37 @@ pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
 };
 
 const WRITE: &str = "write-image-data";
+
+/// Where it is written to.
+fn written(ctx: &Context<'_>) -> String {
+    format!("{}/image.data", ctx.spec.master_root())
+}
+
+/// `-i`.
+fn given(ctx: &Context<'_>) -> Option<String> {
+    ctx.spec.options.image_data.is_some().then(|| image_data(ctx.spec))
+}
+
+/// Its marks, and what is written: the mksysb may have brought one of its own, with
+/// the sizes that file systems had before the migration.
+fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+    let sight = marks::judge(ctx, Said::by(answers, 0), WRITE)?;
+    if sight.presence != Presence::Present {
+        return Ok(sight);
+    }
+    let said = Said::by(answers, 1);
+    let wanted = match given(ctx) {
+        Some(_) => said.read(2, aix::image_data)?,
+        None => {
+            said.read(0, aix::df)?;
+            let text = image_lines(ctx, answers).join("\n");
+            aix::image_data(&text).map_err(|unread| unread.to_string())?
+        }
+    };
+    let is_written = said.is_there(1)?
+        && said.read(1, aix::image_data).is_ok_and(|image| image.has_sizes_of(&wanted));
+    Ok(if is_written { sight } else { Sight::of(Presence::Partial) })
+}
 
 /// The volumes of the baseline, with the sizes that the file systems have grown
 /// to in the cache.

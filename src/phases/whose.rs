@@ -28,10 +28,12 @@ const SEE_TO_IT: [&str; 5] =
 /// Steps of the master that change the client by `c_rsh`, beside those of nimadm.
 const BY_C_RSH: [&str; 3] = ["expand-filesystems", "make-boot-image", "return-cache"];
 
-/// Whether a script of the step asks before it changes the client.
+/// Whether a script of the step asks before it changes the client, or its copy, which
+/// the master works in by NFS.
 pub(super) fn is_guarded(ctx: &Context<'_>, def: &StepDef) -> bool {
     let name = def.name.as_str();
-    let from_master = name.starts_with("nimadm-") || BY_C_RSH.contains(&name);
+    let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&def.phase) && !ctx.spec.caches();
+    let from_master = in_copy || name.starts_with("nimadm-") || BY_C_RSH.contains(&name);
     let changes_client =
         def.host == HostRole::Client || from_master && ctx.spec.mode.changes_client();
     changes_client && ctx.facts.lease.is_some() && !SEE_TO_IT.contains(&name)

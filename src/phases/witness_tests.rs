@@ -42,10 +42,6 @@ fn witnesses() -> BTreeMap<&'static str, Witness> {
             "return-cache",
             Witness::None("`df` shows that half of it is there; the files are not read again"),
         ),
-        (
-            "write-image-data",
-            Witness::None("a mksysb that lacks it is refused before anything is restored of it"),
-        ),
     ])
 }
 

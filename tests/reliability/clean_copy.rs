@@ -38,10 +38,12 @@ fn a_copy_carries_no_jobs_and_no_lease() {
             let after = names(&world, "/var/adm");
             let copied = before.iter().filter(|name| *name != "nimshift");
             assert!(copied.clone().all(|name| after.contains(name)), "{before:?} {after:?}");
+            // Where marks lie in it, all goes with them.
             let lease = names(&world, "/var/adm/nimshift");
-            assert!(!lease.iter().any(|name| name.starts_with("lease")), "{lease:?}");
+            assert!(lease.iter().all(|name| name == "notes"), "{flavour:?}: {lease:?}");
             // What it was made from is as it was.
             by_hand(&world.lab, CLIENT, "alt_rootvg_op -W -d hdisk0");
+            assert_eq!(names(&world, "/alt_inst/var/adm/nimshift"), ["notes"], "{flavour:?}");
             let there = names(&world, &format!("/alt_inst{jobs}"));
             assert_eq!(there.len(), 4, "{there:?}");
         });

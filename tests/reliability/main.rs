@@ -22,6 +22,7 @@ mod places;
 mod power_vfs;
 mod reboots;
 mod same;
+mod same_call;
 mod silence;
 mod takeover;
 mod two_engines;

@@ -120,7 +120,11 @@ fn orders(
         let next = next_step(view);
         let printed = printed_orders(next.as_deref().unwrap_or_default(), client);
         let waits = view.state.waits_for_operator();
-        let order = if waits && round > 1 {
+        // Where it says so, a person boots the old disk first.
+        let boots_old = waits.then(|| printed_bootlist(next.as_deref()?)).flatten();
+        let order = if boots_old.is_some() {
+            "retry".to_owned()
+        } else if waits && round > 1 {
             // The cause is the estate's own, and stays: what is left is to give up.
             let never = held.golden.states[client] != "migrated";
             let back = printed.iter().find(|order| *order == "rollback");
@@ -145,12 +149,16 @@ fn orders(
         };
         let _ = writeln!(story, "  order: {order} {client}");
         ordered = true;
+        if let Some(disks) = &boots_old {
+            held.night.boots_by_hand(client, disks);
+        }
         // Who was told to reboot once is booted by a person.
         let by_hand = ["by hand", "where it is booted from"];
         if order == "retry"
             && by_hand.iter().any(|words| next.as_deref().is_some_and(|n| n.contains(words)))
         {
-            held.night.boots_copy(&view.spec);
+            let disk = view.spec.options.disks.first().expect("a target disk").to_string();
+            held.night.boots_by_hand(client, &[disk]);
         }
         let by = Operator("soak".to_owned());
         let event = match order.as_str() {
@@ -170,6 +178,13 @@ fn orders(
         }
     }
     ordered
+}
+
+/// The disks of the bootlist that a hint asks for.
+fn printed_bootlist(hint: &str) -> Option<Vec<String>> {
+    let (_, rest) = hint.split_once("`bootlist -m normal ")?;
+    let (disks, _) = rest.split_once("; shutdown -Fr`")?;
+    Some(disks.split_whitespace().map(str::to_owned).collect())
 }
 
 /// The orders for `client` in a hint: what stands between backticks. Abandoning

@@ -64,6 +64,8 @@ pub(crate) struct Night {
     dir: tempfile::TempDir,
     /// The faults, as often as they have happened, once they are gone.
     met: RefCell<Vec<Fault>>,
+    /// Whom a person has booted, each time.
+    by_hand: RefCell<Vec<String>>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -92,7 +94,16 @@ impl Night {
             .expect("a runtime");
         let dir = tempfile::tempdir().expect("a folder");
         let limits = limits_of(sample);
-        let night = Night { lab, clock, options, limits, dir, met: RefCell::default(), runtime };
+        let night = Night {
+            lab,
+            clock,
+            options,
+            limits,
+            dir,
+            met: RefCell::default(),
+            by_hand: RefCell::default(),
+            runtime,
+        };
         let (journal, _) = night.open();
         night.begin(&journal, specs.into_iter().map(|spec| (1, Arc::new(spec))).collect());
         journal.close().expect("a clean end");
@@ -190,6 +201,12 @@ impl Night {
         self.met.borrow().clone()
     }
 
+    /// How often a person has booted a client.
+    pub(crate) fn boots_told(&self, client: &str) -> u32 {
+        let booted = self.by_hand.borrow().iter().filter(|one| *one == client).count();
+        u32::try_from(booted).expect("a number")
+    }
+
     /// Time passes until all hosts are at rest.
     pub(crate) fn rests(&self) {
         self.pass(REST_MS);
@@ -222,12 +239,13 @@ impl Night {
         true
     }
 
-    /// A person sets the bootlist to the copy, and boots the client.
-    pub(crate) fn boots_copy(&self, spec: &MigrationSpec) {
-        let disk = spec.options.disks.first().expect("a target disk").to_string();
-        let words = ["bootlist", "-m", "normal", &disk].map(str::to_owned);
-        self.lab.exec_words(spec.client.as_str(), &words).expect("an answer");
-        self.lab.boot_host(spec.client.as_str(), None).expect("a host");
+    /// A person sets the bootlist to `disks`, and boots the client.
+    pub(crate) fn boots_by_hand(&self, client: &str, disks: &[String]) {
+        let words = ["bootlist", "-m", "normal"].map(str::to_owned);
+        let words: Vec<String> = words.into_iter().chain(disks.iter().cloned()).collect();
+        self.lab.exec_words(client, &words).expect("an answer");
+        self.lab.boot_host(client, None).expect("a host");
+        self.by_hand.borrow_mut().push(client.to_owned());
         self.rests();
     }
 

@@ -302,14 +302,8 @@ fn clone_volume(
     if let Some(point) = &source.mount_point {
         let out_of_bounds = |rel: &String| {
             let path = format!("{}/{rel}", point.trim_end_matches('/'));
-            // What the migration itself keeps on the client is not copied.
-            let own = [
-                "/var/adm/nimshift",
-                "/ALT_MIG_SPOT",
-                "/ALT_MIG_EXCLUDE",
-                "/ALT_MIG_IMAGE",
-                "/alt_inst",
-            ];
+            // Mount points of the migration are not in the clone: an assumption.
+            let own = ["/ALT_MIG_SPOT", "/ALT_MIG_EXCLUDE", "/ALT_MIG_IMAGE", "/alt_inst"];
             own.iter().any(|top| is_within(&path, top))
                 || excluded.iter().any(|top| is_within(&path, top))
         };

@@ -43,9 +43,9 @@ impl Attempt<'_> {
             }
             Ok(whose) => Some(match self.told(&whose).await {
                 Some(cause) => failed(cause, Trace::Clean),
-                None => failed(again(said.trim()), Trace::Dirty),
+                None => failed(again(said.trim()), Trace::Clean),
             }),
-            Err(why) => Some(failed(again(&why), Trace::Dirty)),
+            Err(why) => Some(failed(again(&why), Trace::Clean)),
         }
     }
 
