@@ -115,13 +115,12 @@ fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(sight);
     }
     let said = Said::by(answers, 1);
-    let wanted = match given(ctx) {
-        Some(_) => said.read(2, aix::image_data)?,
-        None => {
-            said.read(0, aix::df)?;
-            let text = image_lines(ctx, answers).join("\n");
-            aix::image_data(&text).map_err(|unread| unread.to_string())?
-        }
+    let wanted = if given(ctx).is_some() {
+        said.read(2, aix::image_data)?
+    } else {
+        said.read(0, aix::df)?;
+        let text = image_lines(ctx, answers).join("\n");
+        aix::image_data(&text).map_err(|unread| unread.to_string())?
     };
     let is_written = said.is_there(1)?
         && said.read(1, aix::image_data).is_ok_and(|image| image.has_sizes_of(&wanted));

@@ -231,13 +231,18 @@ pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
 /// Whether a file system of the cache holds less than half of its source. What the
 /// plan leaves out tells nothing.
 fn lacks_data(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    if exclude_list(ctx).is_some() {
-        return Ok(false);
-    }
-    let source = Said::by(answers, 1).read(1, aix::df)?;
-    let cache = Said::by(answers, 2).read(1, aix::df)?;
-    let ways = sources(ctx).into_iter().zip(master_paths(ctx));
-    Ok(lacks(&source, &cache, ways, 16 * 1024))
+    let used = |script| Said::by(answers, script).read(1, aix::df);
+    Ok(exclude_list(ctx).is_none() && holds_less(ctx, &used(1)?, &used(2)?))
+}
+
+/// Whether a file system of the cache holds less than half of its source, by `df -k`
+/// of both ends.
+pub(super) fn holds_less(
+    ctx: &Context<'_>,
+    source: &[(String, FsUsage)],
+    cache: &[(String, FsUsage)],
+) -> bool {
+    lacks(source, cache, sources(ctx).into_iter().zip(master_paths(ctx)), 16 * 1024)
 }
 
 /// Whether anything that was sent on its `ways` has arrived by less than half, by
@@ -283,7 +288,7 @@ fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
 
 /// The exclude list, where this step is what leaves files out. A clone has none
 /// of them.
-fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
+pub(super) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
     if ctx.spec.mode != Mode::ClientToMksysb {
         return None;
     }
