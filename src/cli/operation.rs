@@ -2,6 +2,7 @@
 //! migration. Each is journaled as a migration is, and carried out by the same
 //! engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
@@ -141,8 +142,16 @@ impl Operation<'_> {
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);
         let (settings, estate) = settings(&batches, plan.as_ref())?;
+        let targets = targets(&loaded);
         let known = Known { settings, estate, plan, latest: current(loaded) };
-        let (specs, mut going) = self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
+        let (mut specs, mut going) =
+            self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
+        // A wake may have been of other disks.
+        for spec in specs.iter_mut().filter(|spec| spec.task == Task::Cleanup) {
+            if let Some(disks) = targets.get(&spec.client) {
+                spec.options.disks.clone_from(disks);
+            }
+        }
         let estate = Estate::open(self.place, &known.settings)?;
         if known.settings.kind == crate::domain::EstateKind::Lab {
             self.check_hosts(&specs)?;
@@ -326,6 +335,12 @@ impl Operation<'_> {
     }
 }
 
+/// The disks that the latest migration of each client made its copy on.
+fn targets(loaded: &[Loaded]) -> BTreeMap<NimName, Vec<DiskName>> {
+    let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
+    migrations.map(|one| (one.spec.client.clone(), one.spec.options.disks.clone())).collect()
+}
+
 /// How the hosts are reached: as the plan says, or as the latest batch did.
 fn settings(
     batches: &[BatchRow],
@@ -336,7 +351,7 @@ fn settings(
         (None, Some(_)) => BatchSettings::of_all(batches)?.expect("there is a batch"),
         (None, None) => BatchSettings {
             kind: crate::domain::EstateKind::Lab,
-            limits: Limits { migrations: 10, phases: std::collections::BTreeMap::new() },
+            limits: Limits { migrations: 10, phases: BTreeMap::new() },
             real: None,
         },
     };

@@ -210,6 +210,14 @@ fn the_old_system_is_told_for_what_it_is_after_a_wake() {
             assert_eq!(told.contains("awake"), how != "asleep", "{order}: {told}");
         }
     }
+    // It is the only way back: a cleanup leaves it, until it is told to take it.
+    let said = scene.ran(3, "cleanup lpar1");
+    assert!(said.contains("hdisk0 is what lpar1 ran before it was migrated"), "{said}");
+    let volumes = || scene.ran(0, "lab exec lpar1 -- lspv");
+    assert!(volumes().contains("altinst_rootvg"), "{}", volumes());
+    scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -v old_rootvg -d hdisk0");
+    scene.ran(0, "cleanup lpar1");
+    assert!(volumes().contains("old_rootvg"), "{}", volumes());
 }
 
 #[test]

@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
-use crate::aix::{self, NimObject, Process};
+use crate::aix::{self, NimObject, PhysicalVolume, Process};
 use crate::domain::{
     Cause, FailureClass, HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
-use super::super::copy::{CLIENT_ROOT, is_below, master_top};
+use super::super::copy::{ALT_VG, CLIENT_ROOT, is_below, master_top};
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -36,8 +36,8 @@ pub(crate) const CHECK: StepDef = StepDef {
             return vec![look(HostRole::Master, master)];
         }
         master.extend([argv::lsnim(&ctx.spec.client), argv::processes()]);
-        let client_lease = words(&["ls", "-l", argv::LEASE]);
-        vec![look(HostRole::Master, master), look(HostRole::Client, [client_lease])]
+        let client = [words(&["ls", "-l", argv::LEASE]), words(&["lspv"])];
+        vec![look(HostRole::Master, master), look(HostRole::Client, client)]
     },
     judge: |ctx, answers| judged(judge(ctx, answers)),
     run: None,
@@ -71,8 +71,27 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         if let Some(bar) = busy(ctx, &object, &running) {
             return Ok(bar);
         }
+        let lspv = Said::by(answers, 1).read(1, aix::lspv)?;
+        if let Some(bar) = old_system(ctx, &lspv) {
+            return Ok(bar);
+        }
     }
     Ok(Sight::of(Presence::Present))
+}
+
+/// The bar where altinst_rootvg is what the client ran before it was migrated: woken
+/// and put to sleep, it has that name, and it is the way back.
+fn old_system(ctx: &Context<'_>, lspv: &[PhysicalVolume]) -> Option<Sight> {
+    let (client, targets) = (&ctx.spec.client, &ctx.spec.options.disks);
+    let runs_copy = lspv.iter().any(|row| row.is_in("rootvg") && targets.contains(&row.disk));
+    let mut of_copy = lspv.iter().filter(|row| row.is_in(ALT_VG));
+    let old = of_copy.find(|row| !targets.contains(&row.disk));
+    let disk = &old.filter(|_| runs_copy && !ctx.spec.options.force)?.disk;
+    let text = format!("altinst_rootvg on {disk} is what {client} ran before it was migrated");
+    Some(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(format!(
+        "to keep it, give it its name back (on {client}, `alt_rootvg_op -v old_rootvg -d {disk}`); `--force` \
+         removes it"
+    ))))
 }
 
 /// Whether the holder of a lease may be at work. One of our own journal is not:
