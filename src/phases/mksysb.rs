@@ -111,14 +111,21 @@ fn given(ctx: &Context<'_>) -> Option<String> {
 /// the sizes that file systems had before the migration.
 fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let sight = marks::judge(ctx, Said::by(answers, 0), WRITE)?;
+    let said = Said::by(answers, 1);
+    if given(ctx).is_none() && !matches!(sight.presence, Presence::Unknown(_)) {
+        // What is written goes by it.
+        let usages = said.read(0, aix::df)?;
+        let is_told = |path: &String| usages.iter().any(|(over, _)| over == path);
+        if let Some(path) = master_paths(ctx).iter().find(|path| !is_told(path)) {
+            return Err(format!("`df` does not tell of {path}"));
+        }
+    }
     if sight.presence != Presence::Present {
         return Ok(sight);
     }
-    let said = Said::by(answers, 1);
     let wanted = if given(ctx).is_some() {
         said.read(2, aix::image_data)?
     } else {
-        said.read(0, aix::df)?;
         let text = image_lines(ctx, answers).join("\n");
         aix::image_data(&text).map_err(|unread| unread.to_string())?
     };

@@ -3,7 +3,7 @@
 use nimshift::domain::{Bootlist, CopyPolicy, Direction};
 use nimshift::lab::{BootsFrom, CopyExpected, Expectation, FaultKind};
 use nimshift::machine::State;
-use nimshift::report::{MigrationView, remains};
+use nimshift::report::{MigrationView, Story, remains};
 use nimshift::transport::HostId;
 use serde_json::Value;
 
@@ -48,9 +48,12 @@ impl Held<'_> {
     fn is_told(&self, client: &str, what: &str) -> bool {
         let mut of_client = self.views.iter().filter(|view| view.client == client);
         let names_old = of_client.any(|view| {
-            remains(&self.night.story(view.clone()))
-                .iter()
-                .any(|line| line.contains("in old_rootvg"))
+            let story = self.night.story(view.clone());
+            // Whether a reboot's own script has come so far as to remove them, nothing
+            // tells that runs after it.
+            let names =
+                if tried(&story, Direction::Forward) { "old_rootvg" } else { "in old_rootvg" };
+            remains(&story).iter().any(|line| line.contains(names))
         });
         let ours = ["/var/adm/nimshift of hd9var is left", "/ALT_MIG_SPOT of hd4 is left"];
         // What nimadm itself could not remove has a name that the lab has made up.
@@ -234,14 +237,10 @@ impl Held<'_> {
                 .filter(|view| view.client == shown.name)
                 .map(|view| {
                     let story = self.night.story(view.clone());
-                    let tried = |direction: Direction| {
-                        story.entries.iter().any(|entry| {
-                            entry.record.as_ref().is_some_and(|(ticket, _)| {
-                                ticket.step.as_str() == "reboot" && ticket.direction == direction
-                            })
-                        })
-                    };
-                    u32::from(tried(Direction::Forward)) + u32::from(tried(Direction::Undo))
+                    [Direction::Forward, Direction::Undo]
+                        .map(|direction| u32::from(tried(&story, direction)))
+                        .iter()
+                        .sum::<u32>()
                 })
                 .sum();
             let by_faults = self.reboots_by_faults(&shown.name);
@@ -292,6 +291,15 @@ impl Held<'_> {
             },
         }
     }
+}
+
+/// Whether its reboot was begun.
+fn tried(story: &Story, direction: Direction) -> bool {
+    story.entries.iter().any(|entry| {
+        entry.record.as_ref().is_some_and(|(ticket, _)| {
+            ticket.step.as_str() == "reboot" && ticket.direction == direction
+        })
+    })
 }
 
 /// Where a migration stands, in a line.
