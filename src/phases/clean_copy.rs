@@ -52,7 +52,10 @@ pub(super) const CLEAN_COPY: StepDef = StepDef {
         let remove = paths.chunks(PATHS_MAX).map(|paths| {
             Command::new(["rm", "-rf"].into_iter().chain(paths.iter().map(String::as_str)))
         });
-        let empty = directories(ctx).map(|path| Command::new(["rmdir", &path]).tolerated());
+        let said = Said::by(answers, 0);
+        let there =
+            (0..).zip(directories(ctx)).filter(|(at, _)| said.is_there(*at).unwrap_or(true));
+        let empty = there.map(|(_, path)| Command::new(["rmdir", &path]).tolerated());
         Script::new(remove.chain(empty))
     }),
     undo_run: None,

@@ -58,7 +58,8 @@ async fn a_kept_copy_sleeps_with_what_had_come_into_it_or_is_not_there() {
     let night = Night::new();
     assert_eq!(night.lab.check(&kept).unwrap(), []);
     night.run(CLIENT, &["alt_disk_copy -P1 -d hdisk1"]).await;
-    night.run(CLIENT, &["touch /alt_inst/tmp/nimshift-boot"]).await;
+    let marks = "/alt_inst/var/adm/nimshift";
+    night.run(CLIENT, &[&format!("mkdir {marks}"), &format!("touch {marks}/x.begun")]).await;
     assert!(!night.lab.check(&kept).unwrap().is_empty(), "it is awake");
     night.run(CLIENT, &["alt_disk_copy -P3 -d hdisk1", "bootlist -m normal hdisk0"]).await;
     assert_eq!(night.lab.check(&kept).unwrap(), []);
