@@ -231,7 +231,8 @@ pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopySta
 
 fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let state = target_state(ctx, answers)?;
-    if let Some(bar) = copy::hands_off(ctx, &state) {
+    let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
+    if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
     }
     Ok(Sight::of(match state {
@@ -282,7 +283,8 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     };
     let state = target_state(ctx, answers)?;
     if let CopyState::Running = state {
-        return Ok(copy::hands_off(ctx, &state).unwrap_or(Sight::of(Presence::Present)));
+        let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
+        return Ok(copy::hands_off(ctx, &state, &lspv).unwrap_or(Sight::of(Presence::Present)));
     }
     let bootlist = Said::by(answers, 0).read(4, aix::bootlist)?;
     let quiet = match &state {

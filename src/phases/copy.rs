@@ -139,30 +139,53 @@ pub(super) fn foreign(row: &PhysicalVolume) -> String {
 }
 
 /// The bar where the target disks are not ours to change.
-pub(super) fn hands_off(ctx: &Context<'_>, state: &CopyState) -> Option<Sight> {
+pub(super) fn hands_off(
+    ctx: &Context<'_>,
+    state: &CopyState,
+    lspv: &[PhysicalVolume],
+) -> Option<Sight> {
     match state {
         CopyState::Foreign(text) => Some(Sight::barred(
             Cause::new(FailureClass::Permanent, text.clone()).with_hint("choose another disk"),
         )),
-        CopyState::Running => Some(Sight::barred(
-            Cause::new(FailureClass::NeedsOperator, "the client runs from the target disk")
-                .with_hint(boot_old(ctx)),
-        )),
+        CopyState::Running => {
+            Some(Sight::barred(booted(ctx, "the client runs from the target disk", lspv)))
+        }
         _ => None,
     }
 }
 
-/// What a person does where the client runs from the copy: there is no way back
-/// from within it, and none is needed to keep it.
-pub(super) fn boot_old(ctx: &Context<'_>) -> String {
+/// What a person does where the client runs from the copy, as `text` says: there is
+/// no way back from within it, and none is needed to keep it.
+pub(super) fn booted(ctx: &Context<'_>, text: &str, lspv: &[PhysicalVolume]) -> Cause {
+    if let Some(gone) = old_gone(ctx, lspv) {
+        return gone;
+    }
     let client = &ctx.spec.client;
     let disks = ctx.facts.baseline.iter().flat_map(|baseline| &baseline.bootlist);
     let disks: Vec<String> = disks.map(ToString::to_string).collect();
-    format!(
-        "boot the old disk (on {client}, `bootlist -m normal {}; shutdown -Fr`), then `nimshift retry \
-         {client}`; `nimshift abandon {client}` keeps the migrated system",
+    let hint = format!(
+        "boot the old disk (on {client}, `bootlist -m normal {} && shutdown -Fr`), then `nimshift \
+         retry {client}`; `nimshift abandon {client}` keeps the migrated system",
         disks.join(" ")
-    )
+    );
+    Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
+}
+
+/// Why there is no way back, where the old disk holds no system any more: it was
+/// removed, as is done when nothing is missing. A bootlist of that disk fails, and
+/// a boot would be one of the copy.
+pub(super) fn old_gone(ctx: &Context<'_>, lspv: &[PhysicalVolume]) -> Option<Cause> {
+    let pvid = ctx.facts.baseline.as_ref()?.boot_pvid.as_ref()?;
+    let is_system =
+        |row: &PhysicalVolume| [OLD_VG, ALT_VG, "rootvg"].iter().any(|vg| row.is_in(vg));
+    if lspv.iter().any(|row| row.pvid.as_ref() == Some(pvid) && is_system(row)) {
+        return None;
+    }
+    let client = &ctx.spec.client;
+    let text = format!("the old system of {client} is gone: there is no way back");
+    let hint = format!("`nimshift abandon {client}` keeps the migrated system");
+    Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }
 
 /// The bar where the client has lost the copy's mounts, which a reboot does.

@@ -64,9 +64,10 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     judge_undo: Some(|ctx, answers| {
         let said = Said::by(answers, 0);
         judged((|| {
-            let state = copy::copy_state(copy::baseline(ctx)?, &said.read(DISKS, aix::lspv)?);
+            let lspv = said.read(DISKS, aix::lspv)?;
+            let state = copy::copy_state(copy::baseline(ctx)?, &lspv);
             let runs_from_copy = state == CopyState::Running && ctx.facts.lease.is_some();
-            match copy::hands_off(ctx, &state).filter(|_| runs_from_copy) {
+            match copy::hands_off(ctx, &state, &lspv).filter(|_| runs_from_copy) {
                 Some(bar) => Ok(bar),
                 None => judge_again(ctx, said, LEASE),
             }
@@ -225,6 +226,10 @@ pub(super) const REBOOT: StepDef = StepDef {
             // A copy must sleep before any boot: a boot leaves it half mounted.
             let boots = copy == (ctx.ticket.direction == Direction::Undo);
             let lspv = said.read(1, aix::lspv)?;
+            let is_back = boots && ctx.ticket.direction == Direction::Undo;
+            if let Some(gone) = copy::old_gone(ctx, &lspv).filter(|_| is_back) {
+                return Ok(Sight::barred(gone));
+            }
             if boots && lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active()) {
                 return Ok(awake(ctx));
             }
@@ -342,10 +347,14 @@ pub(super) const VERIFY_BOOT: StepDef = StepDef {
     judge_undo: Some(|ctx, answers| {
         let said = Said::by(answers, 0);
         judged((|| {
-            let state = copy::copy_state(copy::baseline(ctx)?, &said.read(1, aix::lspv)?);
-            match state {
-                CopyState::Running => judge_again(ctx, said, 3),
-                _ => Ok(Sight::of(Presence::Absent)),
+            let lspv = said.read(1, aix::lspv)?;
+            if copy::copy_state(copy::baseline(ctx)?, &lspv) != CopyState::Running {
+                return Ok(Sight::of(Presence::Absent));
+            }
+            // Nothing is taken back that ends before the reboot.
+            match copy::old_gone(ctx, &lspv) {
+                Some(gone) => Ok(Sight::barred(gone)),
+                None => judge_again(ctx, said, 3),
             }
         })())
     }),

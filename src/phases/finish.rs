@@ -81,8 +81,9 @@ fn finish_looks(ctx: &Context<'_>) -> Looks {
 
 fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
-    let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
-    if let Some(bar) = copy::hands_off(ctx, &state) {
+    let lspv = said.read(0, aix::lspv)?;
+    let state = copy::copy_state(copy::baseline(ctx)?, &lspv);
+    if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) && is_marked(answers)? {

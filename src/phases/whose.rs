@@ -85,8 +85,9 @@ pub(super) enum Whose {
     Ours(bool),
     /// The lease is gone, or this one's.
     Lost(Option<Lease>),
-    /// Somebody has booted the copy: the lease is on the disk that was left.
-    Booted,
+    /// Somebody has booted the copy: the lease is on the disk that was left. Why
+    /// nothing is changed.
+    Booted(Cause),
     /// There is no copy where ours was.
     Gone(String),
     /// The copy is not the one that was made here.
@@ -119,7 +120,13 @@ pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
     if holder.as_ref().is_none_or(|holder| holder.owner != ctx.owner) {
         let mut rows = standing(ctx, &lspv).into_iter();
         let is_booted = holder.is_none() && rows.any(|row| row.is_in("rootvg"));
-        return Ok(if is_booted { Whose::Booted } else { Whose::Lost(holder) });
+        let text =
+            || format!("somebody has booted {} from the copy, {}", ctx.spec.client, nothing(ctx));
+        return Ok(if is_booted {
+            Whose::Booted(copy::booted(ctx, &text(), &lspv))
+        } else {
+            Whose::Lost(holder)
+        });
     }
     judge_copy(ctx, answers, 0)
 }
@@ -237,11 +244,7 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
     match whose {
         Whose::Ours(_) => None,
         Whose::Lost(holder) => Some(lost(ctx, holder.as_ref())),
-        Whose::Booted => {
-            let client = &ctx.spec.client;
-            let text = format!("somebody has booted {client} from the copy, {}", nothing(ctx));
-            Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(copy::boot_old(ctx)))
-        }
+        Whose::Booted(cause) => Some(cause.clone()),
         Whose::Gone(text) => {
             let text = format!("somebody else has removed the copy: {text}");
             let cause = Cause::new(FailureClass::Permanent, said_by(text, who));

@@ -229,6 +229,54 @@ fn a_rollback_from_within_the_copy_tells_that_the_client_runs_it() {
     scene.act(Does(0, "abandon lpar1"));
 }
 
+/// The old system is removed when nothing is missing, as is printed: then there is
+/// no way back, and nothing is tried.
+#[test]
+fn a_rollback_without_an_old_system_changes_nothing_and_says_so() {
+    for (defaults, by_hand) in [("reboot = true\n", ""), ("", "shutdown -Fr")] {
+        let scene = Scene::new(defaults, "");
+        let of_aix = |line: &str| scene.ran(0, &format!("lab exec lpar1 -- {line}"));
+        scene.ran(0, "run plan.toml --no-progress");
+        if !by_hand.is_empty() {
+            of_aix(by_hand);
+        }
+        of_aix("alt_rootvg_op -X old_rootvg");
+        let before = scene.ran(0, "lab digest");
+        for order in ["rollback lpar1 --yes", "retry lpar1", "rollback lpar1 --yes"] {
+            let said = scene.ran(4, &format!("{order} --no-progress"));
+            assert!(
+                said.contains("the old system of lpar1 is gone: there is no way back"),
+                "{said}"
+            );
+            assert!(said.contains("`nimshift abandon lpar1` keeps the migrated"), "{said}");
+            assert!(!said.contains("bootlist") && !said.contains("was told"), "{said}");
+            assert_eq!(scene.ran(0, "lab digest"), before, "{defaults}: {order}");
+        }
+        scene.ran(0, "abandon lpar1");
+    }
+}
+
+/// Before a client is rebooted back its bootlist is set; where that fails, it was not
+/// told to reboot, and is not waited for.
+#[test]
+fn a_bootlist_that_fails_is_told_and_no_reboot_is_waited_for() {
+    let scene = Scene::new("reboot = true\n", "reboot_timeout = \"3h\"\n");
+    scene.ran(0, "run plan.toml --no-progress");
+    let booted = || scene.ran(0, "lab exec lpar1 -- who -b");
+    let before = booted();
+    let fault =
+        ["lab", "fault", "disk-full", "--times", "0", "--command", "bootlist -m normal hdisk0"];
+    assert_eq!(scene.world.run(&fault).code, 0);
+    scene.ran(4, "rollback lpar1 --yes --no-progress");
+    let told = scene.ran(0, "history lpar1");
+    assert!(told.contains("bootlist -m normal hdisk0") && !told.contains("was told to"), "{told}");
+    assert_eq!(booted(), before);
+    scene.ran(0, "lab fault --clear");
+    let said = scene.ran(0, "retry lpar1 --no-progress");
+    assert!(said.contains("1 rolled back"), "{said}");
+    assert_ne!(booted(), before);
+}
+
 #[test]
 fn a_copy_that_is_booted_before_the_end_is_no_copy_that_waits() {
     let scene = Scene::new("", "");

@@ -119,7 +119,7 @@ impl<'a> Scene<'a> {
                         if let Some(command) = command.strip_prefix("nimshift ") {
                             self.run(&world, command);
                         } else if is_of_aix(command) {
-                            for one in command.split("; ") {
+                            for one in command.split(" && ") {
                                 let words = ["lab", "exec", "lpar01", "--"].into_iter();
                                 world.run(&words.chain(one.split(' ')).collect::<Vec<_>>());
                             }
@@ -279,6 +279,8 @@ fn ended_well(printed: &mut Printed) {
     scene.says(0, &["run", "plan.toml"]);
     let mut scene = Scene::with("migrated", printed, &with("reboot = true\n", ""), &[]);
     scene.says(0, &["run", "plan.toml"]);
+    scene.on("lpar01", &["alt_rootvg_op", "-X", "old_rootvg"]);
+    scene.says(4, &["rollback", "lpar01", "--yes"]);
     let mut scene = Scene::with("a part", printed, &with("", ""), &[]);
     scene.open[3] = ("…", "4-12");
     scene.says(0, &["run", "plan.toml", "-P", "1-3"]);

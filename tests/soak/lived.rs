@@ -183,7 +183,7 @@ fn orders(
 /// The disks of the bootlist that a hint asks for.
 fn printed_bootlist(hint: &str) -> Option<Vec<String>> {
     let (_, rest) = hint.split_once("`bootlist -m normal ")?;
-    let (disks, _) = rest.split_once("; shutdown -Fr`")?;
+    let (disks, _) = rest.split_once(" && shutdown -Fr`")?;
     Some(disks.split_whitespace().map(str::to_owned).collect())
 }
 

@@ -312,8 +312,9 @@ fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read
 /// Phase 11, with a copy on the client. The bootlist is looked at by the step
 /// that follows.
 fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
+    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv)?;
     let state = copy_state(ctx, answers)?;
-    if let Some(bar) = copy::hands_off(ctx, &state) {
+    if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) {

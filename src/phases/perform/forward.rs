@@ -164,6 +164,9 @@ impl Attempt<'_> {
         if let Some(outcome) = self.turned_away(output.as_ref()).await {
             return outcome;
         }
+        if let Some(cause) = self.ended_before(script, output.as_ref()) {
+            return failed(cause, Trace::Dirty);
+        }
         let sight = match self.settle(&Presence::Present).await {
             Ok(sight) => sight,
             Err(outcome) => return outcome,

@@ -9,6 +9,7 @@ use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportE
 
 use super::{Attempt, failed, of_transport, transient};
 use crate::phases::job::{Limits, Refused};
+use crate::phases::step::Answers;
 use crate::phases::whose::{self, Whose};
 use crate::phases::{end, lease};
 
@@ -198,10 +199,28 @@ impl Attempt<'_> {
         is_once.then(|| self.with_context(end::was_rebooted))
     }
 
+    /// For the same: why its script ended before the command that makes it happen, so
+    /// that nothing is to be waited for.
+    pub(super) fn ended_before(&self, script: &Script, output: Option<&Output>) -> Option<Cause> {
+        self.only_once()?;
+        let guessed;
+        let script = match self.def.undo_run {
+            // An engine that is gone has begun it.
+            Some(undo_run) if script.is_empty() => {
+                let undo = self.with_context(|ctx| undo_run(ctx, &Answers::default()));
+                guessed = self.guarded(undo);
+                &guessed
+            }
+            _ => script,
+        };
+        let has_ended = output.is_some_and(|output| output.commands.len() < script.commands.len());
+        has_ended.then(|| self.words(script, output)).flatten()
+    }
+
     /// Whether a reboot was told: right before it the lease is dropped, so that the
     /// guard of the next one ends that.
     fn gave_up_lease(&self, whose: &Whose) -> bool {
-        self.only_once().is_some() && matches!(whose, Whose::Lost(None) | Whose::Booted)
+        self.only_once().is_some() && matches!(whose, Whose::Lost(None) | Whose::Booted(_))
     }
 
     /// For a step that happens once, and that no lease keeps from happening again: an

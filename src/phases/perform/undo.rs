@@ -106,6 +106,9 @@ impl Attempt<'_> {
         if let Some(outcome) = self.turned_away(output.as_ref()).await {
             return outcome;
         }
+        if let Some(cause) = self.ended_before(script, output.as_ref()) {
+            return failed(Cause { class: FailureClass::Transient, ..cause }, Trace::Dirty);
+        }
         let sight = match self.settle(&Presence::Absent).await {
             Ok(sight) => sight,
             Err(outcome) => return outcome,
