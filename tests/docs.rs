@@ -201,7 +201,11 @@ async fn every_command_of_aix_that_is_named_is_known_to_the_lab() {
     let (mut unknown, mut wrong) = (BTreeSet::new(), Vec::new());
     // Each command of a pipe or a list by itself.
     let each = |named: String| {
-        named.split([';', '|']).map(|one| one.trim().to_owned()).collect::<Vec<_>>()
+        named
+            .replace("&&", ";")
+            .split([';', '|'])
+            .map(|one| one.trim().to_owned())
+            .collect::<Vec<_>>()
     };
     for named in named().into_iter().flat_map(each) {
         let words = filled(&named);

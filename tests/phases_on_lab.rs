@@ -538,7 +538,10 @@ async fn a_client_that_was_rebooted_is_noticed_and_taken_back() {
             let (failed, cause) =
                 failed.unwrap_or_else(|| panic!("{name}: the reboot was not noticed"));
             if NEED_THE_COPY[..4].contains(&failed.as_str()) {
-                assert!(cause.text.ends_with("was it rebooted?"), "{name}, {failed}: {cause:?}");
+                assert!(
+                    cause.text.contains(" file systems of the copy are mounted on "),
+                    "{name}, {failed}: {cause:?}"
+                );
             }
             // At the next step that needs the client's copy, and no later.
             let needs = |step: &&StepSpec| NEED_THE_COPY.contains(&step.step.as_str());

@@ -20,7 +20,7 @@ use super::preflight::ask as ask_all;
 use super::real;
 use super::run::read_plan;
 
-/// The version of the document. Introduced as 1 in 0.2.0.
+/// The version of the document. Introduced as 1 in 0.1.0.
 const DOCTOR_VERSION: u32 = 1;
 
 #[derive(Debug, Serialize)]

@@ -192,19 +192,20 @@ fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
         Err(error) if error.exit() == Exit::Usage => Vec::new(),
         Err(error) => return Err(error),
     };
-    let unsettled = expected.iter().filter(|one| !one.settled).count();
+    let unsettled: Vec<&str> =
+        expected.iter().filter(|one| !one.settled).map(|one| one.client.as_str()).collect();
     let violations = lab.check(&expected)?;
     for violation in &violations {
         out.line(&violation.to_string());
     }
     if violations.is_empty() {
         let hosts = lab.hosts()?.len();
-        out.line(&match unsettled {
-            0 => format!("{hosts} hosts: nothing is left behind"),
-            count => format!(
-                "{hosts} hosts: nothing is left behind; {count} clients have not ended and were not held to it"
-            ),
-        });
+        let but = match unsettled.as_slice() {
+            [] => String::new(),
+            [one] => format!("; {one} has not ended and was not held to it"),
+            many => format!("; {} have not ended and were not held to it", many.join(", ")),
+        };
+        out.line(&format!("{hosts} hosts: nothing is left behind{but}"));
         return Ok(Exit::Ok);
     }
     Ok(Exit::Internal)

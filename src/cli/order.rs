@@ -15,7 +15,7 @@ use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
 use crate::machine::{Event, Operator, Place as At, State};
-use crate::report::{MigrationView, Verdict, spoken, ways_out};
+use crate::report::{FRESH_CLONE, MigrationView, Verdict, spoken, ways_out};
 use crate::transport::JobState;
 
 use super::args::EngineArgs;
@@ -170,7 +170,7 @@ impl Order<'_> {
         let begun = self.begin_anew(&fresh)?;
         let mut waiting = Vec::new();
         for view in others {
-            waiting.push((view.client.clone(), self.post(view)?));
+            waiting.push((view, self.post(view)?));
         }
         let reader = self.place.reader()?;
         let until = SystemClock::read_ms()
@@ -178,7 +178,7 @@ impl Order<'_> {
         let mut exit = if begun { Exit::Ok } else { Exit::Usage };
         while !waiting.is_empty() {
             let mut open = Vec::new();
-            for (client, id) in waiting {
+            for (view, id) in waiting {
                 match reader.request(id)?.answer {
                     Some(answer) if answer.starts_with("done") => {
                         // Places are for the journal; people look at `status`.
@@ -186,13 +186,13 @@ impl Order<'_> {
                             Some(_) => answer,
                             None => answer.split('(').next().unwrap_or_default().replace('_', " "),
                         };
-                        self.done(&client, &said);
+                        self.done(view, &said);
                     }
                     Some(answer) => {
                         exit = Exit::Usage;
-                        self.refused(&client, &answer)?;
+                        self.refused(&view.client, &answer)?;
                     }
-                    None => open.push((client, id)),
+                    None => open.push((view, id)),
                 }
             }
             waiting = open;
@@ -201,9 +201,10 @@ impl Order<'_> {
             }
             pause();
         }
-        for (client, _) in &waiting {
+        for (view, _) in &waiting {
             Out::note(&format!(
-                "{client}: the engine has not answered yet; the order is journaled, and will be carried out"
+                "{}: the engine has not answered yet; the order is journaled, and will be carried out",
+                view.client
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
@@ -246,11 +247,15 @@ impl Order<'_> {
     }
 
     /// Says that the order was taken, and what follows.
-    fn done(&self, client: &str, answer: &str) {
+    fn done(&self, view: &MigrationView, answer: &str) {
+        let client = &view.client;
         let is_back = matches!(self.kind, RequestKind::Cancel | RequestKind::Rollback);
         let then = match answer {
-            "done: executing" if is_back => ", and taken back once its step has ended",
-            _ => "",
+            "done: executing" if is_back => ", and taken back once its step has ended".to_owned(),
+            _ if self.kind == RequestKind::Retry && view.retry_clones_anew() => {
+                format!("; it {FRESH_CLONE}")
+            }
+            _ => String::new(),
         };
         self.out.line(&format!("{client}: {answer}{then}"));
     }
@@ -422,7 +427,7 @@ impl Order<'_> {
             State::Abandoned { .. } => format!("done: {}", transition.to.told()),
             to => format!("done: {}", spoken(to)),
         };
-        self.done(&one.client, &answer);
+        self.done(view, &answer);
         let append = Append {
             migration: one.id,
             expected_seq: one.seq,

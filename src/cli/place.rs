@@ -74,7 +74,7 @@ pub(super) struct BatchSettings {
     pub(super) kind: EstateKind,
     /// How much is done at once.
     pub(super) limits: Limits,
-    /// How real hosts are reached. Introduced in 0.2.0.
+    /// How real hosts are reached. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) real: Option<RealHosts>,
 }
@@ -123,6 +123,7 @@ impl BatchSettings {
 pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError> {
     reader.snapshot(|reader| {
         let batches = reader.batches()?;
+        let archived = reader.archived()?;
         let name = |id| batches.iter().find(|batch| batch.id == id).map(|batch| &batch.name);
         let mut rows = reader.migrations(None)?;
         rows.sort_by_key(|row| row.id);
@@ -144,6 +145,7 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     is_cleaned: false,
                     seen: None,
                     is_silent: false,
+                    is_archived: archived.contains(&row.id),
                 })
             })
             .collect();

@@ -23,7 +23,7 @@ use super::out::Out;
 use super::place::{self, BatchSettings, Place};
 use super::run::{only, read_plan};
 
-/// The version of the document. Introduced as 1 in 0.2.0.
+/// The version of the document. Introduced as 1 in 0.1.0.
 const PREFLIGHT_VERSION: u32 = 1;
 
 /// What a migration's checks come to.

@@ -78,6 +78,8 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     }
     // The plan of a few of its clients is the same plan.
     let digest = file.plan.digest();
+    // So is the lab of a few, which the others are to find.
+    let whole = file.plan.clone();
     only(&mut file.plan, &args.client)?;
     // All that can be wrong is looked at before anything is made.
     let lab = if file.plan.estate.kind != EstateKind::Lab {
@@ -86,8 +88,8 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         check_hosts(&file.plan, &open_lab(place)?.hosts()?)?;
         None
     } else {
-        let estate = estate_of(&file.plan, &args.plan)?;
-        check_hosts(&file.plan, &hosts_of(&estate))?;
+        let estate = estate_of(&whole, &args.plan)?;
+        check_hosts(&whole, &hosts_of(&estate))?;
         Some(estate)
     };
     // Where there is no journal, none is made before that.

@@ -98,6 +98,12 @@ impl Blueprint {
         (0..=step).rev().find(|index| self.steps[usize::from(*index)].repeat == Repeat::AfterUndo)
     }
 
+    /// Whether another attempt at the step at `place`, which failed and may have left
+    /// something (`dirty`), begins with a fresh copy.
+    pub fn begins_in_fresh_copy(&self, place: Place, dirty: bool) -> bool {
+        dirty && self.step(place).repeat == Repeat::Never && self.rewind_to(place.step).is_some()
+    }
+
     /// The step that makes what `step` stands on in the copy that it has, its mounts
     /// or exports. Nothing between the two would have to be undone.
     pub(super) fn ground_of(&self, step: u16) -> Option<u16> {

@@ -282,7 +282,7 @@ fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     {
         findings.permanent(
             format!("{name} is defined in NIM already"),
-            "choose another `new_mksysb` (-N), or `nim -o remove` it",
+            "`nim -o remove` it, or change `new_mksysb` (-N) in the plan",
         );
     }
 }
@@ -301,7 +301,7 @@ fn check_levels(
     {
         findings.permanent(
             format!("{what} is at {level}, the release of the target"),
-            "an update within a release needs `update` (-U) in the plan",
+            "set `update = true` (-U) in the plan: that is an update within a release",
         );
     }
     if let Some(level) = level
@@ -310,7 +310,7 @@ fn check_levels(
     {
         findings.permanent(
             format!("{what} is at {level}: an update (-U) stays within the release"),
-            "leave `update` out of the plan: that is a migration",
+            "leave `update` out in the plan: that is a migration",
         );
     }
     if let Some(own) = findings.read("the master's level", master.read(3, aix::level))
@@ -367,7 +367,7 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
                     "{NAME} is {of_lpp} in the lpp_source {lpp_source}, {of_spot} in the SPOT {spot}"
                 ),
                 &format!(
-                    "name a SPOT and an lpp_source of one level, or bring the SPOT to it: \
+                    "name a SPOT and an lpp_source of one level in the plan, or bring the SPOT to it: \
                      `nim -o cust -a fixes=update_all -a lpp_source={lpp_source} {spot}`"
                 ),
             );
@@ -389,7 +389,7 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
     {
         findings.permanent(
             format!("{NAME} is {now} on the client, {of_lpp} in the lpp_source {lpp_source}"),
-            "an lpp_source at least as new as the client, so that it is not taken back",
+            "name an lpp_source in the plan that is at least as new as the client, which is not taken back",
         );
     }
 }
@@ -402,7 +402,10 @@ fn object(
 ) -> Option<NimObject> {
     let output = findings.read(name.as_str(), master.output(command))?;
     if output.text().contains("0042-053") {
-        findings.permanent(format!("{name} is not defined in NIM"), "`lsnim` on the master");
+        findings.permanent(
+            format!("{name} is not defined in NIM"),
+            "define it, or name another in the plan: `lsnim` on the master",
+        );
         return None;
     }
     findings.read(name.as_str(), master.read(command, |text| aix::nim_object(text, name.as_str())))
@@ -421,7 +424,7 @@ fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     {
         findings.transient(
             format!("{client} is locked in NIM by process {process}"),
-            "wait for it; where it is gone, `force` (-F) in the plan",
+            "wait for it; where it is gone, set `force = true` (-F) in the plan",
         );
     }
     match object.get("Cstate") {
@@ -443,7 +446,10 @@ fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings)
     if let Some(lpp) = object(master, 2, &target.lpp_source, findings) {
         let name = &target.lpp_source;
         if lpp.get("type") != Some("lpp_source") {
-            findings.permanent(format!("{name} is not an lpp_source"), "`lsnim -t lpp_source`");
+            findings.permanent(
+                format!("{name} is not an lpp_source"),
+                "name one in the plan: `lsnim -t lpp_source`",
+            );
         } else if lpp.get("simages") != Some("yes") {
             findings.permanent(
                 format!("the lpp_source {name} lacks simages"),
@@ -455,7 +461,10 @@ fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings)
     for (index, (kind, name)) in further_objects(ctx).into_iter().enumerate() {
         let Some(found) = object(master, FURTHER + index, name, findings) else { continue };
         if found.get("type").is_some_and(|found| found != kind) {
-            findings.permanent(format!("{name} is not of type {kind}"), "`lsnim -l` it");
+            findings.permanent(
+                format!("{name} is not of type {kind}"),
+                "name one in the plan: `lsnim -l` it",
+            );
         }
     }
 }
@@ -469,11 +478,12 @@ fn check_ready(name: &NimName, object: &NimObject, findings: &mut Findings) {
 fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &mut Findings) {
     let (name, wanted) = (&ctx.spec.target.spot, &ctx.spec.target.level);
     if spot.get("type") != Some("spot") {
-        findings.permanent(format!("{name} is not a SPOT"), "`lsnim -t spot`");
+        findings
+            .permanent(format!("{name} is not a SPOT"), "name one in the plan: `lsnim -t spot`");
         return;
     }
     check_ready(name, spot, findings);
-    let hint = "use the SPOT of the target level";
+    let hint = "name the SPOT of the target level in the plan";
     match spot.get("oslevel_r").map(str::parse::<Level>) {
         Some(Ok(level)) => {
             // `oslevel_r` ends with the technology level.
@@ -611,7 +621,10 @@ fn check_disks(
     for (index, disk) in disks.iter().enumerate() {
         match lspv.iter().find(|row| row.disk == *disk) {
             None => {
-                findings.permanent(format!("{disk} is not on the client"), "`lspv`, `cfgmgr`");
+                findings.permanent(
+                    format!("{disk} is not on the client"),
+                    "`cfgmgr`, or change `disks` in the plan",
+                );
                 total_mb = None;
                 continue;
             }
@@ -625,7 +638,7 @@ fn check_disks(
         if total < wanted {
             findings.permanent(
                 format!("the target disks have {total} MB, the copy needs {wanted} MB"),
-                "use a larger disk",
+                "change `disks` in the plan: larger ones",
             );
         }
     }
@@ -636,9 +649,12 @@ fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
         // Told once for the whole volume group.
         None | Some(ALT_VG | OLD_VG) => {}
         Some("rootvg") => {
-            findings.permanent(format!("the client runs from {}", row.disk), "choose another disk");
+            findings.permanent(
+                format!("the client runs from {}", row.disk),
+                "change `disks` in the plan",
+            );
         }
-        Some(_) => findings.permanent(foreign(row), "choose another disk"),
+        Some(_) => findings.permanent(foreign(row), "change `disks` in the plan"),
     }
 }
 

@@ -146,7 +146,8 @@ pub(super) fn hands_off(
 ) -> Option<Sight> {
     match state {
         CopyState::Foreign(text) => Some(Sight::barred(
-            Cause::new(FailureClass::Permanent, text.clone()).with_hint("choose another disk"),
+            Cause::new(FailureClass::Permanent, text.clone())
+                .with_hint("change `disks` in the plan"),
         )),
         CopyState::Running => {
             Some(Sight::barred(booted(ctx, "the client runs from the target disk", lspv)))
@@ -195,10 +196,8 @@ pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<S
     if wanted > 0 && there == wanted {
         return None;
     }
-    let text = format!(
-        "{there} of {wanted} file systems of the copy are mounted on {}: was it rebooted?",
-        ctx.spec.client
-    );
+    let text =
+        format!("{there} of {wanted} file systems of the copy are mounted on {}", ctx.spec.client);
     let cause = Cause::new(FailureClass::Permanent, text);
     let bar = Sight::barred(cause.with_hint("only a fresh clone helps: a retry begins with it"));
     Some(Sight { gone: Some(Trace::CopyLost), ..bar })

@@ -278,7 +278,7 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// A file that was there before.
 pub(super) fn in_the_way(path: &str) -> Cause {
     let cause = Cause::new(FailureClass::Permanent, format!("{path} is on the master already"));
-    cause.with_hint("choose another `output` (-O), or remove the file")
+    cause.with_hint("remove the file, or change `output` (-O) in the plan")
 }
 
 /// `-N`.
@@ -303,7 +303,7 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
             Defined::Elsewhere => {
                 let text = "the name of the new mksysb is another NIM object's";
                 let cause = Cause::new(FailureClass::Permanent, text);
-                Sight::barred(cause.with_hint("choose another `new_mksysb` (-N)"))
+                Sight::barred(cause.with_hint("change `new_mksysb` (-N) in the plan"))
             }
         }))
     },

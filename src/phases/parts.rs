@@ -8,7 +8,7 @@ use crate::aix::argv::{self, words};
 use crate::aix::{self, Bootable, MountRow};
 use crate::domain::{
     Cause, Direction, FailureClass, HostRole, MigrationSpec, Phase, Presence, Repeat, StepName,
-    Ticket, UndoKind,
+    Ticket, UndoKind, phases_text,
 };
 
 use super::copy::{ALT_VG, CLIENT_ROOT, master_top, mounts_below};
@@ -187,8 +187,33 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let texts: Vec<String> =
         lacking.iter().map(|(phase, what)| format!("{what} (phase {})", phase.number())).collect();
     let text = format!("phase {} cannot be run: {}", first.number(), texts.join("; "));
-    // What earlier parts have made, and others have undone, they do not make again.
-    Ok(refused(text, if ctx.spec.part.is_some() { whose::anew(ctx) } else { run_before(*phase) }))
+    let hint = match goes_on_from(ctx.spec, first, &standing) {
+        _ if ctx.spec.part.is_none() => run_before(*phase),
+        // What earlier parts have made, and others have undone, they do not make again.
+        Phase::Clone => whose::anew(ctx),
+        from => {
+            let client = &ctx.spec.client;
+            let phases: Vec<Phase> = Phase::ALL.into_iter().filter(|one| *one >= from).collect();
+            format!(
+                "`nimshift run PLAN -P {} --client {client}` goes on from what stands; `nimshift \
+                 rollback {client}` takes everything back",
+                phases_text(&phases)
+            )
+        }
+    };
+    Ok(refused(text, hint))
+}
+
+/// The last phase before `first` that can be begun as things are. A script that has
+/// run has left its mark, and is not run again.
+fn goes_on_from(spec: &MigrationSpec, first: Phase, now: &Standing) -> Phase {
+    let is_ready = |phase: &Phase| *phase < first && missing(spec, *phase, now).is_empty();
+    match Phase::ALL.into_iter().rev().find(is_ready) {
+        Some(Phase::MigrateBase) => Phase::PreScript,
+        Some(Phase::BootImage) => Phase::PostScript,
+        Some(phase) => phase,
+        None => Phase::Clone,
+    }
 }
 
 fn run_before(phase: Phase) -> String {

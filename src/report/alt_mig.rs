@@ -269,8 +269,21 @@ impl AltMigLog {
             lines.push(format!("nimshift: left: {}", left.join("; ")));
         }
         if let Some(next) = next_step(view) {
-            lines.push(format!("nimshift: next: {next}"));
+            lines.push(format!("nimshift: next: {}", of_line(&next)));
         }
+    }
+}
+
+/// What is said of a plan, for who has written a command line.
+fn of_line(text: &str) -> String {
+    let text =
+        text.replace("in the plan", "on the line").replace("where the plan", "where the line");
+    match text.split_once("`nimshift run PLAN") {
+        Some((before, rest)) if rest.starts_with(" --client ") => {
+            let after = rest.split_once('`').map_or("", |(_, after)| after);
+            format!("{before}the line again{after}")
+        }
+        _ => text,
     }
 }
 
@@ -294,7 +307,7 @@ fn failure(ticket: &Ticket, cause: &Cause, lines: &mut Vec<String>) {
     let why = if told { String::new() } else { format!(": {}", cause_text(cause)) };
     lines.push(format!("nimshift: {undo}{} failed{why}", ticket.step));
     if let Some(hint) = &cause.hint {
-        lines.push(format!("nimshift: hint: {hint}"));
+        lines.push(format!("nimshift: hint: {}", of_line(hint)));
     }
     if let Some(id) = &cause.message {
         lines.push(format!("nimshift: more: `nimshift explain {id}`"));

@@ -15,7 +15,7 @@ use super::time::{clock_text, day_text};
 use super::view::{Story, StoryEntry};
 
 /// The version of the document of `nimshift history --json`. Introduced as 1 in
-/// 0.1.0; 2 with the one of status, in 0.2.0.
+/// 0.1.0; 2 with the one of status, in 0.1.0.
 pub const HISTORY_VERSION: u32 = 2;
 
 /// Lines of a command's output that the story shows: the last ones.

@@ -2,7 +2,7 @@
 //! from its state, its steps and its options, and from what the hosts say of it.
 
 use crate::domain::{
-    Bootlist, CopyIs, CopyPolicy, CopySeen, Direction, DiskName, FailureClass, Level,
+    Bootlist, Cause, CopyIs, CopyPolicy, CopySeen, Direction, DiskName, FailureClass, Level,
     MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind, phases_text,
 };
 use crate::machine::State;
@@ -119,6 +119,19 @@ fn may_be_kept(spec: &MigrationSpec) -> Option<String> {
 
 /// What an administrator can safely do next, if anything is to be done.
 pub fn next_step(view: &MigrationView) -> Option<String> {
+    let next = by_what_stands(view)?;
+    let is_order =
+        |part: &&str| part.contains("`nimshift rollback ") || part.contains("`nimshift retry ");
+    if !view.is_archived || !next.split("; ").any(|part| is_order(&part)) {
+        return Some(next);
+    }
+    let others = next.split("; ").filter(|part| !is_order(part));
+    let archived = "it is in the archive: no order reaches it, and a plan begins a new one";
+    Some(others.chain([archived]).collect::<Vec<_>>().join("; "))
+}
+
+/// The same, by what stands on the hosts.
+fn by_what_stands(view: &MigrationView) -> Option<String> {
     let client = &view.client;
     let spec = &*view.spec;
     let copy = view.seen.as_ref().map(|seen| seen.is);
@@ -131,19 +144,26 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
     };
     // A hint that names the order that leads out is all of it.
     let whole = hint.filter(|hint| hint.contains("`nimshift retry ") || leads_out(hint));
-    let again = || match whole {
-        Some(hint) => hint.to_owned(),
-        None => format!("{}`nimshift retry {client}`", fix()),
+    let by_plan = hint.and_then(changes_plan);
+    let run = format!("`nimshift run PLAN --client {client}`");
+    let again = || match (whole, by_plan) {
+        (Some(hint), _) => hint.to_owned(),
+        (None, None) => format!("{}`nimshift retry {client}`", fix()),
+        (None, Some(false)) => format!("{}{run}", fix()),
+        (None, Some(true)) => {
+            let same = format!("`nimshift retry {client}` where the plan stays as it is");
+            format!("{}{run} ({same})", fix())
+        }
     };
     match &view.state {
         State::Skipped { .. } => None,
         _ if view.standing().name() == "cleaned" => {
-            Some("`nimshift run PLAN` migrates it anew".to_owned())
+            Some(format!("`nimshift run PLAN --client {client}` migrates it anew"))
         }
         _ if !spec.task.is_migration() => operation_next(view),
         State::Migrated { .. } if !spec.is_whole() => Some(format!(
-            "`nimshift run PLAN -P {}` goes on, or `nimshift run PLAN`; `nimshift rollback {client}` \
-             takes everything back",
+            "`nimshift run PLAN -P {} --client {client}` goes on; `nimshift rollback {client}` takes \
+             everything back",
             phases_text(&spec.phases_left())
         )),
         // A kept copy is in the way of the next one.
@@ -212,7 +232,8 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
                 || {
                     let phases = spec.options.phases.as_deref().unwrap_or_default();
                     format!(
-                        "{}`nimshift run PLAN -P {}`; `nimshift rollback {client}` takes everything back",
+                        "{}`nimshift run PLAN -P {} --client {client}`; `nimshift rollback {client}` takes \
+                         everything back",
                         if whole.is_some() { "remove the cause; then ".to_owned() } else { fix() },
                         phases_text(phases)
                     )
@@ -224,8 +245,26 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         State::AwaitingOperator { .. } | State::UndoStuck { .. } if hint.is_some_and(leads_out) => {
             Some(again())
         }
+        State::AwaitingOperator { .. } if whole.is_none() && by_plan == Some(false) => {
+            Some(format!("{}`nimshift rollback {client}`, then {run}", fix()))
+        }
         State::AwaitingOperator { .. } => {
-            Some(format!("{}; `nimshift rollback {client}` takes everything back", again()))
+            let again = match whole {
+                Some(hint) => hint.to_owned(),
+                None => format!("{}`nimshift retry {client}`", fix()),
+            };
+            let anew = if view.retry_clones_anew() {
+                format!(", which {FRESH_CLONE}")
+            } else {
+                String::new()
+            };
+            let then = match by_plan {
+                Some(_) => format!(", then {run} takes a changed plan"),
+                None => String::new(),
+            };
+            Some(format!(
+                "{again}{anew}; `nimshift rollback {client}` takes everything back{then}"
+            ))
         }
         State::UndoStuck { .. } => {
             Some(format!("{}; `nimshift abandon {client}` leaves things as they are", again()))
@@ -249,6 +288,16 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         | State::Undoing { .. }
         | State::UndoBackingOff { .. } => Some("`nimshift resume` goes on".to_owned()),
     }
+}
+
+/// What a retry does in a step that cannot be repeated in the copy that there is.
+pub const FRESH_CLONE: &str = "begins again from a fresh clone: what was done in the copy is lost";
+
+/// Whether a hint asks for another plan, and then whether it leaves another way open.
+/// A retry takes the old plan.
+fn changes_plan(hint: &str) -> Option<bool> {
+    let is_open = [" or ", "; ", "otherwise"].iter().any(|word| hint.contains(word));
+    hint.contains("in the plan").then_some(is_open)
 }
 
 /// Whether a hint names an order that leads out where trying again does not.
@@ -295,7 +344,10 @@ fn operation_next(view: &MigrationView) -> Option<String> {
         State::Migrated { .. } | State::Pending => None,
         state if state.is_terminal() => {
             let hint = state.cause().and_then(|cause| cause.hint.clone());
-            let newer = *task == Task::Wake && matches!(state, State::RolledBack { .. });
+            let is_refused = |cause: &Cause| cause.text.starts_with("alt_rootvg_op");
+            let newer = *task == Task::Wake
+                && matches!(state, State::RolledBack { .. })
+                && state.cause().is_some_and(is_refused);
             Some(hint.unwrap_or_else(|| {
                 if newer {
                     return "AIX wakes no copy that is newer than what runs: boot the new system \

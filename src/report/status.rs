@@ -14,7 +14,7 @@ use super::time::clock_text;
 use super::view::{MigrationView, direction};
 
 /// The version of [`Status`] as a document. Introduced as 1 in 0.1.0; 2, in
-/// 0.2.0, tells apart what was `migrated` before ([`super::Standing`]).
+/// 0.1.0, tells apart what was `migrated` before ([`super::Standing`]).
 pub const STATUS_VERSION: u32 = 2;
 
 /// A batch as the document tells it.

@@ -39,12 +39,21 @@ pub struct MigrationView {
     pub seen: Option<CopySeen>,
     /// Whether it was asked for its copy for this report, and gave no answer.
     pub is_silent: bool,
+    /// Whether it is in the archive, where no order reaches it.
+    pub is_archived: bool,
 }
 
 impl MigrationView {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
         Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).seen(self.seen.as_ref())
+    }
+
+    /// Whether a `retry` throws the copy away: the step that it waits in cannot be
+    /// repeated in it.
+    pub fn retry_clones_anew(&self) -> bool {
+        let State::AwaitingOperator { at, dirty, .. } = self.state else { return false };
+        self.spec.task.is_migration() && self.blueprint.begins_in_fresh_copy(at, dirty)
     }
 
     /// The step it is at, if it has begun and not ended.

@@ -38,3 +38,20 @@ fn an_archived_batch_is_told_and_no_order_reaches_it() {
     assert_eq!(lost.code, 7);
     assert!(lost.stdout.contains("put `archive.db` back"), "{}", lost.stdout);
 }
+
+#[test]
+fn no_order_is_named_for_what_is_in_the_archive() {
+    let world = World::in_memory();
+    let reboots = plan(&["lpar01"]).replace("[defaults]\n", "[defaults]\nreboot = true\n");
+    world.write("plan.toml", &reboots);
+    good(world.run(&["run", "plan.toml", "--no-progress"]));
+    let next = || {
+        let told = good(world.run(&["history", "lpar01"]));
+        told.lines().rfind(|line| line.contains("next: ")).unwrap().to_owned()
+    };
+    assert!(next().contains("`nimshift rollback lpar01`"), "{}", next());
+    good(world.run(&["journal", "archive", "--keep-days", "0"]));
+    assert!(next().contains("use lpar01 at its new level; when nothing"), "{}", next());
+    assert!(next().contains("in the archive: no order reaches it"), "{}", next());
+    assert!(!next().contains("rollback"), "{}", next());
+}

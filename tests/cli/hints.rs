@@ -119,7 +119,7 @@ impl<'a> Scene<'a> {
                         if let Some(command) = command.strip_prefix("nimshift ") {
                             self.run(&world, command);
                         } else if is_of_aix(command) {
-                            for one in command.split(" && ") {
+                            for one in command.replace(" && ", "; ").split("; ") {
                                 let words = ["lab", "exec", "lpar01", "--"].into_iter();
                                 world.run(&words.chain(one.split(' ')).collect::<Vec<_>>());
                             }
@@ -183,11 +183,14 @@ fn failing(command: &str) -> [&str; 5] {
     ["disk-full", "--command", command, "--times", "0"]
 }
 
+const ANOTHER_PLAN: &str = "tests/cli/orders.rs: the plan has to be changed first";
 const BESIDE: &str = "tests/cli/joining.rs: while an engine runs";
 
 /// Messages whose command is for another place than the one that prints it, or
 /// that this test does not bring about, with the reason.
-const ELSEWHERE: [(&str, &str); 38] = [
+const ELSEWHERE: [(&str, &str); 40] = [
+    ("rollback {client}`, then {run}", ANOTHER_PLAN),
+    ("where the plan stays as it is", ANOTHER_PLAN),
     ("(and {more} more;", "a journal with many differences: one names the same"),
     ("Made by `nimshift import`", "says what has made a file"),
     ("nimadm's forms:", "a page of help"),
@@ -284,6 +287,10 @@ fn ended_well(printed: &mut Printed) {
     let mut scene = Scene::with("a part", printed, &with("", ""), &[]);
     scene.open[3] = ("…", "4-12");
     scene.says(0, &["run", "plan.toml", "-P", "1-3"]);
+    scene.says(3, &["run", "plan.toml", "-P", "11-12"]);
+    scene.fault(&["nim-locked", "--host", "lpar01", "--times", "0"]);
+    scene.says(3, &["run", "plan.toml", "-P", "4-12"]);
+    scene.does(0, &["lab", "fault", "--clear"]);
     scene.fault(&failing("bosboot"));
     scene.says(3, &["run", "plan.toml", "-P", "4-12"]);
     let mut scene = Scene::with("a refused part", printed, &with("", ""), &[&failing("installp")]);

@@ -119,3 +119,28 @@ fn a_lab_is_removed_by_order_only() {
     assert_eq!(world.run(&["lab", "reset", "--yes"]).code, 0);
     assert!(!world.state().join("lab").exists());
 }
+
+/// Who has not ended is named.
+#[test]
+fn a_check_names_whom_it_does_not_hold() {
+    let world = World::in_memory();
+    let held = plan(&["lpar01", "lpar02"]).replacen(
+        "[[client]]",
+        "[failure]\npolicy = \"hold\"\n[[client]]",
+        1,
+    );
+    world.write("plan.toml", &held);
+    let does = |code: i32, line: &str| {
+        let ran = world.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(ran.code, code, "{line}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    does(0, "lab up --plan plan.toml --time-scale 1000000");
+    does(0, "lab fault disk-full --host lpar01 --command alt_disk_copy");
+    does(4, "run plan.toml");
+    let said = does(0, "lab check");
+    assert_eq!(
+        said,
+        "3 hosts: nothing is left behind; lpar01 has not ended and was not held to it\n"
+    );
+}

@@ -101,6 +101,18 @@ fn operations_are_refused_for_what_is_in_flight_and_for_the_unknown() {
 }
 
 #[test]
+fn a_script_that_nim_has_not_is_missed_before_the_copy_is_woken() {
+    let world = world();
+    by_hand(&world, "lpar1", "alt_disk_copy -B -d hdisk1");
+    let before = ran(&world, 0, &["lab", "digest"]);
+    let said = ran(&world, 3, &["wake", "lpar1", "-d", "hdisk1", "-z", "nosuch"]);
+    says(&said, &["wake: refused", "the script nosuch is not defined in NIM", "`lsnim -t script`"]);
+    assert!(!said.contains("newer"), "{}", said);
+    assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
+    says(&ran(&world, 3, &["wake", "lpar1", "-z", "spot"]), &["spot is no script in NIM"]);
+}
+
+#[test]
 fn wake_and_sleep_go_together() {
     let world = world();
     says(&ran(&world, 3, &["wake", "lpar1", "-s", "spot"]), &["neither altinst_rootvg nor"]);

@@ -83,6 +83,52 @@ fn an_engine_lets_go_of_what_is_held_between_steps() {
     ran(&world, 0, &["verify"]);
 }
 
+/// A lab, and the run of a plan for one client.
+fn night(plan: &str, code: i32, faults: &[&[&str]]) -> (World, String) {
+    let world = World::in_memory();
+    world.write("plan.toml", plan);
+    ran(&world, 0, &["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    for fault in faults {
+        ran(&world, 0, &[&["lab", "fault"], *fault].concat());
+    }
+    let said = ran(&world, code, &["run", "plan.toml"]).stdout;
+    (world, said)
+}
+
+#[test]
+fn a_retry_that_throws_the_copy_away_says_so() {
+    let text = plan(&["lpar01"]).replace("[[client]]", "[failure]\npolicy = \"hold\"\n[[client]]");
+    let lost = "begins again from a fresh clone: what was done in the copy is lost";
+    let clones = |world: &World| ran(world, 0, &["lab", "log"]).stdout.matches("-P1 -d").count();
+    for (command, is_lost) in [("installp -R", true), ("mount lpar01:", false)] {
+        let fault = ["disk-full", "--times", "0", "--command", command];
+        let (world, said) = night(&text, 4, &[&fault]);
+        let before = clones(&world);
+        assert_eq!(said.contains(lost), is_lost, "{command}: {said}");
+        ran(&world, 0, &["lab", "fault", "--clear"]);
+        let said = ran(&world, 0, &["retry", "lpar01"]).stdout;
+        assert_eq!(said.contains(lost), is_lost, "{command}: {said}");
+        assert_eq!(clones(&world) > before, is_lost, "{command}");
+    }
+}
+
+#[test]
+fn what_a_changed_plan_mends_is_run_and_not_retried() {
+    let world = World::in_memory();
+    let good = plan(&["lpar01"]);
+    world.write("plan.toml", &good);
+    ran(&world, 0, &["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    for disk in ["hdisk0", "hdisk7"] {
+        world.write("plan.toml", &good.replace("hdisk1", disk));
+        let said = ran(&world, 3, &["run", "plan.toml"]).stdout;
+        let next = "change `disks` in the plan; then `nimshift run PLAN --client lpar01`";
+        assert!(said.contains(next), "{said}");
+    }
+    world.write("plan.toml", &good);
+    ran(&world, 0, &["run", "plan.toml", "--client", "lpar01"]);
+    assert_eq!(states(&world)[0].1, "reboot_pending");
+}
+
 #[test]
 fn who_orders_a_reboot_is_asked() {
     let world = World::in_memory();

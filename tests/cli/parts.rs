@@ -30,6 +30,38 @@ fn a_second_part_goes_on_wherever_the_first_has_ended() {
     }
 }
 
+/// What `next:` says of the client.
+fn next_of(said: &str) -> &str {
+    said.lines().rfind(|line| line.contains("next: ")).expect("what is next")
+}
+
+#[test]
+fn a_part_that_comes_too_early_names_the_phases_that_go_on() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    let run = |code: i32, args: &str| {
+        let ran = world.run(&args.split(' ').collect::<Vec<_>>());
+        assert_eq!(ran.code, code, "{args}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    let said = run(0, "run plan.toml -P 1-3 --client lpar01 --time-scale 1000000");
+    // As it is printed, it reaches this client alone.
+    assert!(
+        next_of(&said).contains("`nimshift run PLAN -P 4-12 --client lpar01` goes on"),
+        "{said}"
+    );
+    let said = run(3, "run plan.toml -P 11-12 --client lpar01");
+    assert!(next_of(&said).contains("next: `nimshift run PLAN -P 4-12 --client lpar01`"), "{said}");
+    let said = run(0, "run plan.toml -P 4-8 --client lpar01");
+    assert!(next_of(&said).contains("-P 9-12 --client lpar01"), "{said}");
+    let said = run(3, "run plan.toml -P 12 --client lpar01");
+    assert!(next_of(&said).contains("next: `nimshift run PLAN -P 9-12 --client lpar01`"), "{said}");
+    run(0, "run plan.toml -P 9-12 --client lpar01");
+    // The lab was made for all of the plan.
+    let said = run(0, "run plan.toml");
+    assert!(said.contains("2 reboot pending"), "{said}");
+}
+
 #[test]
 fn a_part_takes_no_copy_back_that_others_have_made_in_the_place_of_its_own() {
     for policy in ["hold", "rollback"] {

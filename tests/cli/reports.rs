@@ -342,6 +342,7 @@ fn the_summary_of_a_night() {
                 is_cleaned: false,
                 seen: None,
                 is_silent: false,
+                is_archived: false,
             },
         })
         .collect();

@@ -84,6 +84,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         is_cleaned: false,
         seen: None,
         is_silent: false,
+        is_archived: false,
     }
 }
 

@@ -291,6 +291,7 @@ impl Night {
             is_cleaned: false,
             seen: None,
             is_silent: false,
+            is_archived: false,
         };
         rows.into_iter().map(view).collect()
     }

@@ -423,6 +423,7 @@ pub(super) struct ClientTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Droppable {
+    Disks,
     CacheVg,
     PreScript,
     PostScript,

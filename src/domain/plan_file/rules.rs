@@ -91,6 +91,11 @@ fn say(reader: &mut Reader<'_, '_>, index: usize, breach: Breach) {
             let what = format!(": {synopsis} needs `{}` ({flag})", flag.key());
             reader.wrong(at, what, format!("add `{}` to the client or to [defaults]", flag.key()));
         }
+        Breach::Refused(synopsis, Flag::Disks) if !reader.sets(index, Flag::Disks.key()) => {
+            let what = format!(" has `disks` by [defaults]: {synopsis} does not take it (-d)");
+            let help = "add `without = [\"disks\"]` to it";
+            reader.wrong(At::Client(index), what, help);
+        }
         Breach::Refused(synopsis, flag) => {
             let help = match flag {
                 Flag::NewMksysb => "remove it, or add `output` (-O)".to_owned(),
@@ -187,6 +192,7 @@ pub(super) fn work_apart(reader: &mut Reader<'_, '_>, clients: &[ClientTable]) {
 
 fn dropped(option: Droppable) -> &'static str {
     match option {
+        Droppable::Disks => Flag::Disks.key(),
         Droppable::CacheVg => Flag::CacheVg.key(),
         Droppable::PreScript => Flag::PreScript.key(),
         Droppable::PostScript => Flag::PostScript.key(),

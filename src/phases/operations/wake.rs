@@ -40,11 +40,20 @@ pub(crate) const CHECK: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 0,
     applies: |spec| spec.mode.has_client(),
-    looks: |_| only(HostRole::Client, [words(&["lspv"]), words(&["ls", "-l", argv::LEASE])]),
+    looks: |ctx| {
+        let client = [words(&["lspv"]), words(&["ls", "-l", argv::LEASE])];
+        let mut looks = only(HostRole::Client, client);
+        let script = ctx.spec.options.post_script.as_ref().map(argv::lsnim);
+        looks.extend(script.map(|script| look(HostRole::Master, [script])));
+        looks
+    },
     judge: |ctx, answers| {
         judged((|| {
             let said = Said::by(answers, 0);
             if let Some(bar) = leased(ctx, said, 1)? {
+                return Ok(bar);
+            }
+            if let Some(bar) = no_script(ctx, answers)? {
                 return Ok(bar);
             }
             let lspv = said.read(0, aix::lspv)?;
@@ -66,6 +75,29 @@ pub(crate) fn leased(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<
     let text = format!("{} holds the client's lease: another nimshift", holder.words());
     let cause = Cause::new(FailureClass::Permanent, text);
     Ok(Some(Sight::barred(cause.with_hint("wait for it, or take its migration back there"))))
+}
+
+/// The bar where NIM has no script of the name that is asked for (`-z`): it would be
+/// missed in the woken copy.
+fn no_script(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+    let Some(name) = &ctx.spec.options.post_script else { return Ok(None) };
+    let said = Said::by(answers, 1);
+    let found = if said.output(0)?.text().contains("0042-053") {
+        None
+    } else {
+        Some(said.read(0, |text| aix::nim_object(text, name.as_str()))?)
+    };
+    let kind = found.as_ref().and_then(|found| found.get("type"));
+    if kind == Some("script") {
+        return Ok(None);
+    }
+    let text = match kind {
+        Some(kind) => format!("{name} is no script in NIM, but of type {kind}"),
+        None => format!("the script {name} is not defined in NIM"),
+    };
+    let cause = Cause::new(FailureClass::Permanent, text);
+    let hint = "`lsnim -t script` on the master lists them: name one of these (-z)";
+    Ok(Some(Sight::barred(cause.with_hint(hint))))
 }
 
 pub(crate) fn no_copy(ctx: &Context<'_>) -> Sight {
