@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    BootFailure, Bootlist, CopyPolicy, DiskName, FailurePolicy, HostName, Limits, MigrationId,
-    MigrationSpec, Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
+    BootFailure, Bootlist, CopyPolicy, DiskName, Facts, FailurePolicy, HostName, Limits,
+    MigrationId, MigrationSpec, Mode, NimName, Options, Part, Plan, RetryPolicy, SPEC_FORMAT,
+    Target, Task,
 };
 use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Loaded, NewBatch};
@@ -142,14 +143,15 @@ impl Operation<'_> {
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);
         let (settings, estate) = settings(&batches, plan.as_ref())?;
-        let targets = targets(&loaded);
+        let made = copies(&loaded);
         let known = Known { settings, estate, plan, latest: current(loaded) };
         let (mut specs, mut going) =
             self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
-        // A wake may have been of other disks.
         for spec in specs.iter_mut().filter(|spec| spec.task == Task::Cleanup) {
-            if let Some(disks) = targets.get(&spec.client) {
+            if let Some((disks, part)) = made.get(&spec.client) {
+                // A wake may have been of other disks.
                 spec.options.disks.clone_from(disks);
+                spec.part = Some(part.clone());
             }
         }
         let estate = Estate::open(self.place, &known.settings)?;
@@ -335,10 +337,16 @@ impl Operation<'_> {
     }
 }
 
-/// The disks that the latest migration of each client made its copy on.
-fn targets(loaded: &[Loaded]) -> BTreeMap<NimName, Vec<DiskName>> {
+/// The disks that the latest migration of each client has made its copy on, and what
+/// the copy is known by.
+fn copies(loaded: &[Loaded]) -> BTreeMap<NimName, (Vec<DiskName>, Part)> {
     let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
-    migrations.map(|one| (one.spec.client.clone(), one.spec.options.disks.clone())).collect()
+    let copy = |one: &Loaded| {
+        let before = one.spec.part.as_ref().and_then(|part| part.facts.copy.clone());
+        let facts = Facts { copy: one.facts.copy.clone().or(before), ..Facts::default() };
+        (one.spec.options.disks.clone(), Part { first: one.id, facts })
+    };
+    migrations.map(|one| (one.spec.client.clone(), copy(one))).collect()
 }
 
 /// How the hosts are reached: as the plan says, or as the latest batch did.

@@ -64,7 +64,8 @@ impl Task {
 }
 
 /// What the later part of a migration takes over from the parts before it
-/// (`-P 1-3`, then `-P 4-12`). Introduced in 0.1.0.
+/// (`-P 1-3`, then `-P 4-12`), and a cleanup from the migration before it: the copy
+/// by its identity. Introduced in 0.1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {

@@ -13,6 +13,7 @@ use crate::transport::{Command, Script, Transport};
 use super::copy::{ALT_VG, CopyState, OLD_VG, state_of};
 use super::left::LeftBy;
 use super::order::hosts;
+use super::whose::vg_id;
 
 /// What is kept of a look at a client's disks.
 pub(super) fn seen(lspv: &[PhysicalVolume], bootlist: Vec<DiskName>) -> Facts {
@@ -88,14 +89,25 @@ fn row(disk: &SystemDisk) -> PhysicalVolume {
 
 /// What the client says of the copy now; `None` where it does not answer.
 pub async fn look_at_copy(transport: &dyn Transport, by: LeftBy<'_>) -> Option<CopySeen> {
-    let looks = [words(&["lspv"]), argv::show_bootlist()];
+    let known = by.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty());
+    let disks = known.iter().flat_map(|copy| &copy.disks);
+    let groups: Vec<_> = disks.clone().map(|disk| argv::vg_of_disk(&disk.name)).collect();
+    let looks = [words(&["lspv"]), argv::show_bootlist()].into_iter().chain(groups);
     let script = Script::new(looks.map(Command::new));
     let host = hosts(by.spec).of(HostRole::Client).clone();
     let said = transport.exec(&host, &script, PROBE_TIMEOUT).await.ok()?;
     let text = |at: usize| said.get(at).filter(|said| said.ok()).map(|said| said.stdout.as_str());
     let lspv = aix::lspv(text(0)?).ok()?;
     let bootlist = text(1).and_then(|text| aix::bootlist(text).ok()).unwrap_or_default();
-    Some(copy_seen(by.spec, by.facts, &seen(&lspv, bootlist).systems?))
+    let mut systems = seen(&lspv, bootlist).systems?;
+    // What others have made on its disk is no copy of ours.
+    for (at, disk) in (2..).zip(disks) {
+        let id = text(at).and_then(|text| vg_id(text).ok());
+        if id.is_some_and(|id| known.is_some_and(|copy| copy.vg_id != id)) {
+            systems.disks.retain(|seen| seen.name != disk.name);
+        }
+    }
+    Some(copy_seen(by.spec, by.facts, &systems))
 }
 
 #[cfg(test)]

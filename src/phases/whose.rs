@@ -67,8 +67,13 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
 /// goes back to its mounts only has the same copy. A later part has that of the part
 /// before it, until it has looked for itself.
 pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
-    let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
-    ctx.facts.copy.as_ref().or(before).filter(|copy| !copy.disks.is_empty())
+    let of_migration = || ctx.spec.task.is_migration().then(|| of_before(ctx)).flatten();
+    ctx.facts.copy.as_ref().or_else(of_migration).filter(|copy| !copy.disks.is_empty())
+}
+
+/// The copy of the part before a later part, or of the migration before a cleanup.
+pub(super) fn of_before<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
+    ctx.spec.part.as_ref()?.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty())
 }
 
 /// What is known once the step that makes the copy was taken back: the next one has
@@ -92,6 +97,8 @@ pub(super) enum Whose {
     Gone(String),
     /// The copy is not the one that was made here.
     Others(String),
+    /// The system that was migrated is not there any more.
+    NoWayBack(String),
 }
 
 /// What is asked of the client; by nimadm, the mark that the copy was begun is on
@@ -102,6 +109,8 @@ pub(super) fn looks(ctx: &Context<'_>) -> Looks {
     commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
     if identity(ctx).is_none() {
         commands.push(argv::show_bootlist());
+    } else if let Some(disk) = goes_back_to(ctx) {
+        commands.extend([words(&["lsvg", "rootvg"]), argv::vg_of_disk(disk)]);
     }
     let mut looks = vec![look(HostRole::Client, commands)];
     if ctx.spec.driver == Driver::Nimadm {
@@ -182,7 +191,37 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
             )));
         }
     }
-    Ok(Whose::Ours(true))
+    Ok(no_way_back(ctx, said, &lspv)?.map_or(Whose::Ours(true), Whose::NoWayBack))
+}
+
+/// Where the copy is to be taken back: the disk of the system that it was made of.
+fn goes_back_to<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
+    let baseline = ctx.facts.baseline.as_ref().filter(|one| !one.rootvg_id.is_empty())?;
+    baseline.boot_disk.as_ref().filter(|_| ctx.ticket.direction == Direction::Undo)
+}
+
+/// Why there is no way back: neither what runs nor what is on the old disk is the
+/// system that was migrated. Taking back would boot, or leave, another's.
+fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Read<Option<String>> {
+    let Some(disk) = goes_back_to(ctx) else { return Ok(None) };
+    let baseline = copy::baseline(ctx)?;
+    let at = GROUPS + ctx.spec.options.disks.len();
+    if said.read(at, aix::volume_group)?.id == baseline.rootvg_id {
+        return Ok(None);
+    }
+    let is_it = |row: &&PhysicalVolume| match &baseline.boot_pvid {
+        Some(pvid) => row.pvid.as_ref() == Some(pvid),
+        None => row.disk == *disk,
+    };
+    let old = lspv.iter().find(is_it);
+    let Some(vg) = old.and_then(|row| row.vg.as_deref()) else {
+        return Ok(Some(format!("there is none on {disk} any more")));
+    };
+    let id = said.read(at + 1, vg_id)?;
+    let is_old = id == baseline.rootvg_id;
+    Ok((!is_old).then(|| {
+        format!("{vg} on {disk} is volume group {id}, the old rootvg was {}", baseline.rootvg_id)
+    }))
 }
 
 /// Whether the client is set to boot from a target disk. No clone of ours does that,
@@ -209,7 +248,7 @@ fn standing<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Vec<&'a Physic
 }
 
 /// A volume group's id, as `getlvodm -j` prints it.
-fn vg_id(text: &str) -> Result<String, aix::Unread> {
+pub(super) fn vg_id(text: &str) -> Result<String, aix::Unread> {
     let fits: fn(&str) -> bool =
         |word| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     aix::one_word("getlvodm -j", text, fits).map(str::to_owned)
@@ -253,6 +292,14 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
             } else {
                 cause
             })
+        }
+        Whose::NoWayBack(text) => {
+            let client = &ctx.spec.client;
+            let text = format!("the old system of {client} is gone, {}: {text}", nothing(ctx));
+            let hint = format!(
+                "there is no way back by nimshift; `nimshift abandon {client}` keeps what it runs from"
+            );
+            Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
         }
         Whose::Others(text) => {
             let client = &ctx.spec.client;
@@ -373,10 +420,9 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let bar = cause(ctx, &whose, &who(ctx, answers, looks(ctx).len())).map(Sight::barred);
         return bar.ok_or_else(|| "there is no copy on the target disks".to_owned());
     };
-    let before = ctx.spec.part.as_ref().and_then(|part| part.facts.copy.as_ref());
-    if let Some(before) = before.filter(|before| {
-        ctx.ticket.round == 0 && !before.disks.is_empty() && before.vg_id != copy.vg_id
-    }) {
+    if let Some(before) =
+        of_before(ctx).filter(|before| ctx.ticket.round == 0 && before.vg_id != copy.vg_id)
+    {
         let text = format!(
             "it is volume group {}, that of the earlier part was {}",
             copy.vg_id, before.vg_id

@@ -21,6 +21,7 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
         for (step, record) in last_records(story) {
             lines.extend(item(step, record));
         }
+        lines.extend(story.facts().left.iter().map(|line| format!("  left alone: {line}")));
         if let Some(cause) = view.state.cause() {
             lines.push(format!("  why: {}", cause_text(cause)));
         }

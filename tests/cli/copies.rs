@@ -290,6 +290,55 @@ fn a_copy_that_is_booted_before_the_end_is_no_copy_that_waits() {
     assert_eq!(scene.state(), "migrated");
 }
 
+#[test]
+fn what_others_have_made_in_place_of_a_copy_is_not_ours() {
+    let mut scene = Scene::new("", "");
+    scene.act(RUN);
+    for line in ["alt_rootvg_op -X altinst_rootvg", "alt_disk_copy -d hdisk1"] {
+        scene.ran(0, &format!("lab exec lpar1 -- {line}"));
+    }
+    let theirs = || scene.row().contains("hdisk1:altinst_rootvg");
+    let told = scene.ran(0, "history lpar1");
+    assert!(
+        !told.lines().any(|line| line.contains("left on") && line.contains("altinst_rootvg")),
+        "{told}"
+    );
+    assert!(scene.ran(0, "status --ask").contains("cleaned"));
+    let said = scene.ran(0, "cleanup lpar1");
+    assert!(
+        said.contains("left alone: altinst_rootvg on hdisk1, which somebody else has made"),
+        "{said}"
+    );
+    assert!(theirs());
+    scene.ran(0, "cleanup lpar1 --force");
+    assert!(!theirs());
+}
+
+#[test]
+fn a_rollback_boots_no_system_of_others_and_removes_none_for_it() {
+    let (gone, clone) = ("alt_rootvg_op -X old_rootvg", "alt_disk_copy -d hdisk0");
+    let by_us: [&[&str]; 2] = [&[gone], &[gone, clone, "bootlist -m normal hdisk1"]];
+    let by_hand: [&[&str]; 2] =
+        [&["shutdown -Fr", gone], &["shutdown -Fr", gone, clone, "shutdown -Fr"]];
+    for (defaults, lines) in by_us
+        .map(|lines| ("reboot = true\n", lines))
+        .into_iter()
+        .chain(by_hand.map(|lines| ("", lines)))
+    {
+        let scene = Scene::new(defaults, "");
+        scene.ran(0, "run plan.toml --no-progress");
+        for line in lines {
+            scene.ran(0, &format!("lab exec lpar1 -- {line}"));
+        }
+        let before = scene.row();
+        let said = scene.ran(4, "rollback lpar1 --yes");
+        assert_eq!(scene.row(), before, "{lines:?}: {said}");
+        assert!(said.contains("the old system of lpar1 is gone"), "{lines:?}: {said}");
+        scene.ran(0, "abandon lpar1");
+        assert_eq!(scene.row(), before, "{lines:?}");
+    }
+}
+
 /// Part of a migration, of which the rest has nothing to do any more.
 #[test]
 fn what_a_skipped_part_finds_is_of_the_parts_before() {

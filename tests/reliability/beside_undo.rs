@@ -173,7 +173,6 @@ async fn turned_back(
 /// Steps that mend what is wrong on few hosts, and find all as it should be on
 /// those of the flavours: they begin no job there.
 const FIND_ALL_DONE: [&str; 5] = [
-    "clean-copy",
     "expand-filesystems",
     "clean-master",
     "cleanup-jobs-master",

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use crate::aix::argv::{self, words};
 use crate::aix::{self, PhysicalVolume};
-use crate::domain::{DiskName, HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::domain::{DiskName, Facts, HostRole, Phase, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{ALT_VG, OLD_VG};
 use super::super::read::{Read, Said, judged};
 use super::super::record::boot_disk;
 use super::super::seen::seen;
-use super::super::step::{Answers, Looks, Sight, StepDef};
+use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::super::whose;
 use super::cleanup_check::{gone, only};
 
 /// The client must not boot from a copy that is going.
@@ -29,11 +30,12 @@ pub(crate) const BOOTLIST: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 1,
     applies: |spec| spec.mode.has_client(),
-    looks: |_| disk_looks(),
-    judge: |_, answers| {
+    looks: disk_looks,
+    judge: |ctx, answers| {
         judged((|| {
             let said = Said::by(answers, 0);
-            Ok(gone(said.read(1, aix::bootlist)? == wanted_bootlist(said)?))
+            let is_theirs = others(ctx, answers)?.is_some();
+            Ok(gone(is_theirs || said.read(1, aix::bootlist)? == wanted_bootlist(said)?))
         })())
     },
     run: Some(|_, answers| Script::new([restore(answers)])),
@@ -41,9 +43,39 @@ pub(crate) const BOOTLIST: StepDef = StepDef {
     judge_undo: None,
 };
 
-fn disk_looks() -> Looks {
+fn disk_looks(ctx: &Context<'_>) -> Looks {
     let boot = words(&["getconf", "BOOT_DEVICE"]);
-    only(HostRole::Client, [boot, argv::show_bootlist(), words(&["lspv"])])
+    let known = whose::of_before(ctx).into_iter().flat_map(|copy| &copy.disks);
+    let groups = known.map(|disk| argv::vg_of_disk(&disk.name));
+    let disks = [boot, argv::show_bootlist(), words(&["lspv"])];
+    only(HostRole::Client, disks.into_iter().chain(groups))
+}
+
+/// The first of the commands that ask for the volume groups of the disks that the
+/// migration before has made its copy on.
+const GROUPS: usize = 3;
+
+/// Whether altinst_rootvg is not the copy that the migration before has made: then
+/// it is told, and stays.
+fn others(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
+    let Some(copy) = whose::of_before(ctx).filter(|_| !ctx.spec.options.force) else {
+        return Ok(None);
+    };
+    let of_copy = copy_disks(answers)?;
+    for (at, disk) in (GROUPS..).zip(&copy.disks) {
+        if !of_copy.iter().any(|row| row.disk == disk.name) {
+            continue;
+        }
+        let id = Said::by(answers, 0).read(at, whose::vg_id)?;
+        if id != copy.vg_id {
+            return Ok(Some(format!(
+                "{ALT_VG} on {}, which somebody else has made (volume group {id}, ours was {}; \
+                 `--force` removes it)",
+                disk.name, copy.vg_id
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The bootlist without disks that are of no system that is to stay. What is
@@ -87,12 +119,17 @@ pub(crate) const COPY: StepDef = StepDef {
     settle: Duration::ZERO,
     weight: 2,
     applies: |spec| spec.mode.has_client(),
-    looks: |_| disk_looks(),
-    judge: |_, answers| {
+    looks: disk_looks,
+    judge: |ctx, answers| {
         judged((|| {
             let said = Said::by(answers, 0);
-            let facts = seen(&said.read(2, aix::lspv)?, said.read(1, aix::bootlist)?);
-            Ok(Sight { facts: Some(facts), ..gone(copy_disks(answers)?.is_empty()) })
+            let theirs = others(ctx, answers)?;
+            let is_gone = theirs.is_some() || copy_disks(answers)?.is_empty();
+            let mut lspv = said.read(2, aix::lspv)?;
+            lspv.retain(|row| theirs.is_none() || !row.is_in(ALT_VG));
+            let facts = seen(&lspv, said.read(1, aix::bootlist)?);
+            let facts = Facts { left: theirs.into_iter().collect(), ..facts };
+            Ok(Sight { facts: Some(facts), ..gone(is_gone) })
         })())
     },
     run: Some(|ctx, answers| {
