@@ -25,6 +25,41 @@ pub fn link_target(text: &str, path: &str) -> Result<String, Unread> {
     }
 }
 
+/// Reads `ls -lid PATH`: the i-node, size and time of the file at `path`.
+pub fn file_identity(text: &str, path: &str) -> Result<String, Unread> {
+    let Some((line, head)) =
+        lines(text).find_map(|line| Some((line, line.trim_end().strip_suffix(path)?)))
+    else {
+        return Err(Unread::missing("ls -lid", "line of that path"));
+    };
+    match head.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [inode, mode, _, _, _, size, time @ ..]
+            if mode.starts_with('-')
+                && inode.parse::<u64>().is_ok()
+                && size.parse::<u64>().is_ok()
+                && !time.is_empty() =>
+        {
+            Ok(format!("{inode} {size} {}", time.join(" ")))
+        }
+        _ => Err(Unread::line("ls -lid", line)),
+    }
+}
+
+/// Whether both are of one file. `ls` tells the year in the place of the time of day
+/// once a file is half a year old.
+pub fn is_same_file(one: &str, other: &str) -> bool {
+    let split = |text: &str| {
+        text.rsplit_once(' ').map(|(head, last)| (head.to_owned(), last.contains(':')))
+    };
+    one == other
+        || match (split(one), split(other)) {
+            (Some((head, has_clock)), Some((other, other_has))) => {
+                head == other && has_clock != other_has
+            }
+            _ => false,
+        }
+}
+
 /// Reads `ls -l DIRECTORY`: the symbolic links in it, and what they point to.
 pub fn links(text: &str) -> Vec<(String, String)> {
     let link = |line: &str| {
@@ -61,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_told_from_one_made_anew() {
+        let line = |inode, time| {
+            format!("{inode:>5} -rw-r--r--    1 root     system       123456 {time} /export/a b\n")
+        };
+        let read = |text: String| file_identity(&text, "/export/a b").unwrap();
+        let made = read(line(131, "Mar 02 07:15"));
+        assert_eq!(made, "131 123456 Mar 02 07:15");
+        assert!(is_same_file(&made, &read(line(131, "Mar 02 2026"))), "half a year later");
+        for other in
+            [line(132, "Mar 02 07:15"), line(131, "Mar 02 07:16"), line(131, "Mar 03 2026")]
+        {
+            assert!(!is_same_file(&made, &read(other)));
+        }
+        assert!(file_identity(" 7 drwxr-xr-x 2 root system 256 Mar 02 07:15 /a\n", "/a").is_err());
+    }
+
+    #[test]
     fn a_missing_file_is_told_by_its_message() {
         assert!(is_missing("ls: 0653-341 The file /x does not exist.\n"));
         assert!(!is_missing("ls: 0653-345 /x: Permission denied.\n"));
@@ -72,6 +124,7 @@ mod tests {
         fn no_input_panics(text in ".{0,200}(\n.{0,80}){0,4}", tail in any::<Vec<u8>>()) {
             for text in [text, String::from_utf8_lossy(&tail).into_owned()] {
                 let _ = (names(&text), link_target(&text, "/"), is_missing(&text));
+                let _ = (file_identity(&text, "/"), is_same_file(&text, "/ /"));
             }
         }
     }

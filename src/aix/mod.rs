@@ -27,7 +27,7 @@ pub use disks::{LogicalVolume, PhysicalVolume, VolumeGroup, logical_volumes, lsp
 pub use file_systems::{FsRow, FsUsage, MountRow, df, exports, lsfs, mounts};
 pub use filesets::{Fileset, FilesetLevel, filesets, level};
 pub use image_data::{ImageData, ImageFs, ImageVolume, VolumeLine, image_data, image_data_lines};
-pub use listing::{is_missing, link_target, links, names};
+pub use listing::{file_identity, is_missing, is_same_file, link_target, links, names};
 pub use nim::{NimObject, nim_object};
 pub use nim_list::{NimStanza, nim_objects};
 pub use odm::{DeviceAttribute, device_attributes};

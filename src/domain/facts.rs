@@ -48,6 +48,10 @@ pub struct Facts {
     /// Introduced in 0.2.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systems: Option<Systems>,
+    /// What the mksysb that was made is told by. Introduced in 0.2.0: one that was
+    /// made before it is known by its names alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mksysb: Option<MadeMksysb>,
     /// What is left where it cannot be reached, or cannot be told to be this
     /// migration's: for people. Introduced in 0.2.0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,6 +70,19 @@ pub struct CopyIdentity {
     pub disks: Vec<CopyDisk>,
 }
 
+/// What a mksysb is told by from another that somebody has made in its place; nothing
+/// where it was taken back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MadeMksysb {
+    /// The i-node, size and time of the file, as `ls` tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The `creation_date` of the NIM object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+}
+
 /// A disk of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,8 +96,19 @@ pub struct CopyDisk {
 impl Facts {
     /// Adds what `other` knows; what it knows replaces what was known.
     pub fn absorb(&mut self, other: Facts) {
-        let Facts { baseline, level, asleep, lease_over, site, lease, booted, copy, systems, left } =
-            other;
+        let Facts {
+            baseline,
+            level,
+            asleep,
+            lease_over,
+            site,
+            lease,
+            booted,
+            copy,
+            systems,
+            mksysb,
+            left,
+        } = other;
         if baseline.is_some() {
             self.baseline = baseline;
         }
@@ -107,6 +135,9 @@ impl Facts {
         }
         if systems.is_some() {
             self.systems = systems;
+        }
+        if mksysb.is_some() {
+            self.mksysb = mksysb;
         }
         for text in left {
             if !self.left.contains(&text) {

@@ -20,7 +20,7 @@ mod ticket;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{
-    Baseline, BaselineDisk, BaselineFs, BaselineVolume, CopyDisk, CopyIdentity, Facts,
+    Baseline, BaselineDisk, BaselineFs, BaselineVolume, CopyDisk, CopyIdentity, Facts, MadeMksysb,
 };
 pub use failure::{Cause, FailureClass, MessageRule, Trace};
 pub use lease::{Control, Lease};

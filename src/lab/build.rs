@@ -108,6 +108,7 @@ fn blank_lv(kind: LvKind, mount_point: Option<&str>) -> Lv {
         data_mb: 0,
         boot_image: None,
         serial: 0,
+        archives: BTreeMap::new(),
         tree: (kind == LvKind::Jfs2).then(Arc::default),
     }
 }

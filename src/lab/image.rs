@@ -49,7 +49,14 @@ fn host_image(host: &Host) -> Value {
             let settled = |key: &str| {
                 !matches!(
                     key,
-                    "Cstate" | "prev_state" | "Cstate_result" | "info" | "err_info" | "alloc_count"
+                    "Cstate"
+                        | "prev_state"
+                        | "Cstate_result"
+                        | "info"
+                        | "err_info"
+                        | "alloc_count"
+                        // What is made later has another.
+                        | "creation_date"
                 )
             };
             let attributes: Map<String, Value> = object

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::mksysb::Archive;
 use super::tree::{Kind, Node, Tree, is_within, normal};
 use super::world::{Host, Lv, Source, World};
 use crate::base::Millis;
@@ -183,7 +184,14 @@ impl World {
         if tree.nodes.get(&place.rel) == Some(&node) {
             return Ok(());
         }
-        self.volume_mut(&place)?.tree_mut().put(&place.rel, node);
+        let is_archive = matches!(&node.kind, Kind::File(text) if Archive::is_one(text));
+        let volume = self.volume_mut(&place)?;
+        if is_archive {
+            volume.archives.insert(place.rel.clone(), now);
+        } else {
+            volume.archives.remove(&place.rel);
+        }
+        volume.tree_mut().put(&place.rel, node);
         Ok(())
     }
 
@@ -193,7 +201,17 @@ impl World {
         if place.read_only {
             return Err(PathError::ReadOnly);
         }
-        self.volume_mut(&place)?.tree_mut().remove(&place.rel);
+        let volume = self.volume_mut(&place)?;
+        volume.archives.retain(|path, _| !is_within(path, &place.rel));
+        volume.tree_mut().remove(&place.rel);
         Ok(())
+    }
+
+    /// The i-node of what stands at `path`: a mksysb that is made anew has another.
+    pub(crate) fn inode(&self, host: &str, path: &str, now: Millis) -> u64 {
+        let place = self.place(host, path, now).ok();
+        let made =
+            place.and_then(|place| self.volume(&place).ok()?.archives.get(&place.rel).copied());
+        made.unwrap_or_else(|| path.bytes().map(u64::from).sum())
     }
 }

@@ -299,6 +299,9 @@ pub(crate) struct Lv {
     pub boot_image: Option<String>,
     /// Tells one volume of a name from a later one.
     pub serial: u64,
+    /// When each mksysb in it was written: what `ls -i` tells one from another by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub archives: BTreeMap<String, Millis>,
     /// Its files. Kept on disk as files, not in the host's record.
     #[serde(skip)]
     pub tree: Option<Arc<Tree>>,

@@ -173,6 +173,7 @@ fn assumed(spec: &MigrationSpec) -> Facts {
         booted: None,
         copy: None,
         systems: None,
+        mksysb: None,
         left: Vec::new(),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, VolumeLine};
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, MigrationSpec, Mode, NimName, Phase, Presence, Repeat,
-    StepName, UndoKind,
+    Cause, Facts, FailureClass, HostRole, MadeMksysb, MigrationSpec, Mode, NimName, Phase,
+    Presence, Repeat, StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -190,7 +190,7 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
     looks: |ctx| {
         let commands = [
-            words(&["ls", "-d", output(ctx)]),
+            words(&["ls", "-lid", output(ctx)]),
             words(&["ls", "-d", &part(ctx)]),
             words(&["ls", &ctx.spec.work_directory()]),
             words(&["mount"]),
@@ -210,33 +210,102 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
         ]);
         Script::new(commands)
     }),
-    undo_run: Some(|ctx, _| {
-        Script::new([
-            Command::new(["rm", "-f", &part(ctx), output(ctx)]),
-            Command::new(["rm", "-f", &begun(ctx)]),
-        ])
+    undo_run: Some(|ctx, answers| {
+        let said = Said::by(answers, 0);
+        let marked = ours(answers).unwrap_or(true);
+        let half = marked.then(|| Command::new(["rm", "-f", &part(ctx)]));
+        let is_anothers =
+            matches!(whole(ctx, said, 0, marked), Ok(Whole::Anothers | Whole::Untold));
+        let whole = (!is_anothers).then(|| Command::new(["rm", "-f", output(ctx)]));
+        let begun = Command::new(["rm", "-f", &begun(ctx)]);
+        Script::new(half.into_iter().chain(whole).chain([begun]))
     }),
     judge_undo: Some(|ctx, answers| {
-        judged(ours(answers).and_then(|ours| {
-            let said = Said::by(answers, 0);
-            let (whole, half) = (said.is_there(0)?, said.is_there(1)?);
-            if !ours && (whole || half) {
-                let path = if whole { output(ctx).to_owned() } else { part(ctx) };
-                return Ok(cannot_be_told(&path));
+        judged((|| {
+            let (said, marked) = (Said::by(answers, 0), ours(answers)?);
+            let (whole, half) = (whole(ctx, said, 0, marked)?, said.is_there(1)?);
+            let mut left = left_alone(ctx, whole);
+            if half && !marked && left.is_none() {
+                left = Some(cannot_be_told(&part(ctx)));
             }
-            Ok(all_or_any(ours && whole, ours && (half || is_begun(answers)?)))
-        }))
+            let sight = all_or_any(whole == Whole::Ours, marked && (half || is_begun(answers)?));
+            Ok(taken_back(sight.presence, MadeMksysb::default(), left))
+        })())
     }),
 };
 
+/// What is at the path of the mksysb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Nothing.
+    Gone,
+    /// What this migration has written.
+    Ours,
+    /// It was not there before, and nothing says whose it is.
+    Untold,
+    /// Another file than the one that this migration has written.
+    Anothers,
+}
+
+/// Whose the file at the path of the mksysb is, by `command`, an `ls -lid` of it: what
+/// was recorded when it was written tells it, and its mark.
+pub(super) fn whole(
+    ctx: &Context<'_>,
+    said: Said<'_>,
+    command: usize,
+    marked: bool,
+) -> Read<Whole> {
+    if !said.is_there(command)? {
+        return Ok(Whole::Gone);
+    }
+    let by_mark = if marked { Whole::Ours } else { Whole::Untold };
+    let Some(recorded) = made(ctx).file else { return Ok(by_mark) };
+    // What is no file cannot be the one that was written.
+    let seen = said.output(command)?;
+    if seen.stdout.split_whitespace().nth(1).is_some_and(|mode| !mode.starts_with('-')) {
+        return Ok(Whole::Anothers);
+    }
+    let seen = said.read(command, |text| aix::file_identity(text, output(ctx)))?;
+    Ok(if aix::is_same_file(&recorded, &seen) { by_mark } else { Whole::Anothers })
+}
+
+/// What the file at the path of the mksysb is told by, as [`whole`] asks. One that
+/// cannot be read is known by its name and mark only.
+pub(super) fn identity(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Option<String> {
+    said.read(command, |text| aix::file_identity(text, output(ctx))).ok()
+}
+
+/// What was recorded of the mksysb: by a part before this one, too.
+fn made(ctx: &Context<'_>) -> MadeMksysb {
+    let before = ctx.spec.part.as_ref().and_then(|part| part.facts.mksysb.as_ref());
+    ctx.facts.mksysb.as_ref().or(before).cloned().unwrap_or_default()
+}
+
+/// What an undo sees: `known` is what is known of the mksysb when it is done.
+pub(super) fn taken_back(presence: Presence, known: MadeMksysb, left: Option<String>) -> Sight {
+    let left = left.into_iter().collect();
+    let facts = Facts { mksysb: Some(known), left, ..Facts::default() };
+    Sight { facts: Some(facts), ..Sight::of(presence) }
+}
+
+/// A file that an undo leaves, for people.
+pub(super) fn left_alone(ctx: &Context<'_>, whole: Whole) -> Option<String> {
+    match whole {
+        Whole::Gone | Whole::Ours => None,
+        Whole::Untold => Some(cannot_be_told(output(ctx))),
+        Whole::Anothers => Some(format!(
+            "{} on the master: by its i-node, size or time it is not the file that this migration wrote",
+            output(ctx)
+        )),
+    }
+}
+
 /// A file that was not there before, and that nothing says to be ours: the mark is
 /// gone that would. It stays, and is named.
-pub(super) fn cannot_be_told(path: &str) -> Sight {
-    let text = format!(
+fn cannot_be_told(path: &str) -> String {
+    format!(
         "{path} on the master: its mark is gone, so that it cannot be told whether this migration wrote it"
-    );
-    let facts = Facts { left: vec![text], ..Facts::default() };
-    Sight { facts: Some(facts), ..Sight::of(Presence::Absent) }
+    )
 }
 
 fn is_begun(answers: &Answers) -> Read<bool> {
@@ -261,7 +330,10 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let mounts = said.read(3, aix::mounts)?;
     match (said.is_there(0)?, is_begun(answers)?) {
-        (true, true) => return Ok(Sight::of(Presence::Present)),
+        (true, true) => {
+            let made = MadeMksysb { file: identity(ctx, said, 0), object: None };
+            return Ok(Sight::found(Facts { mksysb: Some(made), ..Facts::default() }));
+        }
         (true, false) => return Ok(Sight::barred(in_the_way(output(ctx)))),
         (false, _) => {}
     }
@@ -299,8 +371,11 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(defined(ctx, answers).map(|found| match found {
             Defined::Nowhere => Sight::of(Presence::Absent),
-            Defined::Here => Sight::of(Presence::Present),
-            Defined::Elsewhere => {
+            Defined::Here(object) => {
+                let made = MadeMksysb { object, ..made(ctx) };
+                Sight::found(Facts { mksysb: Some(made), ..Facts::default() })
+            }
+            Defined::Elsewhere | Defined::Anew => {
                 let text = "the name of the new mksysb is another NIM object's";
                 let cause = Cause::new(FailureClass::Permanent, text);
                 Sight::barred(cause.with_hint("change `new_mksysb` (-N) in the plan"))
@@ -323,8 +398,16 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
     }),
     judge_undo: Some(|ctx, answers| {
         judged(defined(ctx, answers).map(|found| {
-            let here = matches!(found, Defined::Here);
-            Sight::of(if here { Presence::Present } else { Presence::Absent })
+            let anew = || {
+                let name = new_name(ctx.spec).map_or("", NimName::as_str);
+                format!("the NIM object {name}: by its creation_date it is not the one that this migration defined")
+            };
+            let (presence, left) = match found {
+                Defined::Here(_) => (Presence::Present, None),
+                Defined::Nowhere | Defined::Elsewhere => (Presence::Absent, None),
+                Defined::Anew => (Presence::Absent, Some(anew())),
+            };
+            taken_back(presence, MadeMksysb { object: None, ..made(ctx) }, left)
         }))
     }),
 };
@@ -335,8 +418,11 @@ fn new_name(spec: &MigrationSpec) -> Option<&NimName> {
 
 enum Defined {
     Nowhere,
-    Here,
+    /// With its `creation_date`.
+    Here(Option<String>),
     Elsewhere,
+    /// At the same place, by another.
+    Anew,
 }
 
 fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
@@ -347,7 +433,12 @@ fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
     }
     let object = said.read(0, |text| aix::nim_object(text, name.as_str()))?;
     let ours = object.get("type") == Some("mksysb") && object.get("location") == Some(output(ctx));
-    Ok(if ours { Defined::Here } else { Defined::Elsewhere })
+    let date = object.get("creation_date").map(str::to_owned);
+    Ok(match made(ctx).object {
+        _ if !ours => Defined::Elsewhere,
+        Some(recorded) if date.as_ref() != Some(&recorded) => Defined::Anew,
+        _ => Defined::Here(date),
+    })
 }
 
 /// To a mksysb: the cache lives until the archive is made.

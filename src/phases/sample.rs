@@ -92,6 +92,7 @@ pub(crate) fn facts() -> Facts {
         booted: None,
         copy: None,
         systems: None,
+        mksysb: None,
         left: Vec::new(),
     }
 }

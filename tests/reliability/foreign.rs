@@ -275,3 +275,57 @@ fn a_mksysb_whose_mark_is_lost_is_named_and_stays() {
         });
     }
 }
+
+#[test]
+fn a_mksysb_that_others_have_made_in_the_place_of_ours_stays() {
+    const OUTPUT: &str = "/export/nim/mksysb/new";
+    const FLAVOURS: [Flavour; 4] = [
+        Flavour::ClientToMksysb,
+        Flavour::MksysbToMksysb,
+        Flavour::NimadmClientToMksysb,
+        Flavour::NimadmMksysbToMksysb,
+    ];
+    for (flavour, has_ended) in FLAVOURS.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+        virtual_time(async || {
+            let what = format!("{flavour:?}, ended: {has_ended}");
+            let world = World::new(flavour);
+            let name = flavour.spec().options.new_mksysb.expect("a name");
+            let recorded = || world.journal_text().contains("object: Some(");
+            while has_ended || !recorded() {
+                let performer = Arc::new(world.plain_performer());
+                if !world.live_so_long(1, performer).await {
+                    break;
+                }
+            }
+            assert_eq!(world.state() == "migrated", has_ended, "{what}: {}", world.story());
+            assert!(recorded(), "{what}");
+            // The same bytes: another file, and another object of that name.
+            let theirs = format!("{OUTPUT}.theirs");
+            by_hand(&world.lab, MASTER, &format!("nim -o remove {name}"));
+            by_hand(&world.lab, MASTER, &format!("cp {OUTPUT} {theirs}"));
+            by_hand(&world.lab, MASTER, &format!("rm -f {OUTPUT}"));
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            by_hand(&world.lab, MASTER, &format!("cp {theirs} {OUTPUT}"));
+            let define =
+                format!("nim -o define -t mksysb -a server=master -a location={OUTPUT} {name}");
+            by_hand(&world.lab, MASTER, &define);
+            let seen = || {
+                [format!("ls -lid {OUTPUT}"), format!("lsnim -l {name}")]
+                    .map(|line| output(&world, MASTER, &line))
+            };
+            let before = seen();
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+            assert_eq!(seen(), before, "{what}: they stay");
+            let told = world.journal_text();
+            for words in [
+                format!("{OUTPUT} on the master: by its i-node, size or time it is not the file"),
+                format!("the NIM object {name}: by its creation_date it is not the one"),
+            ] {
+                assert!(told.contains(&words), "{what}: {words}");
+            }
+            world.assert_replays(&what);
+        });
+    }
+}

@@ -209,6 +209,7 @@ pub(crate) fn crfs(world: &mut World, call: &Call) -> Reply {
             data_mb: 0,
             boot_image: None,
             serial: call.now,
+            archives: std::collections::BTreeMap::new(),
             tree: Some(Arc::default()),
         };
         let group = group.to_owned();

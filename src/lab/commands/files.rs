@@ -125,7 +125,7 @@ pub(crate) fn rm(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn ls(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "lda1AR", usage(call)).map(|flags| {
+    settle(Flags::read(call, "lda1ARi", usage(call)).map(|flags| {
         let here = vec![".".to_owned()];
         let paths = if flags.rest.is_empty() { &here } else { &flags.rest };
         let mut reply = Reply::default();
@@ -145,6 +145,9 @@ pub(crate) fn ls(world: &mut World, call: &Call) -> Reply {
                 }
             };
             if node.kind != Kind::Dir || flags.has('d') {
+                if flags.has('i') {
+                    let _ = write!(reply.out, "{:>5} ", world.inode(&call.host, &whole, call.now));
+                }
                 reply.out += &entry(path, &node, flags.has('l'));
                 continue;
             }

@@ -266,6 +266,7 @@ fn make_volumes(world: &mut World, call: &Call, make: &Make, count: usize) -> Re
             data_mb: 0,
             boot_image: None,
             serial: call.now,
+            archives: BTreeMap::new(),
             tree: (lv.kind == LvKind::Jfs2).then(std::sync::Arc::default),
         };
         vg.lvs.insert(name.clone(), volume);

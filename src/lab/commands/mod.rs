@@ -133,7 +133,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("mkdir", 100, files::mkdir, "mkdir [-p] Directory ..."),
     row("rmdir", 100, files::rmdir, "rmdir Directory ..."),
     row("rm", 200, files::rm, "rm [-f] [-r] File ..."),
-    row("ls", 100, files::ls, "ls [-l] [-d] [-a] [File ...]"),
+    row("ls", 100, files::ls, "ls [-l] [-d] [-a] [-i] [File ...]"),
     row("cat", 100, files::cat, "cat [File ...]"),
     row("touch", 100, files::touch, "touch File ..."),
     row("chmod", 100, files::chmod, "chmod Mode File ..."),

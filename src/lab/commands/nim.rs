@@ -9,6 +9,7 @@ use super::super::shell::{Call, Reply};
 use super::super::software;
 use super::super::tree::Kind;
 use super::super::world::{NimObject, World};
+use super::system::long_date;
 use super::usage;
 
 fn unknown(call: &Call, name: &str) -> Reply {
@@ -162,7 +163,8 @@ fn define(world: &mut World, call: &Call, flags: &Flags, name: &str) -> Result<R
         _ => None,
     });
     let level = list.and_then(|text| software::level(&software::from_text(text)));
-    let object = super::super::build::mksysb_object(&level.unwrap_or_default(), location);
+    let mut object = super::super::build::mksysb_object(&level.unwrap_or_default(), location);
+    object.set("creation_date", Some(&long_date(call.now)));
     world.at_mut(&call.host).nim.insert(name.to_owned(), object);
     Ok(Reply::default())
 }

@@ -12,11 +12,11 @@ use super::super::{alone, boot_image, clone, export, finish, mksysb, mount, unmo
 use super::marks;
 
 /// The script that every look at the master begins with: these commands, and
-/// `ls -d` of the mksysb that is to be.
+/// `ls -lid` of the mksysb that is to be.
 const MARKS: usize = 0;
 const PROCESSES: usize = 1;
 const OBJECT: usize = 2;
-const OUTPUT: usize = 3;
+pub(super) const OUTPUT: usize = 3;
 
 /// The script that every look at a client begins with.
 const CLIENT: usize = 1;
@@ -28,7 +28,7 @@ const BOOTABLE: usize = 2;
 pub(super) fn base(ctx: &Context<'_>) -> Looks {
     let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
     let mut master = vec![words(&["ls", &marks(ctx)]), argv::processes(), argv::lsnim(name)];
-    master.extend(ctx.spec.options.output.iter().map(|path| words(&["ls", "-d", path])));
+    master.extend(ctx.spec.options.output.iter().map(|path| words(&["ls", "-lid", path])));
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {
         let disk = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
@@ -342,7 +342,10 @@ fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Re
         None => Sight::of(Presence::Present),
     };
     if there && done && defined.presence == Presence::Present {
-        return Ok(defined);
+        let mut facts = defined.facts.unwrap_or_default();
+        let file = mksysb::identity(ctx, Said::by(answers, 0), OUTPUT);
+        facts.mksysb.get_or_insert_default().file = file;
+        return Ok(Sight::found(facts));
     }
     let cache = known(seen(ctx, answers, 0))?;
     if cache.presence != Presence::Present {

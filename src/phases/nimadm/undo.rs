@@ -2,10 +2,11 @@
 //! leaves; the bootlist always by hand, for nimadm sets it as it likes.
 
 use crate::aix::argv::NIMADM;
-use crate::domain::{Mode, Phase, Presence};
+use crate::domain::{MadeMksysb, Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use super::super::copy::{self, CopyState, on_client};
+use super::super::mksysb::Whole;
 use super::super::read::{Read, Said, all_or_any, judged};
 use super::super::step::{Answers, Context, Sight, StepDef};
 use super::super::{export, finish, mksysb, mount};
@@ -157,7 +158,8 @@ pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
     if seen_definition(ctx, answers).is_some_and(|sight| sight.presence == Presence::Present) {
         commands.extend(native(&mksysb::DEFINE_MKSYSB, ctx, answers, 1));
     }
-    let output = ctx.spec.options.output.iter();
+    let is_anothers = matches!(seen_file(ctx, answers), Ok((Whole::Anothers | Whole::Untold, _)));
+    let output = ctx.spec.options.output.iter().filter(|_| !is_anothers);
     commands.extend(output.map(|path| Command::new(["rm", "-f", path])));
     Script::new(commands)
 }
@@ -166,22 +168,33 @@ fn seen_definition(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
     ctx.spec.options.new_mksysb.as_ref().map(|_| seen(ctx, answers, 1))
 }
 
+/// The file, and whether the marks say that what is there is ours: past the end they
+/// are gone.
+fn seen_file(ctx: &Context<'_>, answers: &Answers) -> Read<(Whole, bool)> {
+    let marked = sight::is_marked(answers, Phase::Finish, "begun")? || !sight::has_marks(answers)?;
+    let said = Said::by(answers, 0);
+    Ok((mksysb::whole(ctx, said, sight::OUTPUT, marked)?, marked))
+}
+
 pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
         if matches!(ctx.spec.mode, Mode::Disk | Mode::MksysbToClient) {
             return Ok(seen(ctx, answers, 0));
         }
-        // Past the end the marks are gone, and what is there is ours.
-        let ours =
-            sight::is_marked(answers, Phase::Finish, "begun")? || !sight::has_marks(answers)?;
-        let output = ctx.spec.options.output.as_deref();
-        if !ours {
-            let written = output.filter(|_| sight::output_is_there(answers).unwrap_or(false));
-            return Ok(written.map_or_else(|| left(false), mksysb::cannot_be_told));
+        let (whole, marked) = seen_file(ctx, answers)?;
+        let is_ours = whole == Whole::Ours;
+        let definition = seen_definition(ctx, answers).filter(|_| marked);
+        let (mut is_defined, mut left) = (false, mksysb::left_alone(ctx, whole));
+        if let Some(sight) = definition {
+            match sight.presence {
+                Presence::Absent => {}
+                Presence::Present => is_defined = true,
+                Presence::Partial | Presence::Unknown(_) => return Ok(sight),
+            }
+            let of_object = sight.facts.into_iter().flat_map(|facts| facts.left);
+            left = left.into_iter().chain(of_object).reduce(|all, one| format!("{all}; {one}"));
         }
-        match seen_definition(ctx, answers) {
-            Some(sight) if sight.presence != Presence::Absent => Ok(sight),
-            _ => Ok(left(sight::output_is_there(answers)?)),
-        }
+        let presence = all_or_any(is_ours, is_defined).presence;
+        Ok(mksysb::taken_back(presence, MadeMksysb::default(), left))
     })
 }

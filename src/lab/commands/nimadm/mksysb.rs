@@ -141,6 +141,7 @@ fn image(at: &At<'_>) -> Result<String, String> {
             data_mb: used,
             boot_image: None,
             serial: 0,
+            archives: BTreeMap::new(),
             tree: None,
         };
         lvs.insert(volume.name, lv);
