@@ -122,7 +122,10 @@ fn orders(
         let waits = view.state.waits_for_operator();
         // Where it says so, a person boots the old disk first.
         let boots_old = waits.then(|| printed_bootlist(next.as_deref()?)).flatten();
-        let order = if boots_old.is_some() {
+        let by_hand = ["by hand", "where it is booted from"];
+        let by_hand =
+            by_hand.iter().any(|words| next.as_deref().is_some_and(|n| n.contains(words)));
+        let order = if boots_old.is_some() || waits && by_hand && round > 1 {
             "retry".to_owned()
         } else if waits && round > 1 {
             // The cause is the estate's own, and stays: what is left is to give up.
@@ -153,10 +156,7 @@ fn orders(
             held.night.boots_by_hand(client, disks);
         }
         // Who was told to reboot once is booted by a person.
-        let by_hand = ["by hand", "where it is booted from"];
-        if order == "retry"
-            && by_hand.iter().any(|words| next.as_deref().is_some_and(|n| n.contains(words)))
-        {
+        if order == "retry" && by_hand {
             let disk = view.spec.options.disks.first().expect("a target disk").to_string();
             held.night.boots_by_hand(client, &[disk]);
         }
