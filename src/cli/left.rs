@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::domain::{Control, MigrationId, Task};
+use crate::domain::{Control, MigrationId, Presence, StepName, Task};
 use crate::journal::Reader;
 use crate::machine::State;
 use crate::phases::{self, LeftBy};
-use crate::report::{MigrationView, Story, made_so_far};
+use crate::report::{MigrationView, Story, asked_after};
 
 use super::error::CliError;
 use super::estate::Estate;
@@ -88,7 +88,7 @@ fn ask_those(
     };
     let wants = |story: &Story| {
         let view = &story.view;
-        let steps = !made_so_far(story).is_empty();
+        let steps = !asked_after(story).is_empty();
         let changes = view.spec.mode.changes_client();
         let copy = steps && changes || has_copy(view) && is_asked(view);
         (steps, copy && is_last(view))
@@ -113,7 +113,7 @@ fn ask_those(
             if !has_steps && !looks_at_copy {
                 continue;
             }
-            let steps = made_so_far(story).to_vec();
+            let steps = asked_after(story);
             let (spec, facts) = (Arc::clone(&story.view.spec), story.facts());
             let first: MigrationId = spec.part.as_ref().map_or(story.view.id, |part| part.first);
             let owner = format!("{scope}.{first}");
@@ -136,6 +136,11 @@ fn ask_those(
         let collect = async {
             while let Some(done) = asked.join_next().await {
                 let Ok((index, found, copy)) = done else { continue };
+                let is_file =
+                    |name: &StepName| ["archive-mksysb", "nimadm-finish"].contains(&name.as_str());
+                let mut files = found.iter().filter(|(name, _)| is_file(name));
+                stories[index].view.is_gone =
+                    files.any(|(_, is)| matches!(is, Presence::Absent | Presence::Partial));
                 stories[index].found = found;
                 if copy.is_some() {
                     stories[index].view.is_silent = false;

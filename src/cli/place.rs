@@ -146,6 +146,7 @@ pub(super) fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError>
                     seen: None,
                     is_silent: false,
                     is_archived: archived.contains(&row.id),
+                    is_gone: false,
                 })
             })
             .collect();

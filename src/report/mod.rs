@@ -19,7 +19,7 @@ pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
 pub use operation::operation_lines;
-pub use remains::{FRESH_CLONE, made_so_far, next_step, remains, ways_out};
+pub use remains::{FRESH_CLONE, asked_after, next_step, remains, ways_out};
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,

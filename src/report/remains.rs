@@ -1,13 +1,14 @@
 //! What a migration has left on its hosts, and what is safe to do next: told
 //! from its state, its steps and its options, and from what the hosts say of it.
 
+use crate::base::Millis;
 use crate::domain::{
-    Bootlist, Cause, CopyIs, CopyPolicy, CopySeen, Direction, DiskName, FailureClass, Level,
-    MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind, phases_text,
+    AttemptRecord, Bootlist, Cause, CommandRecord, CopyIs, CopyPolicy, CopySeen, Direction, DiskName,
+    FailureClass, Level, MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind, phases_text,
 };
 use crate::machine::State;
 
-use super::time::clock_text;
+use super::time::when_text;
 use super::view::{MigrationView, Story, direction};
 
 /// What is left on the hosts, one line each. Empty: nothing. What the hosts were
@@ -42,12 +43,17 @@ fn by_state(story: &Story) -> Vec<String> {
         }
         State::RolledBack { .. } if !spec.task.is_migration() => Vec::new(),
         State::RolledBack { .. } => last.map_or_else(Vec::new, |_| kept(view)),
+        State::Migrated { .. }
+            if !asked_after(story).is_empty() && made_so_far(story).is_empty() =>
+        {
+            made_mksysb(story)
+        }
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
             let left = migrated(view, story.level_read().unwrap_or(&spec.target.level));
             if !view.is_silent {
                 return left;
             }
-            let (seen, client) = (clock_text(view.since_ms), &view.client);
+            let (seen, client) = (when_text(view.since_ms), &view.client);
             let left = left.join(", ");
             vec![format!("last seen at {seen}, {client} gave no answer since: {left}")]
         }
@@ -187,6 +193,10 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
                 }
             ))
         }
+        State::Migrated { .. } if spec.mode.writes_mksysb() && view.is_gone => Some(format!(
+            "what was made is gone: `nimshift rollback {client}` takes back the rest, then `nimshift retry \
+             {client}` makes it anew"
+        )),
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
@@ -392,9 +402,6 @@ fn boot_disk(spec: &MigrationSpec) -> &str {
 fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
     let spec = &*view.spec;
     let disks = disks(spec);
-    if !spec.mode.changes_client() {
-        return vec![format!("{} at {level}", mksysb(spec))];
-    }
     let mut lines = match &view.seen {
         Some(seen) => standing(view, seen, Some(level)),
         None if spec.options.reboot => {
@@ -421,7 +428,7 @@ fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
 
 /// The steps whose effects may be on the hosts and would have to be taken back;
 /// none where the state tells what is there.
-pub fn made_so_far(story: &Story) -> &[StepSpec] {
+fn made_so_far(story: &Story) -> &[StepSpec] {
     let view = &story.view;
     let is_told = match &view.state {
         State::Pending
@@ -438,6 +445,48 @@ pub fn made_so_far(story: &Story) -> &[StepSpec] {
             &view.blueprint.steps[..=upto]
         }
         _ => &[],
+    }
+}
+
+/// The steps whose effects are asked after: [`made_so_far`], and what has made a mksysb,
+/// which is a file that anybody may remove.
+pub fn asked_after(story: &Story) -> Vec<StepSpec> {
+    let view = &story.view;
+    let is_made = matches!(view.state, State::Migrated { .. })
+        && view.spec.task.is_migration()
+        && view.spec.is_whole()
+        && view.spec.mode.writes_mksysb();
+    let steps = if is_made { &view.blueprint.steps } else { made_so_far(story) };
+    let makes = |step: &&StepSpec| !is_made || MAKES_MKSYSB.contains(&step.step.as_str());
+    steps.iter().filter(makes).cloned().collect()
+}
+
+/// The steps that make the mksysb, and its NIM object.
+const MAKES_MKSYSB: [&str; 3] = ["archive-mksysb", "define-mksysb", "nimadm-finish"];
+
+/// The mksysb of a migration that has ended well, as its master tells of it.
+fn made_mksysb(story: &Story) -> Vec<String> {
+    let spec = &*story.view.spec;
+    let level = story.level_read().unwrap_or(&spec.target.level);
+    let presence = |step: &str| {
+        story.found.iter().find(|(name, _)| name.as_str() == step).map(|(_, presence)| presence)
+    };
+    let by_nimadm = presence("nimadm-finish");
+    let is_defined = presence("define-mksysb") == Some(&Presence::Present)
+        || by_nimadm == Some(&Presence::Partial);
+    match presence("archive-mksysb").or(by_nimadm) {
+        Some(Presence::Present) => vec![format!("{} at {level}", mksysb(spec))],
+        Some(Presence::Absent | Presence::Partial) => {
+            let object = spec.options.new_mksysb.as_ref().filter(|_| is_defined);
+            let line = |name| format!("the NIM object {name}, whose file is not there any more");
+            object.map(line).into_iter().collect()
+        }
+        Some(Presence::Unknown(_)) | None => {
+            let mut steps = story.view.blueprint.steps.iter().map(|step| step.step.as_str());
+            let step = steps.find(|step| MAKES_MKSYSB.contains(step)).unwrap_or_default();
+            let seen = last_answer(story, step);
+            not_asked(vec![(seen, format!("{} at {level}", mksysb(spec)))])
+        }
     }
 }
 
@@ -467,15 +516,53 @@ fn still_there(story: &Story) -> Vec<String> {
                 lines.push(format!("{output}.nimshift, the mksysb, in part"));
             }
             Some(Presence::Partial) => lines.push(format!("{text}, in part")),
-            Some(Presence::Unknown(_)) | None => unasked.push(text),
+            Some(Presence::Unknown(_)) | None => {
+                unasked.push((last_answer(story, step.step.as_str()), text));
+            }
         }
     }
-    unasked.dedup();
-    if !unasked.is_empty() {
-        let seen = clock_text(story.view.since_ms);
-        lines.push(format!("last seen at {seen}, not asked since: {}", unasked.join(", ")));
-    }
+    lines.extend(not_asked(unasked));
     lines
+}
+
+/// When `host` has answered in an attempt, if it has.
+fn answered(record: &AttemptRecord, host: &str) -> Option<Millis> {
+    let is_of_host = record.host == host;
+    let is_known = |seen: &Presence| !matches!(seen, Presence::Unknown(_));
+    let is_seen = is_of_host && record.after.as_ref().is_some_and(is_known);
+    let has_said = |command: &CommandRecord| {
+        command.status.is_some() && command.host.as_ref().map_or(is_of_host, |on| on == host)
+    };
+    if is_seen || record.commands.iter().chain(&record.looks).any(has_said) {
+        return Some(record.ended_ms);
+    }
+    // What it said before a job is all that it said.
+    (is_of_host && record.before.is_some()).then_some(record.started_ms)
+}
+
+/// What was not asked after, with the times when it was last seen.
+fn not_asked(mut unasked: Vec<(String, String)>) -> Vec<String> {
+    unasked.dedup();
+    let mut by_time: Vec<(String, Vec<String>)> = Vec::new();
+    for (seen, text) in unasked {
+        match by_time.iter_mut().find(|(time, _)| *time == seen) {
+            Some((_, texts)) => texts.push(text),
+            None => by_time.push((seen, vec![text])),
+        }
+    }
+    let line = |(seen, texts): (String, Vec<String>)| {
+        format!("last seen at {seen}, not asked since: {}", texts.join(", "))
+    };
+    by_time.into_iter().map(line).collect()
+}
+
+/// When the host of `step` has last answered: a client that is down is tried again and
+/// again. Where nothing tells, when the migration came to where it is.
+fn last_answer(story: &Story, step: &str) -> String {
+    let records = || story.entries.iter().rev().filter_map(|entry| entry.record.as_ref());
+    let host = records().find(|(ticket, _)| ticket.step.as_str() == step).map(|(_, of)| &of.host);
+    let seen = host.and_then(|host| records().find_map(|(_, record)| answered(record, host)));
+    when_text(seen.unwrap_or(story.view.since_ms))
 }
 
 /// Whether a step leaves something. Those that give back the lease have an undo too,

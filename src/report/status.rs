@@ -10,7 +10,7 @@ use crate::machine::{Place, State};
 use super::line::{places_in_line, wait_text};
 use super::standing::{counts, counts_text};
 use super::table::Table;
-use super::time::clock_text;
+use super::time::{clock_text, day_text, when_text};
 use super::view::{MigrationView, direction};
 
 /// The version of [`Status`] as a document. Introduced as 1 in 0.1.0; 2, in
@@ -233,7 +233,8 @@ fn row(view: &MigrationView, place_in_line: Option<usize>, now_ms: Millis) -> Ve
     let waits = view.step().zip(place_in_line).map(|(step, place)| wait_text(step.phase, place));
     let why = match (waits, retry_at(&view.state)) {
         _ if view.is_silent => {
-            let seen = clock_text(view.since_ms);
+            let is_today = day_text(view.since_ms) == day_text(now_ms);
+            let seen = if is_today { clock_text } else { when_text }(view.since_ms);
             let why = Some(why(&view.state)).filter(|why| !why.is_empty());
             let why = why.map_or_else(String::new, |why| format!("; {why}"));
             format!("{} gave no answer: as last seen at {seen}{why}", view.client)

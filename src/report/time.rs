@@ -9,6 +9,11 @@ pub fn clock_text(ms: Millis) -> String {
     text[from..].trim_end_matches('Z').to_owned()
 }
 
+/// Both: `2026-11-23 22:14:05`.
+pub(super) fn when_text(ms: Millis) -> String {
+    format!("{} {}", day_text(ms), clock_text(ms))
+}
+
 /// The day: `2026-11-23`.
 pub fn day_text(ms: Millis) -> String {
     let text = time_text(ms);

@@ -41,6 +41,8 @@ pub struct MigrationView {
     pub is_silent: bool,
     /// Whether it is in the archive, where no order reaches it.
     pub is_archived: bool,
+    /// Whether its master was asked for the mksysb that it has made, and has it no more.
+    pub is_gone: bool,
 }
 
 impl MigrationView {

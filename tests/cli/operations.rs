@@ -176,9 +176,8 @@ fn a_part_is_taken_back_with_those_before_it() {
     assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
 }
 
-/// An archive that was cut off has another name than the mksysb.
-#[test]
-fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
+/// A plan with one migration, lpar90, from a mksysb to a mksysb.
+fn mksysb_world() -> World {
     let world = World::in_memory();
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let read = |name: &str| std::fs::read_to_string(fixtures.join(name)).unwrap();
@@ -189,6 +188,13 @@ fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
     let (head, first) = (parts.next().unwrap(), parts.next().unwrap());
     let hold = "[failure]\npolicy = \"hold\"\n";
     world.write("plan.toml", &format!("{head}\n{hold}[[client]]{first}\n"));
+    world
+}
+
+/// An archive that was cut off has another name than the mksysb.
+#[test]
+fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
+    let world = mksysb_world();
     ran(&world, 0, &["lab", "up", "--plan", "plan.toml", SCALE[0], SCALE[1]]);
     ran(&world, 0, &["lab", "fault", "disk-full", "--command", "backup", "--times", "0"]);
     let half = "/export/nim/mksysb/lpar90_7300.nimshift";
@@ -212,4 +218,28 @@ fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
     // A whole one is nobody's to clean up.
     ran(&world, 0, &["cleanup", "lpar90"]);
     by_hand(&world, "nim1", "ls /export/nim/mksysb/lpar90_7300");
+}
+
+#[test]
+fn a_mksysb_is_told_as_its_master_has_it() {
+    let world = mksysb_world();
+    ran(&world, 0, &["run", "plan.toml", SCALE[0], SCALE[1]]);
+    let there = "left on the hosts: the mksysb lpar90_7300 (/export/nim/mksysb/lpar90_7300)";
+    let install = "next: install from the mksysb";
+    says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
+    ran(&world, 0, &["lab", "fault", "unreachable", "--host", "nim1", "--times", "0"]);
+    says(
+        &ran(&world, 0, &["history", "lpar90"]),
+        &["left on the hosts: last seen at 20", ", not asked since: the mksysb lpar90_7300"],
+    );
+    ran(&world, 0, &["lab", "fault", "--clear"]);
+    by_hand(&world, "nim1", "rm /export/nim/mksysb/lpar90_7300");
+    let object = "left on the hosts: the NIM object lpar90_7300, whose file is not there any more";
+    let anew = "next: what was made is gone: `nimshift rollback lpar90`";
+    says(&ran(&world, 0, &["history", "lpar90"]), &[object, anew]);
+    by_hand(&world, "nim1", "nim -o remove lpar90_7300");
+    says(&ran(&world, 0, &["history", "lpar90"]), &["left on the hosts: nothing", anew]);
+    ran(&world, 0, &["rollback", "lpar90"]);
+    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 migrated"]);
+    says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
 }

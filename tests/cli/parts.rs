@@ -84,3 +84,23 @@ fn a_part_takes_no_copy_back_that_others_have_made_in_the_place_of_its_own() {
         assert_eq!(world.run(&["retry", "lpar01"]).code, 0);
     }
 }
+
+#[test]
+fn history_tells_what_an_order_was_about_after_a_part_was_refused() {
+    let world = World::in_memory();
+    lab(&world, "hold");
+    assert_eq!(world.run(&["run", "plan.toml", "-P", "1-3"]).code, 0);
+    let refused = world.run(&["run", "plan.toml", "-P", "12"]);
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    let history = || world.run(&["history", "lpar01"]).stdout;
+    let ends = |text: &str| text.rfind("End: ").map(|at| text[at..].to_owned());
+    let told = history();
+    assert!(ends(&told).is_some_and(|end| end.contains("refused")), "{told}");
+    let back = world.run(&["rollback", "lpar01", "--yes"]);
+    assert!(back.stdout.contains("1 rolled back"), "{}{}", back.stdout, back.stderr);
+    let told = history();
+    let end = ends(&told).unwrap_or_else(|| panic!("{told}"));
+    assert!(end.contains("rolled back") && end.contains("`nimshift retry lpar01`"), "{told}");
+    assert!(told.starts_with("lpar01: migration 2 of this client"), "{told}");
+    assert!(told.contains("\nlpar01: migration 1 of this client"), "{told}");
+}

@@ -343,6 +343,7 @@ fn the_summary_of_a_night() {
                 seen: None,
                 is_silent: false,
                 is_archived: false,
+                is_gone: false,
             },
         })
         .collect();

@@ -86,3 +86,30 @@ fn a_client_that_gives_no_answer_is_told_as_it_was_last_seen() {
     let history = good(&["history", "lpar02"]);
     assert!(history.contains("lpar02 gave no answer since: altinst_rootvg"), "{history}");
 }
+
+#[test]
+fn what_cannot_be_asked_was_seen_when_its_host_answered_last() {
+    let world = World::in_memory();
+    let hold = "[failure]\npolicy = \"hold\"\n[[client]]";
+    world.write("plan.toml", &plan(&["lpar01"]).replace("[[client]]", hold));
+    world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    world.run(&["lab", "fault", "disk-full", "--command", "alt_disk_copy", "--times", "0"]);
+    let ran = world.run(&["run", "plan.toml"]);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    let json = || {
+        let text = world.run(&["history", "lpar01", "--json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let held = json();
+    let answered_ms = held["entries"].as_array().unwrap().last().unwrap()["at_ms"].as_u64();
+    world.run(&["lab", "fault", "unreachable", "--host", "lpar01", "--times", "0"]);
+    let ran = world.run(&["rollback", "lpar01", "--yes"]);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    let told = json();
+    let lines: Vec<&str> =
+        told["left"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let of_client = lines.iter().find(|line| line.contains("the lease on the client")).unwrap();
+    let seen = of_client.strip_prefix("last seen at ").unwrap().get(..19).unwrap();
+    let asked = nimshift::base::time_text(answered_ms.unwrap()).replace('T', " ");
+    assert!(seen <= asked.trim_end_matches('Z'), "{lines:?}: held at {asked}");
+}

@@ -85,6 +85,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         seen: None,
         is_silent: false,
         is_archived: false,
+        is_gone: false,
     }
 }
 

@@ -15,7 +15,7 @@ use nimshift::journal::{
 use nimshift::lab::{EstateFile, Fault, Lab};
 use nimshift::machine::{Blueprint, Event, EventKind, State};
 use nimshift::phases::{EvidenceSink, LeftBy, left, look_at_copy, plan_steps};
-use nimshift::report::{Detail, MigrationView, Story, StoryEntry, history_lines, made_so_far};
+use nimshift::report::{Detail, MigrationView, Story, StoryEntry, asked_after, history_lines};
 use nimshift::transport::{HostId, Transport as _};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
@@ -292,6 +292,7 @@ impl Night {
             seen: None,
             is_silent: false,
             is_archived: false,
+            is_gone: false,
         };
         rows.into_iter().map(view).collect()
     }
@@ -316,7 +317,7 @@ impl Night {
     /// What the hosts say that is left on them, and of the copy, as the program asks
     /// them before it tells.
     fn asked(&self, story: &Story) -> (Vec<(StepName, Presence)>, Option<CopySeen>) {
-        let steps = made_so_far(story);
+        let steps = asked_after(story);
         let changes_client = story.view.spec.mode.changes_client();
         let has_ended =
             matches!(story.view.state, State::Migrated { .. } | State::RolledBack { .. });
