@@ -90,8 +90,8 @@ fn a_client_that_gives_no_answer_is_told_as_it_was_last_seen() {
 #[test]
 fn what_cannot_be_asked_was_seen_when_its_host_answered_last() {
     let world = World::in_memory();
-    let hold = "[failure]\npolicy = \"hold\"\n[[client]]";
-    world.write("plan.toml", &plan(&["lpar01"]).replace("[[client]]", hold));
+    let policy = "[failure]\npolicy = \"hold\"\n[[client]]";
+    world.write("plan.toml", &plan(&["lpar01"]).replace("[[client]]", policy));
     world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
     world.run(&["lab", "fault", "disk-full", "--command", "alt_disk_copy", "--times", "0"]);
     let ran = world.run(&["run", "plan.toml"]);

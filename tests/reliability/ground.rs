@@ -14,7 +14,7 @@ use nimshift::journal::{Reader, RequestKind};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
 use nimshift::machine::Blueprint;
 use nimshift::phases::{LeftBy, StepDef, left, plan_steps};
-use nimshift::report::{MigrationView, Story, StoryEntry, made_so_far, next_step, remains};
+use nimshift::report::{MigrationView, Story, StoryEntry, asked_after, next_step, remains};
 
 use super::faulty::{Fails, First, Form, Mark};
 use super::world::{CLIENT, Flavour, MASTER, World, assert_same, by_hand, is_soak, virtual_time};
@@ -108,7 +108,7 @@ async fn story_of(world: &World, spec: &MigrationSpec) -> Story {
         control: &Control::default(),
         now_ms: world.clock.now_ms(),
     };
-    story.found = left(&world.lab, by, made_so_far(&story)).await;
+    story.found = left(&world.lab, by, &asked_after(&story)).await;
     story
 }
 
@@ -306,7 +306,7 @@ fn goes_wrong(lab: &Lab, kind: FaultKind, host: HostRole) {
 async fn assert_told_what_is_left(world: &World, spec: &MigrationSpec, what: &str) {
     let story = story_of(world, spec).await;
     let told = remains(&story);
-    if made_so_far(&story).is_empty() || told.iter().any(|line| line.contains("not asked since")) {
+    if asked_after(&story).is_empty() || told.iter().any(|line| line.contains("not asked since")) {
         return;
     }
     // What is told, and where an administrator looks for it.

@@ -338,7 +338,7 @@ impl Night {
             tokio::select! {
                 biased;
                 said = async {
-                    let found = left(&self.lab, by, steps).await;
+                    let found = left(&self.lab, by, &steps).await;
                     (found, if changes_client { look_at_copy(&self.lab, by).await } else { None })
                 } => said,
                 () = clock.alone() => (Vec::new(), None),
