@@ -3,8 +3,9 @@
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, Bootlist, Cause, CommandRecord, CopyIs, CopyPolicy, CopySeen, Direction, DiskName,
-    FailureClass, Level, MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind, phases_text,
+    AttemptRecord, Bootlist, Cause, CommandRecord, CopyIs, CopyPolicy, CopySeen, Direction,
+    DiskName, FailureClass, Level, MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind,
+    phases_text,
 };
 use crate::machine::State;
 

@@ -13,6 +13,7 @@ use super::standing::Standing;
 
 /// A migration as it stands.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is known of it")]
 pub struct MigrationView {
     /// Its row in the journal.
     pub id: MigrationId,
