@@ -291,6 +291,12 @@ impl MigrationSpec {
         spec
     }
 
+    /// What a later part of a migration takes over from the parts before it: what a
+    /// cleanup knows of a copy makes it no part.
+    pub fn earlier(&self) -> Option<&Part> {
+        self.part.as_ref().filter(|_| self.task.is_migration())
+    }
+
     /// The phases after those that are asked for.
     pub fn phases_left(&self) -> Vec<Phase> {
         let last = self.options.phases.as_ref().map_or(Some(&Phase::End), |all| all.iter().max());

@@ -105,6 +105,20 @@ pub(super) fn row_of<'a>(
     .or_else(|| lspv.iter().find(|row| row.disk == disk.name))
 }
 
+/// The row of the disk that the client ran from when the baseline was recorded.
+pub(super) fn old_row<'a>(
+    baseline: &Baseline,
+    lspv: &'a [PhysicalVolume],
+) -> Option<&'a PhysicalVolume> {
+    let pvid = baseline.boot_pvid.as_ref()?;
+    lspv.iter().find(|row| row.pvid.as_ref() == Some(pvid))
+}
+
+/// Whether a disk is one of a system: what runs, a copy, or what was left for one.
+pub(super) fn is_system(row: &PhysicalVolume) -> bool {
+    ["rootvg", ALT_VG, OLD_VG].iter().any(|vg| row.is_in(vg))
+}
+
 /// The state of the target disks.
 pub(super) fn copy_state(baseline: &Baseline, lspv: &[PhysicalVolume]) -> CopyState {
     state_of(&baseline.targets, lspv)
@@ -177,10 +191,8 @@ pub(super) fn booted(ctx: &Context<'_>, text: &str, lspv: &[PhysicalVolume]) -> 
 /// removed, as is done when nothing is missing. A bootlist of that disk fails, and
 /// a boot would be one of the copy.
 pub(super) fn old_gone(ctx: &Context<'_>, lspv: &[PhysicalVolume]) -> Option<Cause> {
-    let pvid = ctx.facts.baseline.as_ref()?.boot_pvid.as_ref()?;
-    let is_system =
-        |row: &PhysicalVolume| [OLD_VG, ALT_VG, "rootvg"].iter().any(|vg| row.is_in(vg));
-    if lspv.iter().any(|row| row.pvid.as_ref() == Some(pvid) && is_system(row)) {
+    let baseline = ctx.facts.baseline.as_ref().filter(|baseline| baseline.boot_pvid.is_some())?;
+    if old_row(baseline, lspv).is_some_and(is_system) {
         return None;
     }
     let client = &ctx.spec.client;

@@ -305,8 +305,7 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if copy::copy_state(baseline, &lspv) == CopyState::Running {
         return Ok(true);
     }
-    let old = lspv.iter().find(|row| row.pvid == baseline.boot_pvid && row.pvid.is_some());
-    match old {
+    match copy::old_row(baseline, &lspv) {
         Some(row) if row.is_in("rootvg") => Ok(false),
         _ => Err("rootvg is on neither the old nor the target disks".to_owned()),
     }

@@ -73,12 +73,8 @@ pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         let mut commands = vec![argv::df("-m", &master_paths(ctx))];
-        commands.extend(
-            [Some(written(ctx)), given(ctx)]
-                .into_iter()
-                .flatten()
-                .map(|path| words(&["cat", &path])),
-        );
+        let files = [written(ctx)].into_iter().chain(given(ctx));
+        commands.extend(files.map(|path| words(&["cat", &path])));
         looks.push(look(HostRole::Master, commands));
         looks
     },

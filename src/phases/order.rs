@@ -41,15 +41,15 @@ impl Order {
     /// The holder of the lease: the same for all attempts of the migration, and
     /// for all its parts.
     pub fn owner(&self) -> String {
-        let of_migration = self.spec.part.as_ref().filter(|_| self.spec.task.is_migration());
-        format!("{}.{}", self.scope, of_migration.map_or(self.migration, |part| part.first))
+        let first = self.spec.earlier().map_or(self.migration, |part| part.first);
+        format!("{}.{first}", self.scope)
     }
 
     /// What the names of the migration's jobs begin with: of this part, and of the
     /// first.
     pub fn job_prefixes(&self) -> Vec<String> {
         let mut prefixes = vec![format!("{}.{}.", self.scope, self.migration)];
-        if self.spec.part.is_some() && self.spec.task.is_migration() {
+        if self.spec.earlier().is_some() {
             prefixes.push(format!("{}.", self.owner()));
         }
         prefixes

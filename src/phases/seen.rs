@@ -10,22 +10,20 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script, Transport};
 
-use super::copy::{ALT_VG, CopyState, OLD_VG, state_of};
+use super::copy::{ALT_VG, CopyState, OLD_VG, is_system, state_of};
 use super::left::LeftBy;
 use super::order::hosts;
 use super::whose::vg_id;
 
 /// What is kept of a look at a client's disks.
 pub(super) fn seen(lspv: &[PhysicalVolume], bootlist: Vec<DiskName>) -> Facts {
-    let is_system =
-        |row: &&PhysicalVolume| ["rootvg", ALT_VG, OLD_VG].iter().any(|vg| row.is_in(vg));
     let disk = |row: &PhysicalVolume| SystemDisk {
         name: row.disk.clone(),
         pvid: row.pvid.clone(),
         vg: row.vg.clone().unwrap_or_default(),
         is_active: row.is_active(),
     };
-    let disks = lspv.iter().filter(is_system).map(disk).collect();
+    let disks = lspv.iter().filter(|row| is_system(row)).map(disk).collect();
     Facts { systems: Some(Systems { disks, bootlist }), ..Facts::default() }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::transport::Command;
 
 use super::alone;
-use super::copy::{self, ALT_VG, OLD_VG, on_client};
+use super::copy::{self, on_client};
 use super::lease;
 use super::nimadm;
 use super::read::{Read, Said, is_named, judged, look};
@@ -67,8 +67,8 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
 /// goes back to its mounts only has the same copy. A later part has that of the part
 /// before it, until it has looked for itself.
 pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
-    let of_migration = || ctx.spec.task.is_migration().then(|| of_before(ctx)).flatten();
-    ctx.facts.copy.as_ref().or_else(of_migration).filter(|copy| !copy.disks.is_empty())
+    let before = ctx.spec.earlier().and_then(|part| part.facts.copy.as_ref());
+    ctx.facts.copy.as_ref().or(before).filter(|copy| !copy.disks.is_empty())
 }
 
 /// The copy of the part before a later part, or of the migration before a cleanup.
@@ -209,12 +209,7 @@ fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Re
     if said.read(at, aix::volume_group)?.id == baseline.rootvg_id {
         return Ok(None);
     }
-    let is_it = |row: &&PhysicalVolume| match &baseline.boot_pvid {
-        Some(pvid) => row.pvid.as_ref() == Some(pvid),
-        None => row.disk == *disk,
-    };
-    let old = lspv.iter().find(is_it);
-    let Some(vg) = old.and_then(|row| row.vg.as_deref()) else {
+    let Some(vg) = copy::old_row(baseline, lspv).and_then(|row| row.vg.as_deref()) else {
         return Ok(Some(format!("there is none on {disk} any more")));
     };
     let id = said.read(at + 1, vg_id)?;
@@ -241,10 +236,9 @@ fn boots(row: &PhysicalVolume) -> String {
 
 /// The target disks that an alternate rootvg, or the running one, is on.
 fn standing<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Vec<&'a PhysicalVolume> {
-    let is_system =
-        |row: &&PhysicalVolume| ["rootvg", ALT_VG, OLD_VG].iter().any(|vg| row.is_in(vg));
     let targets = ctx.facts.baseline.iter().flat_map(|baseline| &baseline.targets);
-    targets.filter_map(|disk| copy::row_of(disk, lspv)).filter(is_system).collect()
+    let rows = targets.filter_map(|disk| copy::row_of(disk, lspv));
+    rows.filter(|row| copy::is_system(row)).collect()
 }
 
 /// A volume group's id, as `getlvodm -j` prints it.

@@ -131,6 +131,9 @@ async fn follow_the_hint(world: &World, spec: &MigrationSpec, performer: Arc<dyn
     world.live(performer).await;
 }
 
+/// The states in which a person is waited for.
+const WAITING: [&str; 2] = ["awaiting_operator", "undo_stuck"];
+
 /// Follows what is printed, twice at most, while it waits in one of `states`.
 async fn follow_the_hints(
     world: &World,
@@ -272,13 +275,7 @@ fn a_reboot_of_the_master_in_the_midst_of_any_command_is_come_back_from() {
                 world.live(performer.clone()).await;
                 let spec = flavour.spec();
                 tokio::time::sleep(TEN_MINUTES).await;
-                follow_the_hints(
-                    &world,
-                    &spec,
-                    &["awaiting_operator", "undo_stuck"],
-                    performer.clone(),
-                )
-                .await;
+                follow_the_hints(&world, &spec, &WAITING, performer.clone()).await;
                 match world.state() {
                     "migrated" => assert_same(&good, &world.lab.image().expect("an image"), &what),
                     "rolled_back" => world.assert_untouched(&what),
@@ -366,13 +363,7 @@ fn where_a_person_is_waited_for_what_is_printed_leads_out() {
                 assert_told_what_is_left(&world, &spec, &what).await;
                 world.lab.clear_faults().expect("no faults");
                 tokio::time::sleep(TEN_MINUTES).await;
-                follow_the_hints(
-                    &world,
-                    &spec,
-                    &["awaiting_operator", "undo_stuck"],
-                    performer.clone(),
-                )
-                .await;
+                follow_the_hints(&world, &spec, &WAITING, performer.clone()).await;
                 match world.state() {
                     "migrated" => assert_same(&good, &world.lab.image().expect("an image"), &what),
                     "rolled_back" => world.assert_untouched(&what),
