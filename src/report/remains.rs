@@ -449,7 +449,7 @@ fn made_so_far(story: &Story) -> &[StepSpec] {
     }
 }
 
-/// The steps whose effects are asked after: [`made_so_far`], and what has made a mksysb,
+/// The steps whose effects are asked after: those that a migration made so far, and what has made a mksysb,
 /// which is a file that anybody may remove.
 pub fn asked_after(story: &Story) -> Vec<StepSpec> {
     let view = &story.view;
