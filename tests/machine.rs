@@ -96,7 +96,13 @@ impl Walk {
     fn fail(&mut self, class: FailureClass, trace: Trace) -> &mut Walk {
         let ticket = self.ticket();
         let retry_at_ms = self.now_ms + 100;
-        self.event(EventKind::Failed { ticket, cause: cause(class), trace, retry_at_ms });
+        self.event(EventKind::Failed {
+            ticket,
+            cause: cause(class),
+            trace,
+            retry_at_ms,
+            facts: None,
+        });
         self
     }
 
@@ -543,6 +549,7 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
         cause: cause(class),
         trace,
         retry_at_ms: 5_000,
+        facts: None,
     };
     vec![
         ("begin", EventKind::Begin),

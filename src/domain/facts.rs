@@ -68,6 +68,10 @@ pub struct CopyIdentity {
     pub vg_id: String,
     /// Its disks. None: it was taken back.
     pub disks: Vec<CopyDisk>,
+    /// Whether it is what the step left that was to make it, and failed: half a copy,
+    /// or, where it has no disks, nothing. Introduced in 0.2.0.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub failed: bool,
 }
 
 /// What a mksysb is told by from another that somebody has made in its place; nothing
@@ -204,6 +208,11 @@ pub struct Baseline {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// A logical volume of the system that a mksysb is made of.

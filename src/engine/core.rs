@@ -432,15 +432,14 @@ impl Core {
         slot.attempt = Attempt::None;
         self.in_flight -= 1;
         let Answer { outcome, facts, record } = answer;
+        let facts = facts.map(Box::new);
         let kind = match outcome {
-            Outcome::Done => {
-                EventKind::Succeeded { ticket: ticket.clone(), facts: facts.map(Box::new) }
-            }
+            Outcome::Done => EventKind::Succeeded { ticket: ticket.clone(), facts },
             Outcome::Failed { cause, trace } => {
                 let wait = self.delays.after(&slot.spec.retry, ticket.attempt);
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
                 let retry_at_ms = now_ms.saturating_add(wait_ms);
-                EventKind::Failed { ticket: ticket.clone(), cause, trace, retry_at_ms }
+                EventKind::Failed { ticket: ticket.clone(), cause, trace, retry_at_ms, facts }
             }
         };
         self.submit(now_ms, index, kind, Some((ticket, record)), None, out);
@@ -511,14 +510,10 @@ impl Core {
         let went = slot.goes();
         match slot.machine.apply(&event) {
             Ok(transition) => {
-                let facts = match &event.kind {
-                    EventKind::Succeeded { facts, .. } => facts.clone(),
-                    _ => None,
-                };
                 let committing = Committing {
                     from: transition.from,
                     effects: transition.effects.clone(),
-                    facts,
+                    facts: event.kind.facts().cloned(),
                     at_ms,
                 };
                 let append = Append {
@@ -579,7 +574,7 @@ impl Core {
         let Committing { from, effects, facts, at_ms } = *committing;
         slot.since_ms = at_ms;
         if let Some(facts) = facts {
-            Facts::absorb(Arc::make_mut(&mut slot.facts), *facts);
+            Facts::absorb(Arc::make_mut(&mut slot.facts), facts);
         }
         if let State::WaitingForPlace { at, since_ms } = &from {
             let phase = slot.phase_of(*at);

@@ -24,7 +24,7 @@ pub(super) struct Waiting {
 pub(super) struct Committing {
     pub(super) from: State,
     pub(super) effects: Vec<Effect>,
-    pub(super) facts: Option<Box<Facts>>,
+    pub(super) facts: Option<Facts>,
     pub(super) at_ms: Millis,
 }
 

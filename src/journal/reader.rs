@@ -304,8 +304,8 @@ impl Reader {
         )?;
         let mut all: BTreeMap<MigrationId, Facts> = BTreeMap::new();
         for (migration, event) in found {
-            if let EventKind::Succeeded { facts: Some(facts), .. } = event.kind {
-                all.entry(migration).or_default().absorb(*facts);
+            if let Some(facts) = event.kind.facts() {
+                all.entry(migration).or_default().absorb(facts.clone());
             }
         }
         Ok(all)

@@ -506,8 +506,8 @@ impl Slot {
             return mismatch("event", &found.event, &"another checksum", CHANGED);
         }
         loaded.updated_ms = event.at_ms;
-        if let EventKind::Succeeded { facts: Some(facts), .. } = event.kind {
-            loaded.facts.absorb(*facts);
+        if let Some(facts) = event.kind.facts() {
+            loaded.facts.absorb(facts.clone());
         }
         loaded.seq = found.seq;
         *head = Head { seq: found.seq, entry: found.entry, chain };

@@ -68,6 +68,9 @@ pub enum EventKind {
         /// When to try again, if it is tried again: chance and delays are
         /// decided outside of the machine.
         retry_at_ms: Millis,
+        /// What is known of what it left behind. Introduced in record version 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        facts: Option<Box<Facts>>,
     },
     /// The time that a retry of `ticket` waited for has come.
     TimerFired {
@@ -116,6 +119,16 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// What a step has found out.
+    pub fn facts(&self) -> Option<&Facts> {
+        match self {
+            EventKind::Succeeded { facts, .. } | EventKind::Failed { facts, .. } => {
+                facts.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// The name of the event, as journal and documentation have it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -168,7 +168,7 @@ impl Migration {
             EventKind::Succeeded { ticket, .. } if waited_for(ticket) => {
                 go(self.after_success(*at, stopping.as_ref()))
             }
-            EventKind::Failed { ticket, cause, trace, retry_at_ms } if waited_for(ticket) => {
+            EventKind::Failed { ticket, cause, trace, retry_at_ms, .. } if waited_for(ticket) => {
                 go(self.after_failure(*at, stopping.as_ref(), cause, *trace, *retry_at_ms))
             }
             EventKind::NoPlace { ticket } if waited_for(ticket) && stopping.is_none() => {
@@ -638,7 +638,7 @@ impl Migration {
             }
             (
                 State::Executing { at, stopping },
-                EventKind::Failed { ticket, cause, trace, retry_at_ms },
+                EventKind::Failed { ticket, cause, trace, retry_at_ms, .. },
             ) if self.is_ticket(ticket, *at, Direction::Forward) => {
                 Some(self.after_failure(*at, stopping.as_ref(), cause, *trace, *retry_at_ms))
             }

@@ -79,7 +79,7 @@ pub(super) fn of_before<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
 /// What is known once the step that makes the copy was taken back: the next one has
 /// another identity.
 pub(super) fn forgotten(round: u32) -> CopyIdentity {
-    CopyIdentity { round, vg_id: String::new(), disks: Vec::new() }
+    CopyIdentity { round, vg_id: String::new(), disks: Vec::new(), failed: false }
 }
 
 /// Whose it is.
@@ -107,10 +107,9 @@ pub(super) fn looks(ctx: &Context<'_>) -> Looks {
     let mut commands =
         vec![words(&["ls", "-l", argv::LEASE]), words(&["lspv"]), words(&["ls", argv::LEASE_DIR])];
     commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
-    if identity(ctx).is_none() {
-        commands.push(argv::show_bootlist());
-    } else if let Some(disk) = goes_back_to(ctx) {
-        commands.extend([words(&["lsvg", "rootvg"]), argv::vg_of_disk(disk)]);
+    match goes_back_to(ctx).filter(|_| identity(ctx).is_some()) {
+        Some(disk) => commands.extend([words(&["lsvg", "rootvg"]), argv::vg_of_disk(disk)]),
+        None => commands.push(argv::show_bootlist()),
     }
     let mut looks = vec![look(HostRole::Client, commands)];
     if ctx.spec.driver == Driver::Nimadm {
@@ -154,6 +153,12 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
         && ctx.facts.copy.as_ref().is_some_and(|copy| *copy == forgotten(ctx.ticket.round));
     if is_taken_back {
         return Ok(Whose::Ours(!rows.is_empty()));
+    }
+    let nothing_stood =
+        ctx.facts.copy.as_ref().is_some_and(|copy| copy.failed && copy.disks.is_empty());
+    if nothing_stood && rows.first().is_some_and(|row| !row.is_in("rootvg")) {
+        let text = format!("nothing stood on {} when the step had failed that makes it", disks());
+        return Ok(Whose::Others(text));
     }
     let Some(copy) = identity(ctx) else {
         let is_begun = match ctx.spec.driver {
@@ -388,7 +393,6 @@ pub(super) const RECORD_COPY: StepDef = StepDef {
 fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let lspv = said.read(1, aix::lspv)?;
-    let mut found: Option<CopyIdentity> = None;
     let rows = standing(ctx, &lspv);
     if let Some(row) = rows.first()
         && identity(ctx).is_none()
@@ -396,20 +400,7 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         return Ok(another(ctx, answers, boots(row)));
     }
-    for row in rows {
-        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
-            return Err(format!("{} has another name now", row.disk));
-        };
-        let id = said.read(GROUPS + at, vg_id)?;
-        let pvid = row.pvid.clone().ok_or_else(|| format!("{} has no PVID", row.disk))?;
-        let new = CopyIdentity { round: ctx.ticket.round, vg_id: id.clone(), disks: Vec::new() };
-        let copy = found.get_or_insert(new);
-        if copy.vg_id != id {
-            return Err("the target disks are of two volume groups".to_owned());
-        }
-        copy.disks.push(CopyDisk { name: row.disk.clone(), pvid });
-    }
-    let Some(copy) = found else {
+    let Some(copy) = told_by(ctx, said, &rows)? else {
         let whose = Whose::Gone("there is none on the target disks".to_owned());
         let bar = cause(ctx, &whose, &who(ctx, answers, looks(ctx).len())).map(Sight::barred);
         return bar.ok_or_else(|| "there is no copy on the target disks".to_owned());
@@ -424,6 +415,40 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(another(ctx, answers, text));
     }
     Ok(Sight::found(Facts { copy: Some(copy), ..Facts::default() }))
+}
+
+/// What the copy on `rows` is known by.
+fn told_by(
+    ctx: &Context<'_>,
+    said: Said<'_>,
+    rows: &[&PhysicalVolume],
+) -> Read<Option<CopyIdentity>> {
+    let mut found: Option<CopyIdentity> = None;
+    for row in rows {
+        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
+            return Err(format!("{} has another name now", row.disk));
+        };
+        let id = said.read(GROUPS + at, vg_id)?;
+        let pvid = row.pvid.clone().ok_or_else(|| format!("{} has no PVID", row.disk))?;
+        let new = CopyIdentity { vg_id: id.clone(), ..forgotten(ctx.ticket.round) };
+        let copy = found.get_or_insert(new);
+        if copy.vg_id != id {
+            return Err("the target disks are of two volume groups".to_owned());
+        }
+        copy.disks.push(CopyDisk { name: row.disk.clone(), pvid });
+    }
+    Ok(found)
+}
+
+/// What the step has left that was to make the copy, and failed, by [`looks`]. What
+/// the client is set to boot from is another's.
+pub(super) fn left_by_failed(ctx: &Context<'_>, answers: &Answers) -> Read<CopyIdentity> {
+    let said = Said::by(answers, 0);
+    let lspv = said.read(1, aix::lspv)?;
+    let rows = standing(ctx, &lspv);
+    let is_anothers = !rows.is_empty() && boots_it(ctx, said)?;
+    let left = if is_anothers { None } else { told_by(ctx, said, &rows)? };
+    Ok(CopyIdentity { failed: true, ..left.unwrap_or_else(|| forgotten(ctx.ticket.round)) })
 }
 
 /// The bar where the copy is somebody else's.

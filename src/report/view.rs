@@ -174,8 +174,8 @@ impl Story {
 pub fn facts_of<'a>(events: impl Iterator<Item = &'a EventKind>) -> Facts {
     let mut all = Facts::default();
     for event in events {
-        if let EventKind::Succeeded { facts: Some(facts), .. } = event {
-            all.absorb(Facts::clone(facts));
+        if let Some(facts) = event.facts() {
+            all.absorb(facts.clone());
         }
     }
     all

@@ -110,8 +110,13 @@ impl Teller<'_> {
         let ticket = self.wanted();
         let record = self.record(line, 1, output);
         let retry_at_ms = self.now + 30_000;
-        let kind =
-            EventKind::Failed { ticket: ticket.clone(), cause, trace: Trace::Dirty, retry_at_ms };
+        let kind = EventKind::Failed {
+            ticket: ticket.clone(),
+            cause,
+            trace: Trace::Dirty,
+            retry_at_ms,
+            facts: None,
+        };
         self.tell(kind, Some((ticket, record)));
     }
 }

@@ -284,6 +284,7 @@ impl Sleeper {
                 },
                 trace: Trace::Dirty,
                 retry_at_ms: at_ms + 5000,
+                facts: None,
             },
             dice => EventKind::Succeeded {
                 ticket,

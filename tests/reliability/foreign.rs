@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use nimshift::domain::{MigrationSpec, Options};
+use nimshift::domain::{FailurePolicy, MigrationSpec, Options};
 use nimshift::journal::{Reader, RequestKind};
 use nimshift::lab::{FaultKind, FaultSpec};
 use nimshift::transport::{HostId, JobId, Script, Transport as _};
@@ -102,6 +102,64 @@ fn a_copy_that_another_has_made_is_not_touched() {
                 assert_eq!(world.state(), "undo_stuck", "{what}: {}", world.story());
                 assert_same(&theirs, &client(&world), &what);
                 world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+/// While a person is waited for after a clone that came to nothing, or to half a copy,
+/// somebody cleans up and makes a copy of their own. That they do not boot from it: only
+/// what was recorded of the failure tells it from ours.
+#[test]
+fn a_copy_that_is_made_by_hand_after_a_failed_clone_is_not_touched() {
+    // nimadm runs it by c_rsh; it cleans up, or not.
+    const CLONES: [(Flavour, &str, &str); 5] = [
+        (Flavour::Plain, CLIENT, "alt_disk_copy"),
+        (Flavour::MksysbToClient, CLIENT, "alt_disk_mksysb"),
+        (Flavour::NimadmPlain, MASTER, "sbin/alt_disk_copy"),
+        (Flavour::NimadmCached, MASTER, "sbin/alt_disk_copy"),
+        (Flavour::NimadmMksysbToClient, MASTER, "sbin/alt_disk_mksysb"),
+    ];
+    let kinds = [FaultKind::Partial, FaultKind::MessageWithSuccess, FaultKind::Reboot];
+    let tried = CLONES.into_iter().flat_map(|clone| kinds.map(|kind| (clone, kind)));
+    for ((flavour, host, command), kind) in tried {
+        for order in [RequestKind::Rollback, RequestKind::Retry] {
+            virtual_time(async || {
+                let what = format!("{flavour:?}: {kind:?} of its clone, then {order:?}");
+                let spec = MigrationSpec { on_failure: FailurePolicy::Hold, ..spec(flavour) };
+                let world = World::of(&flavour.estate(), spec);
+                let fault = FaultSpec { times: None, ..FaultSpec::once(kind, host).on(command) };
+                world.lab.add_fault(fault).expect("a fault");
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+                world.lab.clear_faults().expect("no faults");
+                tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+                if output(&world, CLIENT, "lspv").expect("disks").contains("altinst_rootvg") {
+                    remove(&world);
+                }
+                by_hand(&world.lab, CLIENT, "alt_disk_copy -B -d hdisk1");
+                let theirs = client(&world);
+                for order in [order, RequestKind::Rollback] {
+                    world.order(order);
+                    world.live(Arc::new(world.plain_performer())).await;
+                    assert_same(&theirs, &client(&world), &what);
+                    let cause = world.last_cause();
+                    assert!(
+                        cause.contains("somebody else has replaced the copy"),
+                        "{what}: {cause}"
+                    );
+                }
+                assert_eq!(world.state(), "undo_stuck", "{what}: {}", world.story());
+                world.assert_replays(&what);
+                // Where it is not needed any more.
+                remove(&world);
+                world.order(RequestKind::Retry);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+                // What is left of nimadm's files is its own clean-up's.
+                if flavour != Flavour::NimadmMksysbToClient {
+                    world.assert_untouched(&what);
+                }
             });
         }
     }

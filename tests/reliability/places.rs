@@ -378,6 +378,7 @@ fn taken_up() -> Vec<(&'static str, Machine, Option<RequestKind>, bool)> {
             cause: Cause::new(class, "it failed"),
             trace: Trace::Clean,
             retry_at_ms,
+            facts: None,
         }
     };
     let permanent: fn(Ticket) -> EventKind = |ticket| EventKind::Failed {
@@ -385,6 +386,7 @@ fn taken_up() -> Vec<(&'static str, Machine, Option<RequestKind>, bool)> {
         cause: Cause::new(FailureClass::Permanent, "it failed"),
         trace: Trace::Dirty,
         retry_at_ms: 0,
+        facts: None,
     };
     let failing = |class| {
         let mut machine = walked(&[]);

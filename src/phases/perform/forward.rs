@@ -75,6 +75,7 @@ impl Attempt<'_> {
                 Err(error) => return failed(of_transport(&error), Trace::Dirty),
             }
         }
+        self.job_ended = None;
         let gone = self.gone(&sight);
         if let Some(cause) = sight.barred {
             return failed(cause, gone.unwrap_or(Trace::Clean));
@@ -162,11 +163,13 @@ impl Attempt<'_> {
         };
         self.write_down(script, output.as_ref());
         if let Some(outcome) = self.turned_away(output.as_ref()).await {
+            self.job_ended = None;
             return outcome;
         }
         if let Some(cause) = self.ended_before(script, output.as_ref()) {
             return failed(cause, Trace::Dirty);
         }
+        self.job_ended = Some(true);
         let sight = match self.settle(&Presence::Present).await {
             Ok(sight) => sight,
             Err(outcome) => return outcome,

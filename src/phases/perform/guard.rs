@@ -149,6 +149,30 @@ impl Attempt<'_> {
         }
     }
 
+    /// After a step that makes the copy: what it has left where it failed, by which
+    /// another's is told from it, however long a person is waited for. What was known
+    /// of an earlier attempt is not true of one that has run since.
+    pub(super) async fn tell_left(&mut self, outcome: &Outcome) {
+        let ticket = &self.order.ticket;
+        let makes = ticket.direction == Direction::Forward
+            && self.with_context(|ctx| whose::makes_copy(ctx, self.def));
+        let (Some(has_ended), true) = (self.job_ended, makes) else { return };
+        let mut copy = None;
+        if has_ended && *outcome != Outcome::Done {
+            let looks = self.with_context(whose::looks);
+            if let Ok(answers) = self.ask_all(&looks).await {
+                copy = self.with_context(|ctx| whose::left_by_failed(ctx, &answers)).ok();
+            }
+        }
+        if copy.is_none() && self.order.facts.copy.as_ref().is_some_and(|copy| copy.failed) {
+            copy = Some(whose::forgotten(ticket.round.wrapping_sub(1)));
+        }
+        if copy.is_some() {
+            let facts = if *outcome == Outcome::Done { &mut self.facts } else { &mut self.left };
+            facts.get_or_insert_default().copy = copy;
+        }
+    }
+
     /// Starts the job. What cleans up lifts the bars of others on its own journal.
     pub(super) async fn start(
         &mut self,

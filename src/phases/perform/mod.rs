@@ -54,9 +54,11 @@ pub async fn perform(
         commands: Vec::new(),
         looks: Vec::new(),
         facts: None,
+        left: None,
         passes: false,
         notes: Vec::new(),
         stands: true,
+        job_ended: order.issued.then_some(false),
     };
     let outcome = match (order.ticket.direction, def.run) {
         _ if is_assumed(def, &order.spec, &order.ticket) => {
@@ -68,6 +70,7 @@ pub async fn perform(
         (Direction::Forward, Some(run)) => attempt.forward(run).await,
     };
     let outcome = attempt.explained(outcome).await;
+    attempt.tell_left(&outcome).await;
     let kept = match &outcome {
         Outcome::Failed { cause, .. } if evidence::is_wanted(def, order, cause) => {
             evidence::take(transport, evidence, &attempt.hosts, order).await
@@ -112,12 +115,17 @@ struct Attempt<'a> {
     commands: Vec<CommandRecord>,
     looks: Vec<CommandRecord>,
     facts: Option<Facts>,
+    /// What is known where it failed.
+    left: Option<Facts>,
     /// Whether the last look failed for a reason that may pass.
     passes: bool,
     /// What was done beside its commands, for people.
     notes: Vec<String>,
     /// Whether there is a copy that a script asks for before it changes anything.
     stands: bool,
+    /// Whether the job has ended that this attempt has begun, or may have found; none
+    /// where nothing was begun.
+    job_ended: Option<bool>,
 }
 
 /// What has become of a job: its output, or the outcome of the attempt.
@@ -259,12 +267,14 @@ impl Attempt<'_> {
             return Went::Wrong(failed(interrupted(), Trace::Clean));
         }
         let limits = self.limits_from(None);
+        self.job_ended = Some(false);
         match self.start(id, script, &limits).await {
             Ok(JobState::Done(output)) => Went::Through(Some(output)),
             Ok(JobState::Running { .. }) => self.wait(id, &limits).await,
             Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
             Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
             Err(Refused { error, may_run: false }) => {
+                self.job_ended = None;
                 Went::Wrong(failed(self.not_begun_for(&error), Trace::Clean))
             }
             Err(_) if self.jobs.is_interrupted() => {
@@ -282,6 +292,7 @@ impl Attempt<'_> {
     }
 
     async fn wait(&mut self, id: &JobId, limits: &Limits) -> Went {
+        self.job_ended = Some(false);
         let signs = nimadm::signs_of_life(self.def, &self.order.spec);
         let ended = self.jobs.wait(self.host(), id, limits, signs.as_ref()).await;
         let cause = match ended {
@@ -301,6 +312,7 @@ impl Attempt<'_> {
                 return Went::Wrong(failed(self.silent(&error, id), Trace::Dirty));
             }
         };
+        self.job_ended = Some(true);
         let trace = self.trace().await;
         Went::Wrong(failed(cause, trace))
     }
@@ -446,10 +458,11 @@ impl Attempt<'_> {
 
     fn answer(self, outcome: Outcome, started_ms: Millis, evidence: Vec<String>) -> Answer {
         let done = outcome == Outcome::Done;
+        let facts = if done { self.facts } else { self.left };
         let notes = self.notes.iter().map(|text| ledger::note(text)).collect::<Vec<_>>();
         let looks = if done && self.way != Way::Looked { Vec::new() } else { self.looks };
         Answer {
-            facts: self.facts.filter(|_| done),
+            facts,
             record: AttemptRecord {
                 host: self.hosts.of(self.def.host).to_string(),
                 started_ms,
