@@ -163,11 +163,9 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
     applies: |spec| chosen(spec, Phase::Mount) && spec.caches() && !spec.mode.reads_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
-        looks.push(look(HostRole::Client, [words(&["mount"]), argv::df("-k", &[])]));
-        looks.push(look(HostRole::Master, [passwd(ctx), argv::df("-k", &[])]));
-        if let Some(location) = exclude_list(ctx) {
-            looks.push(look(HostRole::Master, [words(&["cat", location])]));
-        }
+        looks.push(look(HostRole::Client, [words(&["mount"])]));
+        looks.push(look(HostRole::Master, [passwd(ctx)]));
+        looks.extend(filled_looks(ctx));
         looks
     },
     judge: |ctx, answers| {
@@ -176,23 +174,28 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
             if let Some(bar) = missing_source(ctx, &mounts) {
                 return Ok(bar);
             }
-            if exclude_list(ctx).is_some() && !Said::by(answers, 3).is_there(0)? {
+            let master = Said::by(answers, 4);
+            if exclude_list(ctx).is_some() && !master.is_there(1)? {
                 return Err("the exclude list is not on the master".to_owned());
             }
-            if let Some(Err(line)) = left_out(ctx, answers) {
+            if let Some(Err(line)) = list(ctx, master).map(paths_of) {
                 return Ok(not_a_path(&line));
             }
             let sight = marks::judge(ctx, Said::by(answers, 0), "fill-cache")?;
             let sight = if_filled(sight, Said::by(answers, 2))?;
             match sight.presence {
-                Presence::Present if lacks_data(ctx, answers)? => Ok(Sight::of(Presence::Absent)),
+                Presence::Present if !is_filled(ctx, Said::by(answers, 3), master)? => {
+                    Ok(Sight::of(Presence::Absent))
+                }
                 _ => Ok(sight),
             }
         })())
     },
     run: Some(|ctx, answers| {
         let mut commands = Vec::new();
-        let left_out = left_out(ctx, answers).and_then(Result::ok).unwrap_or_default();
+        let left_out = list(ctx, Said::by(answers, 4))
+            .and_then(|text| paths_of(text).ok())
+            .unwrap_or_default();
         for (from, fs) in sources(ctx).iter().zip(file_systems(ctx)) {
             if left_out.iter().any(|path| is_below(&fs.mount_point, path)) {
                 continue;
@@ -228,21 +231,60 @@ pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
     Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
 }
 
-/// Whether a file system of the cache holds less than half of its source. What the
-/// plan leaves out tells nothing.
-fn lacks_data(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    let used = |script| Said::by(answers, script).read(1, aix::df);
-    Ok(exclude_list(ctx).is_none() && holds_less(ctx, &used(1)?, &used(2)?))
+/// What tells whether the cache holds what was copied: on the client and on the
+/// master `df`, and, where the plan leaves files out, the list and the names at the
+/// top of each file system.
+pub(super) fn filled_looks(ctx: &Context<'_>) -> Looks {
+    let names = |tops: Vec<String>| {
+        let tops = tops.into_iter().filter(|_| exclude_list(ctx).is_some());
+        tops.map(|top| words(&["ls", &top])).collect::<Vec<_>>()
+    };
+    let cat = exclude_list(ctx).map(|location| words(&["cat", location]));
+    let client = [argv::df("-k", &[])].into_iter().chain(names(sources(ctx)));
+    let master = [argv::df("-k", &[])].into_iter().chain(cat).chain(names(master_paths(ctx)));
+    vec![look(HostRole::Client, client), look(HostRole::Master, master)]
 }
 
-/// Whether a file system of the cache holds less than half of its source, by `df -k`
-/// of both ends.
-pub(super) fn holds_less(
-    ctx: &Context<'_>,
-    source: &[(String, FsUsage)],
-    cache: &[(String, FsUsage)],
-) -> bool {
-    lacks(source, cache, sources(ctx).into_iter().zip(master_paths(ctx)), 16 * 1024)
+/// Whether the cache holds what was copied, as far as [`filled_looks`] tell: at least
+/// half of each file system. Of one that the exclude list leaves something out of, at
+/// least one name at its top.
+pub(super) fn is_filled(ctx: &Context<'_>, client: Said<'_>, master: Said<'_>) -> Read<bool> {
+    let mut source = client.read(0, aix::df)?;
+    if exclude_list(ctx).is_some() {
+        // What a list with patterns leaves out is not known.
+        let Some(Ok(left_out)) = list(ctx, master).map(paths_of) else { return Ok(true) };
+        for (at, fs) in file_systems(ctx).iter().enumerate() {
+            if !left_out.iter().any(|path| is_touched(ctx, &fs.mount_point, path)) {
+                continue;
+            }
+            let (sent, arrived) = (names(client, 1 + at), names(master, 2 + at));
+            let is_sent = |name: &&str| {
+                let path = format!("{}/{name}", fs.below(""));
+                *name != "lost+found" && !left_out.iter().any(|out| is_below(&path, out))
+            };
+            let mut sent = sent.into_iter().filter(is_sent).peekable();
+            if sent.peek().is_some() && !sent.any(|name| arrived.contains(&name)) {
+                return Ok(false);
+            }
+            let from = sources(ctx).swap_remove(at);
+            source.retain(|(over, _)| *over != from);
+        }
+    }
+    let ways = sources(ctx).into_iter().zip(master_paths(ctx));
+    Ok(!lacks(&source, &master.read(0, aix::df)?, ways, 16 * 1024))
+}
+
+/// The names that `ls` has told.
+fn names(said: Said<'_>, command: usize) -> Vec<&str> {
+    said.output(command).map_or(Vec::new(), |output| output.stdout.lines().map(str::trim).collect())
+}
+
+/// Whether leaving out `path` leaves out anything of the file system at `mount_point`.
+fn is_touched(ctx: &Context<'_>, mount_point: &str, path: &str) -> bool {
+    let holders = file_systems(ctx).iter().map(|fs| fs.mount_point.as_str());
+    let holder =
+        holders.filter(|top| *top == "/" || is_below(path, top)).max_by_key(|top| top.len());
+    is_below(mount_point, path) || holder == Some(mount_point)
 }
 
 /// Whether anything that was sent on its `ways` has arrived by less than half, by
@@ -295,12 +337,16 @@ pub(super) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
     ctx.facts.baseline.as_ref()?.exclude_location.as_deref()
 }
 
-/// The paths that the exclude list names, or its first line that is none.
-fn left_out(ctx: &Context<'_>, answers: &Answers) -> Option<Result<Vec<String>, String>> {
+/// The exclude list's text.
+fn list<'a>(ctx: &Context<'_>, master: Said<'a>) -> Option<&'a str> {
     exclude_list(ctx)?;
-    let text = &answers.get(3, 0).filter(|output| output.ok())?.stdout;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Some(lines.map(|line| plain_path(line).ok_or_else(|| line.to_owned())).collect())
+    Some(&master.output(1).ok().filter(|output| output.ok())?.stdout)
+}
+
+/// The paths that an exclude list names, or its first line that is none.
+fn paths_of(list: &str) -> Result<Vec<String>, String> {
+    let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| plain_path(line).ok_or_else(|| line.to_owned())).collect()
 }
 
 /// The path of a line such as `^./home/app/`. Other patterns are not for us.

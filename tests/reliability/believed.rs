@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nimshift::lab::{FaultKind, FaultSpec};
 
-use super::world::{CLIENT, Flavour, World, virtual_time};
+use super::world::{CLIENT, Flavour, MASTER, World, virtual_time};
 
 /// What nimadm runs by itself in phases 5 and 6.
 const WITHIN_NIMADM: [&str; 6] =
@@ -70,6 +70,42 @@ fn no_command_that_lies_makes_a_night_end_well_without_what_is_the_sites() {
                     assert_eq!(world.state(), "rolled_back", "{what}: {cause}");
                     assert!(cause.contains("the migrated copy lacks"), "{cause}");
                     world.assert_untouched(&what);
+                }
+            }
+        });
+    }
+}
+
+/// The mksysb that was made.
+fn mksysb(world: &World) -> String {
+    let image = world.lab.image().expect("an image");
+    let made =
+        image["hosts"][MASTER]["vgs"]["rootvg"]["lvs"]["nimlv"]["files"]["mksysb/new"].as_str();
+    made.expect("a mksysb").to_owned()
+}
+
+#[test]
+fn no_command_that_lies_makes_a_mksysb_without_the_clients_data() {
+    for flavour in [Flavour::ClientToMksysb, Flavour::NimadmClientToMksysb] {
+        virtual_time(async || {
+            let world = World::new(flavour);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{flavour:?}: {}", world.story());
+            let good = mksysb(&world);
+            let log = world.lab.log().expect("a log");
+            let calls = log.iter().filter(|entry| entry.line.contains("c_rsh"));
+            let sent: BTreeSet<_> =
+                calls.map(|entry| (entry.host.clone(), entry.line.clone())).collect();
+            assert!(sent.len() > 5, "{sent:?}");
+            for (host, line) in sent {
+                let mut estate = flavour.estate();
+                let mut lies = FaultSpec::once(FaultKind::MessageWithSuccess, &host).on(&line);
+                lies.times = None;
+                estate.fault = vec![lies];
+                let world = World::of(&estate, flavour.spec());
+                world.live(Arc::new(world.plain_performer())).await;
+                if world.state() == "migrated" {
+                    assert!(mksysb(&world) == good, "{flavour:?}: {line} lies");
                 }
             }
         });

@@ -78,26 +78,21 @@ pub(super) fn looks(ctx: &Context<'_>) -> Looks {
     let mut looks = base(ctx);
     looks.extend(views(ctx).iter().flat_map(|view| (view.looks)(ctx)));
     if fills_cache(ctx) {
-        let used = |host| look(host, [argv::df("-k", &[])]);
-        looks.extend([used(HostRole::Client), used(HostRole::Master)]);
+        looks.extend(mount::filled_looks(ctx));
     }
     looks
 }
 
-/// Whether the phase copies a client into a cache: the last two looks are `df` of
-/// both ends then.
+/// Whether the phase copies a client into a cache: the last two looks show of both
+/// ends then whether it is filled.
 fn fills_cache(ctx: &Context<'_>) -> bool {
     ctx.ticket.phase == Phase::Mount && ctx.spec.caches() && !ctx.spec.mode.reads_mksysb()
 }
 
-/// Whether the cache holds what was copied, as far as `df` tells. What a list leaves
-/// out tells nothing.
+/// Whether the cache holds what was copied, as far as can be told.
 fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    if !fills_cache(ctx) || mount::exclude_list(ctx).is_some() {
-        return Ok(true);
-    }
-    let used = |back: usize| Said::by(answers, looks(ctx).len() - back).read(0, aix::df);
-    Ok(!mount::holds_less(ctx, &used(2)?, &used(1)?))
+    let said = |back: usize| Said::by(answers, looks(ctx).len() - back);
+    Ok(!fills_cache(ctx) || mount::is_filled(ctx, said(2), said(1))?)
 }
 
 /// The answers that are for the native step at `index` of [`views`].
