@@ -258,7 +258,9 @@ pub(super) const REBOOT: StepDef = StepDef {
 fn shutdown(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let mut commands = Vec::new();
     if ctx.facts.lease.is_some() {
-        commands.extend(give_back(ctx, Said::by(answers, 0), 4, 5));
+        // A `rm` that says that it failed may have removed it: nothing ends the script
+        // between the two.
+        commands.extend(give_back(ctx, Said::by(answers, 0), 4, 5).map(Command::tolerated));
     }
     commands.push(Command::new(["shutdown", "-Fr"]));
     commands

@@ -22,6 +22,8 @@ enum Trouble {
     LostReply,
     /// `shutdown` says that it failed, and does its work.
     ExitStatus,
+    /// `rm` of the lease does.
+    LeaseGone,
     /// It fails, and the client stays up.
     Refused,
     /// It says that all is well, and the client stays up.
@@ -32,10 +34,11 @@ enum Trouble {
     OldDisk,
 }
 
-const TROUBLES: [Trouble; 8] = [
+const TROUBLES: [Trouble; 9] = [
     Trouble::None,
     Trouble::LostReply,
     Trouble::ExitStatus,
+    Trouble::LeaseGone,
     Trouble::Refused,
     Trouble::Nothing,
     Trouble::Stalled,
@@ -67,11 +70,27 @@ impl Around for Makes {
                 self.lab.add_fault(FaultSpec::once(FaultKind::LostReply, CLIENT)).expect("a fault");
             }
             Trouble::ExitStatus => fault(FaultKind::ExitStatus),
+            Trouble::LeaseGone => {
+                let fault = FaultSpec::once(FaultKind::ExitStatus, CLIENT);
+                self.lab.add_fault(fault.on("rm -f /var/adm/nimshift/")).expect("a fault");
+            }
             Trouble::Refused => fault(FaultKind::Partial),
             Trouble::Nothing => fault(FaultKind::MessageWithSuccess),
             Trouble::Stalled => fault(FaultKind::Stalled),
             Trouble::Unreachable => fault(FaultKind::Unreachable),
             Trouble::OldDisk => by_hand(&self.lab, CLIENT, "bootlist -m normal hdisk0"),
+        }
+    }
+}
+
+/// Drops the lease right before the start of the reboot.
+struct DropsLease(Lab, AtomicBool);
+
+impl Around for DropsLease {
+    async fn before(&self, call: &Call<'_>) {
+        let Call::Start(_, id, _) = call else { return };
+        if id.as_str().contains("-reboot.f") && !self.1.swap(true, Ordering::SeqCst) {
+            by_hand(&self.0, CLIENT, "rm -f /var/adm/nimshift/lease");
         }
     }
 }
@@ -134,6 +153,33 @@ fn a_client_is_rebooted_once_and_once_back() {
                 });
             }
         }
+    }
+}
+
+/// Who drops the lease is not who tells the client to reboot.
+#[test]
+fn a_lease_that_others_drop_before_the_reboot_is_not_taken_for_one() {
+    for flavour in BOOTED {
+        virtual_time(async || {
+            let what = format!("{flavour:?}");
+            let world = World::of(&flavour.estate(), spec(flavour, BootFailure::Hold));
+            let around = DropsLease(world.lab.clone(), AtomicBool::new(false));
+            let over = Arc::new(OverLab { lab: world.lab.clone(), around });
+            world.live(Arc::new(world.performer(over))).await;
+            assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+            assert_eq!(told(&world, ".f"), 0, "{what}");
+            let cause = world.last_cause();
+            assert!(!cause.contains("was told to reboot"), "{what}: {cause}");
+            // As it is printed.
+            let (_, makes) = cause.split_once("; ln -s ").expect("a way out");
+            let (makes, _) = makes.split_once("`)").expect("its end");
+            by_hand(&world.lab, CLIENT, &format!("ln -s {makes}"));
+            world.order(RequestKind::Retry);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+            assert_eq!(told(&world, ".f"), 1, "{what}");
+            world.assert_replays(&what);
+        });
     }
 }
 

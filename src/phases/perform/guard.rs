@@ -39,9 +39,6 @@ impl Attempt<'_> {
         let again = |why: &str| transient(format!("it could not be told whose it is: {why}"));
         match self.whose().await {
             Ok(Whose::Gone(_)) if self.order.ticket.direction == Direction::Undo => None,
-            Ok(whose) if self.gave_up_lease(&whose) => {
-                self.only_once().map(|cause| failed(cause, Trace::Dirty))
-            }
             Ok(whose) => Some(match self.told(&whose).await {
                 Some(cause) => failed(cause, Trace::Clean),
                 None => failed(again(said.trim()), Trace::Clean),
@@ -104,9 +101,6 @@ impl Attempt<'_> {
             Ok(whose) => whose,
             Err(why) => return Some(failed(transient(why), Trace::Dirty)),
         };
-        if self.gave_up_lease(&whose) {
-            return self.only_once().map(|cause| failed(cause, Trace::Dirty));
-        }
         self.stands = matches!(whose, Whose::Ours(true));
         if let Whose::Gone(_) = whose {
             return None;
@@ -227,35 +221,37 @@ impl Attempt<'_> {
     /// that nothing is to be waited for.
     pub(super) fn ended_before(&self, script: &Script, output: Option<&Output>) -> Option<Cause> {
         self.only_once()?;
-        let guessed;
-        let script = match self.def.undo_run {
-            // An engine that is gone has begun it.
-            Some(undo_run) if script.is_empty() => {
-                let undo = self.with_context(|ctx| undo_run(ctx, &Answers::default()));
-                guessed = self.guarded(undo);
-                &guessed
-            }
-            _ => script,
-        };
+        // An engine that is gone may have begun it.
+        let guessed = self.guessed();
+        let script = if script.is_empty() { &guessed } else { script };
         let has_ended = output.is_some_and(|output| output.commands.len() < script.commands.len());
         has_ended.then(|| self.words(script, output)).flatten()
     }
 
-    /// Whether a reboot was told: right before it the lease is dropped, so that the
-    /// guard of the next one ends that.
-    fn gave_up_lease(&self, whose: &Whose) -> bool {
-        self.only_once().is_some() && matches!(whose, Whose::Lost(None) | Whose::Booted(_))
+    /// The script of the step, as an attempt that is not known in detail has begun it.
+    fn guessed(&self) -> Script {
+        let run = match self.order.ticket.direction {
+            Direction::Forward => self.def.run,
+            Direction::Undo => self.def.undo_run,
+        };
+        let none = Answers::default();
+        run.map_or_else(Script::default, |run| {
+            self.guarded(self.with_context(|ctx| run(ctx, &none)))
+        })
     }
 
-    /// For a step that happens once, and that no lease keeps from happening again: an
-    /// earlier attempt may have made it happen.
+    /// For a step that happens once: what is said where an earlier attempt has made it
+    /// happen. That its script came to its last command is what tells it; a lease that
+    /// is gone may have been dropped by others.
     pub(super) async fn happened_before(&self) -> Option<Outcome> {
-        let cause = self.only_once().filter(|_| self.order.facts.lease.is_none())?;
+        let cause = self.only_once()?;
+        let whole = self.guessed().commands.len();
         let ticket = &self.order.ticket;
         for attempt in 1..ticket.attempt {
             let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
             match self.jobs.settled_state(self.host(), &id).await {
-                Ok(JobState::Absent) => {}
+                Ok(JobState::Absent | JobState::NotBegun) => {}
+                Ok(JobState::Done(output)) if output.commands.len() < whole => {}
                 Ok(_) => return Some(failed(cause, Trace::Dirty)),
                 Err(error) => return Some(failed(of_transport(&error), Trace::Dirty)),
             }

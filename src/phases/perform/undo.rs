@@ -66,10 +66,10 @@ impl Attempt<'_> {
             (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
             (None, Presence::Partial | Presence::Present) => {}
         }
-        if let Some(outcome) = self.not_ours().await {
+        if let Some(outcome) = self.happened_before().await {
             return outcome;
         }
-        if let Some(outcome) = self.happened_before().await {
+        if let Some(outcome) = self.not_ours().await {
             return outcome;
         }
         let script = self.guarded(self.with_context(|ctx| undo_run(ctx, &answers)));
