@@ -179,14 +179,14 @@ fn plain_estate(plan: &Plan) -> EstateFile {
         .filter(|spec| spec.mode.has_client())
         .map(|spec| PlainClient {
             name: spec.client.to_string(),
-            level: level_before(spec.target.level.as_str()),
+            level: level_before(spec),
             targets: spec.options.disks.iter().map(ToString::to_string).collect(),
         })
         .collect();
     let mut estate = EstateFile::from_clients(&master, &clients);
     let made = plan.migrations.iter().filter_map(|spec| {
         let name = spec.options.mksysb.as_ref()?.to_string();
-        let level = level_before(spec.target.level.as_str());
+        let level = level_before(spec);
         let host = name.clone();
         Some((
             name.clone(),
@@ -205,8 +205,15 @@ fn full_level(level: &str) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-/// A level that migrates to `target`: the release before it.
-fn level_before(target: &str) -> String {
+/// A level that gets to a migration's target: the release before it, or the
+/// technology level before it where it is an update.
+fn level_before(spec: &MigrationSpec) -> String {
+    let target = spec.target.level.as_str();
+    if spec.options.update {
+        let before = target.get(5..7).and_then(|part| part.parse::<u32>().ok());
+        let before = before.map_or(0, |level| level.saturating_sub(1));
+        return format!("{}-{before:02}-01-2346", target.get(..4).unwrap_or("7300"));
+    }
     match target.get(..2) {
         Some("72") => "7100-05-09-2114",
         Some("71") => "6100-09-12-1846",

@@ -12,7 +12,7 @@ use super::job::{self, JobStage};
 use super::log::{LogEntry, Stage};
 use super::show::{HostShow, show};
 use super::store::{DirStore, StoreError};
-use super::world::{Power, World};
+use super::world::{Disk, Power, World};
 use super::{image, power, run};
 use crate::base::limits::JOBS_NAMED_MAX;
 use crate::base::{ClockRef, Millis};
@@ -175,6 +175,21 @@ impl Lab {
             }
             power::reboot(world, host, now);
             Ok(())
+        })?
+    }
+
+    /// Gives a host a disk, or makes one of its disks larger, as the storage's
+    /// administrator would. `None` where the disk is as large as `size_mb` already.
+    pub fn give_disk(&self, host: &str, disk: &str, size_mb: u64) -> Result<Option<()>, LabError> {
+        self.with(|world, _, _| {
+            if world.find(host).is_none() {
+                return Err(LabError::UnknownHost(host.to_owned()));
+            }
+            let disks = &mut world.at_mut(host).disks;
+            let known = disks.entry(disk.to_owned()).or_insert(Disk { size_mb: 0, pvid: None });
+            let grows = known.size_mb < size_mb;
+            known.size_mb = known.size_mb.max(size_mb);
+            Ok(grows.then_some(()))
         })?
     }
 

@@ -144,3 +144,50 @@ fn a_check_names_whom_it_does_not_hold() {
         "3 hosts: nothing is left behind; lpar01 has not ended and was not held to it\n"
     );
 }
+
+#[test]
+fn what_fails_in_the_sample_night_can_be_put_right_on_the_lab() {
+    let world = World::new();
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/overnight.toml");
+    let ok = |code: i32, args: &[&str]| {
+        let ran = world.run(args);
+        assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        ran
+    };
+    ok(0, &["lab", "up", "--plan", plan, "--time-scale", "100000"]);
+    ok(3, &["run", plan, "--client", "lpar07", "--client", "lpar08"]);
+    let told = ok(0, &["status"]).stdout;
+    assert!(told.contains("2 rolled back"), "{told}");
+    // What their hints say is to be done.
+    ok(0, &["lab", "exec", "lpar07", "--", "multibos", "-RX"]);
+    let smaller = ok(2, &["lab", "disk", "lpar08", "hdisk1", "--size-mb", "4096"]);
+    assert!(smaller.stderr.contains("as large as 4096 MB, or larger"), "{}", smaller.stderr);
+    ok(2, &["lab", "disk", "lpar99", "hdisk1", "--size-mb", "32768"]);
+    ok(2, &["lab", "disk", "lpar08", "../etc", "--size-mb", "32768"]);
+    ok(0, &["lab", "disk", "lpar08", "hdisk1", "--size-mb", "32768"]);
+    ok(0, &["retry", "lpar07", "lpar08"]);
+    let told = ok(0, &["status"]).stdout;
+    assert!(told.contains("2 reboot pending"), "{told}");
+    ok(0, &["lab", "check"]);
+    // A disk that was not there comes without an id, as a new one does.
+    ok(0, &["lab", "disk", "lpar08", "hdisk2", "--size-mb", "20480"]);
+    let disks = ok(0, &["lab", "exec", "lpar08", "--", "lspv"]).stdout;
+    assert!(
+        disks.lines().any(|line| line.starts_with("hdisk2 ") && line.contains("none")),
+        "{disks}"
+    );
+}
+
+#[test]
+fn a_lab_of_a_plan_of_updates_is_one_that_can_be_updated() {
+    let world = World::new();
+    let text = plan(&["lpar01"]).replace("7300-02", "7300-03");
+    let text = text.replace("accept_licenses = true", "accept_licenses = true\nupdate = true");
+    world.write("plan.toml", &text);
+    let up = world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "100000"]);
+    assert_eq!(up.code, 0, "{}", up.stderr);
+    let ran = world.run(&["run", "plan.toml"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let level = world.run(&["lab", "exec", "lpar01", "--", "oslevel", "-s"]).stdout;
+    assert_eq!(level, "7300-02-01-2346\n");
+}

@@ -119,6 +119,16 @@ pub(in crate::cli) enum LabCommand {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Give a host a disk, or make one of its disks larger.
+    Disk {
+        /// The host.
+        host: String,
+        /// The disk, such as `hdisk1`.
+        disk: crate::domain::DiskName,
+        /// Its size in megabytes.
+        #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=16_777_216))]
+        size_mb: u64,
+    },
     /// Show faults to come, or add one.
     Fault(FaultArgs),
     /// List the commands that hosts ran, with the jobs they belong to.

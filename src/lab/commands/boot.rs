@@ -118,6 +118,17 @@ pub(crate) fn bootinfo(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
+/// Removes the standby BOS, and what is left of one.
+pub(crate) fn multibos(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "RX", usage(call)).and_then(|flags| {
+        if !flags.has('R') {
+            return Err(refuse(call, "An option is missing.", usage(call)));
+        }
+        world.at_mut(&call.host).multibos_leftovers = false;
+        Ok(Reply::default())
+    }))
+}
+
 pub(crate) fn blvset(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "d:g:", usage(call)).and_then(|flags| {
         let (Some(device), Some("level")) = (flags.get('d'), flags.get('g')) else {

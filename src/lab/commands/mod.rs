@@ -207,6 +207,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     // Boot.
     sized(row("bosboot", 60_000, boot::bosboot, "bosboot -a [-d Device] [-b File]"), boot::vary_ms),
     row("bootinfo", 200, boot::bootinfo, "bootinfo {-s Disk | -B Disk | -b | -v | -K | -T}"),
+    row("multibos", 30_000, boot::multibos, "multibos -R [-X]"),
     row("blvset", 200, boot::blvset, "blvset -d Device -g level"),
     row("bootlist", 300, boot::bootlist, "bootlist -m normal {-o | Device ...}"),
     row("getconf", 100, boot::getconf, "getconf {BOOT_DEVICE | DISK_SIZE Device | KERNEL_BITMODE}"),
