@@ -67,11 +67,11 @@ pub struct CommandRecord {
     /// Standard error and output, sanitized, redacted, bounded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// Whole seconds that it took, where its host could tell. Introduced in 0.2.0.
+    /// Whole seconds that it took, where its host could tell. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_s: Option<u64>,
     /// The host that it ran on, where that need not be the one of the step's effect:
-    /// probes look at several. Introduced in 0.2.0.
+    /// probes look at several. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }

@@ -24,36 +24,36 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asleep: Option<String>,
     /// The lease that was taken over from another, as it said. Introduced in
-    /// 0.2.0.
+    /// 0.1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_over: Option<String>,
     /// What the site had made its own in the copy before its base was migrated.
-    /// Introduced in 0.2.0.
+    /// Introduced in 0.1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteOwn>,
     /// The lease as it was taken: its whole text, which every change on the
-    /// client asks for first. Introduced in 0.2.0: what was begun before it goes
+    /// client asks for first. Introduced in 0.1.0: what was begun before it goes
     /// on without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
     /// Before the reboot: the time of the client's last boot, as `who -b` tells
-    /// it. Introduced in 0.2.0.
+    /// it. Introduced in 0.1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub booted: Option<String>,
-    /// The copy that was made. Introduced in 0.2.0: one that was made before it
+    /// The copy that was made. Introduced in 0.1.0: one that was made before it
     /// is known by its disks alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyIdentity>,
     /// What the client runs from, and which copies it has, as a step saw it last.
-    /// Introduced in 0.2.0.
+    /// Introduced in 0.1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub systems: Option<Systems>,
-    /// What the mksysb that was made is told by. Introduced in 0.2.0: one that was
+    /// What the mksysb that was made is told by. Introduced in 0.1.0: one that was
     /// made before it is known by its names alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mksysb: Option<MadeMksysb>,
     /// What is left where it cannot be reached, or cannot be told to be this
-    /// migration's: for people. Introduced in 0.2.0.
+    /// migration's: for people. Introduced in 0.1.0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
 }

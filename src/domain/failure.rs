@@ -30,10 +30,10 @@ pub enum Trace {
     /// Part of the effect is there, or nobody can tell.
     Dirty,
     /// It has not begun: the copy is not mounted, or not exported, any more. An
-    /// earlier step makes that again. Introduced in 0.2.
+    /// earlier step makes that again. Introduced in 0.1.0.
     Unmounted,
     /// It has not begun: the copy itself is lost, and only a fresh one helps.
-    /// Introduced in 0.2.
+    /// Introduced in 0.1.0.
     CopyLost,
 }
 

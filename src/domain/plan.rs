@@ -37,7 +37,7 @@ pub struct Estate {
     /// The file that describes a lab, as the plan names it: relative to the
     /// plan file. Without it a plain estate is made from the plan.
     pub file: Option<String>,
-    /// How real hosts are reached; none for a lab. Introduced in 0.2.0.
+    /// How real hosts are reached; none for a lab. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real: Option<RealHosts>,
 }

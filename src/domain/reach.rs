@@ -19,7 +19,7 @@ pub enum Via {
 }
 
 /// How one host is reached. What is not set is the ssh configuration's. Journaled
-/// with a batch; introduced in 0.2.0.
+/// with a batch; introduced in 0.1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reach {
@@ -46,7 +46,7 @@ pub struct Reach {
     pub sudo: bool,
 }
 
-/// The real hosts of a plan. Journaled with a batch; introduced in 0.2.0.
+/// The real hosts of a plan. Journaled with a batch; introduced in 0.1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RealHosts {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// they are there.
 const NAMES_MAX: usize = 100;
 
-/// Rows by kind: `users`, `lines of /etc/hosts`. Introduced in 0.2.0.
+/// Rows by kind: `users`, `lines of /etc/hosts`. Introduced in 0.1.0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteOwn {

@@ -235,7 +235,7 @@ pub struct MigrationSpec {
     /// How long a rebooted client may take to answer, in ms.
     pub reboot_timeout_ms: u64,
     /// After how long another's lease of the client is taken over whose jobs have
-    /// ended, in ms. Stored where it ever is. Introduced in 0.2.0.
+    /// ended, in ms. Stored where it ever is. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_lease_after_ms: Option<u64>,
     /// Clients of a lower wave are begun before those of a higher one. Stored

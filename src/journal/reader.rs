@@ -1,5 +1,6 @@
 //! Reading beside the writer, without ever holding it up.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,6 +91,8 @@ pub struct Reader {
     path: PathBuf,
     /// Whether what the journal says of its archive must be beside it.
     is_whole: bool,
+    /// What is known of copies, and up to which entry: entries are only ever added.
+    copies: RefCell<(u64, BTreeMap<MigrationId, Facts>)>,
 }
 
 impl Reader {
@@ -129,7 +132,8 @@ impl Reader {
                 if version >= schema::ARCHIVED_SINCE {
                     schema::check_decisions(&connection, path)?;
                 }
-                Ok(Reader { connection, path: path.to_owned(), is_whole: false })
+                let (path, copies) = (path.to_owned(), RefCell::default());
+                Ok(Reader { connection, path, is_whole: false, copies })
             }
         }
     }
@@ -294,21 +298,27 @@ impl Reader {
     }
 
     /// What is known of the copy of each migration that is not archived, and of each
-    /// client that an operation was about: of their facts, those that tell it.
+    /// client that an operation was about: of their facts, those that tell it. What was
+    /// read once is not read again.
     pub fn copies(&self) -> Result<BTreeMap<MigrationId, Facts>, JournalError> {
+        let mut copies = self.copies.borrow_mut();
+        let (known, all) = &mut *copies;
+        let last = self.rows("SELECT max(entry) FROM main.event", [], |row| row.get(0))?;
+        let last: i64 = last.into_iter().next().flatten().unwrap_or(0);
         let found = self.rows(
-            "SELECT migration, event FROM main.event WHERE event LIKE '%\"systems\":%'
-             OR event LIKE '%\"baseline\":%' OR event LIKE '%\"vg_id\":%' ORDER BY entry",
-            [],
+            "SELECT migration, event FROM main.event WHERE entry > ?1 AND entry <= ?2
+             AND (event LIKE '%\"systems\":%' OR event LIKE '%\"baseline\":%'
+                  OR event LIKE '%\"vg_id\":%') ORDER BY entry",
+            [int(*known), last],
             |row| Ok((MigrationId(uint(row, 0)?), json::<Event>(row, 1)?)),
         )?;
-        let mut all: BTreeMap<MigrationId, Facts> = BTreeMap::new();
         for (migration, event) in found {
             if let Some(facts) = event.kind.facts() {
                 all.entry(migration).or_default().absorb(facts.clone());
             }
         }
-        Ok(all)
+        *known = u64::try_from(last).unwrap_or(0).max(*known);
+        Ok(all.clone())
     }
 
     fn link(&self, entry: u64) -> Result<Link, JournalError> {

@@ -81,7 +81,7 @@ pub(crate) struct Host {
     pub cut_until_ms: Millis,
     /// When it booted.
     pub boot_ms: Millis,
-    /// How often it has booted since the estate was made. Introduced in 0.2.0.
+    /// How often it has booted since the estate was made. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub boots: u32,
     /// The disk it booted from.
@@ -102,7 +102,7 @@ pub(crate) struct Host {
     #[serde(skip)]
     pub jobs: BTreeMap<String, Arc<Job>>,
     /// Prefixes of jobs that are not begun any more, each with who says so.
-    /// Introduced in 0.2.0.
+    /// Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub barred: BTreeSet<(String, String)>,
     /// Remains of multibos that no list shows.

@@ -99,7 +99,7 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Record {
-    /// Introduced as 1 in 0.2.0.
+    /// Introduced as 1 in 0.1.0.
     pub format: u32,
     pub way: Way,
     /// The hosts.
