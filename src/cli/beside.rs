@@ -14,6 +14,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::handover::{Answer, hand_over, of_name};
 use super::interrupt;
+use super::left;
 use super::night::tell;
 use super::order::pause;
 use super::out::{Out, Paint};
@@ -54,7 +55,8 @@ impl Beside<'_> {
         }
         let plan = &self.file.plan;
         let loaded = self.loaded(&reader, &rows)?;
-        let known = Known { loaded: &loaded, batches: &batches, beside: true };
+        let views = self.views()?;
+        let known = Known { loaded: &loaded, batches: &batches, views: &views, beside: true };
         let sorted = Sorted::new(plan, self.digest, &known);
         if self.args.preflight {
             let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
@@ -108,11 +110,18 @@ impl Beside<'_> {
         Ok(Some(if is_fine { Exit::Usage } else { exit }))
     }
 
+    /// What counts for each client of the plan, as it says itself.
+    fn views(&self) -> Result<Vec<MigrationView>, CliError> {
+        let clients = self.file.plan.migrations.iter().map(|spec| spec.client.to_string());
+        left::as_they_stand(self.place, &clients.collect::<Vec<_>>())
+    }
+
     /// What is said by now of clients that nothing is to be begun for.
     fn by_now(&self, reader: &Reader) -> Result<Vec<(String, String)>, CliError> {
         let batches = reader.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
         let loaded = self.loaded(reader, &reader.migrations(None)?)?;
-        let known = Known { loaded: &loaded, batches: &batches, beside: true };
+        let views = self.views()?;
+        let known = Known { loaded: &loaded, batches: &batches, views: &views, beside: true };
         Ok(Sorted::new(&self.file.plan, self.digest, &known).said)
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{CopyIs, CopySeen, Facts, MigrationId, MigrationSpec, Systems, Task};
+use crate::domain::{Facts, MigrationId, MigrationSpec, Pvid, Systems, Task};
 use crate::journal::Loaded;
 use crate::machine::State;
 use crate::phases::copy_seen;
@@ -88,6 +88,11 @@ fn takes_over<T: Row>(old: &T, new: &T) -> bool {
     !new.is_aside() || old.is_aside()
 }
 
+/// Whether a migration has begun: none does where the copy of another stands.
+pub(super) fn has_begun(state: &State) -> bool {
+    !matches!(state, State::Pending | State::Refused { .. } | State::Skipped { .. })
+}
+
 /// The operations that have ended since what counts for the client.
 pub(super) fn later<'a, T: Row>(rows: &'a [T], client: &str) -> Vec<&'a T> {
     let of_client: Vec<&T> = rows.iter().filter(|row| row.client() == client).collect();
@@ -121,19 +126,25 @@ pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<Migration
             continue;
         }
         view.is_cleaned = since.is_cleaned;
+        let own = known(&view.spec, own.cloned().unwrap_or_default());
         if since.is_superseded {
-            // No copy is made where another stands.
-            let is_back = matches!(view.state, State::RolledBack { .. });
+            // No copy is made where another stands, unless the client runs from that.
+            let is_gone = match (&view.state, &own.copy, &since.boot) {
+                (State::RolledBack { .. }, ..) => true,
+                (State::Migrated { .. }, Some(copy), Some(boot)) => {
+                    copy.disks.iter().all(|disk| disk.pvid != *boot)
+                }
+                _ => false,
+            };
             view.seen =
-                is_back.then(|| copy_seen(&view.spec, &Facts::default(), &Systems::default()));
+                is_gone.then(|| copy_seen(&view.spec, &Facts::default(), &Systems::default()));
             continue;
         }
-        let own = known(&view.spec, own.cloned().unwrap_or_default());
+        since.boot = own.baseline.as_ref().and_then(|baseline| baseline.boot_pvid.clone());
         let ended = own.systems.clone().filter(|_| has_ended);
         let systems = if since.has_operation { since.seen.clone() } else { ended };
         view.seen = systems.map(|systems| copy_seen(&view.spec, &own, &systems));
-        since.is_superseded =
-            !matches!(view.state, State::Pending | State::Refused { .. } | State::Skipped { .. });
+        since.is_superseded = has_begun(&view.state);
     }
 }
 
@@ -146,6 +157,8 @@ struct Since {
     seen: Option<Systems>,
     /// Whether a later migration has begun.
     is_superseded: bool,
+    /// What the client ran from when the last one that has begun did so.
+    boot: Option<Pvid>,
 }
 
 /// What a migration knows, with what the parts before it have found out.
@@ -153,32 +166,4 @@ fn known(spec: &MigrationSpec, own: Facts) -> Facts {
     let mut all = spec.part.as_ref().map_or_else(Facts::default, |part| part.facts.clone());
     all.absorb(own);
     all
-}
-
-/// How the copy of `before`, the migration that counts for its client, was seen last.
-pub(super) fn seen_last(rows: &[Loaded], before: &Loaded) -> Option<CopySeen> {
-    let ended = |row: &&&Loaded| row.machine.state().is_terminal();
-    let since = later(rows, &before.client);
-    let last = since
-        .iter()
-        .rev()
-        .filter(ended)
-        .find(|row| !matches!(row.machine.state(), State::Refused { .. }));
-    let by = last.map_or(before, |row| row);
-    let systems = by.facts.systems.clone();
-    let systems = systems.filter(|_| matches!(by.machine.state(), State::Migrated { .. }))?;
-    Some(copy_seen(&before.spec, &known(&before.spec, before.facts.clone()), &systems))
-}
-
-/// Whether a cleanup has ended well since the client's latest migration, and has not
-/// found the client running from the copy.
-pub(super) fn is_cleaned(rows: &[Loaded], client: &str) -> bool {
-    let has_cleaned = later(rows, client)
-        .iter()
-        .any(|row| *row.task() == Task::Cleanup && matches!(row.state(), State::Migrated { .. }));
-    let before = || current(rows).into_iter().find(|row| row.client == client);
-    has_cleaned
-        && before()
-            .and_then(|before| seen_last(rows, before))
-            .is_none_or(|seen| seen.is != CopyIs::Running)
 }

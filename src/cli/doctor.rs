@@ -13,6 +13,7 @@ use crate::transport::{HostId, Hosts, JobId, JobState, Transport};
 
 use super::args::DoctorArgs;
 use super::error::CliError;
+use super::estate::runtime;
 use super::examine::{Finding, Questions, Verdict, peer_findings, self_findings};
 use super::exit::Exit;
 use super::out::Out;
@@ -59,10 +60,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
             args.client.is_empty() || args.client.iter().any(|chosen| chosen.as_str() == name)
         })
         .collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+    let runtime = runtime()?;
     let mut found = runtime.block_on(examine(&hosts, real, &master, &clients));
     let chosen = |spec: &&MigrationSpec| {
         !spec.mode.has_client() || clients.iter().any(|client| *client == spec.client.as_str())

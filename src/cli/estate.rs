@@ -24,6 +24,14 @@ pub(super) struct Estate {
     pub(super) real: Option<real::Known>,
 }
 
+/// What calls to hosts are waited for by.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))
+}
+
 impl Estate {
     fn of_lab(lab: Lab) -> Estate {
         let clock = lab.clock();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::base::{limits, sanitize_line};
-use crate::domain::{Direction, MigrationId};
+use crate::domain::Direction;
 use crate::journal::Reader;
 use crate::machine::State;
 use crate::phases;
@@ -12,7 +12,7 @@ use crate::report::{Detail, MigrationView, direction, history_begun, history_lin
 use crate::transport::{HostId, JobId, OutputMark, Transport};
 
 use super::error::CliError;
-use super::estate::Estate;
+use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
@@ -43,10 +43,7 @@ pub(super) fn follow(
         return Err(CliError::usage("no plan has run here"));
     };
     let estate = Estate::open(place, &settings)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+    let runtime = runtime()?;
     let scope = reader.scope()?;
     let mut told = 0;
     let mut job: Option<Running> = None;
@@ -54,7 +51,8 @@ pub(super) fn follow(
         // Asked first: what an engine writes last is read after that.
         let is_worked_on = engine(place)?.is_some();
         let version = reader.data_version()?;
-        let Some(view) = again(reader, view.id)? else {
+        let all = place::views(reader)?;
+        let Some(view) = all.iter().find(|one| one.id == view.id).cloned() else {
             return Err(CliError::internal(format!("the journal has no migration {}", view.id)));
         };
         let state = view.state.clone();
@@ -70,7 +68,7 @@ pub(super) fn follow(
         out.lines(lines.get(told..).unwrap_or_default());
         told = lines.len();
         if state.is_at_rest() || !is_worked_on || out.is_gone() {
-            super::left::ask_all(place, reader, std::slice::from_mut(&mut story))?;
+            super::left::ask_all(place, reader, &all, std::slice::from_mut(&mut story))?;
             let whole = history_lines(&story, now_ms(place, reader)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);
@@ -93,10 +91,6 @@ pub(super) fn follow(
             });
         }
     }
-}
-
-fn again(reader: &Reader, id: MigrationId) -> Result<Option<MigrationView>, CliError> {
-    Ok(place::views(reader)?.into_iter().find(|view| view.id == id))
 }
 
 /// The job of the attempt that is in flight, and its host.

@@ -42,7 +42,7 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
         return follow(out, place, &reader, view, detail);
     }
     let mut story = place::story(&reader, view.clone())?;
-    left::ask_all(place, &reader, std::slice::from_mut(&mut story))?;
+    left::ask_all(place, &reader, &views, std::slice::from_mut(&mut story))?;
     if args.json {
         out.json(&HistoryDocument::new(&story));
         return Ok(Exit::Ok);

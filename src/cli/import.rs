@@ -11,7 +11,7 @@ use crate::transport::{Command, HostId, Script};
 
 use super::args::{ImportArgs, ImportCommand, ImportKind, InventoryFormat};
 use super::error::CliError;
-use super::estate::Estate;
+use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::out::Out;
 use super::place::Place;
@@ -96,10 +96,7 @@ impl Source {
         let command = Command::new(["lsnim", "-l", "-t", "standalone"]);
         let name = format!("{master}: {}", command.shell_text());
         let script = Script::new([command]);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let runtime = runtime()?;
         let asked = estate.transport.exec(&host, &script, limits::PROBE_TIMEOUT);
         let refused = |error| {
             CliError::usage(format!("cannot ask {master}"))

@@ -11,8 +11,9 @@ use crate::machine::State;
 use crate::phases::{self, LeftBy};
 use crate::report::{MigrationView, Story, asked_after};
 
+use super::current::has_begun;
 use super::error::CliError;
-use super::estate::Estate;
+use super::estate::{Estate, runtime};
 use super::place::{self, BatchSettings, Place};
 
 /// The one of `all` whose copy may stand where `view` has touched nothing.
@@ -22,39 +23,80 @@ pub(super) fn before<'a>(
 ) -> Option<&'a MigrationView> {
     let touched_nothing = view.spec.task.is_migration()
         && matches!(view.state, State::Refused { .. } | State::Skipped { .. });
-    let is_it =
-        |one: &&MigrationView| one.client == view.client && one.id < view.id && has_begun(one);
+    let is_it = |one: &&MigrationView| {
+        one.client == view.client
+            && one.id < view.id
+            && one.spec.task.is_migration()
+            && has_begun(&one.state)
+    };
     if touched_nothing { all.iter().rfind(is_it) } else { None }
-}
-
-/// Whether it is a migration that has begun: none does where the copy of another stands.
-fn has_begun(view: &MigrationView) -> bool {
-    let is_touched =
-        !matches!(view.state, State::Pending | State::Refused { .. } | State::Skipped { .. });
-    view.spec.task.is_migration() && is_touched
 }
 
 /// How long hosts are waited for, in real time: the rest is told as last seen.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Asks the hosts of those of `stories` that may have left something and are not at
-/// their end: all at once. Where there is no estate any more, nobody is asked.
-pub(super) fn ask(place: &Place, reader: &Reader, stories: &mut [Story]) -> Result<(), CliError> {
+/// their end: all at once. Where there is no estate any more, nobody is asked. `all`
+/// are all views of the journal.
+pub(super) fn ask(
+    place: &Place,
+    reader: &Reader,
+    all: &[MigrationView],
+    stories: &mut [Story],
+) -> Result<(), CliError> {
     let is_kept = |view: &MigrationView| matches!(view.state, State::RolledBack { .. });
-    ask_those(place, reader, stories, is_kept)
+    ask_those(place, reader, all, stories, is_kept)
 }
 
 /// The same, and what of its copy each client shows by now: people boot by hand.
 pub(super) fn ask_all(
     place: &Place,
     reader: &Reader,
+    all: &[MigrationView],
     stories: &mut [Story],
 ) -> Result<(), CliError> {
-    ask_those(place, reader, stories, |_| true)
+    ask_those(place, reader, all, stories, |_| true)
+}
+
+/// `views`, of `all`, as the clients themselves say where a copy may stand.
+pub(super) fn asked(
+    place: &Place,
+    reader: &Reader,
+    all: &[MigrationView],
+    views: Vec<MigrationView>,
+) -> Result<Vec<MigrationView>, CliError> {
+    let stories = views.into_iter().map(|view| {
+        if has_copy(&view) {
+            place::story(reader, view)
+        } else {
+            Ok(Story { view, entries: Vec::new(), found: Vec::new(), before: None })
+        }
+    });
+    let mut stories = stories.collect::<Result<Vec<_>, _>>()?;
+    ask_all(place, reader, all, &mut stories)?;
+    Ok(stories.into_iter().map(|story| story.view).collect())
+}
+
+/// What counts for each of `clients`, as it says itself where it has migrated: what
+/// was seen last may have been removed, or booted, since. What is archived counts for
+/// nothing that is to be begun.
+pub(super) fn as_they_stand(
+    place: &Place,
+    clients: &[String],
+) -> Result<Vec<MigrationView>, CliError> {
+    let reader = place.reader()?;
+    let mut all = place::views(&reader)?;
+    all.retain(|view| clients.contains(&view.client) && !view.is_archived);
+    let views = place::latest(all.clone());
+    let (migrated, others): (Vec<_>, Vec<_>) =
+        views.into_iter().partition(|view| matches!(view.state, State::Migrated { .. }));
+    let mut views = asked(place, &reader, &all, migrated)?;
+    views.extend(others);
+    Ok(views)
 }
 
 /// Whether a copy may stand that is this one's, and is looked at.
-pub(super) fn has_copy(view: &MigrationView) -> bool {
+fn has_copy(view: &MigrationView) -> bool {
     let spec = &*view.spec;
     match &view.state {
         _ if !spec.mode.changes_client() || !spec.mode.has_client() => false,
@@ -67,12 +109,12 @@ pub(super) fn has_copy(view: &MigrationView) -> bool {
 fn ask_those(
     place: &Place,
     reader: &Reader,
+    all: &[MigrationView],
     stories: &mut [Story],
     is_asked: impl Fn(&MigrationView) -> bool,
 ) -> Result<(), CliError> {
-    let all = place::views(reader)?;
     for story in &mut *stories {
-        let before = before(&all, &story.view).cloned();
+        let before = before(all, &story.view).cloned();
         story.before = before.map(|view| place::story(reader, view)).transpose()?.map(Box::new);
     }
     let mut stories: Vec<&mut Story> = stories
@@ -84,7 +126,10 @@ fn ask_those(
         .collect();
     // Where a later migration has begun, what stands is that one's.
     let is_last = |view: &MigrationView| {
-        !all.iter().any(|one| one.client == view.client && one.id > view.id && has_begun(one))
+        let is_later = |one: &MigrationView| {
+            one.client == view.client && one.id > view.id && one.spec.task.is_migration()
+        };
+        !all.iter().any(|one| is_later(one) && has_begun(&one.state))
     };
     let wants = |story: &Story| {
         let view = &story.view;
@@ -102,10 +147,7 @@ fn ask_those(
         story.view.is_silent = wants(story).1 && has_copy(&story.view);
     }
     let scope = reader.scope()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         let mut asked = JoinSet::new();
         for (index, story) in stories.iter().enumerate() {

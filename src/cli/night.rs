@@ -16,7 +16,7 @@ use crate::report::{Verdict, summary_lines};
 
 use super::args::{EngineArgs, OnStopChoice};
 use super::error::CliError;
-use super::estate::Estate;
+use super::estate::{Estate, runtime};
 use super::evidence::EvidenceFiles;
 use super::exit::Exit;
 use super::left;
@@ -157,10 +157,7 @@ impl Night<'_> {
             stop: stopped,
         };
         let seed = SystemClock::read_ms() ^ u64::from(std::process::id());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let runtime = runtime()?;
         let ended = runtime.block_on(async {
             tokio::select! {
                 ended = engine.run(loaded, &self.limits, Delays::seeded(seed)) => Some(ended),
@@ -243,7 +240,7 @@ pub(super) fn tell(
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
     let mut stories =
         views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
-    left::ask(place, &reader, &mut stories)?;
+    left::ask(place, &reader, &all, &mut stories)?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);
     if exit != Exit::Ok {

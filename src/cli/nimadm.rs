@@ -20,12 +20,12 @@ use crate::domain::{
 use crate::engine::EngineLimits;
 use crate::journal::Loaded;
 use crate::machine::State;
-use crate::report::{LogDetail, Standing, Verdict, spoken_as, ways_out};
+use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
-use super::current::is_cleaned;
 use super::error::CliError;
 use super::exit::Exit;
+use super::left;
 use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
@@ -148,10 +148,12 @@ impl DropIn<'_> {
         let mut open = self.wait(|| Open::new(self.place))?;
         let name = self.name()?.to_string();
         let loaded = std::mem::take(&mut open.loaded);
-        let cleaned = is_cleaned(&loaded, &name);
-        let before = latest_of(loaded, &[name]).pop();
-        match before {
-            Some(before) if !is_over(&before, cleaned) => self.go_on(&settled, &logs, open, before),
+        let clients = [name];
+        let view = left::as_they_stand(self.place, &clients)?.pop();
+        match (latest_of(loaded, &clients).pop(), view) {
+            (Some(before), Some(view)) if !is_over(&view) => {
+                self.go_on(&settled, &logs, open, (before, &view))
+            }
             _ => self.begin(&settled, &logs, open, None),
         }
     }
@@ -225,7 +227,7 @@ impl DropIn<'_> {
         settled: &Settled,
         logs: &LogDir,
         open: Open,
-        before: Loaded,
+        (before, view): (Loaded, &MigrationView),
     ) -> Result<Exit, CliError> {
         let state = before.machine.state().clone();
         let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
@@ -247,7 +249,7 @@ impl DropIn<'_> {
         let file = follower.path().display().to_string();
         if state.is_terminal() {
             open.journal.close()?;
-            let already = Standing::new(&state, &before.spec).already();
+            let already = view.standing().already();
             self.out.line(&format!("nimshift: {client}: {already}; its log: {file}"));
             self.out.line(&format!(
                 "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
@@ -359,11 +361,12 @@ impl DropIn<'_> {
 }
 
 /// Whether nothing of what came before stands against a new migration: it has
-/// ended with nothing done, or what it did was `cleaned` up, or it was no
+/// ended with nothing done, or what it did is gone, or it was no
 /// migration.
-fn is_over(before: &Loaded, cleaned: bool) -> bool {
-    let state = before.machine.state();
+fn is_over(before: &MigrationView) -> bool {
+    let state = &before.state;
     let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
+    let cleaned = before.standing().name() == "cleaned";
     state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
 }
 

@@ -12,7 +12,7 @@ use crate::lab::Lab;
 use crate::transport::{Command, CommandOutput, HostId, Script};
 
 use super::error::CliError;
-use super::estate::{Estate, check_hosts, open_lab};
+use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::place::Place;
 use super::run::{PlanFile, absolute_config, licences_by_environment};
@@ -165,10 +165,7 @@ impl Settled {
     fn ask(&self, argv: &[String]) -> Result<CommandOutput, CliError> {
         let script = Script::new([Command::new(argv.iter().cloned())]);
         let host = HostId::new(self.master.as_str());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let runtime = runtime()?;
         let asked = self.estate.transport.exec(&host, &script, limits::PROBE_TIMEOUT);
         let output = runtime.block_on(asked).map_err(|error| {
             CliError::internal(format!("cannot ask the master {host}"))

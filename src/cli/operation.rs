@@ -15,7 +15,7 @@ use crate::journal::{BatchRow, Loaded, NewBatch};
 use crate::report::{Verdict, operation_lines, spoken, ways_out};
 
 use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
-use super::current::current;
+use super::current::{current, has_begun};
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
@@ -338,15 +338,17 @@ impl Operation<'_> {
 }
 
 /// The disks that the latest migration of each client has made its copy on, and what
-/// the copy is known by.
+/// the copy is known by. One that was refused says nothing of the copy before it.
 fn copies(loaded: &[Loaded]) -> BTreeMap<NimName, (Vec<DiskName>, Part)> {
     let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
+    let (begun, others): (Vec<&Loaded>, Vec<&Loaded>) =
+        migrations.partition(|one| has_begun(one.machine.state()));
     let copy = |one: &Loaded| {
         let before = one.spec.part.as_ref().and_then(|part| part.facts.copy.clone());
         let facts = Facts { copy: one.facts.copy.clone().or(before), ..Facts::default() };
         (one.spec.options.disks.clone(), Part { first: one.id, facts })
     };
-    migrations.map(|one| (one.spec.client.clone(), copy(one))).collect()
+    others.into_iter().chain(begun).map(|one| (one.spec.client.clone(), copy(one))).collect()
 }
 
 /// How the hosts are reached: as the plan says, or as the latest batch did.

@@ -21,16 +21,17 @@ use crate::transport::JobState;
 use super::args::EngineArgs;
 use super::confirm::confirmed;
 use super::error::CliError;
-use super::estate::Estate;
+use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::follow::in_flight;
 use super::handover::begin_anew;
 use super::interrupt;
-use super::night::{Night, Open};
+use super::night::{Night, Open, tell};
 use super::operator::operator;
 use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
 use super::run::{create, latest_of};
+use super::status::now_ms;
 
 /// Which clients an order is for.
 pub(super) enum Whom<'a> {
@@ -87,6 +88,17 @@ impl Order<'_> {
             .help(format!(
                 "{}; `--take-lease` is for a retry after that",
                 ways_out(client, &view.state)
+            )));
+        }
+        let is_back = self.kind == RequestKind::Rollback;
+        if let Some(view) = chosen.iter().find(|view| is_back && view.has_no_way_back()) {
+            let client = &view.client;
+            return Err(CliError::usage(format!(
+                "{client} runs from its copy, and its old system is gone: there is no way back"
+            ))
+            .help(format!(
+                "nothing was ordered; `nimshift cleanup {client}` removes what else is left, and \
+                 looks for the old system again"
             )));
         }
         self.ask(whom, &chosen)?;
@@ -201,6 +213,10 @@ impl Order<'_> {
             }
             pause();
         }
+        if exit == Exit::Ok && waiting.is_empty() {
+            let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
+            self.tell_left(&clients)?;
+        }
         for (view, _) in &waiting {
             Out::note(&format!(
                 "{}: the engine has not answered yet; the order is journaled, and will be carried out",
@@ -290,6 +306,13 @@ impl Order<'_> {
         let (order, is, possible) = (self.kind.name(), spoken(state), possible(state));
         let text = format!("{client} is {is}: `{order}` means nothing to it; {possible}");
         self.out.labelled("error", Paint::Red, &text);
+        if self.kind == RequestKind::Hold && matches!(state, State::Pending) {
+            let help = format!(
+                "`nimshift cancel {client}` keeps it from beginning; when it may begin, then \
+                 `nimshift retry {client}`"
+            );
+            self.out.labelled("  help", Paint::Green, &help);
+        }
     }
 
     /// Applies the order, with the lock held, and goes on as the engine of the
@@ -346,6 +369,11 @@ impl Order<'_> {
                 Out::note("no engine runs: `nimshift resume` goes on");
             }
             open.journal.close()?;
+            let is_given_up =
+                |one: &&Loaded| matches!(one.machine.state(), State::Abandoned { .. });
+            let given_up: Vec<String> =
+                loaded.iter().filter(is_given_up).map(|one| one.client.clone()).collect();
+            self.tell_left(&given_up)?;
             return Ok(if refused { Exit::Usage } else { Exit::Ok });
         }
         open.loaded = loaded;
@@ -366,6 +394,17 @@ impl Order<'_> {
         Ok(if refused { Exit::Usage } else { exit })
     }
 
+    /// Tells what stays on the hosts of what was given up, our lease too, and what
+    /// takes it away.
+    fn tell_left(&self, clients: &[String]) -> Result<(), CliError> {
+        if self.kind != RequestKind::Abandon || clients.is_empty() {
+            return Ok(());
+        }
+        let now_ms = now_ms(self.place, &self.place.reader()?)?;
+        tell(self.out, self.place, (clients, &[]), |_| Verdict::AllMigrated, now_ms)?;
+        Ok(())
+    }
+
     /// Whether the step in flight of what is held runs on its host. Where that
     /// cannot be told, it is said.
     fn still_runs(
@@ -377,10 +416,7 @@ impl Order<'_> {
         let State::Held { resume } = state else { return Ok(false) };
         let scope = self.place.reader()?.scope()?;
         let Some((host, job)) = in_flight(view, resume, &scope) else { return Ok(false) };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+        let runtime = runtime()?;
         let client = &view.client;
         match runtime.block_on(estate.transport.poll(&host, &job, 0, Duration::ZERO)) {
             Ok(JobState::Running { .. }) => {

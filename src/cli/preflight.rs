@@ -17,10 +17,11 @@ use crate::transport::Transport;
 
 use super::args::PreflightArgs;
 use super::error::CliError;
-use super::estate::{Estate, check_hosts, open_lab};
+use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
+use super::left;
 use super::out::Out;
-use super::place::{self, BatchSettings, Place};
+use super::place::{BatchSettings, Place};
 use super::run::{only, read_plan};
 
 /// The version of the document. Introduced as 1 in 0.1.0.
@@ -225,7 +226,8 @@ fn left_alone(place: &Place, plan: &Plan) -> Result<BTreeMap<String, String>, Cl
     if !place.journal().exists() {
         return Ok(BTreeMap::new());
     }
-    let views = place::latest(place::views(&place.reader()?)?);
+    let clients: Vec<String> = plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
+    let views = left::as_they_stand(place, &clients)?;
     let wanted = |client: &str| plan.migrations.iter().find(|spec| spec.client.as_str() == client);
     let why = |view: &crate::report::MigrationView| {
         let spec = wanted(&view.client)?;
@@ -257,10 +259,7 @@ fn look(place: &Place, plan: &Plan, specs: Vec<MigrationSpec>) -> Result<Vec<Loo
         on_master: estate.own_process(),
         ..Control::default()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal("cannot start the runtime").because(&error))?;
+    let runtime = runtime()?;
     let Estate { transport, clock, .. } = estate;
     let found = runtime.block_on(ask(&transport, &clock, &scope, &control, specs));
     let looked = found.into_iter().map(|(client, objections)| Looked {

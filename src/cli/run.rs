@@ -17,6 +17,7 @@ use super::current::current;
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
+use super::left;
 use super::night::{Night, Open, tell};
 use super::operator::operator;
 use super::out::Out;
@@ -112,7 +113,10 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     };
     let batches: BTreeMap<BatchId, BatchRow> =
         place.reader()?.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
-    let known = Known { loaded: &open.loaded, batches: &batches, beside: false };
+    let clients: Vec<String> =
+        file.plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
+    let views = left::as_they_stand(place, &clients)?;
+    let known = Known { loaded: &open.loaded, batches: &batches, views: &views, beside: false };
     let sorted = Sorted::new(&file.plan, &digest, &known).whole()?;
     if args.preflight && !is_first {
         let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
@@ -124,8 +128,6 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     }
     let created_ms = estate.clock.now_ms();
     let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
-    let clients: Vec<String> =
-        file.plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
     let of_plan = latest_of(std::mem::take(&mut open.loaded), &clients);
     open.loaded = of_plan.into_iter().filter(|one| !sorted.is_fresh(&one.client)).collect();
     open.loaded.extend(begun);

@@ -9,6 +9,7 @@
 //! | of an earlier text of this plan, and another now, unfinished | the run is refused | called off and begun where it has not begun, else refused alone |
 //! | of an earlier text of this plan, and the same, ended badly | a new one is begun | left alone |
 //! | of another plan, unfinished | the run is refused | refused alone |
+//! | ended, and its copy is gone by now, which its client is asked | a new one is begun | the same |
 //! | of another plan, migrated or skipped to the same target | left alone, as done | the same |
 //! | of another plan, ended otherwise | a new one is begun | the same |
 //!
@@ -17,12 +18,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::domain::{MigrationSpec, Part, Plan, RealHosts, phases_text};
+use crate::domain::{CopyIs, MigrationSpec, Part, Plan, RealHosts, phases_text};
 use crate::journal::{BatchId, BatchRow, Loaded};
 use crate::machine::State;
-use crate::report::{Standing, spoken_as, ways_out};
+use crate::report::{MigrationView, Standing, spoken_as, ways_out};
 
-use super::current::{current, is_cleaned, seen_last};
+use super::current::current;
 use super::error::CliError;
 use super::place::BatchSettings;
 
@@ -49,6 +50,8 @@ pub(super) struct Known<'a> {
     /// All migrations, the oldest first.
     pub(super) loaded: &'a [Loaded],
     pub(super) batches: &'a BTreeMap<BatchId, BatchRow>,
+    /// What counts for each client of the plan, as it says itself.
+    pub(super) views: &'a [MigrationView],
     /// Whether an engine runs.
     pub(super) beside: bool,
 }
@@ -82,13 +85,18 @@ impl<'a> Sorted<'a> {
         let name = batch.map_or("another", |batch| batch.name.as_str());
         let reached = matches!(state, State::Migrated { .. } | State::Skipped { .. });
         let ended_operation = !before.spec.task.is_migration() && state.is_terminal();
-        let cleaned = spec.mode.changes_client() && is_cleaned(known.loaded, &before.client);
+        let view = known.views.iter().find(|view| view.id == before.id);
+        let standing =
+            || view.map_or_else(|| Standing::new(state, &before.spec), MigrationView::standing);
+        let cleaned = spec.mode.changes_client() && view.is_some_and(is_cleaned);
         // A way that was corrected is tried, where nothing of the client stands.
         let corrected = known.beside && !reached && is_reached_otherwise(plan, spec, batch);
         let is_part = matches!(state, State::Migrated { .. }) && !before.spec.is_whole();
         let spoken = spoken_as(state, &before.spec);
-        let seen = seen_last(known.loaded, before);
-        let already = || Standing::new(state, &before.spec).seen(seen.as_ref()).already();
+        let already = || match view.filter(|view| view.is_silent) {
+            Some(_) => format!("{} (not asked: it gave no answer)", standing().already()),
+            None => standing().already(),
+        };
         if !state.is_terminal() {
             if same_plan || same {
                 self.say(spec, &format!("goes on ({spoken})"));
@@ -98,7 +106,10 @@ impl<'a> Sorted<'a> {
                 let way = ways_out(spec.client.as_str(), state);
                 self.refuse(spec, &spoken, (same_batch && known.beside, name), way);
             }
-        } else if ended_operation || cleaned {
+        } else if ended_operation {
+            self.fresh.push((number, Cow::Borrowed(spec)));
+        } else if cleaned {
+            self.say(spec, "its copy is gone, and it is migrated anew");
             self.fresh.push((number, Cow::Borrowed(spec)));
         } else if same_plan && !corrected {
             self.say(spec, &already());
@@ -158,6 +169,14 @@ impl<'a> Sorted<'a> {
 
     pub(super) fn is_fresh(&self, client: &str) -> bool {
         self.fresh.iter().any(|(_, spec)| spec.client.as_str() == client)
+    }
+}
+
+/// Whether what was made is gone, and the client does not run from it.
+fn is_cleaned(view: &MigrationView) -> bool {
+    match view.state {
+        State::Migrated { .. } => view.standing().name() == "cleaned",
+        _ => view.is_cleaned && view.seen.as_ref().is_none_or(|seen| seen.is != CopyIs::Running),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
 use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
-use crate::report::{BatchStatus, MigrationView, Status, Story, status_lines};
+use crate::report::{BatchStatus, MigrationView, Status, status_lines};
 
 use super::args::StatusArgs;
 use super::current::later;
@@ -16,6 +16,8 @@ use super::place::{self, BatchSettings, Place};
 
 /// What status is made from.
 struct Seen {
+    /// All of the journal.
+    all: Vec<MigrationView>,
     views: Vec<MigrationView>,
     batch: Option<BatchStatus>,
     engine: Option<String>,
@@ -38,9 +40,9 @@ impl Seen {
         });
         let (engine, now_ms) = (engine(place)?, now_ms(place, reader)?);
         if let Some(batch) = named.transpose()? {
-            let views = all.into_iter().filter(|view| view.batch == batch.name).collect();
+            let views = all.iter().filter(|view| view.batch == batch.name).cloned().collect();
             let batch = Some(place::batch_status(batch));
-            return Ok(Seen { views, batch, engine, now_ms });
+            return Ok(Seen { all, views, batch, engine, now_ms });
         }
         let mut views = Vec::new();
         for view in place::latest(all.clone()) {
@@ -55,7 +57,7 @@ impl Seen {
             all.iter().any(|view| view.spec.task.is_migration() && view.batch == batch.name)
         };
         let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(place::batch_status);
-        Ok(Seen { views, batch, engine, now_ms })
+        Ok(Seen { all, views, batch, engine, now_ms })
     }
 
     fn at_rest(&self) -> bool {
@@ -64,7 +66,7 @@ impl Seen {
 
     fn tell(&self, out: &Out, json: bool) {
         if json {
-            let Seen { views, batch, engine, now_ms } = self;
+            let Seen { views, batch, engine, now_ms, .. } = self;
             out.json(&Status::new(views, batch.clone(), engine.clone(), *now_ms));
             return;
         }
@@ -96,7 +98,7 @@ pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit
     let reader = place.reader()?;
     let mut seen = Seen::look(place, &reader, args.batch.as_deref())?;
     if args.ask {
-        seen.views = asked(place, &reader, seen.views)?;
+        seen.views = left::asked(place, &reader, &seen.all, seen.views)?;
     }
     if !args.watch {
         seen.tell(out, args.json);
@@ -118,24 +120,6 @@ pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit
             pause();
         }
     }
-}
-
-/// The same, as the clients themselves say where a copy waits for a boot.
-fn asked(
-    place: &Place,
-    reader: &Reader,
-    views: Vec<MigrationView>,
-) -> Result<Vec<MigrationView>, CliError> {
-    let stories = views.into_iter().map(|view| {
-        if left::has_copy(&view) {
-            place::story(reader, view)
-        } else {
-            Ok(Story { view, entries: Vec::new(), found: Vec::new(), before: None })
-        }
-    });
-    let mut stories = stories.collect::<Result<Vec<_>, _>>()?;
-    left::ask_all(place, reader, &mut stories)?;
-    Ok(stories.into_iter().map(|story| story.view).collect())
 }
 
 /// Between two looks for a change.

@@ -594,7 +594,10 @@ fn check_copy(
     }
     // Only what may be a migration's is cleaned up.
     let remove = match vg {
-        ALT_VG => format!("`nimshift cleanup {}` removes it", ctx.spec.client),
+        ALT_VG => {
+            let client = &ctx.spec.client;
+            format!("`nimshift cleanup {client}` removes it (one of others, with `--force`)")
+        }
         vg => format!("remove it by `alt_rootvg_op -X {vg}`"),
     };
     let hint = format!("where it is not needed any more, {remove}");

@@ -179,27 +179,21 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let standing = Standing::read(ctx, answers)?;
     if let Some(phase) = gap(ctx.spec) {
         let text = format!("phase {} is left out between others", phase.number());
-        return Ok(refused(text, run_before(phase)));
+        let from = first(ctx.spec).unwrap_or(Phase::Clone);
+        return Ok(refused(text, goes_on(ctx, from)));
     }
     let Some(first) = first(ctx.spec) else { return Ok(Sight::of(Presence::Present)) };
     let lacking = missing(ctx.spec, first, &standing);
-    let Some((phase, _)) = lacking.first() else { return Ok(Sight::of(Presence::Present)) };
+    if lacking.is_empty() {
+        return Ok(Sight::of(Presence::Present));
+    }
     let texts: Vec<String> =
         lacking.iter().map(|(phase, what)| format!("{what} (phase {})", phase.number())).collect();
     let text = format!("phase {} cannot be run: {}", first.number(), texts.join("; "));
     let hint = match goes_on_from(ctx.spec, first, &standing) {
-        _ if ctx.spec.part.is_none() => run_before(*phase),
         // What earlier parts have made, and others have undone, they do not make again.
-        Phase::Clone => whose::anew(ctx),
-        from => {
-            let client = &ctx.spec.client;
-            let phases: Vec<Phase> = Phase::ALL.into_iter().filter(|one| *one >= from).collect();
-            format!(
-                "`nimshift run PLAN -P {} --client {client}` goes on from what stands; `nimshift \
-                 rollback {client}` takes everything back",
-                phases_text(&phases)
-            )
-        }
+        Phase::Clone if ctx.spec.part.is_some() => whose::anew(ctx),
+        from => goes_on(ctx, from),
     };
     Ok(refused(text, hint))
 }
@@ -216,8 +210,22 @@ fn goes_on_from(spec: &MigrationSpec, first: Phase, now: &Standing) -> Phase {
     }
 }
 
-fn run_before(phase: Phase) -> String {
-    format!("run phase {} before it", phase.number())
+/// The order that does what is missing, and then what is asked for.
+fn goes_on(ctx: &Context<'_>, from: Phase) -> String {
+    let client = &ctx.spec.client;
+    let last = ctx.spec.options.phases.iter().flatten().max();
+    let phases: Vec<Phase> = Phase::ALL
+        .into_iter()
+        .filter(|one| *one >= from && last.is_none_or(|last| one <= last))
+        .collect();
+    let run = format!(
+        "`nimshift run PLAN -P {} --client {client}` goes on from what stands",
+        phases_text(&phases)
+    );
+    match ctx.spec.part {
+        Some(_) => format!("{run}; `nimshift rollback {client}` takes everything back"),
+        None => run,
+    }
 }
 
 fn refused(text: String, hint: String) -> Sight {

@@ -278,12 +278,11 @@ impl AltMigLog {
 fn of_line(text: &str) -> String {
     let text =
         text.replace("in the plan", "on the line").replace("where the plan", "where the line");
-    match text.split_once("`nimshift run PLAN") {
-        Some((before, rest)) if rest.starts_with(" --client ") => {
-            let after = rest.split_once('`').map_or("", |(_, after)| after);
-            format!("{before}the line again{after}")
-        }
-        _ => text,
+    let Some((before, rest)) = text.split_once("`nimshift run PLAN ") else { return text };
+    let (order, after) = rest.split_once('`').unwrap_or((rest, ""));
+    match order.split_once(" --client ") {
+        Some((phases, _)) => format!("{before}the line again with `{phases}`{after}"),
+        None => format!("{before}the line again{after}"),
     }
 }
 

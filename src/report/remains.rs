@@ -150,7 +150,9 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         None => "remove the cause; then ".to_owned(),
     };
     // A hint that names the order that leads out is all of it.
-    let whole = hint.filter(|hint| hint.contains("`nimshift retry ") || leads_out(hint));
+    let orders = ["`nimshift retry ", "`nimshift run PLAN "];
+    let whole =
+        hint.filter(|hint| orders.iter().any(|order| hint.contains(order)) || leads_out(hint));
     let by_plan = hint.and_then(changes_plan);
     let run = format!("`nimshift run PLAN --client {client}`");
     let again = || match (whole, by_plan) {
@@ -201,6 +203,10 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
+        // There is nothing to go back to, and nothing to begin again.
+        State::Abandoned { cause } if old.is_none() && keeps_what_runs(client, cause) => Some(
+            format!("use {client} as it is; `nimshift cleanup {client}` removes what else is left"),
+        ),
         State::Migrated { .. } | State::Abandoned { .. }
             if copy == Some(CopyIs::Running) && old.is_none_or(|old| old.is_awake) =>
         {
@@ -314,6 +320,13 @@ fn changes_plan(hint: &str) -> Option<bool> {
 /// Whether a hint names an order that leads out where trying again does not.
 fn leads_out(hint: &str) -> bool {
     hint.contains("`nimshift abandon ") || hint.contains("`nimshift rollback ")
+}
+
+/// Whether it was given up to keep what the client runs from.
+fn keeps_what_runs(client: &str, cause: &Cause) -> bool {
+    let keeps = format!("`nimshift abandon {client}` keeps ");
+    let is_gone = format!("the old system of {client} is gone");
+    cause.hint.as_ref().is_some_and(|hint| hint.contains(&keeps)) || cause.text.contains(&is_gone)
 }
 
 /// Whether it was taken back by an order: only that has this class here, and no

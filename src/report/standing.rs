@@ -124,6 +124,9 @@ impl<'a> Standing<'a> {
     pub fn already(self) -> String {
         match self.name() {
             "reboot_pending" | "copy_ready" => format!("migrated already, {}", self.spoken()),
+            "migrated" if self.copy() == Some(CopyIs::Running) => {
+                "migrated already, runs the migrated system".to_owned()
+            }
             _ => format!("{} already", self.spoken()),
         }
     }

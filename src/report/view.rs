@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, CopySeen, Direction, Facts, Level, MigrationId, MigrationSpec, Phase, Presence,
-    StepName, StepSpec, Ticket,
+    AttemptRecord, CopyIs, CopySeen, Direction, Facts, Level, MigrationId, MigrationSpec, Phase,
+    Presence, StepName, StepSpec, Ticket,
 };
 use crate::machine::{Blueprint, EventKind, Place, State};
 
@@ -50,6 +50,13 @@ impl MigrationView {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
         Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).seen(self.seen.as_ref())
+    }
+
+    /// Whether its client was last seen to run from the copy, with no old system to go
+    /// back to.
+    pub fn has_no_way_back(&self) -> bool {
+        let seen = self.seen.as_ref().filter(|seen| seen.is == CopyIs::Running);
+        matches!(self.state, State::Migrated { .. }) && seen.is_some_and(|seen| seen.old.is_none())
     }
 
     /// Whether a `retry` throws the copy away: the step that it waits in cannot be

@@ -137,6 +137,12 @@ fn a_copy_that_is_kept_is_told_until_it_is_taken_away() {
         for act in [CLEANUP, Does(0, "retry lpar1"), CLEANUP] {
             scene.act(act);
         }
+        // What was cleaned up is begun by the plan, too.
+        let mut scene = Scene::failed(copy);
+        for act in [CLEANUP, RUN] {
+            scene.act(act);
+        }
+        assert!(scene.row().contains("hdisk1:altinst_rootvg"), "{}", scene.row());
     }
 }
 
@@ -163,7 +169,7 @@ fn who_boots_by_hand_is_told_to_run_what_runs() {
         scene.act(CLEANUP);
         assert_eq!(scene.state(), "migrated");
         let said = scene.act(RUN);
-        assert!(said.contains("migrated already"), "{said}");
+        assert!(said.contains("migrated already, runs the migrated system"), "{said}");
         scene.act(BOOT_OLD);
         let said = scene.ran(0, "status --ask");
         assert!(said.contains("1 copy ready"), "{said}");
@@ -252,7 +258,52 @@ fn a_rollback_without_an_old_system_changes_nothing_and_says_so() {
             assert!(!said.contains("bootlist") && !said.contains("was told"), "{said}");
             assert_eq!(scene.ran(0, "lab digest"), before, "{defaults}: {order}");
         }
-        scene.ran(0, "abandon lpar1");
+        // What is told of it goes back to nothing, whether the client answers or not.
+        let told = scene.ran(0, "abandon lpar1");
+        scene.ran(0, "lab fault unreachable --host lpar1 --times 0");
+        for told in [told, scene.ran(0, "history lpar1")] {
+            assert!(told.contains("next: use lpar1 as it is"), "{told}");
+            let next = told.lines().find(|line| line.contains("next: ")).unwrap();
+            assert!(!next.contains("retry"), "{told}");
+        }
+    }
+}
+
+/// The lease stays with what is given up: it is told, and what takes it away does.
+#[test]
+fn what_is_given_up_tells_of_its_lease_and_of_what_takes_it_away() {
+    let scene = Scene::new("", "policy = \"hold\"\n");
+    let fault = ["lab", "fault", "disk-full", "--times", "0", "--command", "bosboot"];
+    assert_eq!(scene.world.run(&fault).code, 0);
+    scene.ran(4, "run plan.toml --no-progress");
+    scene.ran(0, "lab fault --clear");
+    let lease =
+        || scene.world.run(&["lab", "exec", "lpar1", "--", "ls", "/var/adm/nimshift/lease"]);
+    let said = scene.ran(0, "abandon lpar1");
+    assert_eq!(lease().code, 0, "the hosts stay as they are");
+    let left = said.lines().find(|line| line.contains("left: ")).unwrap();
+    assert!(left.contains("the lease on the client"), "{said}");
+    assert!(said.contains("next: `nimshift cleanup lpar1` removes what is left"), "{said}");
+    scene.ran(0, "cleanup lpar1");
+    assert_ne!(lease().code, 0, "the lease is taken away");
+}
+
+/// What a cleanup has seen is known: then nothing is begun to be taken back.
+#[test]
+fn a_rollback_to_an_old_system_that_is_known_to_be_gone_is_refused() {
+    for (defaults, by_hand) in [("reboot = true\n", ""), ("", "shutdown -Fr")] {
+        let mut scene = Scene::new(defaults, "");
+        scene.act(RUN);
+        if !by_hand.is_empty() {
+            scene.act(ByHand(by_hand));
+        }
+        scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X old_rootvg");
+        scene.ran(0, "cleanup lpar1");
+        let (digest, entries) = (scene.ran(0, "lab digest"), scene.world.entries().len());
+        let said = scene.ran(2, "rollback lpar1 --yes");
+        assert!(said.contains("its old system is gone: there is no way back"), "{said}");
+        assert_eq!(scene.ran(0, "lab digest"), digest, "{defaults}");
+        assert_eq!(scene.world.entries().len(), entries, "{defaults}");
     }
 }
 
@@ -290,6 +341,55 @@ fn a_copy_that_is_booted_before_the_end_is_no_copy_that_waits() {
     assert_eq!(scene.state(), "migrated");
 }
 
+/// The journal knows nothing of what people do to a copy by hand: the client is asked
+/// before a plan leaves it alone, or does not.
+#[test]
+fn a_plan_is_sorted_by_what_stands_on_the_clients() {
+    for defaults in ["bootlist = \"keep\"\n", ""] {
+        let mut scene = Scene::new(defaults, "");
+        scene.act(RUN);
+        let digest = scene.ran(0, "lab digest");
+        let said = scene.act(RUN);
+        assert!(said.contains("lpar1: migrated already, "), "{said}");
+        assert_eq!(scene.ran(0, "lab digest"), digest, "nothing was begun");
+        scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X altinst_rootvg");
+        assert!(scene.ran(0, "preflight plan.toml").contains("1 fine"));
+        let said = scene.act(RUN);
+        assert!(said.contains("its copy is gone, and it is migrated anew"), "{said}");
+        assert!(scene.row().contains("hdisk1:altinst_rootvg"), "{said}");
+        // What the first has made is told as gone, and what it did is not lost.
+        let first = scene.ran(0, "history lpar1 --number 1");
+        assert!(first.contains("left on the hosts: nothing"), "{first}");
+        assert!(first.contains("clone-rootvg"), "{first}");
+        assert_eq!(scene.story("history lpar1 --json")["number"], 2);
+        // Booted by hand: it runs what it was migrated to, and is left alone.
+        for act in BOOT_COPY {
+            scene.act(act);
+        }
+        let digest = scene.ran(0, "lab digest");
+        for line in ["run plan.toml --no-progress", "preflight plan.toml"] {
+            let said = scene.ran(0, line);
+            assert!(said.contains("migrated already, runs the migrated system"), "{said}");
+        }
+        assert_eq!(scene.ran(0, "lab digest"), digest, "nothing was begun");
+        assert_eq!(scene.story("history lpar1 --json")["number"], 2);
+    }
+}
+
+/// Who does not answer is sorted by the journal, and that is said.
+#[test]
+fn a_client_that_gives_no_answer_is_sorted_by_the_journal() {
+    let mut scene = Scene::new("", "");
+    scene.act(RUN);
+    scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X altinst_rootvg");
+    scene.ran(0, "lab fault unreachable --host lpar1 --times 0");
+    let said = scene.ran(0, "run plan.toml --no-progress");
+    assert!(said.contains("reboot pending (not asked: it gave no answer)"), "{said}");
+    scene.ran(0, "lab fault --clear");
+    scene.act(RUN);
+    assert!(scene.row().contains("hdisk1:altinst_rootvg"));
+}
+
 #[test]
 fn what_others_have_made_in_place_of_a_copy_is_not_ours() {
     let mut scene = Scene::new("", "");
@@ -304,6 +404,9 @@ fn what_others_have_made_in_place_of_a_copy_is_not_ours() {
         "{told}"
     );
     assert!(scene.ran(0, "status --ask").contains("cleaned"));
+    // It stands in the way of the next migration, which is refused for it.
+    let said = scene.ran(3, "run plan.toml --no-progress");
+    assert!(said.contains("1 refused") && theirs(), "{said}");
     let said = scene.ran(0, "cleanup lpar1");
     assert!(
         said.contains("left alone: altinst_rootvg on hdisk1, which somebody else has made"),

@@ -286,6 +286,15 @@ fn ended_well(printed: &mut Printed) {
     scene.says(0, &["run", "plan.toml"]);
     scene.on("lpar01", &["alt_rootvg_op", "-X", "old_rootvg"]);
     scene.says(4, &["rollback", "lpar01", "--yes"]);
+    scene.says(0, &["abandon", "lpar01"]);
+    let mut scene = Scene::with("known to be gone", printed, &with("reboot = true\n", ""), &[]);
+    scene.does(0, &["run", "plan.toml"]);
+    scene.on("lpar01", &["alt_rootvg_op", "-X", "old_rootvg"]);
+    scene.does(0, &["cleanup", "lpar01"]);
+    scene.says(2, &["rollback", "lpar01", "--yes"]);
+    let mut scene = Scene::with("too early", printed, &with("", ""), &[]);
+    scene.says(3, &["run", "plan.toml", "-P", "4-12"]);
+    scene.says(3, &["run", "plan.toml", "-P", "1,2,5-12"]);
     let mut scene = Scene::with("a part", printed, &with("", ""), &[]);
     scene.open[3] = ("…", "4-12");
     scene.says(0, &["run", "plan.toml", "-P", "1-3"]);
@@ -303,6 +312,14 @@ fn ended_well(printed: &mut Printed) {
     scene.says(0, &["cleanup", "lpar01"]);
     scene.says(0, &["history", "lpar01", "--number", "1"]);
     scene.says(3, &["wake", "lpar01"]);
+    let mut scene = Scene::with("removed by hand", printed, &with("", ""), &[]);
+    scene.does(0, &["run", "plan.toml"]);
+    scene.on("lpar01", &["alt_rootvg_op", "-X", "altinst_rootvg"]);
+    scene.says(0, &["history", "lpar01"]);
+    scene.does(0, &["run", "plan.toml", "--client", "lpar01"]);
+    if !scene.does(0, &["lab", "show"]).stdout.contains("hdisk1:altinst_rootvg") {
+        scene.printed.wrong.push("removed by hand: nothing is migrated anew".to_owned());
+    }
     let text = with("", "copy = \"sleep\"\n");
     let mut scene = Scene::with("woken", printed, &text, &[&failing("mount lpar01:")]);
     scene.does(3, &["run", "plan.toml"]);
@@ -394,6 +411,12 @@ fn without_an_engine(printed: &mut Printed) {
     scene.says(2, &["wake", "lpar01"]);
     scene.does(0, &["hold", "lpar01"]);
     scene.says(0, &["release", "lpar01"]);
+    let mut scene = Scene::new("not begun", scene.printed);
+    let limits = "[limits]\nmigrations = 1\n[[client]]\nname = \"lpar01\"";
+    let text = plan(&["lpar01", "lpar02"]).replace("[[client]]\nname = \"lpar01\"", limits);
+    scene.world.write("plan.toml", &text);
+    killed(&scene.world, &["run", "plan.toml", "--time-scale", "20000"], "phase 2");
+    scene.says(2, &["hold", "lpar02"]);
 }
 
 fn of_others(printed: &mut Printed) {
@@ -426,6 +449,9 @@ fn of_others(printed: &mut Printed) {
             scene.says(4, &["retry", "lpar01"]);
             scene.says(4, &["rollback", "lpar01"]);
         }
+        let mut scene = Scene::with("copied by others", printed, &text, &[]);
+        scene.on("lpar01", &["alt_disk_copy", "-d", "hdisk1"]);
+        scene.says(3, &["run", "plan.toml"]);
         let mut scene = Scene::with("being copied", printed, &text, &[]);
         scene.on("lpar01", &["mkdir", "-p", "/var/adm/nimshift"]);
         scene.on("lpar01", &["ln", "-s", gone, "/var/adm/nimshift/lease"]);
