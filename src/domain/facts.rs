@@ -69,7 +69,7 @@ pub struct CopyIdentity {
     /// Its disks. None: it was taken back.
     pub disks: Vec<CopyDisk>,
     /// Whether it is what the step left that was to make it, and failed: half a copy,
-    /// or, where it has no disks, nothing. Introduced in 0.2.0.
+    /// or, where it has no disks, nothing. Introduced in 0.1.0.
     #[serde(default, skip_serializing_if = "is_false")]
     pub failed: bool,
 }
