@@ -210,9 +210,7 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
         let said = Said::by(answers, 0);
         let marked = ours(answers).unwrap_or(true);
         let half = marked.then(|| Command::new(["rm", "-f", &part(ctx)]));
-        let is_anothers =
-            matches!(whole(ctx, said, 0, marked), Ok(Whole::Anothers | Whole::Untold));
-        let whole = (!is_anothers).then(|| Command::new(["rm", "-f", output(ctx)]));
+        let whole = remove_seen(ctx, said, 0, marked);
         let begun = Command::new(["rm", "-f", &begun(ctx)]);
         Script::new(half.into_iter().chain(whole).chain([begun]))
     }),
@@ -263,6 +261,24 @@ pub(super) fn whole(
     }
     let seen = said.read(command, |text| aix::file_identity(text, output(ctx)))?;
     Ok(if aix::is_same_file(&recorded, &seen) { by_mark } else { Whole::Anothers })
+}
+
+/// Removes the file at the path of the mksysb where it is ours, and still the one that
+/// `command` has seen: nothing fits between that question and its end.
+pub(super) fn remove_seen(
+    ctx: &Context<'_>,
+    said: Said<'_>,
+    command: usize,
+    marked: bool,
+) -> Vec<Command> {
+    let (Ok(Whole::Ours), Ok(seen)) = (whole(ctx, said, command, marked), said.output(command))
+    else {
+        return Vec::new();
+    };
+    let path = output(ctx);
+    let guard =
+        Command::new(["ls", "-lid", path]).piped_to(["grep", "-F", "-e", seen.stdout.trim()]);
+    vec![guard, Command::new(["rm", "-f", path])]
 }
 
 /// What the file at the path of the mksysb is told by, as [`whole`] asks. One that
@@ -388,9 +404,18 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
         };
         Script::new(new_name(ctx.spec).map(define))
     }),
-    undo_run: Some(|ctx, _| {
+    undo_run: Some(|ctx, answers| {
         let remove = |name: &NimName| Command::new(["nim", "-o", "remove", name.as_str()]);
-        Script::new(new_name(ctx.spec).map(remove))
+        // Still the one that was seen.
+        let guard = |date: String| {
+            let name = new_name(ctx.spec)?;
+            Some(Command::new(argv::lsnim(name)).piped_to(["grep", "-F", "-e", &date]))
+        };
+        let seen = match defined(ctx, answers) {
+            Ok(Defined::Here(date)) => date.and_then(guard),
+            _ => None,
+        };
+        Script::new(seen.into_iter().chain(new_name(ctx.spec).map(remove)))
     }),
     judge_undo: Some(|ctx, answers| {
         judged(defined(ctx, answers).map(|found| {

@@ -50,7 +50,7 @@ fn by_state(story: &Story) -> Vec<String> {
             made_mksysb(story)
         }
         State::Migrated { .. } if spec.task.is_migration() && spec.is_whole() => {
-            let left = migrated(view, story.level_read().unwrap_or(&spec.target.level));
+            let left = migrated(view, story.level_read());
             if !view.is_silent {
                 return left;
             }
@@ -80,12 +80,11 @@ fn by_state(story: &Story) -> Vec<String> {
 /// A copy as it was seen: what the client runs, and what of it stands beside that.
 fn standing(view: &MigrationView, seen: &CopySeen, level: Option<&Level>) -> Vec<String> {
     let (client, disks) = (&view.client, names(&seen.disks));
-    let level = level.map_or(String::new(), |level| format!("{level} "));
     let mut lines = match seen.is {
         CopyIs::Gone => Vec::new(),
-        CopyIs::Running => vec![format!("{client} runs {level}from {disks}")],
-        CopyIs::Asleep => vec![format!("{} on {disks}{}, asleep", seen.vg, at(&level))],
-        CopyIs::Awake => vec![format!("{} on {disks}{}, awake at /alt_inst", seen.vg, at(&level))],
+        CopyIs::Running => vec![format!("{client} runs {}from {disks}", before(level))],
+        CopyIs::Asleep => vec![format!("{} on {disks}{}, asleep", seen.vg, at(level))],
+        CopyIs::Awake => vec![format!("{} on {disks}{}, awake at /alt_inst", seen.vg, at(level))],
         CopyIs::Part => vec![format!("{} on {disks}, in part", seen.vg)],
     };
     lines.extend(seen.old.iter().map(|old| {
@@ -99,8 +98,13 @@ fn standing(view: &MigrationView, seen: &CopySeen, level: Option<&Level>) -> Vec
     lines
 }
 
-fn at(level: &str) -> String {
-    if level.is_empty() { String::new() } else { format!(" at {}", level.trim_end()) }
+/// The level that was read, as it stands in a line; nothing where none was.
+fn at(level: Option<&Level>) -> String {
+    level.map_or_else(String::new, |level| format!(" at {level}"))
+}
+
+fn before(level: Option<&Level>) -> String {
+    level.map_or_else(String::new, |level| format!("{level} "))
 }
 
 /// A copy that a rollback leaves, by the plan's policy.
@@ -413,18 +417,18 @@ fn boot_disk(spec: &MigrationSpec) -> &str {
     spec.options.disks.first().map_or("", DiskName::as_str)
 }
 
-fn migrated(view: &MigrationView, level: &Level) -> Vec<String> {
+fn migrated(view: &MigrationView, level: Option<&Level>) -> Vec<String> {
     let spec = &*view.spec;
     let disks = disks(spec);
     let mut lines = match &view.seen {
-        Some(seen) => standing(view, seen, Some(level)),
+        Some(seen) => standing(view, seen, level),
         None if spec.options.reboot => {
             return vec![
-                format!("{} runs {level} from {disks}", spec.client),
+                format!("{} runs {}from {disks}", spec.client, before(level)),
                 "old_rootvg on the old disk, asleep".to_owned(),
             ];
         }
-        None => vec![format!("altinst_rootvg on {disks} at {level}, asleep")],
+        None => vec![format!("altinst_rootvg on {disks}{}, asleep", at(level))],
     };
     if view.standing().waits_for_boot() {
         let first = view.seen.iter().find_map(|seen| seen.bootlist.first());
@@ -481,7 +485,7 @@ const MAKES_MKSYSB: [&str; 3] = ["archive-mksysb", "define-mksysb", "nimadm-fini
 /// The mksysb of a migration that has ended well, as its master tells of it.
 fn made_mksysb(story: &Story) -> Vec<String> {
     let spec = &*story.view.spec;
-    let level = story.level_read().unwrap_or(&spec.target.level);
+    let level = at(story.level_read());
     let presence = |step: &str| {
         story.found.iter().find(|(name, _)| name.as_str() == step).map(|(_, presence)| presence)
     };
@@ -489,7 +493,7 @@ fn made_mksysb(story: &Story) -> Vec<String> {
     let is_defined = presence("define-mksysb") == Some(&Presence::Present)
         || by_nimadm == Some(&Presence::Partial);
     match presence("archive-mksysb").or(by_nimadm) {
-        Some(Presence::Present) => vec![format!("{} at {level}", mksysb(spec))],
+        Some(Presence::Present) => vec![format!("{}{level}", mksysb(spec))],
         Some(Presence::Absent | Presence::Partial) => {
             let object = spec.options.new_mksysb.as_ref().filter(|_| is_defined);
             let line = |name| format!("the NIM object {name}, whose file is not there any more");
@@ -499,7 +503,7 @@ fn made_mksysb(story: &Story) -> Vec<String> {
             let mut steps = story.view.blueprint.steps.iter().map(|step| step.step.as_str());
             let step = steps.find(|step| MAKES_MKSYSB.contains(step)).unwrap_or_default();
             let seen = last_answer(story, step);
-            not_asked(vec![(seen, format!("{} at {level}", mksysb(spec)))])
+            not_asked(vec![(seen, format!("{}{level}", mksysb(spec)))])
         }
     }
 }

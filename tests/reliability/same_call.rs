@@ -11,7 +11,7 @@ use nimshift::lab::Lab;
 use serde_json::Value;
 
 use super::over_lab::{Around, Call, OverLab};
-use super::world::{CLIENT, Flavour, World, assert_same, by_hand, virtual_time};
+use super::world::{CLIENT, Flavour, MASTER, World, assert_same, by_hand, virtual_time};
 
 const LEASE: &str = "/var/adm/nimshift/lease";
 const THEIRS: &str = "two.m1@control2,batch=,epoch=1,since=2026-03-02T21:00:00Z";
@@ -114,6 +114,77 @@ async fn holds(flavour: Flavour, comes: Comes, number: usize) -> bool {
     assert_same(&then, &theirs(&lab, comes), &what);
     world.assert_replays(&what);
     true
+}
+
+/// Makes another mksysb in the place of ours when a job that takes one back is about to
+/// begin, and keeps what it is told by.
+struct Rewrites {
+    lab: Lab,
+    step: &'static str,
+    theirs: Mutex<Option<[String; 2]>>,
+}
+
+const OUTPUT: &str = "/export/nim/mksysb/new";
+
+fn on_master(lab: &Lab, line: &str) -> String {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    lab.exec_words(MASTER, &words).expect("an answer").stdout
+}
+
+fn mksysb(lab: &Lab, name: &str) -> [String; 2] {
+    [format!("ls -lid {OUTPUT}"), format!("lsnim -l {name}")].map(|line| on_master(lab, &line))
+}
+
+impl Around for Rewrites {
+    async fn before(&self, call: &Call<'_>) {
+        let Call::Start(_, job, _) = call else { return };
+        let is_it = job.as_str().contains(&format!("-{}.u", self.step));
+        if !is_it || self.theirs.lock().expect("a lock").is_some() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        let name = Flavour::ClientToMksysb.spec().options.new_mksysb.expect("a name").to_string();
+        let lines = [
+            format!("nim -o remove {name}"),
+            format!("cp {OUTPUT} {OUTPUT}.theirs"),
+            format!("rm -f {OUTPUT}"),
+            format!("cp {OUTPUT}.theirs {OUTPUT}"),
+            format!("nim -o define -t mksysb -a server=master -a location={OUTPUT} {name}"),
+        ];
+        for line in lines {
+            on_master(&self.lab, &line);
+        }
+        *self.theirs.lock().expect("a lock") = Some(mksysb(&self.lab, &name));
+    }
+}
+
+#[test]
+fn a_mksysb_that_is_made_between_the_look_and_the_rm_stays() {
+    for (flavour, step) in [
+        (Flavour::ClientToMksysb, "define-mksysb"),
+        (Flavour::ClientToMksysb, "archive-mksysb"),
+        (Flavour::MksysbToMksysb, "define-mksysb"),
+        (Flavour::MksysbToMksysb, "archive-mksysb"),
+        (Flavour::NimadmClientToMksysb, "nimadm-finish"),
+        (Flavour::NimadmMksysbToMksysb, "nimadm-finish"),
+    ] {
+        virtual_time(async || {
+            let what = format!("{flavour:?}, before the undo of {step}");
+            let world = World::new(flavour);
+            let lab = world.lab.clone();
+            let around = Rewrites { lab: lab.clone(), step, theirs: Mutex::new(None) };
+            let over = Arc::new(OverLab { lab: lab.clone(), around });
+            world.live(Arc::new(world.performer(over.clone()))).await;
+            assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.performer(over.clone()))).await;
+            let theirs = over.around.theirs.lock().expect("a lock").take().expect("a job");
+            assert!(theirs.iter().all(|text| !text.is_empty()), "{what}: {theirs:?}");
+            let name = flavour.spec().options.new_mksysb.expect("a name");
+            assert_eq!(mksysb(&lab, name.as_str()), theirs, "{what}: {}", world.last_cause());
+            world.assert_replays(&what);
+        });
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Ph
 use crate::transport::{Command, Script};
 
 use super::super::finish::bring_lease;
+use super::super::mksysb;
+use super::super::read::Said;
 use super::super::step::{Answers, Context, StepDef};
 use super::undo::from_master;
 use super::{marks, sight};
@@ -70,11 +72,11 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     commands.push(Command::new(["mkdir", "-p", &marks]));
     commands.extend(reset(ctx, answers));
     if phase == Phase::Finish
+        && ctx.spec.mode.writes_mksysb()
         && sight::is_marked(answers, phase, "begun").unwrap_or(false)
-        && let Some(output) = &ctx.spec.options.output
     {
         // What an attempt that was cut off has written.
-        commands.push(Command::new(["rm", "-f", output]));
+        commands.extend(mksysb::remove_seen(ctx, Said::by(answers, 0), sight::OUTPUT, true));
     }
     // Without the mark, what this leaves would be taken for untouched, or for
     // somebody else's.

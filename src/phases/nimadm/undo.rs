@@ -158,9 +158,8 @@ pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
     if seen_definition(ctx, answers).is_some_and(|sight| sight.presence == Presence::Present) {
         commands.extend(native(&mksysb::DEFINE_MKSYSB, ctx, answers, 1));
     }
-    let is_anothers = matches!(seen_file(ctx, answers), Ok((Whole::Anothers | Whole::Untold, _)));
-    let output = ctx.spec.options.output.iter().filter(|_| !is_anothers);
-    commands.extend(output.map(|path| Command::new(["rm", "-f", path])));
+    let marked = seen_file(ctx, answers).is_ok_and(|(_, marked)| marked);
+    commands.extend(mksysb::remove_seen(ctx, Said::by(answers, 0), sight::OUTPUT, marked));
     Script::new(commands)
 }
 
