@@ -148,6 +148,15 @@ fn host_row(host: &HostShow) -> Vec<String> {
 
 fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
     let lab = open_lab(place)?;
+    let is_line = command.len() == 1 && command[0].contains(char::is_whitespace);
+    if is_line || command.iter().any(|word| [";", "|", "&&", "||", ">"].contains(&word.as_str())) {
+        return Err(CliError::usage(
+            "the lab's hosts run one command at a time here, without a shell",
+        )
+        .help(format!(
+            "give its words without quotes: `nimshift lab exec {host} -- lsvg -l rootvg`"
+        )));
+    }
     let unmounts = lab_ssh::unmounts(&lab, host, command)?;
     if let Some(unmounts) = &unmounts
         && !net::nfs::unmount(&place.lab(), unmounts)

@@ -18,6 +18,11 @@ fn a_host_answers_with_its_own_status() {
     let missing = world.run(&["lab", "exec", "lpar01", "--", "lsvg", "nosuchvg"]);
     assert_eq!(missing.code, 1, "{}{}", missing.stdout, missing.stderr);
     assert!(missing.stderr.starts_with("0516-306"), "{}", missing.stderr);
+    for line in [&["lspv; oslevel -s"][..], &["lspv", "|", "head"]] {
+        let refused = world.run(&[&["lab", "exec", "lpar01", "--"], line].concat());
+        assert_eq!(refused.code, 2, "{line:?}");
+        assert!(refused.stderr.contains("one command at a time"), "{}", refused.stderr);
+    }
     let unknown = world.run(&["lab", "exec", "lpar99", "--", "lspv"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
 }
