@@ -32,11 +32,11 @@ fn is_inside(name: &str) -> bool {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            eprintln!("SKIPPED: no mount namespace here, so no full disk: {}", why.trim());
+            crate::skipped::skipped(&format!("no mount namespace, so no full disk: {why}"));
             return false;
         }
         Err(error) => {
-            eprintln!("SKIPPED: no `unshare` here, so no full disk: {error}");
+            crate::skipped::skipped(&format!("`unshare` of util-linux: {error}"));
             return false;
         }
     }

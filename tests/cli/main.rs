@@ -1,6 +1,6 @@
 //! The program as it is used: command line in, output and exit code out.
 
-#![expect(clippy::print_stderr, reason = "seeds, and what is skipped, are told")]
+#![expect(clippy::print_stderr, reason = "seeds are told")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod archive;
@@ -36,6 +36,8 @@ mod plan;
 mod preflight;
 mod reports;
 #[cfg(target_os = "linux")]
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod ssh_lab;
 mod told;
 #[cfg(target_os = "linux")]

@@ -30,14 +30,14 @@ impl SshLab {
         let ssh = if way == "auto" { "--ssh" } else { &by };
         let up = world.run(&["lab", "up", ssh]);
         if up.stderr.contains("is missing") {
-            eprintln!("SKIPPED: {}", up.stderr);
+            crate::skipped::skipped(&up.stderr);
             return None;
         }
         assert_eq!(up.code, 0, "{}", up.stderr);
         let lab = SshLab { world };
         let enters = lab.run(&["lab", "enter", "state/lab", "nim1", "--", "/usr/bin/true"]);
         if enters.stderr.contains("namespace") {
-            eprintln!("SKIPPED: {}", enters.stderr);
+            crate::skipped::skipped(&enters.stderr);
             return None;
         }
         lab.world.write("ssh.toml", &over_ssh(&lab, plan));

@@ -12,3 +12,5 @@ mod locks;
 mod night;
 mod power;
 mod power_vfs;
+#[path = "../skipped/mod.rs"]
+mod skipped;

@@ -3,10 +3,11 @@
 //! with a note, where there is no root or no FUSE.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-#![expect(clippy::print_stderr, reason = "what is skipped is told")]
 
 mod night;
 mod site;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 
 use site::{Site, until};
 

@@ -14,7 +14,7 @@ struct World(tempfile::TempDir);
 impl World {
     fn up() -> Option<World> {
         if let Err(why) = fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
-            eprintln!("SKIPPED: /dev/fuse: {why}");
+            crate::skipped::skipped(&format!("/dev/fuse: {why}"));
             return None;
         }
         let world = World(tempfile::tempdir().unwrap());
@@ -31,7 +31,7 @@ impl World {
         let up = world.run(&["lab", "up", "--ssh=namespaces"]);
         let said = String::from_utf8_lossy(&up.stderr).into_owned();
         if said.contains("is missing") {
-            eprintln!("SKIPPED: {said}");
+            crate::skipped::skipped(&said);
             return None;
         }
         assert!(up.status.success(), "{said}");

@@ -80,7 +80,7 @@ impl Site {
     /// None, with a note, where this machine cannot.
     pub(crate) fn up() -> Option<Site> {
         let skip = |why: &str| {
-            eprintln!("SKIPPED: {why}");
+            crate::skipped::skipped(why);
             None
         };
         if let Err(why) = fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {

@@ -2,7 +2,6 @@
 //! `sshd`. Skipped, with a note, where those are missing, or root.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-#![expect(clippy::print_stderr, reason = "what is skipped is told")]
 
 /// A test in each way.
 macro_rules! in_both_ways {
@@ -21,5 +20,7 @@ mod end;
 mod namespaces;
 mod relay;
 mod role;
+#[path = "../skipped/mod.rs"]
+mod skipped;
 mod trouble;
 mod world;

@@ -30,7 +30,7 @@ fn hosts_reach_each_other_by_name() {
     let hello = "exec 3<>/dev/tcp/lpar02/22 && read -r line <&3 && echo \"$line\"";
     let (code, text) = world.ssh("lpar01", hello);
     if text.contains("/dev/tcp") {
-        eprintln!("SKIPPED: the login shell is no ksh93: {text}");
+        crate::skipped::skipped(&format!("the login shell is no ksh93, install it: {text}"));
         return;
     }
     assert!(code == 0 && text.starts_with("SSH-2.0-"), "{text}");
@@ -82,7 +82,7 @@ fn a_lab_is_up_once() {
 fn without_root_there_is_the_other_way() {
     const NOBODY: u32 = 65534;
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be somebody else");
+        crate::skipped::skipped("only root can be somebody else: run the tests as root");
         return;
     }
     let world = World::new();

@@ -43,14 +43,14 @@ impl World {
         let said = String::from_utf8_lossy(&up.stderr).into_owned();
         let lacks = said.contains("is missing") || said.contains("CAP_SYS_ADMIN");
         if !up.status.success() && lacks {
-            eprintln!("SKIPPED: {said}");
+            crate::skipped::skipped(&said);
             return None;
         }
         assert!(up.status.success(), "{said}");
         let entered = world.run(&["lab", "enter", "state/lab", "lpar01", "--", "/usr/bin/true"]);
         let said = String::from_utf8_lossy(&entered.stderr).into_owned();
         if said.contains("namespace") {
-            eprintln!("SKIPPED: {said}");
+            crate::skipped::skipped(&said);
             return None;
         }
         Some(world)

@@ -180,7 +180,7 @@ fn a_runner_that_was_killed_leaves_a_lost_job_and_no_second_start() {
             // What it began goes on: nothing may be begun beside it.
             assert!(matches!(here.poll("lost").await, JobState::Running { .. }));
         } else {
-            println!("NOTE: fuser is not installed: descendants are not looked for");
+            crate::skipped::skipped("without fuser (psmisc) descendants are not looked for");
         }
         fs::write(&gate, "").unwrap();
         assert_eq!(here.end("lost").await, JobState::Lost);
@@ -429,7 +429,7 @@ impl<'a> Small<'a> {
         if call("mount", &["-t", "tmpfs", "-o", "size=128k", "tmpfs", &there]) {
             return Some(Small(path));
         }
-        println!("NOTE: no file system can be mounted here: full disks are not tested");
+        crate::skipped::skipped("no file system can be mounted: run the tests as root");
         None
     }
 

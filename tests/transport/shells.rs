@@ -207,7 +207,7 @@ fn a_host_tells_how_long_a_command_took() {
 #[test]
 fn the_tool_is_clean_under_shellcheck() {
     let Some(program) = crate::support::find("shellcheck") else {
-        println!("NOTE: shellcheck is not installed: not checked");
+        crate::skipped::skipped("install shellcheck");
         return;
     };
     let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/src/transport/shell/tool.sh");

@@ -25,7 +25,7 @@ impl Site {
     /// None, with a note, where OpenSSH is not installed.
     fn new() -> Option<Site> {
         let (Some(sshd), Some(_), Some(_)) = (find("sshd"), find("ssh"), find("ssh-keygen")) else {
-            println!("NOTE: OpenSSH is not installed: nothing is tested over ssh");
+            crate::skipped::skipped("install OpenSSH (openssh-client, openssh-server)");
             return None;
         };
         // As root it wants an empty directory.

@@ -26,7 +26,8 @@ pub(crate) fn shells() -> Vec<PathBuf> {
     let found = SHELLS.iter().filter_map(|name| {
         let found = find(name);
         if found.is_none() {
-            println!("NOTE: {name} is not installed: not tested in it");
+            let package = if *name == "ksh93" { "ksh93u+m" } else { name };
+            crate::skipped::skipped(&format!("not tried in {name}: install {package}"));
         }
         found
     });
