@@ -99,7 +99,7 @@ fn up(
 ) -> Result<Exit, CliError> {
     if crate::lab::Lab::exists(&place.lab()) {
         return Err(CliError::usage(format!("there is a lab in `{}`", place.lab().display()))
-            .help("`nimshift lab reset` removes it"));
+            .help("`nimshift lab reset --yes` removes it"));
     }
     let file = match (plan, estate) {
         (Some(plan), _) => estate_of(&read_plan(plan)?.plan, plan)?,

@@ -12,7 +12,7 @@ use crate::engine::{
 };
 use crate::journal::{Ack, Journal, Loaded};
 use crate::machine::State;
-use crate::report::{Verdict, summary_lines};
+use crate::report::{MigrationView, Verdict, summary_lines};
 
 use super::args::{EngineArgs, OnStopChoice};
 use super::error::CliError;
@@ -235,6 +235,13 @@ pub(super) fn tell(
     for view in &mut views {
         let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
         *view = of_run.unwrap_or(view).clone();
+    }
+    // What was leveled or put to sleep some day is none of the night's clients.
+    let is_aside = |view: &MigrationView| {
+        !view.spec.task.is_migration() && view.state.is_terminal() && !ids.contains(&view.id)
+    };
+    if !views.iter().all(is_aside) {
+        views.retain(|view| !is_aside(view));
     }
     let verdicts = views.iter().map(|view| judge(&view.state));
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);

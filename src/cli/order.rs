@@ -296,15 +296,16 @@ impl Order<'_> {
                     self.out.labelled("  help", Paint::Green, &help);
                 }
             }
-            Some(view) => self.say_refused(client, &view.state),
+            Some(view) => self.say_refused(client, view),
             None => self.out.labelled("error", Paint::Red, &format!("{client}: {answer}")),
         }
         Ok(())
     }
 
-    fn say_refused(&self, client: &str, state: &State) {
-        let (order, is, possible) = (self.kind.name(), spoken(state), possible(state));
-        let text = format!("{client} is {is}: `{order}` means nothing to it; {possible}");
+    fn say_refused(&self, client: &str, view: &MigrationView) {
+        let state = &view.state;
+        let (order, is, possible) = (self.kind.name(), view.standing().spoken(), possible(state));
+        let text = format!("`{order}` does not apply: {client} is {is}; {possible}");
         self.out.labelled("error", Paint::Red, &text);
         if self.kind == RequestKind::Hold && matches!(state, State::Pending) {
             let help = format!(
@@ -456,7 +457,7 @@ impl Order<'_> {
         let Ok(transition) = one.machine.apply(&event) else {
             let text = format!("refused: it is {}", spoken(&before));
             open.journal.answer_request(request, text)?;
-            self.say_refused(&one.client, &before);
+            self.say_refused(&one.client, view);
             return Ok(false);
         };
         let answer = match &transition.to {

@@ -124,7 +124,7 @@ fn wrap(text: &str, paint: Paint) -> String {
 }
 
 /// Words that carry the meaning of a line. Colour only repeats it.
-const WORDS: [(&str, Paint); 12] = [
+const WORDS: [(&str, Paint); 13] = [
     ("FAILED", Paint::Red),
     ("rolled back", Paint::Red),
     ("rolled_back", Paint::Red),
@@ -136,6 +136,7 @@ const WORDS: [(&str, Paint); 12] = [
     ("awaiting operator", Paint::Yellow),
     ("backing_off", Paint::Yellow),
     ("migrated", Paint::Green),
+    ("mksysb made", Paint::Green),
     ("skipped", Paint::Green),
 ];
 

@@ -10,7 +10,7 @@
 //! | of an earlier text of this plan, and the same, ended badly | a new one is begun | left alone |
 //! | of another plan, unfinished | the run is refused | refused alone |
 //! | ended, and its copy is gone by now, which its client is asked | a new one is begun | the same |
-//! | of another plan, migrated or skipped to the same target | left alone, as done | the same |
+//! | of another plan, migrated or skipped to the same target in the same mode | left alone, as done | the same |
 //! | of another plan, ended otherwise | a new one is begun | the same |
 //!
 //! Plans are the same by their digest, and of one batch by its name.
@@ -118,13 +118,14 @@ impl<'a> Sorted<'a> {
             let phases = rest.options.phases.as_deref().unwrap_or_default();
             self.say(spec, &format!("{spoken}, goes on with phases {}", phases_text(phases)));
             self.fresh.push((number, Cow::Owned(rest)));
-        } else if reached && before.spec.target == spec.target {
+        } else if reached && makes_same(spec, &before.spec) {
             self.say(spec, &format!("{}, by batch `{name}`", already()));
         } else if known.beside && same && !corrected {
             let client = &spec.client;
             let how = format!("`nimshift retry {client}` begins it anew");
             self.say(spec, &format!("{}, and its plan is as it was: {how}", already()));
         } else {
+            self.say(spec, &format!("{}; a new migration is begun", standing().spoken()));
             self.fresh.push((number, Cow::Borrowed(spec)));
         }
     }
@@ -190,6 +191,12 @@ fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
         asked.options.phases.clone_from(&begun.options.phases);
     }
     asked == *begun
+}
+
+/// Whether a plan asks for what there is already: a client at that level, or that mksysb.
+fn makes_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
+    let made = |spec: &MigrationSpec| (spec.target.clone(), spec.mode, spec.options.output.clone());
+    made(asked) == made(begun)
 }
 
 /// Whether the plan names another way to the client than its batch did.

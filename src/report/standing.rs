@@ -15,10 +15,11 @@ pub struct Standing<'a> {
 
 /// Names of all standings in the order in which counts are told: of what asks
 /// least of a person first.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "migrated",
     "reboot_pending",
     "copy_ready",
+    "mksysb_made",
     "part_done",
     "done",
     "nothing_to_do",
@@ -76,6 +77,7 @@ impl<'a> Standing<'a> {
                 _ if self.is_cleaned => "cleaned",
                 _ => "part_done",
             },
+            State::Migrated { .. } if self.spec.mode.writes_mksysb() => "mksysb_made",
             state @ State::Migrated { .. } if self.spec.mode.changes_client() => {
                 match self.copy() {
                     Some(CopyIs::Running) => state.name(),
@@ -210,7 +212,7 @@ mod tests {
             (spec(), "reboot_pending", "cleaned"),
             (with(|spec| spec.options.bootlist = Bootlist::Keep), "copy_ready", "cleaned"),
             (with(|spec| spec.options.reboot = true), "migrated", "migrated"),
-            (with(|spec| spec.mode = Mode::ClientToMksysb), "migrated", "migrated"),
+            (with(|spec| spec.mode = Mode::ClientToMksysb), "mksysb_made", "mksysb_made"),
             (with(|spec| spec.options.phases = Some(vec![Phase::Clone])), "part_done", "cleaned"),
             (with(|spec| spec.task = Task::Cleanup), "done", "done"),
         ];

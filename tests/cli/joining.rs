@@ -143,6 +143,8 @@ fn what_has_not_begun_is_begun_as_it_was_corrected_and_no_limit_is_passed() {
         (4, "lpar03", "migrated"),
     ];
     assert_eq!(found, expected);
+    let told = good(&world, 0, &["history", "lpar02", "--number", "1"]).stdout;
+    assert!(told.contains("whose plan asks for something else"), "{told}");
     assert_eq!(state_of(&world, "lpar02").as_deref(), Some("migrated"), "it was rebooted");
     for client in ["lpar01", "lpar02", "lpar03"] {
         assert_eq!(clones(&world, client), 1, "{client}");

@@ -191,6 +191,39 @@ fn mksysb_world() -> World {
     world
 }
 
+/// The image of a client says nothing of the client.
+#[test]
+fn a_client_whose_image_alone_was_made_is_migrated_by_a_plan_for_its_disks() {
+    let world = mksysb_world();
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let plan = std::fs::read_to_string(fixtures.join("client-to-mksysb.toml")).unwrap();
+    world.write("image.toml", &plan);
+    ran(&world, 0, &["lab", "up", "--plan", "image.toml", "--time-scale", "1000000"]);
+    let made = ran(&world, 0, &["run", "image.toml", "--client", "lpar01"]);
+    assert!(made.contains("1 client in") && made.contains(": 1 mksysb made"), "{made}");
+    let disk = plan
+        .replace("client-to-mksysb", "disk")
+        .replace("cache_vg", "disks = [\"hdisk1\"]\ncache_vg");
+    let head = disk.split("[[client]]").next().unwrap();
+    world.write("disk.toml", &format!("{head}[[client]]\nname = \"lpar01\"\n"));
+    let told = ran(&world, 0, &["run", "disk.toml"]);
+    assert!(told.contains("lpar01: mksysb made; a new migration is begun"), "{told}");
+    assert!(told.contains(": 1 reboot pending"), "{told}");
+    let bootlist =
+        ran(&world, 0, &["lab", "exec", "lpar01", "--", "bootlist", "-m", "normal", "-o"]);
+    assert!(bootlist.starts_with("hdisk1"), "{bootlist}");
+    // What is there already is not made again.
+    let told = ran(&world, 0, &["run", "disk.toml"]);
+    assert!(told.contains("lpar01: migrated already, reboot pending"), "{told}");
+    let word = world.run(&["retry", "lpar01"]);
+    assert_eq!(word.code, 2, "{}", word.stderr);
+    assert!(
+        word.stderr.contains("`retry` does not apply: lpar01 is reboot pending"),
+        "{}",
+        word.stderr
+    );
+}
+
 /// An archive that was cut off has another name than the mksysb.
 #[test]
 fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
@@ -214,7 +247,7 @@ fn a_half_written_mksysb_is_told_by_its_name_and_cleaned_up_after_an_abandon() {
     says(&ran(&world, 0, &["cleanup", "lpar90"]), &[&rm]);
     assert_ne!(world.run(&["lab", "exec", "nim1", "--", "ls", half]).code, 0, "it is gone");
     says(&ran(&world, 0, &["cleanup", "lpar90"]), &["work directory on the master: clean"]);
-    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 migrated"]);
+    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 mksysb made"]);
     // A whole one is nobody's to clean up.
     ran(&world, 0, &["cleanup", "lpar90"]);
     by_hand(&world, "nim1", "ls /export/nim/mksysb/lpar90_7300");
@@ -240,6 +273,6 @@ fn a_mksysb_is_told_as_its_master_has_it() {
     by_hand(&world, "nim1", "nim -o remove lpar90_7300");
     says(&ran(&world, 0, &["history", "lpar90"]), &["left on the hosts: nothing", anew]);
     ran(&world, 0, &["rollback", "lpar90"]);
-    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 migrated"]);
+    says(&ran(&world, 0, &["retry", "lpar90"]), &["1 mksysb made"]);
     says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
 }

@@ -29,7 +29,8 @@ impl Core {
                 continue;
             }
             if matches!(state, State::Pending) && is_settled {
-                let cancel = EventKind::Cancel { by: by.clone() };
+                let by = Operator(format!("{}, whose plan asks for something else", by.0));
+                let cancel = EventKind::Cancel { by };
                 self.submit(now.shown_ms, index, cancel, None, None, out);
             } else {
                 let why = format!("{} is under way: {}", slot.id, state.told());
