@@ -215,12 +215,12 @@ fn a_client_whose_image_alone_was_made_is_migrated_by_a_plan_for_its_disks() {
     // What is there already is not made again.
     let told = ran(&world, 0, &["run", "disk.toml"]);
     assert!(told.contains("lpar01: migrated already, reboot pending"), "{told}");
-    let word = world.run(&["retry", "lpar01"]);
-    assert_eq!(word.code, 2, "{}", word.stderr);
+    let refused = world.run(&["retry", "lpar01"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(
-        word.stderr.contains("`retry` does not apply: lpar01 is reboot pending"),
+        refused.stderr.contains("`retry` does not apply: lpar01 is reboot pending"),
         "{}",
-        word.stderr
+        refused.stderr
     );
 }
 
