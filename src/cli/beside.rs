@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::{MigrationId, MigrationSpec};
 use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, State};
-use crate::report::{MigrationView, Verdict, clock_text, facts_of, spoken_as};
+use crate::report::{MigrationView, Verdict, cause_text, clock_text, facts_of, spoken_as};
 
 use super::args::RunArgs;
 use super::error::CliError;
@@ -279,12 +279,18 @@ fn waits(held: CliError) -> CliError {
 }
 
 fn doing(view: &MigrationView, state: &State) -> String {
+    let why = match state.cause() {
+        Some(cause) if !matches!(state, State::Executing { .. }) => {
+            format!(": {}", cause_text(cause))
+        }
+        _ => String::new(),
+    };
     match state.place() {
         Some(at) if !state.is_at_rest() && usize::from(at.step) < view.blueprint.steps.len() => {
             let phase = view.blueprint.step(at).phase;
             let back = if state.is_compensating() { "taking it back" } else { phase.title() };
-            format!("phase {} {phase}: {back}", phase.number())
+            format!("phase {} {phase}: {back}{why}", phase.number())
         }
-        _ => spoken_as(state, &view.spec),
+        _ => format!("{}{why}", spoken_as(state, &view.spec)),
     }
 }
