@@ -125,6 +125,11 @@ pub fn vg_of_disk(disk: &DiskName) -> Argv {
     words(&["getlvodm", "-j", disk.as_str()])
 }
 
+/// `getlvodm -v VG`: its id, by its name.
+pub fn id_of_vg(vg: &str) -> Argv {
+    words(&["getlvodm", "-v", vg])
+}
+
 /// `bootinfo -B DISK`: 1 if it has a boot image.
 pub fn bootable(disk: &DiskName) -> Argv {
     words(&["bootinfo", "-B", disk.as_str()])

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    BootFailure, Bootlist, CopyPolicy, DiskName, Facts, FailurePolicy, HostName, Limits,
-    MigrationId, MigrationSpec, Mode, NimName, Options, Part, Plan, RetryPolicy, SPEC_FORMAT,
-    Target, Task,
+    BootFailure, Bootlist, CopyPolicy, DiskName, FailurePolicy, HostName, Limits, MigrationId,
+    MigrationSpec, Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use crate::engine::EngineLimits;
 use crate::journal::{BatchRow, Loaded, NewBatch};
@@ -143,16 +142,16 @@ impl Operation<'_> {
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);
         let (settings, estate) = settings(&batches, plan.as_ref())?;
-        let made = copies(&loaded);
+        let (disks, systems) = (disks_of_copies(&loaded), self.place.reader()?.systems()?);
         let known = Known { settings, estate, plan, latest: current(loaded) };
         let (mut specs, mut going) =
             self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
         for spec in specs.iter_mut().filter(|spec| spec.task == Task::Cleanup) {
-            if let Some((disks, part)) = made.get(&spec.client) {
-                // A wake may have been of other disks.
+            // A wake may have been of other disks.
+            if let Some(disks) = disks.get(&spec.client) {
                 spec.options.disks.clone_from(disks);
-                spec.part = Some(part.clone());
             }
+            spec.part = systems.get(spec.client.as_str()).cloned();
         }
         let estate = Estate::open(self.place, &known.settings)?;
         if known.settings.kind == crate::domain::EstateKind::Lab {
@@ -337,18 +336,14 @@ impl Operation<'_> {
     }
 }
 
-/// The disks that the latest migration of each client has made its copy on, and what
-/// the copy is known by. One that was refused says nothing of the copy before it.
-fn copies(loaded: &[Loaded]) -> BTreeMap<NimName, (Vec<DiskName>, Part)> {
+/// The disks that the latest migration of each client has made its copy on. One that
+/// was refused says nothing of the copy before it.
+fn disks_of_copies(loaded: &[Loaded]) -> BTreeMap<NimName, Vec<DiskName>> {
     let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
     let (begun, others): (Vec<&Loaded>, Vec<&Loaded>) =
         migrations.partition(|one| has_begun(one.machine.state()));
-    let copy = |one: &Loaded| {
-        let before = one.spec.part.as_ref().and_then(|part| part.facts.copy.clone());
-        let facts = Facts { copy: one.facts.copy.clone().or(before), ..Facts::default() };
-        (one.spec.options.disks.clone(), Part { first: one.id, facts })
-    };
-    others.into_iter().chain(begun).map(|one| (one.spec.client.clone(), copy(one))).collect()
+    let disks = |one: &Loaded| (one.spec.client.clone(), one.spec.options.disks.clone());
+    others.into_iter().chain(begun).map(disks).collect()
 }
 
 /// How the hosts are reached: as the plan says, or as the latest batch did.

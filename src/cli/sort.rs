@@ -211,7 +211,7 @@ fn is_reached_otherwise(plan: &Plan, spec: &MigrationSpec, batch: Option<&BatchR
 pub(super) fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
     let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
     let mut rest = spec.clone();
-    rest.part = Some(Part { first, facts: before.facts.clone() });
+    rest.part = Some(Part::of(first, before.facts.clone()));
     rest.options.phases.get_or_insert_with(|| before.spec.phases_left());
     rest
 }

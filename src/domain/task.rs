@@ -64,8 +64,8 @@ impl Task {
 }
 
 /// What the later part of a migration takes over from the parts before it
-/// (`-P 1-3`, then `-P 4-12`), and a cleanup from the migration before it: the copy
-/// by its identity. Introduced in 0.1.0.
+/// (`-P 1-3`, then `-P 4-12`), and what a cleanup knows of the client's systems.
+/// Introduced in 0.1.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
@@ -74,4 +74,19 @@ pub struct Part {
     /// What the parts before have found out: the client as it was before the
     /// first change.
     pub facts: Facts,
+    /// For a cleanup: the ids of the volume groups that were made here as copies for
+    /// the client, and were never its running system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<String>,
+    /// For the same: those of what the client ran when it was migrated, which it may
+    /// have to go back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<String>,
+}
+
+impl Part {
+    /// A later part of the migration that began as `first`, of which `facts` are known.
+    pub fn of(first: MigrationId, facts: Facts) -> Part {
+        Part { first, facts, made: Vec::new(), ran: Vec::new() }
+    }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
 use crate::base::Millis;
-use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
+use crate::domain::{Facts, MigrationId, MigrationSpec, Part, Phase};
 use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, Rejected, State};
 
 use super::archived;
@@ -319,6 +319,37 @@ impl Reader {
         }
         *known = u64::try_from(last).unwrap_or(0).max(*known);
         Ok(all.clone())
+    }
+
+    /// What a cleanup of each client knows of its systems, the archive included: by
+    /// the latest migration that has recorded one.
+    pub fn systems(&self) -> Result<BTreeMap<String, Part>, JournalError> {
+        let found = self.rows(
+            "SELECT m.client, m.id, e.event FROM event e JOIN migration m ON m.id = e.migration
+             WHERE e.event LIKE '%\"vg_id\":%' OR e.event LIKE '%\"rootvg_id\":%'
+             ORDER BY e.entry",
+            [],
+            |row| Ok((row.get(0)?, MigrationId(uint(row, 1)?), json::<Event>(row, 2)?)),
+        )?;
+        let mut systems: BTreeMap<String, Part> = BTreeMap::new();
+        for (client, migration, event) in found {
+            let Some(facts) = event.kind.facts() else { continue };
+            let part =
+                systems.entry(client).or_insert_with(|| Part::of(migration, Facts::default()));
+            part.first = migration;
+            let made = facts.copy.iter().map(|copy| &copy.vg_id);
+            let ran = facts.baseline.iter().map(|baseline| &baseline.rootvg_id);
+            part.made.extend(made.filter(|id| !id.is_empty()).cloned());
+            part.ran.extend(ran.filter(|id| !id.is_empty()).cloned());
+        }
+        for Part { made, ran, .. } in systems.values_mut() {
+            for ids in [&mut *made, &mut *ran] {
+                ids.sort();
+                ids.dedup();
+            }
+            made.retain(|id| !ran.contains(id));
+        }
+        Ok(systems)
     }
 
     fn link(&self, entry: u64) -> Result<Link, JournalError> {

@@ -501,7 +501,7 @@ async fn the_first_undo_ends_what_the_migration_runs_and_no_other() {
 #[tokio::test(start_paused = true)]
 async fn the_jobs_of_the_first_part_are_ended_as_well() {
     let mut order = drop_lease(1);
-    let part = crate::domain::Part { first: MigrationId(3), facts: sample::facts() };
+    let part = crate::domain::Part::of(MigrationId(3), sample::facts());
     Arc::make_mut(&mut order.spec).part = Some(part);
     let mut world = World { lease: Some("s1.m3".into()), ..World::default() };
     world.jobs.insert("s1.m3.02-export.f0.1".into(), job(9_000_000));

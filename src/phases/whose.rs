@@ -71,7 +71,7 @@ pub(super) fn identity<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
     ctx.facts.copy.as_ref().or(before).filter(|copy| !copy.disks.is_empty())
 }
 
-/// The copy of the part before a later part, or of the migration before a cleanup.
+/// The copy of the part before a later part.
 pub(super) fn of_before<'a>(ctx: &Context<'a>) -> Option<&'a CopyIdentity> {
     ctx.spec.part.as_ref()?.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty())
 }

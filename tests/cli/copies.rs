@@ -35,6 +35,14 @@ impl Scene {
         scene
     }
 
+    /// One whose client has a disk that no plan names.
+    fn with_disks(defaults: &str) -> Scene {
+        let scene = Scene::new(defaults, "");
+        let disk = ["lab", "disk", "lpar1", "hdisk2", "--size-mb", "40960"];
+        assert_eq!(scene.world.run(&disk).code, 0);
+        scene
+    }
+
     /// One whose night has failed in phase 8, with a copy that is kept.
     fn failed(copy: &str) -> Scene {
         let mut scene = Scene::new("", &format!("copy = \"{copy}\"\n"));
@@ -409,7 +417,7 @@ fn what_others_have_made_in_place_of_a_copy_is_not_ours() {
     assert!(said.contains("1 refused") && theirs(), "{said}");
     let said = scene.ran(0, "cleanup lpar1");
     assert!(
-        said.contains("left alone: altinst_rootvg on hdisk1, which somebody else has made"),
+        said.contains("left alone: altinst_rootvg on hdisk1, which no migration here has made"),
         "{said}"
     );
     assert!(theirs());
@@ -449,4 +457,118 @@ fn what_a_skipped_part_finds_is_of_the_parts_before() {
     scene.act(Does(0, "run plan.toml -P 1-11 --no-progress"));
     scene.act(ByHand("shutdown -Fr"));
     scene.act(RUN);
+}
+
+/// The volume groups of lpar1, each by its id, and its bootlist.
+fn estate(world: &World) -> Vec<String> {
+    let of_aix = |line: &str| {
+        let words: Vec<&str> =
+            ["lab", "exec", "lpar1", "--"].into_iter().chain(line.split(' ')).collect();
+        world.run(&words).stdout
+    };
+    let lspv = of_aix("lspv");
+    let group = |row: &str| {
+        let disk = row.split_whitespace().next().unwrap().to_owned();
+        format!("{row} {}", of_aix(&format!("getlvodm -j {disk}")))
+    };
+    lspv.lines().map(group).chain([of_aix("bootlist -m normal -o")]).collect()
+}
+
+/// Without `--force` a cleanup takes away what this journal has made, and nothing else:
+/// on whatever disk the other stands, and whatever the journal has of the client.
+#[test]
+fn a_cleanup_removes_no_system_that_was_not_made_here() {
+    let archive = "journal archive --keep-days 0";
+    let scenes: [(&str, &str, &[&str], i32); 7] = [
+        ("in no plan", "", &["exec alt_disk_copy -B -d hdisk2"], 0),
+        ("booted next", "", &["exec alt_disk_copy -d hdisk2"], 0),
+        ("awake", "", &["exec alt_disk_copy -B -d hdisk2", "exec alt_rootvg_op -W -d hdisk2"], 3),
+        (
+            "on another disk",
+            "",
+            &[
+                "run plan.toml --no-progress",
+                "exec alt_rootvg_op -X altinst_rootvg",
+                "exec alt_disk_copy -d hdisk2",
+            ],
+            0,
+        ),
+        (
+            "the run was refused for it",
+            "",
+            &["exec alt_disk_copy -B -d hdisk1", "! run plan.toml --no-progress"],
+            0,
+        ),
+        (
+            "refused after one of ours",
+            "",
+            &[
+                "run plan.toml --no-progress",
+                "exec alt_rootvg_op -X altinst_rootvg",
+                "exec alt_disk_copy -d hdisk1",
+                "! run plan.toml --no-progress",
+            ],
+            0,
+        ),
+        (
+            "the old system, and its migration is in the archive",
+            "reboot = true\n",
+            &[
+                "run plan.toml --no-progress",
+                archive,
+                "wake lpar1 -s spot",
+                archive,
+                "sleep lpar1",
+                archive,
+            ],
+            3,
+        ),
+    ];
+    for (what, defaults, lines, code) in scenes {
+        let scene = Scene::with_disks(defaults);
+        for line in lines {
+            match (line.strip_prefix("exec "), line.strip_prefix("! ")) {
+                (Some(line), _) => scene.ran(0, &format!("lab exec lpar1 -- {line}")),
+                (_, Some(line)) => scene.ran(3, line),
+                _ => scene.ran(0, line),
+            };
+        }
+        let before = estate(&scene.world);
+        let said = scene.ran(code, "cleanup lpar1 -s spot");
+        assert_eq!(estate(&scene.world), before, "{what}: {said}");
+        assert!(
+            said.contains("altinst_rootvg on hdisk") && said.contains("--force"),
+            "{what}: {said}"
+        );
+        assert!(!said.contains("left: nothing"), "{what}: {said}");
+        scene.ran(0, "cleanup lpar1 -s spot --force");
+        assert!(!estate(&scene.world).concat().contains("altinst_rootvg"), "{what}");
+    }
+}
+
+/// What was made here is known by its id when its migration is in the archive, too.
+#[test]
+fn a_cleanup_removes_what_was_made_here_though_it_is_archived() {
+    let scene = Scene::failed("sleep");
+    scene.ran(0, "journal archive --keep-days 0");
+    assert!(scene.row().contains("hdisk1:altinst_rootvg"));
+    scene.ran(0, "cleanup lpar1");
+    assert!(!scene.row().contains("altinst_rootvg"), "{}", scene.row());
+}
+
+/// Another state directory has made the client ready for its window.
+#[test]
+fn a_cleanup_leaves_what_another_state_directory_has_made() {
+    let scene = Scene::new("", "");
+    scene.ran(0, "run plan.toml --no-progress");
+    let before = estate(&scene.world);
+    for entry in std::fs::read_dir(scene.world.state()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let said = scene.ran(0, "cleanup lpar1 -s spot");
+    assert_eq!(estate(&scene.world), before, "{said}");
+    assert!(said.contains("which no migration here has made"), "{said}");
 }

@@ -40,7 +40,7 @@ fn cleanup_tells_item_by_item_what_was_done_and_what_was_clean() {
     by_hand(&world, "lpar1", "alt_disk_copy -d hdisk1");
     by_hand(&world, "lpar1", "mkdir -p /ALT_MIG_SPOT");
     ran(&world, 1, &["lab", "check"]);
-    let said = ran(&world, 0, &["cleanup", "lpar1", "-s", "spot"]);
+    let said = ran(&world, 0, &["cleanup", "lpar1", "-s", "spot", "--force"]);
     says(
         &said,
         &[
@@ -125,7 +125,7 @@ fn wake_and_sleep_go_together() {
     says(&mounts, &["/lpar1_alt/alt_inst/usr"]);
     says(&ran(&world, 0, &["sleep", "lpar1"]), &["sleep: done"]);
     sound(&world);
-    ran(&world, 0, &["cleanup", "lpar1"]);
+    ran(&world, 0, &["cleanup", "lpar1", "--force"]);
     sound(&world);
 }
 

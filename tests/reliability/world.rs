@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    BootFailure, Bootlist, Control, CopyPolicy, Driver, FailurePolicy, MigrationSpec, Mode,
-    NimName, Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
+    self, BootFailure, Bootlist, Control, CopyPolicy, Driver, Facts, FailurePolicy, MigrationId,
+    MigrationSpec, Mode, NimName, Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -309,6 +309,19 @@ pub(crate) fn leased(text: &str) -> String {
     format!("ln -s {text} /var/adm/nimshift/lease")
 }
 
+/// The same, for a cleanup: with what stands on the client's second disk known as a
+/// copy that was made here.
+pub(crate) fn as_made_here(lab: &Lab, spec: MigrationSpec) -> MigrationSpec {
+    let words = ["getlvodm", "-j", "hdisk1"].map(str::to_owned);
+    let id = lab.exec_words(CLIENT, &words).expect("a host");
+    if spec.task != Task::Cleanup || id.status != 0 {
+        return spec;
+    }
+    let made = vec![id.stdout.trim().to_owned()];
+    let part = domain::Part { made, ..domain::Part::of(MigrationId(1), Facts::default()) };
+    MigrationSpec { part: Some(part), ..spec }
+}
+
 fn name(text: &str) -> NimName {
     text.parse().expect("a NIM name")
 }
@@ -417,6 +430,7 @@ impl World {
         for (host, line) in before {
             by_hand(&lab, host, line);
         }
+        let spec = if before.is_empty() { spec } else { as_made_here(&lab, spec) };
         let begun_image = lab.image().expect("an image");
         let dir = tempfile::tempdir().expect("a folder");
         let world = World {
@@ -457,7 +471,7 @@ impl World {
     /// Journals what is asked for once more.
     pub(crate) fn again(&self, spec: MigrationSpec) {
         let (journal, _) = Journal::open(self.dir(), &self.options).expect("a journal");
-        create(&journal, spec);
+        create(&journal, as_made_here(&self.lab, spec));
         journal.close().expect("a clean end");
     }
 

@@ -371,7 +371,13 @@ pub(crate) fn chpv(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn getlvodm(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "j:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "j:v:", usage(call)).and_then(|flags| {
+        if let Some(vg) = flags.get('v') {
+            return match world.at(&call.host).vgs.get(vg) {
+                Some(vg) => Ok(Reply::ok(format!("{}\n", vg.id))),
+                None => Err(Reply::fail(1, format!("0516-306 getlvodm: Unable to find volume group {vg} in the Device\n\tConfiguration Database."))),
+            };
+        }
         let Some(disk) = flags.get('j') else {
             return Err(super::super::flags::refuse(call, "An option is missing.", usage(call)));
         };

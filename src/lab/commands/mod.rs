@@ -100,7 +100,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("exportvg", 2000, lvm::exportvg, "exportvg VolumeGroup"),
     row("reducevg", 3000, lvm::reducevg, "reducevg [-d] [-f] VolumeGroup PhysicalVolume ..."),
     row("chpv", 1000, lvm::chpv, "chpv -C PhysicalVolume"),
-    row("getlvodm", 200, lvm::getlvodm, "getlvodm -j PhysicalVolume"),
+    row("getlvodm", 200, lvm::getlvodm, "getlvodm {-j PhysicalVolume | -v VolumeGroup}"),
     // File systems.
     row("lsfs", 200, file_systems::lsfs, "lsfs [-c] [-q] [-v vfs] [FileSystem ...]"),
     row("df", 300, file_systems::df, "df [-k | -m | -g] [-I | -P] [FileSystem ...]"),

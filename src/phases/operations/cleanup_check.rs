@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use crate::aix::argv::{self, words};
-use crate::aix::{self, NimObject, PhysicalVolume, Process};
+use crate::aix::{self, NimObject, Process};
 use crate::domain::{
     Cause, FailureClass, HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
-use super::super::copy::{ALT_VG, CLIENT_ROOT, is_below, master_top};
+use super::super::copy::{CLIENT_ROOT, is_below, master_top};
 use super::super::read::{Read, Said, judged, look};
 use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::cleanup_whose::{Standing, VgIs, standing, standing_looks};
 
 /// The gate: nobody else may be at work on the client.
 pub(crate) const CHECK: StepDef = StepDef {
@@ -36,7 +37,8 @@ pub(crate) const CHECK: StepDef = StepDef {
             return vec![look(HostRole::Master, master)];
         }
         master.extend([argv::lsnim(&ctx.spec.client), argv::processes()]);
-        let client = [words(&["ls", "-l", argv::LEASE]), words(&["lspv"])];
+        let lease = words(&["ls", "-l", argv::LEASE]);
+        let client = [lease].into_iter().chain(standing_looks());
         vec![look(HostRole::Master, master), look(HostRole::Client, client)]
     },
     judge: |ctx, answers| judged(judge(ctx, answers)),
@@ -44,6 +46,9 @@ pub(crate) const CHECK: StepDef = StepDef {
     undo_run: None,
     judge_undo: None,
 };
+
+/// The first of the client's commands that ask for altinst_rootvg.
+const STANDING: usize = 1;
 
 pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
     format!("{}/lease", ctx.spec.work_directory())
@@ -71,27 +76,40 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         if let Some(bar) = busy(ctx, &object, &running) {
             return Ok(bar);
         }
-        let lspv = Said::by(answers, 1).read(1, aix::lspv)?;
-        if let Some(bar) = old_system(ctx, &lspv) {
+        if let Some(bar) = not_to_be_touched(ctx, Said::by(answers, 1))? {
             return Ok(bar);
         }
     }
     Ok(Sight::of(Presence::Present))
 }
 
-/// The bar where altinst_rootvg is what the client ran before it was migrated: woken
-/// and put to sleep, it has that name, and it is the way back.
-fn old_system(ctx: &Context<'_>, lspv: &[PhysicalVolume]) -> Option<Sight> {
-    let (client, targets) = (&ctx.spec.client, &ctx.spec.options.disks);
-    let runs_copy = lspv.iter().any(|row| row.is_in("rootvg") && targets.contains(&row.disk));
-    let mut of_copy = lspv.iter().filter(|row| row.is_in(ALT_VG));
-    let old = of_copy.find(|row| !targets.contains(&row.disk));
-    let disk = &old.filter(|_| runs_copy && !ctx.spec.options.force)?.disk;
-    let text = format!("altinst_rootvg on {disk} is what {client} ran before it was migrated");
-    Some(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(format!(
-        "to keep it, give it its name back (on {client}, `alt_rootvg_op -v old_rootvg -d {disk}`); `--force` \
-         removes it"
-    ))))
+/// The bar where altinst_rootvg is what the client ran before it was migrated (woken
+/// and put to sleep, it has that name, and it is the way back), or one of others that
+/// is awake: somebody works in it.
+fn not_to_be_touched(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Sight>> {
+    let standing = standing(ctx, said, STANDING)?.filter(|_| !ctx.spec.options.force);
+    let Some(Standing { disk, id, whose, is_awake }) = standing else { return Ok(None) };
+    let client = &ctx.spec.client;
+    let (text, hint) = match whose {
+        VgIs::Old => (
+            format!("altinst_rootvg on {disk} is what {client} ran before it was migrated"),
+            format!(
+                "to keep it, give it its name back (on {client}, `alt_rootvg_op -v old_rootvg -d {disk}`); \
+                 `--force` removes it"
+            ),
+        ),
+        VgIs::Others if is_awake => (
+            format!(
+                "altinst_rootvg on {disk} is awake, and no migration here has made it (volume group {id})"
+            ),
+            format!(
+                "wait for who works in it, or put it to sleep (`nimshift sleep {client}`); `nimshift \
+                 cleanup {client} --force` removes it"
+            ),
+        ),
+        VgIs::Others | VgIs::Ours => return Ok(None),
+    };
+    Ok(Some(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))))
 }
 
 /// Whether the holder of a lease may be at work. One of our own journal is not:

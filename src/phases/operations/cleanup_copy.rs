@@ -1,5 +1,5 @@
 //! Cleanup of the client's disks: the bootlist first, then the copy. No volume
-//! group but altinst_rootvg is touched.
+//! group but an altinst_rootvg that was made here is touched, unless by force.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::aix::{self, PhysicalVolume};
 use crate::domain::{DiskName, Facts, HostRole, Phase, Repeat, StepName, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{ALT_VG, OLD_VG};
+use super::super::copy::ALT_VG;
 use super::super::read::{Read, Said, judged};
 use super::super::record::boot_disk;
 use super::super::seen::seen;
 use super::super::step::{Answers, Context, Looks, Sight, StepDef};
-use super::super::whose;
 use super::cleanup_check::{gone, only};
+use super::cleanup_whose::{VgIs, standing, standing_looks};
 
 /// The client must not boot from a copy that is going.
 pub(crate) const BOOTLIST: StepDef = StepDef {
@@ -43,51 +43,41 @@ pub(crate) const BOOTLIST: StepDef = StepDef {
     judge_undo: None,
 };
 
-fn disk_looks(ctx: &Context<'_>) -> Looks {
+fn disk_looks(_: &Context<'_>) -> Looks {
     let boot = words(&["getconf", "BOOT_DEVICE"]);
-    let known = whose::of_before(ctx).into_iter().flat_map(|copy| &copy.disks);
-    let groups = known.map(|disk| argv::vg_of_disk(&disk.name));
-    let disks = [boot, argv::show_bootlist(), words(&["lspv"])];
-    only(HostRole::Client, disks.into_iter().chain(groups))
+    let disks = [boot, argv::show_bootlist()];
+    only(HostRole::Client, disks.into_iter().chain(standing_looks()))
 }
 
-/// The first of the commands that ask for the volume groups of the disks that the
-/// migration before has made its copy on.
-const GROUPS: usize = 3;
+/// The first of the commands that ask for altinst_rootvg.
+const STANDING: usize = 2;
 
-/// Whether altinst_rootvg is not the copy that the migration before has made: then
-/// it is told, and stays.
+/// What is told of an altinst_rootvg that stays, for it is none that was made here.
 fn others(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
-    let Some(copy) = whose::of_before(ctx).filter(|_| !ctx.spec.options.force) else {
-        return Ok(None);
-    };
-    let of_copy = copy_disks(answers)?;
-    for (at, disk) in (GROUPS..).zip(&copy.disks) {
-        if !of_copy.iter().any(|row| row.disk == disk.name) {
-            continue;
-        }
-        let id = Said::by(answers, 0).read(at, whose::vg_id)?;
-        if id != copy.vg_id {
-            return Ok(Some(format!(
-                "{ALT_VG} on {}, which somebody else has made (volume group {id}, ours was {}; \
-                 `--force` removes it)",
-                disk.name, copy.vg_id
-            )));
-        }
-    }
-    Ok(None)
+    let standing = standing(ctx, Said::by(answers, 0), STANDING)?;
+    let theirs = standing.filter(|one| one.whose != VgIs::Ours && !ctx.spec.options.force);
+    Ok(theirs.map(|one| {
+        format!(
+            "{ALT_VG} on {}, which no migration here has made (volume group {}; `nimshift cleanup {} \
+             --force` removes it)",
+            one.disk, one.id, ctx.spec.client
+        )
+    }))
 }
 
-/// The bootlist without disks that are of no system that is to stay. What is
-/// left must begin with a disk of the running system.
+/// The bootlist without disks of altinst_rootvg, or of nothing. Where there were any,
+/// it must begin with a disk of the running system; else it is as somebody wants it.
 fn wanted_bootlist(said: Said<'_>) -> Read<Vec<DiskName>> {
     let lspv = said.read(2, aix::lspv)?;
     let running = boot_disk(said, &lspv)?;
-    let stays = |disk: &DiskName| {
-        lspv.iter().any(|row| row.disk == *disk && (row.is_in("rootvg") || row.is_in(OLD_VG)))
+    let stays = |disk: &&DiskName| {
+        lspv.iter().any(|row| row.disk == **disk && row.vg.is_some() && !row.is_in(ALT_VG))
     };
-    let mut wanted: Vec<DiskName> =
-        said.read(1, aix::bootlist)?.into_iter().filter(stays).collect();
+    let bootlist = said.read(1, aix::bootlist)?;
+    let mut wanted: Vec<DiskName> = bootlist.iter().filter(stays).cloned().collect();
+    if wanted == bootlist {
+        return Ok(wanted);
+    }
     let begins_well = wanted
         .first()
         .is_some_and(|first| lspv.iter().any(|r| r.disk == *first && r.is_in("rootvg")));

@@ -6,6 +6,7 @@ pub(super) mod cleanup_check;
 pub(super) mod cleanup_client;
 pub(super) mod cleanup_copy;
 pub(super) mod cleanup_master;
+mod cleanup_whose;
 pub(super) mod sleep;
 pub(super) mod sync;
 pub(super) mod wake;
