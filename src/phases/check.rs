@@ -324,7 +324,7 @@ fn check_levels(
     let of = |command| level_of(master, command, argv::ALT_FILESET);
     let own = findings.read("the master's alt_disk fileset", of(4));
     let spot = findings.read("the SPOT's alt_disk fileset", of(5));
-    let hint = "`nimadm -M`, or `nim -o cust` the SPOT with the master's level";
+    let hint = "`nimshift sync -s SPOT -l LPP_SOURCE` levels them, from an lpp_source that has the higher level";
     let name = argv::ALT_FILESET;
     match (own, spot) {
         (Some(Some(own)), Some(Some(spot))) if own != spot => {

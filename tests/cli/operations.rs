@@ -191,6 +191,26 @@ fn mksysb_world() -> World {
     world
 }
 
+/// What preflight names for a SPOT that is behind does level it.
+#[test]
+fn a_spot_that_is_behind_is_leveled_by_what_is_printed() {
+    let world = mksysb_world();
+    let estate = world.path().join("estates/mksysb.toml");
+    let text = std::fs::read_to_string(&estate).unwrap();
+    let behind = "[[spot]]\nalt_disk_level = \"7300-01-01-2246\"\n";
+    world.write("estates/mksysb.toml", &text.replacen("[[spot]]\n", behind, 1));
+    ran(&world, 0, &["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]);
+    let told = world.run(&["preflight", "plan.toml"]);
+    assert_eq!(told.code, 3, "{}{}", told.stdout, told.stderr);
+    let hint = "`nimshift sync -s SPOT -l LPP_SOURCE` levels them";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    let look = ["sync", "-s", "spot_7300_02", "-l", "lpp_7300_02", "-P"];
+    let told = world.run(&look);
+    assert!(told.stdout.contains("the same without `--preview` levels them"), "{}", told.stdout);
+    ran(&world, 0, &look[..5]);
+    ran(&world, 0, &["preflight", "plan.toml"]);
+}
+
 /// The image of a client says nothing of the client.
 #[test]
 fn a_client_whose_image_alone_was_made_is_migrated_by_a_plan_for_its_disks() {

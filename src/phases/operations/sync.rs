@@ -109,6 +109,9 @@ fn level_installed(rows: &[Fileset]) -> Option<FilesetLevel> {
     ours().filter_map(|row| row.level).min().filter(|_| is_whole)
 }
 
+/// Where nothing that is named has the level that both are to have.
+const NO_SOURCE: &str = "an lpp_source or `--device` must have the highest level";
+
 struct Levels {
     master: Option<FilesetLevel>,
     spot: Option<FilesetLevel>,
@@ -133,6 +136,11 @@ impl Levels {
     /// The level that both are to have.
     fn highest(&self) -> Option<FilesetLevel> {
         [self.master, self.spot, self.lpp_source, self.device].into_iter().flatten().max()
+    }
+
+    /// Whether it can be installed from what is named.
+    fn can_be_had(&self) -> bool {
+        [self.lpp_source, self.device].contains(&self.highest())
     }
 
     fn text(&self) -> String {
@@ -164,11 +172,11 @@ fn judge_level(
         if own(&levels) == highest {
             return Sight::of(Presence::Present);
         }
-        if [levels.lpp_source, levels.device].contains(&highest) {
+        if levels.can_be_had() {
             return Sight::of(Presence::Absent);
         }
         let cause = Cause::new(FailureClass::Permanent, levels.text());
-        Sight::barred(cause.with_hint("an lpp_source or `--device` must have the highest level"))
+        Sight::barred(cause.with_hint(NO_SOURCE))
     }))
 }
 
@@ -260,7 +268,12 @@ pub(crate) const COMPARE: StepDef = StepDef {
                 return Sight::of(Presence::Present);
             }
             let cause = Cause::new(FailureClass::Permanent, levels.text());
-            Sight::barred(cause.with_hint("the same without `--preview` levels them"))
+            let levels_them = "the same without `--preview` levels them";
+            Sight::barred(cause.with_hint(if levels.can_be_had() {
+                levels_them
+            } else {
+                NO_SOURCE
+            }))
         }))
     },
     run: None,
