@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
-use crate::domain::{FailureClass, MigrationSpec, NimName, UndoKind};
+use crate::domain::{FailureClass, MigrationSpec, NimName, StepSpec, UndoKind};
 use crate::engine::{STILL_RUNS, order};
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
@@ -51,7 +51,7 @@ pub(super) struct Order<'a> {
     pub(super) engine: &'a EngineArgs,
     /// For a retry that begins anew: another's lease is taken over.
     pub(super) take_lease: bool,
-    /// Clients are rebooted without asking.
+    /// Clients are rebooted, and finished mksysbs removed, without asking.
     pub(super) yes: bool,
 }
 
@@ -109,7 +109,8 @@ impl Order<'_> {
         }
     }
 
-    /// Asks before clients are rebooted that were not named for that.
+    /// Asks before clients are rebooted that were not named for that, and before a
+    /// mksysb is removed that is finished.
     fn ask(&self, whom: &Whom<'_>, chosen: &[MigrationView]) -> Result<(), CliError> {
         let asks = match self.kind {
             RequestKind::Rollback => true,
@@ -117,13 +118,18 @@ impl Order<'_> {
             _ => false,
         };
         let reboots = chosen.iter().filter(|view| asks && reboots(self.kind, view));
-        let names: Vec<&str> = reboots.map(|view| view.client.as_str()).collect();
-        if self.yes || names.is_empty() {
+        let reboots: Vec<String> = reboots.map(|view| view.client.clone()).collect();
+        let mksysbs: Vec<String> =
+            chosen.iter().filter_map(|view| removes(self.kind, view)).collect();
+        let said = [
+            counted("reboots", ["client", "clients"], &reboots),
+            counted("removes", ["finished mksysb", "finished mksysbs"], &mksysbs),
+        ];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        if self.yes || said.is_empty() {
             return Ok(());
         }
-        let noun = if names.len() == 1 { "client" } else { "clients" };
-        let (order, count, names) = (self.kind.name(), names.len(), names.join(", "));
-        let text = format!("`{order}` reboots {count} {noun}: {names}");
+        let text = format!("`{}` {}", self.kind.name(), said.join("; it "));
         if confirmed(&format!("{text}.")) {
             return Ok(());
         }
@@ -510,18 +516,47 @@ fn begins_anew(state: &State) -> bool {
     matches!(state, State::RolledBack { .. } | State::Refused { .. } | State::Abandoned { .. })
 }
 
-/// Whether the order reboots the client, at once or in its course.
-fn reboots(kind: RequestKind, view: &MigrationView) -> bool {
-    let steps = &view.blueprint.steps;
-    let Some(reboot) = steps.iter().position(|step| step.undo == UndoKind::Backout) else {
-        return false;
+/// What is asked about `names`, if there are any.
+fn counted(does: &str, nouns: [&str; 2], names: &[String]) -> Option<String> {
+    let [one, many] = nouns;
+    let noun = if names.len() == 1 { one } else { many };
+    (!names.is_empty()).then(|| format!("{does} {} {noun}: {}", names.len(), names.join(", ")))
+}
+
+/// The mksysb that the order removes, where it is finished: steps after the one that
+/// writes it have begun.
+fn removes(kind: RequestKind, view: &MigrationView) -> Option<String> {
+    let writes = ["archive-mksysb", "nimadm-finish"];
+    let is_written = |step: &StepSpec| writes.contains(&step.step.as_str());
+    let output = view.spec.options.output.as_ref().filter(|_| view.spec.mode.writes_mksysb())?;
+    let written = view.blueprint.steps.iter().position(is_written)?;
+    let is_behind = match resumed(&view.state) {
+        _ if kind != RequestKind::Rollback => false,
+        State::Migrated { at } => usize::from(at.step) >= written,
+        state if state.is_compensating() => takes_back(kind, state, written),
+        state => state.place().is_some_and(|at| usize::from(at.step) > written),
     };
-    let is_behind =
-        |at: &At, until: u16| usize::from(until) <= reboot && reboot <= usize::from(at.step);
-    let state = match &view.state {
+    is_behind.then(|| format!("{output} ({})", view.client))
+}
+
+/// The state, or the one that what is held goes on from.
+fn resumed(state: &State) -> &State {
+    match state {
         State::Held { resume } => resume,
         state => state,
-    };
+    }
+}
+
+/// Whether the order reboots the client, at once or in its course.
+fn reboots(kind: RequestKind, view: &MigrationView) -> bool {
+    let reboot = view.blueprint.steps.iter().position(|step| step.undo == UndoKind::Backout);
+    reboot.is_some_and(|reboot| takes_back(kind, resumed(&view.state), reboot))
+}
+
+/// Whether what the order begins comes past the step at `index`.
+fn takes_back(kind: RequestKind, state: &State, index: usize) -> bool {
+    let is_behind =
+        |at: &At, until: u16| usize::from(until) <= index && index <= usize::from(at.step);
     match (kind, state) {
         (
             _,
@@ -531,9 +566,7 @@ fn reboots(kind: RequestKind, view: &MigrationView) -> bool {
         ) => is_behind(at, course.until),
         (RequestKind::Rollback, State::Migrated { at }) => is_behind(at, 0),
         (RequestKind::Rollback, state) => state.place().is_some_and(|at| is_behind(&at, 0)),
-        (RequestKind::Retry, state) => {
-            state.place().is_none_or(|at| usize::from(at.step) <= reboot)
-        }
+        (RequestKind::Retry, state) => state.place().is_none_or(|at| usize::from(at.step) <= index),
         _ => false,
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::transport::Command;
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
-use super::lease::{is_of_this_journal, refused, takes_over};
+use super::lease::{is_of_this_journal, refused, takes_over, wait_or_clean};
 use super::mksysb::in_the_way;
 use super::operations::cleanup_check::is_on_copy;
 use super::read::{Read, Said, look};
@@ -560,14 +560,6 @@ fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) ->
 /// Of what the client is asked: its lease, and behind it its processes.
 fn lease_at(ctx: &Context<'_>) -> usize {
     6 + ctx.spec.options.disks.len()
-}
-
-/// What is done about another's copy.
-fn wait_or_clean(ctx: &Context<'_>) -> String {
-    let client = &ctx.spec.client;
-    format!(
-        "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
-    )
 }
 
 /// A copy that is there already: one that somebody is making is not to be removed.

@@ -190,6 +190,9 @@ fn mark_begun() -> [Command; 2] {
     [["touch", argv::BEGUN], ["ls", argv::BEGUN]].map(Command::new)
 }
 
+/// The command of [`clone_looks`] that shows the bootlist.
+pub(super) const BOOTLIST: usize = 4;
+
 fn clone_looks(ctx: &Context<'_>) -> Looks {
     let mut commands = vec![
         words(&["lspv"]),
@@ -277,16 +280,16 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 }
 
 fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let Ok(baseline) = copy::baseline(ctx) else {
+    if copy::baseline(ctx).is_err() {
         // Nothing was begun.
         return Ok(Sight::of(Presence::Absent));
-    };
+    }
     let state = target_state(ctx, answers)?;
     if let CopyState::Running = state {
         let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
         return Ok(copy::hands_off(ctx, &state, &lspv).unwrap_or(Sight::of(Presence::Present)));
     }
-    let bootlist = Said::by(answers, 0).read(4, aix::bootlist)?;
+    let bootlist = Said::by(answers, 0).read(BOOTLIST, aix::bootlist)?;
     let quiet = match &state {
         // Another volume group on the disk is not ours, so ours is gone.
         CopyState::Free | CopyState::Foreign(_) => true,
@@ -295,8 +298,10 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         _ => false,
     };
     let marked = is_marked(ctx, Said::by(answers, 0))?;
-    let gone = quiet && bootlist == baseline.bootlist && !marked;
-    Ok(Sight::of(if gone { Presence::Absent } else { Presence::Present }))
+    let (is_left, facts) = copy::bootlist_left(ctx, bootlist)?;
+    let gone = quiet && is_left && !marked;
+    let presence = if gone { Presence::Absent } else { Presence::Present };
+    Ok(Sight { facts: Some(facts), ..Sight::of(presence) })
 }
 
 /// The mark in a copy that a rollback has left awake.
@@ -331,30 +336,32 @@ fn is_marked(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
 
 fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
-    let bootlist = || copy::restore_bootlist(baseline);
+    let seen = Said::by(answers, 0).read(BOOTLIST, aix::bootlist);
+    let mut commands = copy::restore_bootlist(baseline, &seen);
     let state = target_state(ctx, answers);
     match (ctx.spec.failed_copy, &state) {
         (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
-        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Asleep(_))) => vec![bootlist()],
+        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Asleep(_))) => {}
         (CopyPolicy::Wake, Ok(CopyState::Awake) | Err(_)) => {
             let directory = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-            vec![
-                bootlist(),
+            commands.extend([
                 marks::remove_all(CLIENT_ROOT),
                 Command::new(["mkdir", "-p", &directory]),
                 Command::new(["touch", &format!("{directory}/{GIVEN_UP}")]),
-            ]
+            ]);
         }
-        (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => vec![
-            bootlist(),
+        (CopyPolicy::Sleep, Ok(CopyState::Awake) | Err(_)) => commands.extend([
             marks::remove_all(CLIENT_ROOT),
             Command::new(argv::sleep_copy()).tolerated(),
-            bootlist(),
-        ],
+            Command::new(argv::set_bootlist(&copy::bootlist_to_leave(baseline, &seen))),
+        ]),
         // Half a copy, or one that a reboot has varied off, cannot be put to sleep.
         (CopyPolicy::Remove, _)
-        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Part(_))) => remove(ctx, answers),
+        | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Part(_))) => {
+            return remove(ctx, answers);
+        }
     }
+    commands
 }
 
 /// Removes the copy. The bootlist comes first, and again after `-X`, which sets
@@ -363,8 +370,9 @@ fn remove(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
     let state = target_state(ctx, answers);
     let vg = state.as_ref().ok().and_then(CopyState::vg).unwrap_or(ALT_VG);
-    let mut commands =
-        vec![copy::restore_bootlist(baseline), Command::new(argv::remove_copy(vg)).tolerated()];
+    let seen = Said::by(answers, 0).read(BOOTLIST, aix::bootlist);
+    let mut commands = copy::restore_bootlist(baseline, &seen);
+    commands.push(Command::new(argv::remove_copy(vg)).tolerated());
     // The copy has outlived one removal: clear what it left, but only on disks
     // that still show it.
     if ctx.ticket.attempt > 1 {
@@ -374,6 +382,6 @@ fn remove(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
             commands.push(Command::new(argv::clear_disk(&row.disk)).tolerated());
         }
     }
-    commands.push(copy::restore_bootlist(baseline));
+    commands.push(Command::new(argv::set_bootlist(&copy::bootlist_to_leave(baseline, &seen))));
     commands
 }

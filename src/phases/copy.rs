@@ -1,7 +1,9 @@
 //! The copy: where its file systems lie, and what state its disks are in.
 
 use crate::aix::{MountRow, PhysicalVolume, argv};
-use crate::domain::{Baseline, BaselineDisk, BaselineFs, Cause, DiskName, FailureClass, Trace};
+use crate::domain::{
+    Baseline, BaselineDisk, BaselineFs, Cause, Direction, DiskName, Facts, FailureClass, Trace,
+};
 use crate::transport::Command;
 
 use super::read::Read;
@@ -177,12 +179,11 @@ pub(super) fn booted(ctx: &Context<'_>, text: &str, lspv: &[PhysicalVolume]) -> 
         return gone;
     }
     let client = &ctx.spec.client;
-    let disks = ctx.facts.baseline.iter().flat_map(|baseline| &baseline.bootlist);
-    let disks: Vec<String> = disks.map(ToString::to_string).collect();
+    let disks = ctx.facts.baseline.as_ref().map_or(&[][..], |baseline| &baseline.bootlist);
     let hint = format!(
         "boot the old disk (on {client}, `bootlist -m normal {} && shutdown -Fr`), then `nimshift \
          retry {client}`; `nimshift abandon {client}` keeps the migrated system",
-        disks.join(" ")
+        named(disks)
     );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }
@@ -220,9 +221,83 @@ pub(super) fn boot_target<'a>(ctx: &Context<'a>) -> Read<&'a DiskName> {
     ctx.spec.options.disks.first().ok_or_else(|| "the plan names no target disk".to_owned())
 }
 
-/// Puts the bootlist back to the baseline.
-pub(super) fn restore_bootlist(baseline: &Baseline) -> Command {
-    Command::new(argv::set_bootlist(&baseline.bootlist))
+/// The bootlist that an undo leaves where `seen` stands: the baseline's where it is
+/// what this migration, or the removal of its copy, has set; else what others have set.
+pub(super) fn bootlist_to_leave(baseline: &Baseline, seen: &Read<Vec<DiskName>>) -> Vec<DiskName> {
+    let is_ours = |seen: &&Vec<DiskName>| {
+        let is_target = |first: &DiskName| baseline.targets.iter().any(|disk| disk.name == *first);
+        // `alt_rootvg_op -X` sets it to the disk that the client runs from, and to no other.
+        seen.first().is_none_or(is_target) || seen.iter().eq(baseline.bootlist.iter().take(1))
+    };
+    seen.as_ref().ok().filter(|seen| !is_ours(seen)).unwrap_or(&baseline.bootlist).clone()
+}
+
+/// Puts the bootlist back where `seen` is not what is to be left, and is what stands.
+pub(super) fn restore_bootlist(baseline: &Baseline, seen: &Read<Vec<DiskName>>) -> Vec<Command> {
+    let wanted = bootlist_to_leave(baseline, seen);
+    if seen.as_ref() == Ok(&wanted) {
+        return Vec::new();
+    }
+    set_bootlist(seen, &wanted).collect()
+}
+
+/// Sets the bootlist, where `seen` is what stands.
+pub(super) fn set_bootlist<'a>(
+    seen: &Read<Vec<DiskName>>,
+    wanted: impl IntoIterator<Item = &'a DiskName>,
+) -> impl Iterator<Item = Command> {
+    let first = seen.iter().flatten().next();
+    let stands = first.map(|first| {
+        let is_it = ["grep", "-F", "-w", "-e", first.as_str()];
+        Command::new(argv::show_bootlist()).piped_to(is_it)
+    });
+    stands.into_iter().chain([Command::new(argv::set_bootlist(wanted))])
+}
+
+/// What an undo sees of the bootlist: whether it is as it is to be left, and what is
+/// told where others have set it.
+pub(super) fn bootlist_left(ctx: &Context<'_>, seen: Vec<DiskName>) -> Read<(bool, Facts)> {
+    let baseline = baseline(ctx)?;
+    let seen = Ok(seen);
+    let wanted = bootlist_to_leave(baseline, &seen);
+    let is_others = wanted != baseline.bootlist;
+    let left = is_others.then(|| format!("{}: left alone", set_by_others(ctx, &wanted)));
+    let facts = Facts { left: left.into_iter().collect(), ..Facts::default() };
+    Ok((seen.as_ref() == Ok(&wanted), facts))
+}
+
+fn set_by_others(ctx: &Context<'_>, bootlist: &[DiskName]) -> String {
+    format!("the bootlist of {} is {}, which others have set", ctx.spec.client, named(bootlist))
+}
+
+fn named(disks: &[DiskName]) -> String {
+    let names: Vec<&str> = disks.iter().map(DiskName::as_str).collect();
+    names.join(" ")
+}
+
+/// The bar where others have set the client to boot from something that is neither the
+/// copy nor what it booted from before.
+pub(super) fn boots_from_others(ctx: &Context<'_>, seen: &[DiskName]) -> Read<Option<Sight>> {
+    let baseline = baseline(ctx)?;
+    let Some(first) = seen.first().filter(|first| Some(*first) != baseline.bootlist.first()) else {
+        return Ok(None);
+    };
+    if baseline.targets.iter().any(|disk| disk.name == *first) {
+        return Ok(None);
+    }
+    let client = &ctx.spec.client;
+    let otherwise = match ctx.ticket.direction {
+        Direction::Forward => format!("`nimshift rollback {client}` takes the copy back"),
+        Direction::Undo => format!("`nimshift abandon {client}` keeps the migrated system"),
+    };
+    let text = format!("{}: it is left alone", set_by_others(ctx, seen));
+    let hint = format!(
+        "where that is not needed, set it back (on {client}, `bootlist -m normal {}`), then `nimshift \
+         retry {client}`; {otherwise}",
+        named(&baseline.bootlist)
+    );
+    let cause = Cause::new(FailureClass::NeedsOperator, text);
+    Ok(Some(Sight::barred(cause.with_hint(hint))))
 }
 
 #[cfg(test)]

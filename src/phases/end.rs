@@ -230,6 +230,10 @@ pub(super) const REBOOT: StepDef = StepDef {
             if let Some(gone) = copy::old_gone(ctx, &lspv).filter(|_| is_back) {
                 return Ok(Sight::barred(gone));
             }
+            if boots && let Some(bar) = copy::boots_from_others(ctx, &said.read(3, aix::bootlist)?)?
+            {
+                return Ok(bar);
+            }
             if boots && lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active()) {
                 return Ok(awake(ctx));
             }
@@ -248,8 +252,10 @@ pub(super) const REBOOT: StepDef = StepDef {
     run: Some(|ctx, answers| Script::new(shutdown(ctx, answers))),
     undo_run: Some(|ctx, answers| {
         let Ok(baseline) = copy::baseline(ctx) else { return Script::default() };
-        let bootlist = copy::restore_bootlist(baseline);
-        Script::new([bootlist].into_iter().chain(shutdown(ctx, answers)))
+        let seen = Said::by(answers, 0).read(3, aix::bootlist);
+        // Always as many commands: by their number it is known whether the last was begun.
+        let bootlist = argv::set_bootlist(&copy::bootlist_to_leave(baseline, &seen));
+        Script::new([Command::new(bootlist)].into_iter().chain(shutdown(ctx, answers)))
     }),
     judge_undo: None,
 };

@@ -43,14 +43,16 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
-        let mut script = restore_bootlist(ctx, answers);
+        let mut script = restore_bootlist(ctx, answers, 3);
         script.commands.push(Command::new(["rm", "-f", argv::FINISHED]));
         script
     }),
     judge_undo: Some(|ctx, answers| {
         let sight = judge_bootlist_undo(ctx, answers, 3);
         match is_marked(answers) {
-            Ok(true) if sight.presence == Presence::Absent => Sight::of(Presence::Present),
+            Ok(true) if sight.presence == Presence::Absent => {
+                Sight { presence: Presence::Present, ..sight }
+            }
             Ok(_) => sight,
             Err(why) => Sight::of(Presence::Unknown(why)),
         }
@@ -115,18 +117,24 @@ pub(super) fn no_boot_image(ctx: &Context<'_>) -> Sight {
     Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))
 }
 
-/// Puts the bootlist back.
-fn restore_bootlist(ctx: &Context<'_>, _: &Answers) -> Script {
-    Script::new(copy::baseline(ctx).ok().map(copy::restore_bootlist))
+/// Puts the bootlist, shown by `command`, back.
+fn restore_bootlist(ctx: &Context<'_>, answers: &Answers, command: usize) -> Script {
+    let seen = Said::by(answers, 0).read(command, aix::bootlist);
+    let baseline = copy::baseline(ctx).ok().into_iter();
+    Script::new(baseline.flat_map(|baseline| copy::restore_bootlist(baseline, &seen)))
 }
 
-/// Absent when the bootlist, shown by `command`, is the baseline's.
+/// Absent when the bootlist, shown by `command`, is the baseline's, or what others
+/// have set.
 fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers, command: usize) -> Sight {
     judged((|| {
-        let Ok(baseline) = copy::baseline(ctx) else { return Ok(Sight::of(Presence::Absent)) };
+        if copy::baseline(ctx).is_err() {
+            return Ok(Sight::of(Presence::Absent));
+        }
         let bootlist = Said::by(answers, 0).read(command, aix::bootlist)?;
-        let same = bootlist == baseline.bootlist;
-        Ok(Sight::of(if same { Presence::Absent } else { Presence::Present }))
+        let (is_left, facts) = copy::bootlist_left(ctx, bootlist)?;
+        let presence = if is_left { Presence::Absent } else { Presence::Present };
+        Ok(Sight { facts: Some(facts), ..Sight::of(presence) })
     })())
 }
 
@@ -159,13 +167,19 @@ pub(super) const SET_BOOTLIST: StepDef = StepDef {
             if said.read(1, aix::is_bootable)? == Bootable::No {
                 return Ok(no_boot_image(ctx));
             }
-            let set = said.read(0, aix::bootlist)?.first() == Some(wanted);
+            let bootlist = said.read(0, aix::bootlist)?;
+            if let Some(bar) = copy::boots_from_others(ctx, &bootlist)? {
+                return Ok(bar);
+            }
+            let set = bootlist.first() == Some(wanted);
             Ok(Sight::of(if set { Presence::Present } else { Presence::Absent }))
         })())
     },
-    run: Some(|ctx, _| {
-        Script::new(boot_target(ctx).ok().map(|disk| Command::new(argv::set_bootlist([disk]))))
+    run: Some(|ctx, answers| {
+        let seen = Said::by(answers, 0).read(0, aix::bootlist);
+        let wanted = boot_target(ctx).ok().into_iter();
+        Script::new(wanted.flat_map(|disk| copy::set_bootlist(&seen, [disk])))
     }),
-    undo_run: Some(restore_bootlist),
+    undo_run: Some(|ctx, answers| restore_bootlist(ctx, answers, 0)),
     judge_undo: Some(|ctx, answers| judge_bootlist_undo(ctx, answers, 0)),
 };

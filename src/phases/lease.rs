@@ -14,8 +14,8 @@ use crate::aix;
 use crate::aix::argv::{self, Argv, words};
 use crate::base::duration_text;
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
-    Task, UndoKind,
+    Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat,
+    StepName, Task, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -133,13 +133,32 @@ pub(super) fn is_of_this_journal(ctx: &Context<'_>, holder: &Lease) -> bool {
     holder.job_prefix() == Lease::read(ctx.owner).job_prefix()
 }
 
+/// The owner, behind the scope of its journal, that is no migration: one that has not
+/// begun, so that there is none to be tried again.
+pub(super) const NOBODY: &str = ".-";
+
+/// What is done about a lease where no migration is tried again, or that is not enough.
+pub(super) fn wait_or_clean(ctx: &Context<'_>) -> String {
+    let client = &ctx.spec.client;
+    format!(
+        "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
+    )
+}
+
 /// Another holds the client.
 pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) -> Sight {
     let client = &ctx.spec.client;
     let text = format!("{} holds the client's lease", holder.words());
     let text = why.map_or_else(|| text.clone(), |why| format!("{text}: {why}"));
-    let hint = if is_of_this_journal(ctx, holder) {
+    let hint = if ctx.ticket.direction == Direction::Undo {
+        format!(
+            "wait for that migration, then `nimshift retry {client}`; `nimshift abandon {client}` leaves \
+             the client to it"
+        )
+    } else if is_of_this_journal(ctx, holder) {
         format!("`nimshift cleanup {client}` drops it, then `nimshift retry {client}`")
+    } else if ctx.owner.ends_with(NOBODY) {
+        wait_or_clean(ctx)
     } else {
         format!(
             "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"

@@ -8,7 +8,7 @@ use crate::domain::{
     Cause, Facts, FailureClass, HostRole, MadeMksysb, MigrationSpec, Mode, NimName, Phase,
     Presence, Repeat, StepName, UndoKind,
 };
-use crate::transport::{Command, Script};
+use crate::transport::{Command, CommandOutput, Script};
 
 use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
 use super::export::{cache_looks, cache_rows, undo_make_cache};
@@ -187,7 +187,7 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     looks: |ctx| {
         let commands = [
             words(&["ls", "-lid", output(ctx)]),
-            words(&["ls", "-d", &part(ctx)]),
+            words(&["ls", "-lid", &part(ctx)]),
             words(&["ls", &ctx.spec.work_directory()]),
             words(&["mount"]),
         ];
@@ -209,7 +209,11 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     undo_run: Some(|ctx, answers| {
         let said = Said::by(answers, 0);
         let marked = ours(answers).unwrap_or(true);
-        let half = marked.then(|| Command::new(["rm", "-f", &part(ctx)]));
+        let half = match said.output(1) {
+            Ok(seen) if marked && seen.ok() => while_seen(&part(ctx), seen),
+            Ok(_) => Vec::new(),
+            Err(_) => vec![Command::new(["rm", "-f", &part(ctx)])],
+        };
         let whole = remove_seen(ctx, said, 0, marked);
         let begun = Command::new(["rm", "-f", &begun(ctx)]);
         Script::new(half.into_iter().chain(whole).chain([begun]))
@@ -275,7 +279,11 @@ pub(super) fn remove_seen(
     else {
         return Vec::new();
     };
-    let path = output(ctx);
+    while_seen(output(ctx), seen)
+}
+
+/// Removes the file where it is the one that an `ls -lid` has `seen`.
+fn while_seen(path: &str, seen: &CommandOutput) -> Vec<Command> {
     let guard =
         Command::new(["ls", "-lid", path]).piped_to(["grep", "-F", "-e", seen.stdout.trim()]);
     vec![guard, Command::new(["rm", "-f", path])]

@@ -7,6 +7,7 @@ use crate::domain::{Cause, Control, Facts, FailureClass, MigrationSpec, Presence
 use crate::transport::Transport;
 
 use super::describe::first_ticket;
+use super::lease::NOBODY;
 use super::order::hosts;
 use super::outcome;
 use super::parts::is_assumed;
@@ -38,7 +39,8 @@ pub async fn preflight(
 ) -> Vec<Objection> {
     let part = spec.part.as_ref();
     // Where it is no later part, nobody's.
-    let owner = part.map_or_else(|| format!("{scope}.-"), |part| format!("{scope}.{}", part.first));
+    let owner =
+        part.map_or_else(|| format!("{scope}{NOBODY}"), |part| format!("{scope}.{}", part.first));
     let facts = part.map_or_else(Facts::default, |part| part.facts.clone());
     let hosts = hosts(spec);
     let mut found = Vec::new();
@@ -60,8 +62,9 @@ pub async fn preflight(
         let causes = if is_silent { silent } else { against(def, &ctx, &answers) };
         let is_over = causes.iter().any(|cause| cause.class == FailureClass::AlreadyDone);
         for cause in causes {
-            // The gate looks at the lease as well.
-            if !found.iter().any(|known: &Objection| known.cause.text == cause.text) {
+            // The gate looks at the lease as well, and may tell more of it.
+            let is_told = |known: &Objection| known.cause.text.starts_with(&cause.text);
+            if !found.iter().any(is_told) {
                 found.push(Objection { step: def.name.clone(), gate: def.gate, cause });
             }
         }

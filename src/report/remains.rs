@@ -512,6 +512,9 @@ fn made_mksysb(story: &Story) -> Vec<String> {
 const OF_COPY: [&str; 6] =
     ["clone-rootvg", "make-rootvg", "finish-clone", "nimadm-finish", "set-bootlist", "reboot"];
 
+/// What nimadm's phase 1 leaves beside the copy.
+const NIMADM_MARKS: &str = "marks of nimadm's phase 1 on the master";
+
 fn still_there(story: &Story) -> Vec<String> {
     let (mut lines, mut unasked) = (Vec::new(), Vec::new());
     let runs_copy = story.view.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Running);
@@ -523,7 +526,7 @@ fn still_there(story: &Story) -> Vec<String> {
     for step in steps.filter(|step| !is_told(step)) {
         let found = story.found.iter().find(|(name, _)| *name == step.step);
         let text = match step.step.as_str() {
-            "nimadm-clone" if runs_copy => "marks of nimadm's phase 1 on the master".to_owned(),
+            "nimadm-clone" if runs_copy => NIMADM_MARKS.to_owned(),
             step => effect_text(step, &story.view.spec),
         };
         match found.map(|(_, presence)| presence) {
@@ -532,6 +535,12 @@ fn still_there(story: &Story) -> Vec<String> {
             Some(Presence::Partial) if step.step.as_str() == "archive-mksysb" => {
                 let output = story.view.spec.options.output.as_deref().unwrap_or_default();
                 lines.push(format!("{output}.nimshift, the mksysb, in part"));
+            }
+            // Its undo has seen that there is no copy.
+            Some(Presence::Partial) if step.step.as_str() == "nimadm-clone" => {
+                let has_spot = story.view.spec.mode.changes_client() && !runs_copy;
+                let spot = if has_spot { ", perhaps the SPOT's mount" } else { "" };
+                lines.push(format!("{NIMADM_MARKS}{spot}"));
             }
             Some(Presence::Partial) => lines.push(format!("{text}, in part")),
             Some(Presence::Unknown(_)) | None => {

@@ -428,6 +428,7 @@ fn of_others(printed: &mut Printed) {
         scene.on("lpar01", &["mkdir", "-p", "/var/adm/nimshift"]);
         let gone = "s1.m7@control1,batch=overnight,epoch=3,since=2026-11-25T19:00:00Z";
         scene.on("lpar01", &["ln", "-s", gone, "/var/adm/nimshift/lease"]);
+        scene.says(3, &["preflight", "plan.toml"]);
         scene.says(3, &["run", "plan.toml"]);
         scene.open[3] = ("…", "1-3");
         scene.says(3, &["run", "plan.toml", "-P", "1-3"]);
@@ -458,6 +459,7 @@ fn of_others(printed: &mut Printed) {
         scene.on("lpar01", &["mkdir", "-p", "/var/adm/nimshift"]);
         scene.on("lpar01", &["ln", "-s", gone, "/var/adm/nimshift/lease"]);
         scene.on("lpar01", &["alt_disk_copy", "-d", "hdisk1"]);
+        scene.says(3, &["preflight", "plan.toml"]);
         scene.says(3, &["run", "plan.toml"]);
         for parts in ["1-3", "1-11"] {
             let mut scene = Scene::with("another's copy", printed, &text, &[]);
@@ -480,6 +482,7 @@ fn of_others(printed: &mut Printed) {
         scene.on("lpar01", &["shutdown", "-Fr"]);
         scene.says(0, &["run", "plan.toml"]);
     }
+    after_the_end(printed);
     // Another nimshift, on the same hosts, has cleaned up by force.
     for policy in ["rollback", "hold"] {
         let text = with("", &format!("policy = \"{policy}\"\n"));
@@ -523,6 +526,57 @@ fn of_others(printed: &mut Printed) {
     let boots = ["lab exec lpar01 -- bootlist -m normal hdisk1", "lab exec lpar01 -- shutdown -Fr"];
     scene.mended = boots.iter().map(|words| words.split(' ').collect()).collect();
     scene.says(4, &["run", "plan.toml"]);
+}
+
+/// Others come once a migration has ended, and it is taken back then.
+fn after_the_end(printed: &mut Printed) {
+    let gone = "s1.m7@control1,batch=overnight,epoch=3,since=2026-11-25T19:00:00Z";
+    let lease = "/var/adm/nimshift/lease";
+    let drops = ["lab", "exec", "lpar01", "--", "rm", "-f", lease];
+    for reboot in ["", "reboot = true\n"] {
+        let mut scene = Scene::with("taken after the end", printed, &with(reboot, ""), &[]);
+        scene.does(0, &["run", "plan.toml"]);
+        scene.on("lpar01", &["mkdir", "-p", "/var/adm/nimshift"]);
+        scene.on("lpar01", &["ln", "-s", gone, lease]);
+        scene.mended.push(drops.to_vec());
+        scene.says(4, &["rollback", "lpar01", "--yes"]);
+        scene.says(0, &["history", "lpar01"]);
+    }
+    let mut scene = Scene::with("replaced after the end", printed, &with("", ""), &[]);
+    scene.does(0, &["run", "plan.toml"]);
+    scene.on("lpar01", &["alt_rootvg_op", "-X", "altinst_rootvg"]);
+    scene.on("lpar01", &["alt_disk_copy", "-d", "hdisk1"]);
+    scene.says(4, &["rollback", "lpar01"]);
+    scene.says(0, &["history", "lpar01"]);
+    // What begins anew finds their copy.
+    scene.ends.push(("retry", 3));
+    scene.says(0, &["abandon", "lpar01"]);
+    let told = scene.does(0, &["history", "lpar01"]).stdout;
+    scene.says(0, &["cleanup", "lpar01"]);
+    let left = scene.does(2, &["lab", "exec", "lpar01", "--", "ls", "-l", lease]).stdout;
+    let stands = scene.does(0, &["lab", "show"]).stdout.contains("hdisk1:altinst_rootvg");
+    if !told.contains("the lease on the client") || !left.is_empty() || !stands {
+        let text = format!("replaced after the end: {told}{left}, their copy stands: {stands}");
+        scene.printed.wrong.push(text);
+    }
+    // The bootlist is theirs.
+    let theirs = |scene: &mut Scene<'_>, keep: &[&str]| {
+        scene.does(0, &["lab", "disk", "lpar01", "hdisk2", "--size-mb", "65536"]);
+        let copy = ["alt_disk_copy"].iter().chain(keep).chain(&["-d", "hdisk2"]);
+        scene.on("lpar01", &copy.copied().collect::<Vec<_>>());
+    };
+    let mut scene = Scene::with("boots from elsewhere", printed, &with("", ""), &[]);
+    theirs(&mut scene, &["-B"]);
+    scene.on("lpar01", &["alt_rootvg_op", "-v", "theirs", "-d", "hdisk2"]);
+    scene.does(0, &["run", "plan.toml", "-P", "1-10"]);
+    scene.on("lpar01", &["bootlist", "-m", "normal", "hdisk2"]);
+    scene.says(4, &["run", "plan.toml"]);
+    scene.says(0, &["history", "lpar01"]);
+    let text = with("reboot = true\n", "");
+    let mut scene = Scene::with("is to boot from elsewhere", printed, &text, &[]);
+    scene.does(0, &["run", "plan.toml"]);
+    theirs(&mut scene, &[]);
+    scene.says(4, &["rollback", "lpar01", "--yes"]);
 }
 
 fn wrong_lines(printed: &mut Printed) {

@@ -292,7 +292,13 @@ fn a_mksysb_is_told_as_its_master_has_it() {
     says(&ran(&world, 0, &["history", "lpar90"]), &[object, anew]);
     by_hand(&world, "nim1", "nim -o remove lpar90_7300");
     says(&ran(&world, 0, &["history", "lpar90"]), &["left on the hosts: nothing", anew]);
-    ran(&world, 0, &["rollback", "lpar90"]);
+    ran(&world, 0, &["rollback", "lpar90", "--yes"]);
     says(&ran(&world, 0, &["retry", "lpar90"]), &["1 mksysb made"]);
     says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
+    // What is finished is not removed unasked.
+    let asked = "`rollback` removes 1 finished mksysb: /export/nim/mksysb/lpar90_7300 (lpar90)";
+    says(&ran(&world, 2, &["rollback", "lpar90"]), &[asked, "`--yes` orders it without asking"]);
+    says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
+    ran(&world, 0, &["rollback", "lpar90", "--yes"]);
+    says(&ran(&world, 0, &["history", "lpar90"]), &["left on the hosts: nothing"]);
 }

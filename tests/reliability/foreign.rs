@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nimshift::domain::{FailurePolicy, MigrationSpec, Options};
 use nimshift::journal::{Reader, RequestKind};
-use nimshift::lab::{FaultKind, FaultSpec};
+use nimshift::lab::{DiskSpec, EstateFile, FaultKind, FaultSpec};
 use nimshift::transport::{HostId, JobId, Script, Transport as _};
 
 use super::world::{CLIENT, Flavour, World, assert_same, by_hand, virtual_time};
@@ -187,6 +187,112 @@ fn a_copy_that_somebody_has_removed_is_said_to_be() {
                 world.assert_untouched(&what);
             });
         }
+    }
+}
+
+/// Room for a copy that somebody makes beside ours. A nimadm whose phase fails would
+/// remove it by itself.
+fn with_another_disk(flavour: Flavour) -> EstateFile {
+    let mut estate = flavour.estate();
+    estate.master.nimadm_keeps = true;
+    let disks = &mut estate.client[0].disk;
+    let new = DiskSpec { name: "hdisk2".to_owned(), vg: None, pvid: None, ..disks[1].clone() };
+    disks.push(new);
+    estate
+}
+
+const LEFT_ALONE: &str = "the bootlist of lpar01 is hdisk2, which others have set: left alone";
+
+#[test]
+fn a_rollback_leaves_copy_and_bootlist_that_others_have_made_on_another_disk() {
+    for flavour in DRIVEN {
+        let all = entries(flavour);
+        for entry in (1..=all).rev().step_by(4) {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, replaced after entry {entry}");
+                let world = World::of(&with_another_disk(flavour), spec(flavour));
+                if entry == all {
+                    world.live(Arc::new(world.plain_performer())).await;
+                } else {
+                    world.live_until_entry(entry).await;
+                }
+                if !is_recorded(&world) {
+                    return;
+                }
+                remove(&world);
+                by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk2");
+                let theirs = client(&world);
+                assert_eq!(theirs["bootlist"][0], "hdisk2", "{what}");
+                world.live(Arc::new(world.plain_performer())).await;
+                world.order(RequestKind::Rollback);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+                assert_same(&theirs, &client(&world), &what);
+                assert!(world.journal_text().contains(LEFT_ALONE), "{what}");
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+/// A night that finds the bootlist at a third disk waits for a person.
+#[test]
+fn a_bootlist_that_others_have_set_meanwhile_is_not_set_to_the_copy() {
+    for flavour in DRIVEN {
+        for order in [RequestKind::Rollback, RequestKind::Retry] {
+            virtual_time(async || {
+                let what = format!("{flavour:?}, {order:?}");
+                let world = World::of(&with_another_disk(flavour), spec(flavour));
+                by_hand(&world.lab, CLIENT, "alt_disk_copy -B -d hdisk2");
+                by_hand(&world.lab, CLIENT, "alt_rootvg_op -v altinst_theirs -d hdisk2");
+                while !is_recorded(&world) {
+                    let performer = Arc::new(world.plain_performer());
+                    assert!(world.live_so_long(1, performer).await, "{what}: at rest");
+                }
+                by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk2");
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+                assert!(world.last_cause().contains(LEFT_ALONE.trim_end_matches(": left alone")));
+                assert_eq!(client(&world)["bootlist"], serde_json::json!(["hdisk2"]), "{what}");
+                if order == RequestKind::Retry {
+                    by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk0");
+                }
+                world.order(order);
+                world.live(Arc::new(world.plain_performer())).await;
+                let (state, first) = match order {
+                    RequestKind::Retry => ("migrated", "hdisk1"),
+                    _ => ("rolled_back", "hdisk2"),
+                };
+                assert_eq!(world.state(), state, "{what}: {}", world.story());
+                assert_eq!(client(&world)["bootlist"], serde_json::json!([first]), "{what}");
+                world.assert_replays(&what);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_client_that_others_have_set_to_boot_from_elsewhere_is_not_rebooted_back() {
+    for flavour in [Flavour::Plain, Flavour::NimadmPlain] {
+        virtual_time(async || {
+            let spec = flavour.spec();
+            let options = Options { reboot: true, ..spec.options };
+            let spec = MigrationSpec { options, ..spec };
+            let world = World::of(&with_another_disk(flavour), spec);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{flavour:?}: {}", world.story());
+            by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk2");
+            let theirs = client(&world);
+            let booted = output(&world, CLIENT, "who -b");
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "undo_stuck", "{flavour:?}: {}", world.story());
+            let cause = world.last_cause();
+            assert!(cause.contains("is hdisk2, which others have set"), "{flavour:?}: {cause}");
+            assert_same(&theirs, &client(&world), "after the rollback");
+            assert_eq!(output(&world, CLIENT, "who -b"), booted, "{flavour:?}");
+            world.assert_replays("not rebooted back");
+        });
     }
 }
 

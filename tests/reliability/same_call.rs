@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::domain::{MigrationSpec, Options};
 use nimshift::journal::RequestKind;
-use nimshift::lab::Lab;
+use nimshift::lab::{FaultKind, FaultSpec, Lab};
 use serde_json::Value;
 
 use super::over_lab::{Around, Call, OverLab};
@@ -183,6 +183,54 @@ fn a_mksysb_that_is_made_between_the_look_and_the_rm_stays() {
             let name = flavour.spec().options.new_mksysb.expect("a name");
             assert_eq!(mksysb(&lab, name.as_str()), theirs, "{what}: {}", world.last_cause());
             world.assert_replays(&what);
+        });
+    }
+}
+
+/// Makes another file in the place of half a mksysb when its removal is about to begin,
+/// and keeps what stands there when it is about to begin again.
+struct RewritesHalf {
+    lab: Lab,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Around for RewritesHalf {
+    async fn before(&self, call: &Call<'_>) {
+        let Call::Start(_, job, _) = call else { return };
+        if !job.as_str().contains("-archive-mksysb.u") {
+            return;
+        }
+        let half = format!("{OUTPUT}.nimshift");
+        if self.seen.lock().expect("a lock").is_empty() {
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            for line in [
+                format!("cp {half} {half}.theirs"),
+                format!("rm -f {half}"),
+                format!("cp {half}.theirs {half}"),
+            ] {
+                on_master(&self.lab, &line);
+            }
+        }
+        let stands = on_master(&self.lab, &format!("ls -lid {half}"));
+        self.seen.lock().expect("a lock").push(stands);
+    }
+}
+
+#[test]
+fn half_a_mksysb_that_is_another_by_now_is_not_removed_in_that_call() {
+    for flavour in [Flavour::ClientToMksysb, Flavour::MksysbToMksysb] {
+        virtual_time(async || {
+            let world = World::new(flavour);
+            let lab = world.lab.clone();
+            let fault = FaultSpec { times: None, ..FaultSpec::once(FaultKind::Partial, MASTER) };
+            lab.add_fault(fault.on("backup")).expect("a fault");
+            let around = RewritesHalf { lab: lab.clone(), seen: Mutex::new(Vec::new()) };
+            let over = Arc::new(OverLab { lab: lab.clone(), around });
+            world.live(Arc::new(world.performer(over.clone()))).await;
+            let seen = over.around.seen.lock().expect("a lock").clone();
+            assert!(seen.len() > 1 && !seen[0].is_empty(), "{flavour:?}: {seen:?}");
+            assert_eq!(seen[0], seen[1], "{flavour:?}: {}", world.story());
+            world.assert_replays("half a mksysb");
         });
     }
 }

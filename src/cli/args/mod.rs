@@ -419,7 +419,7 @@ pub(super) struct RollbackArgs {
     /// All clients that wait for an operator after a failure.
     #[arg(long, conflicts_with = "clients")]
     pub(super) failed: bool,
-    /// Do not ask before clients are rebooted.
+    /// Do not ask before clients are rebooted, or finished mksysbs removed.
     #[arg(long)]
     pub(super) yes: bool,
     #[command(flatten)]

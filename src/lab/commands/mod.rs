@@ -140,7 +140,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("ln", 100, files::ln, "ln -s [-f] Source Target"),
     row("cp", 3000, files::cp, "cp [-h] [-p] [-R] Source ... Target"),
     row("test", 100, words::test, "test Expression"),
-    row("grep", 50, words::grep, "grep -F -e Text"),
+    row("grep", 50, words::grep, "grep -F [-w] -e Text"),
     row("cut", 50, words::cut, "cut -d: -f1"),
     row("head", 50, words::head, "head -n Number"),
     row("readlink", 100, files::readlink, "readlink File"),

@@ -27,11 +27,15 @@ pub(crate) fn printf(_: &mut World, call: &Call) -> Reply {
 /// Lines of its input that hold a text.
 pub(crate) fn grep(_: &mut World, call: &Call) -> Reply {
     let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
-    let (["-F", "-e", text], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
+    let (["-F", word @ .., "-e", text], Some(Stream::Text(input))) = (args.as_slice(), &call.input)
+    else {
         return refuse(call, "Wrong arguments.", usage(call));
     };
-    let found: String =
-        input.lines().filter(|line| line.contains(text)).flat_map(|line| [line, "\n"]).collect();
+    let fits = |line: &&str| match word {
+        ["-w"] => line.split_whitespace().any(|word| word == *text),
+        _ => line.contains(text),
+    };
+    let found: String = input.lines().filter(fits).flat_map(|line| [line, "\n"]).collect();
     Reply { status: i32::from(found.is_empty()), out: found, ..Reply::default() }
 }
 

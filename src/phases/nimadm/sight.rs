@@ -2,7 +2,7 @@
 //! say of the same effect.
 
 use crate::aix::{self, Bootable, Process, argv, argv::words};
-use crate::domain::{Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
+use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
 
 use super::super::copy::{self, ALT_VG, CopyState, client_paths, mounted};
 use super::super::mksysb::in_the_way;
@@ -304,8 +304,15 @@ fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read
     })
 }
 
-/// Phase 11, with a copy on the client. The bootlist is looked at by the step
-/// that follows.
+/// Whether there is an altinst_rootvg on a disk that is no target.
+pub(super) fn has_copy_elsewhere(ctx: &Context<'_>, answers: &Answers) -> bool {
+    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv).unwrap_or_default();
+    let is_target = |disk| ctx.spec.options.disks.contains(disk);
+    lspv.iter().any(|row| row.is_in(ALT_VG) && !is_target(&row.disk))
+}
+
+/// Phase 11, with a copy on the client. That nimadm has set the bootlist is seen by
+/// the step that follows.
 fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv)?;
     let state = copy_state(ctx, answers)?;
@@ -318,6 +325,11 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     }
     if let Some(lost) = not_awake(ctx, answers)? {
         return Ok(lost);
+    }
+    let bootlist = Said::by(&part(ctx, answers, 0), 0).read(0, aix::bootlist)?;
+    let is_set = ctx.spec.options.bootlist == Bootlist::Set;
+    if let Some(bar) = copy::boots_from_others(ctx, &bootlist)?.filter(|_| is_set) {
+        return Ok(bar);
     }
     Ok(match Said::by(answers, CLIENT).read(BOOTABLE, aix::is_bootable)? {
         Bootable::Yes => Sight::of(Presence::Absent),

@@ -1,7 +1,8 @@
 //! What takes the phases back: nimadm's own clean-up first, and by hand what it
 //! leaves; the bootlist always by hand, for nimadm sets it as it likes.
 
-use crate::aix::argv::NIMADM;
+use crate::aix;
+use crate::aix::argv::{self, NIMADM};
 use crate::domain::{MadeMksysb, Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
@@ -9,7 +10,7 @@ use super::super::copy::{self, CopyState, on_client};
 use super::super::mksysb::Whole;
 use super::super::read::{Read, Said, all_or_any, judged};
 use super::super::step::{Answers, Context, Sight, StepDef};
-use super::super::{export, finish, mksysb, mount};
+use super::super::{clone, export, finish, mksysb, mount};
 use super::command::reset;
 use super::{marks, sight};
 
@@ -45,20 +46,7 @@ pub(super) fn from_master(
     ctx: &Context<'_>,
     commands: Vec<Command>,
 ) -> impl Iterator<Item = Command> {
-    commands.into_iter().map(|command| {
-        let there = Command::new(on_client(ctx, command.argv));
-        if command.tolerate { there.tolerated() } else { there }
-    })
-}
-
-fn restore_bootlist(ctx: &Context<'_>) -> Vec<Command> {
-    let command = copy::baseline(ctx).ok().map(copy::restore_bootlist);
-    from_master(ctx, command.into_iter().collect()).collect()
-}
-
-/// Whether nothing of the migration can be on the client yet.
-fn has_baseline(ctx: &Context<'_>) -> bool {
-    copy::baseline(ctx).is_ok()
+    commands.into_iter().map(|command| Command { argv: on_client(ctx, command.argv), ..command })
 }
 
 /// The marks, and what nimadm has left in NIM.
@@ -81,14 +69,20 @@ pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Sight {
 /// Phase 1: `nimadm -C`, and from the second attempt on by hand.
 pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = Vec::new();
-    if ctx.spec.mode.changes_client() && has_baseline(ctx) {
-        commands.extend(restore_bootlist(ctx));
-        let state = super::super::clone::target_state(ctx, &sight::part(ctx, answers, 0));
-        // Another's volume group, or the running one, is nothing to clean up.
+    let baseline = copy::baseline(ctx).ok().filter(|_| ctx.spec.mode.changes_client());
+    // Without a baseline, nothing of the migration can be on the client yet.
+    if let Some(baseline) = baseline {
+        let clone = sight::part(ctx, answers, 0);
+        let seen = Said::by(&clone, 0).read(clone::BOOTLIST, aix::bootlist);
+        let state = clone::target_state(ctx, &clone);
+        // Another's volume group, or the running one, is nothing to clean up, and nimadm
+        // would remove another's copy on other disks: it knows one by its name alone.
         let ours = !matches!(state, Ok(CopyState::Foreign(_) | CopyState::Running));
-        if ours && ctx.ticket.attempt == 1 {
+        if ours && ctx.ticket.attempt == 1 && !sight::has_copy_elsewhere(ctx, answers) {
+            commands.extend(from_master(ctx, copy::restore_bootlist(baseline, &seen)));
             commands.push(clean_up(ctx, answers));
-            commands.extend(restore_bootlist(ctx));
+            let wanted = copy::bootlist_to_leave(baseline, &seen);
+            commands.extend(from_master(ctx, vec![Command::new(argv::set_bootlist(&wanted))]));
         } else {
             let views = sight::views(ctx);
             for (index, view) in views.iter().enumerate() {
@@ -112,17 +106,17 @@ fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
 
 pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
-        let mut has_rest = sight::has_marks(answers)?;
+        let (mut has_rest, mut facts) = (sight::has_marks(answers)?, None);
         for index in 0..sight::views(ctx).len() {
             let sight = seen(ctx, answers, index);
             match sight.presence {
-                Presence::Absent => {}
+                Presence::Absent => facts = facts.or(sight.facts),
                 // What comes after the copy is the rest of it.
                 Presence::Present | Presence::Partial if index > 0 => has_rest = true,
                 _ => return Ok(sight),
             }
         }
-        Ok(all_or_any(false, has_rest))
+        Ok(Sight { facts, ..all_or_any(false, has_rest) })
     })
 }
 
