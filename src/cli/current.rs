@@ -84,6 +84,23 @@ pub(super) fn current<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
     kept
 }
 
+/// `rows`, in the order of the journal, without migrations that were refused after one
+/// that stands: they have changed nothing, and it is that one which orders reach.
+pub(super) fn unhidden<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut stands: BTreeMap<String, bool> = BTreeMap::new();
+    let stays = |row: &T| {
+        if !row.task().is_migration() {
+            return true;
+        }
+        let stands = stands.entry(row.client().to_owned()).or_default();
+        if has_begun(row.state()) {
+            *stands = matches!(row.state(), State::Migrated { .. });
+        }
+        !*stands || !matches!(row.state(), State::Refused { .. })
+    };
+    rows.into_iter().filter(stays).collect()
+}
+
 fn takes_over<T: Row>(old: &T, new: &T) -> bool {
     !new.is_aside() || old.is_aside()
 }

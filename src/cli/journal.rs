@@ -5,9 +5,12 @@ use std::path::Path;
 use crate::base::Millis;
 use crate::domain::NimName;
 use crate::journal::{self, JournalDir, JournalError};
+use crate::report::MigrationView;
 
+use super::current::unhidden;
 use super::error::CliError;
 use super::exit::Exit;
+use super::left;
 use super::out::Out;
 use super::place::{self, Place};
 use super::status::now_ms;
@@ -61,9 +64,17 @@ pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, 
         0 => Millis::MAX,
         _ => now_ms(place, &place.reader()?)?.saturating_sub(kept_ms),
     };
-    let moved = journal::archive(place.dir(), &Place::open_options(), before_ms)?;
+    let waiting = waiting(place, before_ms)?;
+    for view in &waiting {
+        let (batch, client, is) = (&view.batch, &view.client, view.standing().spoken());
+        Out::note(&format!("batch `{batch}` is kept: {client} is {is}"));
+    }
+    let waiting = waiting.into_iter().map(|view| view.id).collect();
+    let moved = journal::archive(place.dir(), &Place::open_options(), before_ms, &waiting)?;
     if moved.batches == 0 {
-        Out::note(&format!("nothing to archive: no batch was at its end {keep_days} days ago"));
+        Out::note(&format!(
+            "nothing to archive: no batch that can be moved was at its end {keep_days} days ago"
+        ));
         return Ok(Exit::Ok);
     }
     out.line(&format!(
@@ -74,6 +85,21 @@ pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, 
         moved.entries
     ));
     Ok(Exit::Ok)
+}
+
+/// What ended before `before_ms` with a copy that still waits for its boot, as its
+/// client says itself: orders must reach it.
+fn waiting(place: &Place, before_ms: Millis) -> Result<Vec<MigrationView>, CliError> {
+    let reader = place.reader()?;
+    let all = place::views(&reader)?;
+    let waits = |view: &MigrationView| {
+        !view.is_archived && view.since_ms < before_ms && view.standing().waits_for_boot()
+    };
+    let mut views = place::latest(unhidden(all.clone()));
+    views.retain(waits);
+    let mut views = left::asked(place, &reader, &all, views)?;
+    views.retain(waits);
+    Ok(views)
 }
 
 /// `nimshift journal export CLIENT`.

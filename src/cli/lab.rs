@@ -205,7 +205,7 @@ fn log_line(entry: &LogEntry) -> String {
 fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
     let lab = open_lab(place)?;
     let expected = match place.reader() {
-        Ok(reader) => expectations(&reader, &lab.show()?)?,
+        Ok(reader) => expectations(&reader, &lab.show()?, &lab.log()?)?,
         // Nothing has run: all must be as it was made.
         Err(error) if error.exit() == Exit::Usage => Vec::new(),
         Err(error) => return Err(error),
@@ -230,7 +230,11 @@ fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
 }
 
 /// What must hold of the clients, by their latest migrations that have touched them.
-fn expectations(reader: &Reader, hosts: &[HostShow]) -> Result<Vec<Expectation>, JournalError> {
+fn expectations(
+    reader: &Reader,
+    hosts: &[HostShow],
+    log: &[LogEntry],
+) -> Result<Vec<Expectation>, JournalError> {
     let mut expected = Vec::new();
     let views = place::views(reader)?;
     for latest in place::latest(views.clone()) {
@@ -238,10 +242,13 @@ fn expectations(reader: &Reader, hosts: &[HostShow]) -> Result<Vec<Expectation>,
         let host = hosts.iter().find(|host| host.name == view.client);
         let one = expectation(view);
         let one = host.map(|host| as_booted(one.clone(), view, host)).unwrap_or(one);
+        // What ended before the migration did was followed by that end.
         let since = views.iter().filter(|one| {
-            one.client == view.client && one.id > view.id && !one.spec.task.is_migration()
+            let is_later = one.id > view.id && one.since_ms >= view.since_ms;
+            one.client == view.client && is_later && !one.spec.task.is_migration()
         });
-        expected.push(since.fold(one, |one, operation| after(one, view, operation)));
+        let one = since.fold(one, |one, operation| after(one, view, operation));
+        expected.push(host.map(|host| as_removed(one.clone(), view, host, log)).unwrap_or(one));
     }
     Ok(expected)
 }
@@ -269,6 +276,36 @@ fn as_booted(expected: Expectation, of: &MigrationView, host: &HostShow) -> Expe
             boots_from: BootsFrom::Either(target()),
             ..expected
         },
+        _ => expected,
+    }
+}
+
+/// The same, where a person has removed the copy since, or the old system.
+fn as_removed(
+    expected: Expectation,
+    of: &MigrationView,
+    host: &HostShow,
+    log: &[LogEntry],
+) -> Expectation {
+    let is_removal = |entry: &LogEntry| {
+        let by_hand = entry.job.is_none() && entry.line.contains("alt_rootvg_op -X");
+        // What a person has given up since has not ended by itself.
+        let is_since = !expected.settled || entry.at_ms >= of.since_ms;
+        by_hand && entry.host == of.client && is_since
+    };
+    let has = |vg: &str| host.disks.iter().any(|(.., of)| of.as_deref() == Some(vg));
+    if !log.iter().any(is_removal) {
+        return expected;
+    }
+    match expected.copy {
+        CopyExpected::Asleep | CopyExpected::Kept if !has("altinst_rootvg") => {
+            let target = of.spec.options.disks.iter().take(1).map(ToString::to_string).collect();
+            let boots_from = BootsFrom::Either(target);
+            Expectation { copy: CopyExpected::None, boots_from, ..expected }
+        }
+        copy if !has("old_rootvg") && (copy == CopyExpected::Running || !expected.settled) => {
+            Expectation { copy: CopyExpected::RunningAlone, ..expected }
+        }
         _ => expected,
     }
 }

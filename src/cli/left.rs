@@ -11,7 +11,7 @@ use crate::machine::State;
 use crate::phases::{self, LeftBy};
 use crate::report::{MigrationView, Story, asked_after};
 
-use super::current::has_begun;
+use super::current::{has_begun, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::place::{self, BatchSettings, Place};
@@ -21,8 +21,7 @@ pub(super) fn before<'a>(
     all: &'a [MigrationView],
     view: &MigrationView,
 ) -> Option<&'a MigrationView> {
-    let touched_nothing = view.spec.task.is_migration()
-        && matches!(view.state, State::Refused { .. } | State::Skipped { .. });
+    let touched_nothing = matches!(view.state, State::Refused { .. } | State::Skipped { .. });
     let is_it = |one: &&MigrationView| {
         one.client == view.client
             && one.id < view.id
@@ -87,7 +86,7 @@ pub(super) fn as_they_stand(
     let reader = place.reader()?;
     let mut all = place::views(&reader)?;
     all.retain(|view| clients.contains(&view.client) && !view.is_archived);
-    let views = place::latest(all.clone());
+    let views = place::latest(unhidden(all.clone()));
     let (migrated, others): (Vec<_>, Vec<_>) =
         views.into_iter().partition(|view| matches!(view.state, State::Migrated { .. }));
     let mut views = asked(place, &reader, &all, migrated)?;

@@ -10,9 +10,9 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::journal::{Ack, Journal, Loaded};
+use crate::journal::{Ack, Journal, Loaded, Reader};
 use crate::machine::State;
-use crate::report::{MigrationView, Verdict, summary_lines};
+use crate::report::{MigrationView, Story, Verdict, summary_lines};
 
 use super::args::{EngineArgs, OnStopChoice};
 use super::error::CliError;
@@ -228,6 +228,30 @@ pub(super) fn tell(
     judge: fn(&State) -> Verdict,
     now_ms: u64,
 ) -> Result<Exit, CliError> {
+    tell_by(out, place, (clients, ids), judge, now_ms, left::ask)
+}
+
+/// The same of what nothing was done about: each client is asked what stands.
+pub(super) fn tell_at_rest(
+    out: &Out,
+    place: &Place,
+    of: (&[String], &[MigrationId]),
+    now_ms: u64,
+) -> Result<Exit, CliError> {
+    tell_by(out, place, of, Verdict::of, now_ms, left::ask_all)
+}
+
+/// How the hosts are asked before it is told.
+type Ask = fn(&Place, &Reader, &[MigrationView], &mut [Story]) -> Result<(), CliError>;
+
+fn tell_by(
+    out: &Out,
+    place: &Place,
+    (clients, ids): (&[String], &[MigrationId]),
+    judge: fn(&State) -> Verdict,
+    now_ms: u64,
+    ask: Ask,
+) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let all = place::views(&reader)?;
     let mut views = place::latest(all.clone());
@@ -247,7 +271,7 @@ pub(super) fn tell(
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
     let mut stories =
         views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
-    left::ask(place, &reader, &all, &mut stories)?;
+    ask(place, &reader, &all, &mut stories)?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);
     if exit != Exit::Ok {

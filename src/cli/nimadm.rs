@@ -23,6 +23,7 @@ use crate::machine::State;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
+use super::current::unhidden;
 use super::error::CliError;
 use super::exit::Exit;
 use super::left;
@@ -150,7 +151,7 @@ impl DropIn<'_> {
         let loaded = std::mem::take(&mut open.loaded);
         let clients = [name];
         let view = left::as_they_stand(self.place, &clients)?.pop();
-        match (latest_of(loaded, &clients).pop(), view) {
+        match (latest_of(unhidden(loaded), &clients).pop(), view) {
             (Some(before), Some(view)) if !is_over(&view) => {
                 self.go_on(&settled, &logs, open, (before, &view))
             }

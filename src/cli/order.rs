@@ -20,6 +20,7 @@ use crate::transport::JobState;
 
 use super::args::EngineArgs;
 use super::confirm::confirmed;
+use super::current::{Row, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
@@ -59,7 +60,7 @@ impl Order<'_> {
     /// Carries the order out for `whom`.
     pub(super) fn give(&self, whom: &Whom<'_>) -> Result<Exit, CliError> {
         let reader = self.place.reader()?;
-        let mut views = place::latest(place::views(&reader)?);
+        let mut views = place::latest(self.reached(place::views(&reader)?));
         let archived = reader.archived()?;
         drop(reader);
         if !matches!(whom, Whom::Named(_)) {
@@ -107,6 +108,12 @@ impl Order<'_> {
             Err(error) if error.exit() == Exit::Held => self.by_the_engine(&chosen),
             Err(error) => Err(error),
         }
+    }
+
+    /// What of `rows` the order may be about: a rollback takes back what stands, though
+    /// another was refused after it.
+    fn reached<T: Row>(&self, rows: Vec<T>) -> Vec<T> {
+        if self.kind == RequestKind::Rollback { unhidden(rows) } else { rows }
     }
 
     /// Asks before clients are rebooted that were not named for that, and before a
@@ -331,7 +338,7 @@ impl Order<'_> {
         };
         let estate = Estate::open(self.place, &settings)?;
         let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
-        let mut loaded = latest_of(std::mem::take(&mut open.loaded), &clients);
+        let mut loaded = latest_of(self.reached(std::mem::take(&mut open.loaded)), &clients);
         let mut refused = false;
         for one in &mut loaded {
             // The state may have moved since it was looked at.

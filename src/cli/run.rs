@@ -6,19 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Millis, limits};
-use crate::domain::{EstateKind, MigrationSpec, NimName, Plan, PlanErrors, parse_plan_bytes};
+use crate::domain::{
+    EstateKind, MigrationId, MigrationSpec, NimName, Plan, PlanErrors, parse_plan_bytes,
+};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, RequestKind};
 use crate::lab::Lab;
 use crate::report::Verdict;
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::beside::Beside;
-use super::current::current;
+use super::current::{current, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
 use super::left;
-use super::night::{Night, Open, tell};
+use super::night::{Night, Open, tell, tell_at_rest};
 use super::operator::operator;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
@@ -128,13 +130,14 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
     }
     let created_ms = estate.clock.now_ms();
     let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
-    let of_plan = latest_of(std::mem::take(&mut open.loaded), &clients);
+    let of_plan = latest_of(unhidden(std::mem::take(&mut open.loaded)), &clients);
     open.loaded = of_plan.into_iter().filter(|one| !sorted.is_fresh(&one.client)).collect();
     open.loaded.extend(begun);
     if open.loaded.iter().all(|one| one.machine.state().is_at_rest()) {
         open.journal.close()?;
         Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
-        return tell(out, place, (&clients, &[]), Verdict::of, created_ms);
+        let ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
+        return tell_at_rest(out, place, (&clients, &ids), created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
     Night { out, place, estate: &estate, limits, args: &args.engine, takes_work: true }.run(

@@ -9,6 +9,7 @@
 //! | of an earlier text of this plan, and another now, unfinished | the run is refused | called off and begun where it has not begun, else refused alone |
 //! | of an earlier text of this plan, and the same, ended badly | a new one is begun | left alone |
 //! | of another plan, unfinished | the run is refused | refused alone |
+//! | refused, after one that has migrated | the one before it counts | the same |
 //! | ended, and its copy is gone by now, which its client is asked | a new one is begun | the same |
 //! | of another plan, migrated or skipped to the same target in the same mode | left alone, as done | the same |
 //! | of another plan, ended otherwise | a new one is begun | the same |
@@ -23,7 +24,7 @@ use crate::journal::{BatchId, BatchRow, Loaded};
 use crate::machine::State;
 use crate::report::{MigrationView, Standing, spoken_as, ways_out};
 
-use super::current::current;
+use super::current::{current, unhidden};
 use super::error::CliError;
 use super::place::BatchSettings;
 
@@ -59,8 +60,10 @@ pub(super) struct Known<'a> {
 impl<'a> Sorted<'a> {
     pub(super) fn new(plan: &'a Plan, digest: &str, known: &Known<'_>) -> Sorted<'a> {
         let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new(), refused: Vec::new() };
-        let latest: BTreeMap<&str, &Loaded> =
-            current(known.loaded).into_iter().map(|one| (one.client.as_str(), one)).collect();
+        let latest: BTreeMap<&str, &Loaded> = current(unhidden(known.loaded))
+            .into_iter()
+            .map(|one| (one.client.as_str(), one))
+            .collect();
         for (number, spec) in (1..).zip(&plan.migrations) {
             match latest.get(spec.client.as_str()) {
                 None => sorted.fresh.push((number, Cow::Borrowed(spec))),

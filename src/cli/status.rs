@@ -4,6 +4,7 @@ use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
 use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
+use crate::machine::State;
 use crate::report::{BatchStatus, MigrationView, Status, status_lines};
 
 use super::args::StatusArgs;
@@ -49,6 +50,13 @@ impl Seen {
             // What has been done to the client since.
             let since = later(&all, &view.client).last().copied().cloned();
             let id = view.id;
+            // What was refused has changed nothing: what stands is told beside it.
+            let stands = left::before(&all, &view).filter(|before| {
+                view.spec.task.is_migration()
+                    && matches!(before.state, State::Migrated { .. })
+                    && before.standing().name() != "cleaned"
+            });
+            views.extend(stands.cloned());
             views.push(view);
             views.extend(since.filter(|operation| operation.id != id));
         }

@@ -11,13 +11,14 @@
 //! Numbers of batches, migrations and entries are not given again: hosts know
 //! jobs by them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use crate::base::Millis;
+use crate::domain::MigrationId;
 
 use super::archived::TABLES;
 use super::connect::{self, int};
@@ -42,18 +43,20 @@ pub struct Archived {
 }
 
 /// Moves the batches of `dir` all of whose migrations ended before `before_ms`
-/// to the archive. Takes the directory as an engine does: refused while one has
-/// it.
+/// to the archive, but for those of `waiting`. What a client has in the journal is
+/// later than all that it has in the archive. Takes the directory as an engine does:
+/// refused while one has it.
 pub fn archive(
     dir: &Path,
     options: &OpenOptions,
     before_ms: Millis,
+    waiting: &BTreeSet<MigrationId>,
 ) -> Result<Archived, JournalError> {
     if !JournalDir::new(dir).has_journal() {
         return Err(JournalError::NotFound { dir: dir.to_owned() });
     }
     let (journal, loaded) = Journal::open(dir, options)?;
-    let ended = ended(&loaded, before_ms);
+    let ended = ended(&loaded, before_ms, waiting);
     let moved = Archived {
         batches: ended.len() as u64,
         migrations: ended.values().map(|one| one.migrations).sum(),
@@ -78,14 +81,29 @@ struct Size {
     is_over: bool,
 }
 
-fn ended(loaded: &[Loaded], before_ms: Millis) -> BTreeMap<BatchId, Size> {
+fn ended(
+    loaded: &[Loaded],
+    before_ms: Millis,
+    waiting: &BTreeSet<MigrationId>,
+) -> BTreeMap<BatchId, Size> {
     let mut batches: BTreeMap<BatchId, Size> = BTreeMap::new();
     for one in loaded {
         let fresh = Size { is_over: true, ..Size::default() };
         let size = batches.entry(one.batch).or_insert(fresh);
         size.migrations += 1;
         size.entries += one.seq;
-        size.is_over &= one.machine.state().is_terminal() && one.updated_ms < before_ms;
+        let has_ended = one.machine.state().is_terminal() && one.updated_ms < before_ms;
+        size.is_over &= has_ended && !waiting.contains(&one.id);
+    }
+    // Else an older migration of a client would be taken for its latest.
+    let mut staying: BTreeSet<&str> = BTreeSet::new();
+    for (batch, size) in &mut batches {
+        let of_batch = loaded.iter().filter(|one| one.batch == *batch);
+        let clients: Vec<&str> = of_batch.map(|one| one.client.as_str()).collect();
+        size.is_over &= clients.iter().all(|client| !staying.contains(client));
+        if !size.is_over {
+            staying.extend(clients);
+        }
     }
     batches.retain(|_, size| size.is_over);
     batches

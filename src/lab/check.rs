@@ -21,6 +21,8 @@ pub enum CopyExpected {
     Kept,
     /// The client runs from it, with old_rootvg beside it.
     Running,
+    /// The client may run from it, and a person has removed the system that it left.
+    RunningAlone,
 }
 
 /// What the bootlist is to be.
@@ -80,11 +82,12 @@ pub(crate) fn check(world: &World, expectations: &[Expectation]) -> Vec<Violatio
     let mut found = Vec::new();
     for host in world.hosts.values() {
         accounting(host, &mut found);
+        let expected = expectations.iter().find(|e| e.client == host.name).cloned();
+        let expected = expected.unwrap_or_else(|| Expectation::untouched(host.name.clone()));
+        groups_stand(host, expected.copy == CopyExpected::RunningAlone, &mut found);
         if host.name == world.master {
             continue;
         }
-        let expected = expectations.iter().find(|e| e.client == host.name).cloned();
-        let expected = expected.unwrap_or_else(|| Expectation::untouched(host.name.clone()));
         if expected.settled {
             client_rests(host, expected.copy, &mut found);
             master_rests(world, &host.name, &mut found);
@@ -141,8 +144,16 @@ fn accounting(host: &Host, found: &mut Vec<Violation>) {
             }
         }
     }
+}
+
+/// The volume groups of the beginning are there, but for the first system where
+/// `it_may_go`.
+fn groups_stand(host: &Host, it_may_go: bool, found: &mut Vec<Violation>) {
+    let mut on = On { host: &host.name, found };
     for (id, disks) in &host.initial.vgs {
-        if !host.vgs.values().any(|vg| vg.id == *id && vg.disks == *disks) {
+        let is_there = host.vgs.values().any(|vg| vg.id == *id && vg.disks == *disks);
+        let is_system = host.initial.bootlist.iter().any(|disk| disks.contains(disk));
+        if !(is_there || it_may_go && is_system) {
             on.say(format!("the volume group that was on {} is gone", disks.join(" ")));
         }
     }
@@ -299,11 +310,12 @@ fn copy_is(host: &Host, expected: CopyExpected, found: &mut Vec<Violation>) {
                 on.say("it does not run from its first rootvg");
             }
         }
-        CopyExpected::Running => {
+        CopyExpected::Running | CopyExpected::RunningAlone => {
             if runs_first {
                 on.say("it does not run from the copy");
             }
-            if !old.is_some_and(|vg| known(vg) && asleep(vg)) {
+            let may_be_none = expected == CopyExpected::RunningAlone;
+            if !old.map_or(may_be_none, |vg| known(vg) && asleep(vg)) {
                 on.say("there is no old_rootvg beside the copy");
             }
             if copy.is_some() {

@@ -588,7 +588,9 @@ fn check_copy(
     let remove = match vg {
         ALT_VG => {
             let client = &ctx.spec.client;
-            format!("`nimshift cleanup {client}` removes it (one of others, with `--force`)")
+            format!(
+                "`nimshift cleanup {client}` removes it (one of others, `nimshift cleanup {client} --force`)"
+            )
         }
         vg => format!("remove it by `alt_rootvg_op -X {vg}`"),
     };

@@ -36,7 +36,11 @@ fn by_state(story: &Story) -> Vec<String> {
         _ if view.standing().name() == "cleaned" => Vec::new(),
         // It has touched nothing: what came before it has.
         State::Refused { .. } | State::Skipped { .. } => {
-            story.before.as_deref().map(remains).unwrap_or_default()
+            let before = story.before.as_deref().map(remains).unwrap_or_default();
+            if !before.is_empty() || spec.task.is_migration() {
+                return before;
+            }
+            vec![format!("not looked at by the {}, which was refused", spec.task.name())]
         }
         State::Pending => Vec::new(),
         _ if !spec.task.is_migration() && spec.task != Task::Wake => {

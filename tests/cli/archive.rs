@@ -11,7 +11,11 @@ fn good(ran: Ran) -> String {
 fn an_archived_batch_is_told_and_no_order_reaches_it() {
     let world = World::in_memory();
     world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    good(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]));
     good(world.run(&["run", "plan.toml", "--no-progress"]));
+    for client in ["lpar01", "lpar02"] {
+        good(world.run(&["lab", "exec", client, "--", "shutdown", "-Fr"]));
+    }
     let history = good(world.run(&["history", "lpar01"]));
     let verified = good(world.run(&["verify"]));
     // What happened lately stays.
@@ -54,4 +58,42 @@ fn no_order_is_named_for_what_is_in_the_archive() {
     assert!(next().contains("use lpar01 at its new level; when nothing"), "{}", next());
     assert!(next().contains("in the archive: no order reaches it"), "{}", next());
     assert!(!next().contains("rollback"), "{}", next());
+}
+
+/// Orders reach a client whose copy waits for its boot; and what is looked up of a client
+/// is its latest.
+#[test]
+fn a_batch_stays_in_which_a_copy_waits_for_its_boot_and_so_do_later_ones_of_its_clients() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
+    world.write("other.toml", &plan(&["lpar02"]).replace("small", "other"));
+    good(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]));
+    good(world.run(&["run", "plan.toml", "--no-progress"]));
+    good(world.run(&["cleanup", "lpar02"]));
+    good(world.run(&["run", "other.toml", "--no-progress"]));
+    good(world.run(&["lab", "exec", "lpar02", "--", "shutdown", "-Fr"]));
+    let kept = world.run(&["journal", "archive", "--keep-days", "0"]);
+    assert!((kept.code, kept.stdout.as_str()) == (0, ""), "{}", kept.stdout);
+    assert!(
+        kept.stderr.contains("batch `small` is kept: lpar01 is reboot pending"),
+        "{}",
+        kept.stderr
+    );
+    assert!(!kept.stderr.contains("lpar02"), "{}", kept.stderr);
+    let digest = good(world.run(&["lab", "digest"]));
+    for args in [
+        &["preflight", "plan.toml"][..],
+        &["run", "plan.toml", "--preflight", "--no-progress"],
+        &["run", "plan.toml", "--no-progress"],
+    ] {
+        let ran = world.run(args);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, 0, "{args:?}: {said}");
+        assert!(said.contains("migrated already, reboot pending"), "{args:?}: {said}");
+        assert!(said.contains("migrated already, runs the migrated system"), "{args:?}: {said}");
+    }
+    assert_eq!(good(world.run(&["lab", "digest"])), digest, "nothing was begun");
+    good(world.run(&["lab", "exec", "lpar01", "--", "shutdown", "-Fr"]));
+    let moved = good(world.run(&["journal", "archive", "--keep-days", "0"]));
+    assert!(moved.contains("archive.db: batches 3, migrations 4"), "{moved}");
 }

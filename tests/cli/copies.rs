@@ -393,6 +393,7 @@ fn a_client_that_gives_no_answer_is_sorted_by_the_journal() {
     scene.ran(0, "lab fault unreachable --host lpar1 --times 0");
     let said = scene.ran(0, "run plan.toml --no-progress");
     assert!(said.contains("reboot pending (not asked: it gave no answer)"), "{said}");
+    assert!(said.contains("left: last seen at "), "{said}");
     scene.ran(0, "lab fault --clear");
     scene.act(RUN);
     assert!(scene.row().contains("hdisk1:altinst_rootvg"));
@@ -540,7 +541,8 @@ fn a_cleanup_removes_no_system_that_was_not_made_here() {
             said.contains("altinst_rootvg on hdisk") && said.contains("--force"),
             "{what}: {said}"
         );
-        assert!(!said.contains("left: nothing"), "{what}: {said}");
+        let told = scene.ran(0, "history lpar1");
+        assert!(code == 0 || !told.contains("left on the hosts: nothing"), "{what}: {told}");
         scene.ran(0, "cleanup lpar1 -s spot --force");
         assert!(!estate(&scene.world).concat().contains("altinst_rootvg"), "{what}");
     }
@@ -571,4 +573,57 @@ fn a_cleanup_leaves_what_another_state_directory_has_made() {
     let said = scene.ran(0, "cleanup lpar1 -s spot");
     assert_eq!(estate(&scene.world), before, "{said}");
     assert!(said.contains("which no migration here has made"), "{said}");
+}
+
+/// It has changed nothing: what stands is told beside it, and is what orders reach.
+#[test]
+fn a_migration_that_was_refused_does_not_hide_the_one_before_it() {
+    let scene = Scene::new("", "");
+    scene.ran(0, "run plan.toml --no-progress");
+    let higher = plan(&["lpar1"]).replace("small", "higher").replace("7300-02", "7300-03");
+    scene.world.write("higher.toml", &higher);
+    let digest = scene.ran(0, "lab digest");
+    scene.ran(3, "run higher.toml --no-progress");
+    let said = scene.ran(0, "status");
+    assert!(said.contains("1 reboot pending, 1 refused"), "{said}");
+    let said = scene.ran(0, "run plan.toml --no-progress");
+    assert!(said.contains("lpar1: migrated already, reboot pending"), "{said}");
+    assert!(said.contains("1 reboot pending") && !said.contains("refused"), "{said}");
+    assert!(scene.ran(0, "preflight plan.toml").contains("migrated already, reboot pending"));
+    assert_eq!(scene.ran(0, "lab digest"), digest);
+    scene.ran(0, "lab check");
+    let said = scene.ran(0, "rollback lpar1 --yes");
+    assert!(said.contains("1 rolled back"), "{said}");
+    assert!(!scene.row().contains("altinst_rootvg"), "{}", scene.row());
+}
+
+/// What a person has done as the program says is nothing that a night has left.
+#[test]
+fn a_check_of_the_lab_knows_what_people_have_removed_or_put_to_sleep() {
+    let (old, copy) = ("exec alt_rootvg_op -X old_rootvg", "exec alt_rootvg_op -X altinst_rootvg");
+    let scenes: [(&str, &[&str]); 3] = [
+        ("", &[copy]),
+        ("reboot = true\n", &[old]),
+        ("reboot = true\n", &[old, "! rollback lpar1 --yes", "abandon lpar1"]),
+    ];
+    for (defaults, lines) in scenes {
+        let scene = Scene::new(defaults, "");
+        scene.ran(0, "run plan.toml --no-progress");
+        for line in lines {
+            match (line.strip_prefix("exec "), line.strip_prefix("! ")) {
+                (Some(line), _) => scene.ran(0, &format!("lab exec lpar1 -- {line}")),
+                (_, Some(line)) => scene.ran(4, line),
+                _ => scene.ran(0, line),
+            };
+        }
+        scene.ran(0, "lab check");
+    }
+    let scene = Scene::new("", "policy = \"hold\"\n");
+    let fault = ["lab", "fault", "disk-full", "--times", "0", "--command", "bosboot"];
+    assert_eq!(scene.world.run(&fault).code, 0);
+    scene.ran(4, "run plan.toml --no-progress");
+    scene.ran(0, "lab fault --clear");
+    for line in ["sleep lpar1", "rollback lpar1", "lab check"] {
+        scene.ran(0, line);
+    }
 }

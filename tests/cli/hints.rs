@@ -455,6 +455,9 @@ fn of_others(printed: &mut Printed) {
         let mut scene = Scene::with("copied by others", printed, &text, &[]);
         scene.on("lpar01", &["alt_disk_copy", "-d", "hdisk1"]);
         scene.says(3, &["run", "plan.toml"]);
+        scene.says(0, &["cleanup", "lpar01"]);
+        scene.on("lpar01", &["alt_rootvg_op", "-W", "-d", "hdisk1"]);
+        scene.says(3, &["cleanup", "lpar01"]);
         let mut scene = Scene::with("being copied", printed, &text, &[]);
         scene.on("lpar01", &["mkdir", "-p", "/var/adm/nimshift"]);
         scene.on("lpar01", &["ln", "-s", gone, "/var/adm/nimshift/lease"]);
@@ -613,6 +616,8 @@ fn wrong_lines(printed: &mut Printed) {
     let line = ["nimadm", "-c", "lpar01", "-s", "spot", "-l", "lpp", "-d", "hdisk1", "-Y"];
     scene.says(0, &line);
     scene.says(2, &["lab", "reset"]);
+    // What waits for its boot stays.
+    scene.on("lpar01", &["shutdown", "-Fr"]);
     scene.does(0, &["journal", "archive", "--keep-days", "0"]);
     scene.says(2, &["rollback", "lpar01"]);
 }
