@@ -202,6 +202,8 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
         commands.extend([
             Command::new(["rm", "-f", &part]),
             Command::new(["find", ".", "-print"]).piped_to(["backup", "-iqf", &part]).within(root),
+            // Who has finished a file there meanwhile keeps it.
+            Command::new(["test", "!", "-e", output(ctx)]),
             Command::new(["mv", &part, output(ctx)]),
         ]);
         Script::new(commands)
@@ -214,14 +216,16 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
             Ok(_) => Vec::new(),
             Err(_) => vec![Command::new(["rm", "-f", &part(ctx)])],
         };
-        let whole = remove_seen(ctx, said, 0, marked);
+        let is_whole = marked && !said.is_there(1).unwrap_or(true);
+        let whole = remove_seen(ctx, said, 0, is_whole);
         let begun = Command::new(["rm", "-f", &begun(ctx)]);
         Script::new(half.into_iter().chain(whole).chain([begun]))
     }),
     judge_undo: Some(|ctx, answers| {
         judged((|| {
             let (said, marked) = (Said::by(answers, 0), ours(answers)?);
-            let (whole, half) = (whole(ctx, said, 0, marked)?, said.is_there(1)?);
+            let half = said.is_there(1)?;
+            let whole = whole(ctx, said, 0, marked && !half)?;
             let mut left = left_alone(ctx, whole);
             if half && !marked && left.is_none() {
                 left = Some(cannot_be_told(&part(ctx)));
@@ -350,6 +354,8 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let said = Said::by(answers, 0);
     let mounts = said.read(3, aix::mounts)?;
     match (said.is_there(0)?, is_begun(answers)?) {
+        // What was written has no other name any more.
+        (true, true) if said.is_there(1)? => return Ok(Sight::barred(in_the_way(output(ctx)))),
         (true, true) => {
             let made = MadeMksysb { file: identity(ctx, said, 0), object: None };
             return Ok(Sight::found(Facts { mksysb: Some(made), ..Facts::default() }));

@@ -493,3 +493,36 @@ fn a_mksysb_that_others_have_made_in_the_place_of_ours_stays() {
         });
     }
 }
+
+/// While a mksysb is written, somebody finishes another one in its place: his stays,
+/// whatever becomes of ours.
+#[test]
+fn a_mksysb_that_others_finish_meanwhile_stays() {
+    const OUT: &str = "/export/nim/mksysb/new";
+    for flavour in [Flavour::ClientToMksysb, Flavour::MksysbToMksysb] {
+        virtual_time(async || {
+            let mut estate = flavour.estate();
+            estate.fault = vec![FaultSpec::once(FaultKind::Slow, MASTER).on("backup -iqf")];
+            let world = World::of(&estate, flavour.spec());
+            let lab = world.lab.clone();
+            let theirs = async {
+                let writes = |lab: &nimshift::lab::Lab| {
+                    let log = lab.log().expect("a log");
+                    log.iter().any(|entry| entry.line.contains("backup -iqf"))
+                };
+                while !writes(&lab) {
+                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                }
+                let copy = ["cp", "/etc/hosts", OUT].map(str::to_owned);
+                lab.exec_words(MASTER, &copy).expect("a master").status
+            };
+            let (_, status) = tokio::join!(world.live(Arc::new(world.plain_performer())), theirs);
+            assert_eq!(status, 0, "{flavour:?}");
+            let cat = ["cat", OUT].map(str::to_owned);
+            let hosts = ["cat", "/etc/hosts"].map(str::to_owned);
+            let read = |words: &[String]| world.lab.exec_words(MASTER, words).expect("a master");
+            assert_eq!(read(&cat), read(&hosts), "{flavour:?}: {}", world.story());
+            assert_ne!(world.state(), "migrated", "{flavour:?}");
+        });
+    }
+}

@@ -42,6 +42,7 @@ impl Reader<'_, '_> {
         let clients = file.client.as_deref().unwrap_or_default();
         self.names(clients, master.as_ref());
         rules::work_apart(&mut self, clients);
+        rules::outputs_apart(&mut self, clients);
         rules::verified(&mut self, file);
         let migrations: Vec<Option<MigrationSpec>> = clients
             .iter()

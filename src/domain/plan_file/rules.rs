@@ -190,6 +190,31 @@ pub(super) fn work_apart(reader: &mut Reader<'_, '_>, clients: &[ClientTable]) {
     }
 }
 
+/// Two mksysbs of one file or name would take each other's place; while a file is
+/// written, its name ends with `.nimshift`.
+pub(super) fn outputs_apart(reader: &mut Reader<'_, '_>, clients: &[ClientTable]) {
+    let (mut files, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let help = "give each client a mksysb of its own";
+    for (index, client) in clients.iter().enumerate() {
+        let options = &client.options;
+        if let Some(output) = &options.output {
+            let path = output.text.as_str();
+            let (part, whole) = (format!("{path}.nimshift"), path.trim_end_matches(".nimshift"));
+            let is_taken = files.contains(&part) || whole != path && files.contains(whole);
+            if !files.insert(path.to_owned()) || is_taken {
+                let what = ", where another client's mksysb is written too";
+                reader.wrong(At::Option(Some(index), "output"), what, help);
+            }
+        }
+        if let Some(name) = &options.new_mksysb
+            && !names.insert(name.text.as_str())
+        {
+            let what = ", the name of another client's mksysb too";
+            reader.wrong(At::Option(Some(index), "new_mksysb"), what, help);
+        }
+    }
+}
+
 fn dropped(option: Droppable) -> &'static str {
     match option {
         Droppable::Disks => Flag::Disks.key(),

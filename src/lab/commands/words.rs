@@ -78,6 +78,7 @@ pub(crate) fn test(world: &mut World, call: &Call) -> Reply {
     let kind =
         |path: &str| world.look(&call.host, &call.path(path), call.now).map(|node| node.kind);
     let holds = match args.as_slice() {
+        ["!", "-e", path] => kind(path).is_err(),
         ["-d", path] => matches!(kind(path), Ok(Kind::Dir)),
         ["-f", path] => matches!(kind(path), Ok(Kind::File(_))),
         ["-h" | "-L", path] => matches!(kind(path), Ok(Kind::Link(_))),
