@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::aix;
 use crate::aix::argv::{self, words};
 use crate::domain::{
-    Bootlist, Cause, Direction, Facts, FailureClass, HostRole, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Bootlist, Cause, Direction, DiskName, Facts, FailureClass, HostRole, Phase, Presence, Repeat,
+    StepName, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -246,19 +246,60 @@ pub(super) const REBOOT: StepDef = StepDef {
                     return Ok(not_from_copy(ctx, &booted));
                 }
             }
+            let first = said.read(3, aix::bootlist)?.into_iter().next();
+            if boots
+                && let Some(disk) = boots_next(ctx).filter(|disk| first.as_ref() != Some(*disk))
+            {
+                return Ok(set_back(ctx, disk, first.as_ref()));
+            }
             Ok(Sight::of(if copy { Presence::Present } else { Presence::Absent }))
         }))
     },
-    run: Some(|ctx, answers| Script::new(shutdown(ctx, answers))),
+    run: Some(|ctx, answers| {
+        let boots_next = boots_next(ctx).map(stands);
+        Script::new(boots_next.into_iter().chain(shutdown(ctx, answers)))
+    }),
     undo_run: Some(|ctx, answers| {
         let Ok(baseline) = copy::baseline(ctx) else { return Script::default() };
         let seen = Said::by(answers, 0).read(3, aix::bootlist);
         // Always as many commands: by their number it is known whether the last was begun.
-        let bootlist = argv::set_bootlist(&copy::bootlist_to_leave(baseline, &seen));
-        Script::new([Command::new(bootlist)].into_iter().chain(shutdown(ctx, answers)))
+        let bootlist = copy::bootlist_to_leave(baseline, &seen);
+        let set = Command::new(argv::set_bootlist(&bootlist));
+        let is_set = bootlist.first().map(stands);
+        let script = [set].into_iter().chain(is_set);
+        Script::new(script.chain(shutdown(ctx, answers)))
     }),
     judge_undo: None,
 };
+
+/// The disk that a reboot forward is to boot the client from: by the bootlist, where the
+/// plan lets that be set.
+fn boots_next<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
+    let is_set =
+        ctx.ticket.direction == Direction::Forward && ctx.spec.options.bootlist == Bootlist::Set;
+    boot_target(ctx).ok().filter(|_| is_set)
+}
+
+/// Ends a script where the client would not boot from `disk`: it is not told to go down
+/// then. Whether that stands first is seen before.
+fn stands(disk: &DiskName) -> Command {
+    let is_it = ["grep", "-F", "-w", "-e", disk.as_str()];
+    Command::new(argv::show_bootlist()).piped_to(is_it)
+}
+
+/// Somebody does not want the reboot.
+fn set_back(ctx: &Context<'_>, disk: &DiskName, first: Option<&DiskName>) -> Sight {
+    let client = &ctx.spec.client;
+    let first = first.map_or("nothing", DiskName::as_str);
+    let text = format!(
+        "the bootlist of {client} begins with {first}, and was set to {disk}: it is not rebooted"
+    );
+    let hint = format!(
+        "set it to the copy (on {client}, `bootlist -m normal {disk}`), then `nimshift retry {client}` \
+         reboots it; `nimshift rollback {client}` takes the copy back"
+    );
+    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+}
 
 /// The system that goes down keeps no lease for the day that it is booted again.
 fn shutdown(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {

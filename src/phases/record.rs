@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::aix::argv::{self, words};
 use crate::aix::{self, ImageData, LogicalVolume, MountRow, NimObject};
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, BaselineVolume, DiskName, Facts, HostRole, Mode, NimName,
-    Options, Phase, Presence, Repeat, StepName, UndoKind,
+    Baseline, BaselineDisk, BaselineFs, BaselineVolume, Cause, DiskName, Facts, FailureClass,
+    HostRole, Mode, NimName, Options, Phase, Presence, Repeat, StepName, UndoKind,
 };
 
 use super::master::image_data;
@@ -29,7 +29,10 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
+        Ok(baseline) => match waits_for_another(ctx, answers, &baseline) {
+            Some(cause) => Sight::barred(cause),
+            None => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
+        },
         Err(why) => Sight::of(Presence::Unknown(why)),
     },
     run: None,
@@ -182,6 +185,27 @@ fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
         };
         baseline.volumes = image.volumes.iter().map(of_image).collect();
     }
+}
+
+/// The bar where the client boots next from a disk that is neither its own nor one for
+/// the copy: somebody waits for that boot, and a rollback would boot it.
+fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) -> Option<Cause> {
+    let first = baseline.bootlist.first().filter(|_| ctx.spec.mode.changes_client())?;
+    let lspv = Said::by(answers, 0).read(2, aix::lspv).ok()?;
+    let row = lspv.iter().find(|row| row.disk == *first)?;
+    if row.is_in("rootvg") || ctx.spec.options.disks.contains(first) {
+        return None;
+    }
+    let client = &ctx.spec.client;
+    let own = baseline.boot_disk.as_ref().map_or("its disk", DiskName::as_str);
+    let text = format!(
+        "{client} boots next from {first}, which is no disk of its rootvg: others have set the bootlist"
+    );
+    let hint = format!(
+        "let them have their boot; or set it back (on {client}, `bootlist -m normal {own}`), then `nimshift \
+         retry {client}`"
+    );
+    Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }
 
 /// What is told of a client.

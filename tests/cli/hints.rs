@@ -188,7 +188,7 @@ const BESIDE: &str = "tests/cli/joining.rs: while an engine runs";
 
 /// Messages whose command is for another place than the one that prints it, or
 /// that this test does not bring about, with the reason.
-const ELSEWHERE: [(&str, &str); 44] = [
+const ELSEWHERE: [(&str, &str); 46] = [
     ("rollback {client}`, then {run}", ANOTHER_PLAN),
     ("where the plan stays as it is", ANOTHER_PLAN),
     ("(and {more} more;", "a journal with many differences: one names the same"),
@@ -221,6 +221,8 @@ const ELSEWHERE: [(&str, &str); 44] = [
     ("once that run has ended", BESIDE),
     ("what it was handed is journaled", BESIDE),
     ("levels them, from an lpp_source", "tests/cli/operations.rs: a SPOT that is behind"),
+    ("set it to the copy (on", "tests/reliability/reboots.rs: a bootlist that was set back"),
+    ("let them have their boot", "tests/reliability/foreign.rs: a bootlist at a third disk"),
     ("give its words without quotes:", "tests/cli/lab.rs: a line is no command"),
     ("what was made is gone:", "tests/cli/operations.rs: a mksysb as its master has it"),
     ("there is no way back by nimshift", "tests/cli/copies.rs: a system of others on the old disk"),

@@ -494,6 +494,30 @@ fn a_mksysb_that_others_have_made_in_the_place_of_ours_stays() {
     }
 }
 
+/// Others wait for the client to boot what is theirs: its bootlist is not ours.
+#[test]
+fn a_client_that_is_to_boot_something_else_next_is_not_begun() {
+    for flavour in DRIVEN {
+        virtual_time(async || {
+            let world = World::of(&with_another_disk(flavour), spec(flavour));
+            by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk2");
+            by_hand(&world.lab, CLIENT, "alt_rootvg_op -v altinst_theirs -d hdisk2");
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "awaiting_operator", "{flavour:?}: {}", world.story());
+            assert!(
+                world.last_cause().contains("boots next from hdisk2"),
+                "{}",
+                world.last_cause()
+            );
+            assert_eq!(client(&world)["bootlist"], serde_json::json!(["hdisk2"]), "{flavour:?}");
+            by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk0");
+            world.order(RequestKind::Retry);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{flavour:?}: {}", world.story());
+        });
+    }
+}
+
 /// While a mksysb is written, somebody finishes another one in its place: his stays,
 /// whatever becomes of ours.
 #[test]

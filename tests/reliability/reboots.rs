@@ -156,6 +156,56 @@ fn a_client_is_rebooted_once_and_once_back() {
     }
 }
 
+/// "Not tonight": somebody sets the bootlist back right before the reboot.
+#[test]
+fn a_client_whose_bootlist_was_set_back_is_rebooted_once_that_is_set_again() {
+    for flavour in BOOTED {
+        virtual_time(async || {
+            let what = format!("{flavour:?}");
+            let world = World::of(&flavour.estate(), spec(flavour, BootFailure::Hold));
+            let trouble = Trouble::OldDisk;
+            let around = Makes { lab: world.lab.clone(), trouble, done: AtomicBool::new(false) };
+            let over = Arc::new(OverLab { lab: world.lab.clone(), around });
+            world.live(Arc::new(world.performer(over))).await;
+            assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+            assert_eq!(told(&world, ".f"), 0, "{what}: {}", world.story());
+            let cause = world.last_cause();
+            assert!(cause.contains("begins with hdisk0, and was set to hdisk1"), "{what}: {cause}");
+            // As it is printed.
+            by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk1");
+            world.order(RequestKind::Retry);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+            assert_eq!(told(&world, ".f"), 1, "{what}");
+            world.assert_replays(&what);
+        });
+    }
+}
+
+/// A bootlist that says that it is set, and is not, reboots nobody back.
+#[test]
+fn a_bootlist_that_lies_reboots_no_client_back_into_its_copy() {
+    for flavour in BOOTED {
+        virtual_time(async || {
+            let world = World::of(&flavour.estate(), spec(flavour, BootFailure::Hold));
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{flavour:?}: {}", world.story());
+            let lies = FaultSpec::once(FaultKind::MessageWithSuccess, CLIENT);
+            let lies = FaultSpec { times: None, ..lies.on("bootlist -m normal hdisk0") };
+            world.lab.add_fault(lies).expect("a fault");
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(told(&world, ".u"), 0, "{flavour:?}: {}", world.story());
+            assert_eq!(world.state(), "undo_stuck", "{flavour:?}");
+            world.lab.clear_faults().expect("no faults");
+            world.order(RequestKind::Retry);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(told(&world, ".u"), 1, "{flavour:?}: {}", world.story());
+            assert_eq!(world.state(), "rolled_back", "{flavour:?}");
+        });
+    }
+}
+
 /// Who drops the lease is not who tells the client to reboot.
 #[test]
 fn a_lease_that_others_drop_before_the_reboot_is_not_taken_for_one() {

@@ -167,7 +167,8 @@ impl Attempt<'_> {
             return outcome;
         }
         if let Some(cause) = self.ended_before(script, output.as_ref()) {
-            return failed(cause, Trace::Dirty);
+            let bar = self.probe().await.ok().and_then(|(sight, _)| sight.barred);
+            return failed(bar.unwrap_or(cause), Trace::Dirty);
         }
         self.job_ended = Some(true);
         let sight = match self.settle(&Presence::Present).await {

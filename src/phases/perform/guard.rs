@@ -251,7 +251,10 @@ impl Attempt<'_> {
             let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
             match self.jobs.settled_state(self.host(), &id).await {
                 Ok(JobState::Absent | JobState::NotBegun) => {}
-                Ok(JobState::Done(output)) if output.commands.len() < whole => {}
+                // One that ended well was shorter: an older nimshift asked less before it.
+                Ok(JobState::Done(output))
+                    if output.commands.len() < whole
+                        && output.commands.last().is_none_or(|last| !last.ok()) => {}
                 Ok(_) => return Some(failed(cause, Trace::Dirty)),
                 Err(error) => return Some(failed(of_transport(&error), Trace::Dirty)),
             }
