@@ -80,7 +80,8 @@ impl CommandRecord {
     /// Whether it changes nothing, and asks before others do whose the client is, or
     /// whether a mark is there.
     pub fn only_asks(&self) -> bool {
-        self.line.contains(" | grep -F -e ") || self.line.starts_with("ls ")
+        let asks = ["ls ", "test "];
+        self.line.contains(" | grep -F ") || asks.iter().any(|word| self.line.starts_with(word))
     }
 }
 

@@ -221,7 +221,7 @@ const ELSEWHERE: [(&str, &str); 46] = [
     ("once that run has ended", BESIDE),
     ("what it was handed is journaled", BESIDE),
     ("levels them, from an lpp_source", "tests/cli/operations.rs: a SPOT that is behind"),
-    ("set it to the copy (on", "tests/reliability/reboots.rs: a bootlist that was set back"),
+    ("it is not rebooted again", "tests/reliability/reboots.rs: a boot by hand before ours"),
     ("let them have their boot", "tests/reliability/foreign.rs: a bootlist at a third disk"),
     ("give its words without quotes:", "tests/cli/lab.rs: a line is no command"),
     ("what was made is gone:", "tests/cli/operations.rs: a mksysb as its master has it"),
@@ -525,7 +525,7 @@ fn of_others(printed: &mut Printed) {
     scene.on("lpar01", &["shutdown", "-Fr"]);
     scene.says(4, &["rollback", "lpar01"]);
     let text = with("reboot = true\n", "");
-    let mut scene = Scene::with("not from the copy", printed, &text, &[]);
+    let mut scene = Scene::with("set back", printed, &text, &[]);
     scene.does(0, &["run", "plan.toml", "-P", "1-11"]);
     scene.on("lpar01", &["bootlist", "-m", "normal", "hdisk0"]);
     let boots = ["lab exec lpar01 -- bootlist -m normal hdisk1", "lab exec lpar01 -- shutdown -Fr"];

@@ -104,20 +104,20 @@ fn a_running_engine_takes_on_what_is_new_and_what_is_corrected() {
 }
 
 #[test]
-fn who_follows_is_told_why_a_client_came_to_rest() {
+fn who_follows_is_told_why_a_client_is_taken_back() {
     let world = world();
-    for line in ["mkdir -p /var/adm/nimshift", "ln -s other.m1 /var/adm/nimshift/lease"] {
-        let words: Vec<&str> = line.split(' ').collect();
-        good(&world, 0, &[&["lab", "exec", "lpar02", "--"], words.as_slice()].concat());
-    }
+    let fault = ["lab", "fault", "disk-full", "--host", "lpar02", "--command", "alt_disk_copy"];
+    good(&world, 0, &[&fault[..], &["--times", "0"]].concat());
     world.write("plan.toml", &plan(&["lpar01"]));
     let (engine, said) = running(&world, &["run", "plan.toml"], "phase 1 clone");
     world.write("plan.toml", &plan(&["lpar01", "lpar02"]));
     let joined = good(&world, 3, &["run", "plan.toml", "--client", "lpar02"]);
-    let why = joined.stderr.lines().find(|line| line.contains("lpar02 refused: "));
-    assert!(why.is_some_and(|line| line.contains("other.m1")), "{}", joined.stderr);
+    let back = ["taking it back: ", "rolled back: "];
+    let why = joined.stderr.lines().find(|line| back.iter().any(|back| line.contains(back)));
+    assert!(why.is_some_and(|line| line.contains(" lpar02 ")), "{}", joined.stderr);
     let (code, rest) = end(engine, said);
     assert_eq!(code, Some(3), "{rest}");
+    sound(&world);
 }
 
 #[test]

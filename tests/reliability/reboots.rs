@@ -182,6 +182,43 @@ fn a_client_whose_bootlist_was_set_back_is_rebooted_once_that_is_set_again() {
     }
 }
 
+/// A client that somebody has booted while no engine ran is not booted behind him.
+#[test]
+fn a_client_that_was_booted_by_hand_before_the_reboot_is_not_rebooted() {
+    let life = async |entry: Option<u64>| {
+        let world = World::of(&Flavour::Plain.estate(), spec(Flavour::Plain, BootFailure::Hold));
+        if let Some(entry) = entry {
+            world.live_until_entry(entry).await;
+            world.lab.boot_host(CLIENT, Some("hdisk0")).expect("a boot");
+            tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+            by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk1");
+        }
+        world.live(Arc::new(world.plain_performer())).await;
+        world
+    };
+    let entries = virtual_time(async || life(None).await.entries());
+    let mut seen = 0;
+    for entry in entries - 5..entries {
+        virtual_time(async || {
+            let world = life(Some(entry)).await;
+            let cause = world.last_cause();
+            assert!(told(&world, ".f") <= 1, "{entry}: {cause}");
+            if cause.contains("and not from the copy") {
+                assert_eq!(told(&world, ".f"), 0, "{entry}");
+                // As it is printed.
+                world.lab.boot_host(CLIENT, Some("hdisk1")).expect("a boot");
+                tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+                world.order(RequestKind::Retry);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_eq!(world.state(), "migrated", "{entry}: {}", world.last_cause());
+                assert_eq!(told(&world, ".f"), 0, "{entry}");
+                seen += 1;
+            }
+        });
+    }
+    assert!(seen > 0, "no entry of {entries} is before the reboot");
+}
+
 /// A bootlist that says that it is set, and is not, reboots nobody back.
 #[test]
 fn a_bootlist_that_lies_reboots_no_client_back_into_its_copy() {
