@@ -80,6 +80,11 @@ fn take_as_rootvg(host: &mut Host, group: &str) {
         if let Some(mut earlier) = host.vgs.remove("rootvg") {
             earlier.on = false;
             earlier.asleep = true;
+            // Another of that name stays on its disks. A blank that no list shows keeps
+            // the two apart.
+            if let Some(other) = host.vgs.remove(left) {
+                host.vgs.insert(format!("{left} "), other);
+            }
             host.vgs.insert(left.to_owned(), earlier);
         }
         if let Some(booted) = booted {

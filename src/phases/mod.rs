@@ -29,6 +29,7 @@ mod master;
 mod migrate;
 mod mksysb;
 mod mount;
+mod namesake;
 mod nimadm;
 mod operations;
 mod order;

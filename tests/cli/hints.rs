@@ -488,6 +488,12 @@ fn of_others(printed: &mut Printed) {
         scene.says(0, &["run", "plan.toml"]);
     }
     after_the_end(printed);
+    let text = with("reboot = true\n", "");
+    let mut scene = Scene::with("two of the name", printed, &text, &[]);
+    scene.does(0, &["run", "plan.toml"]);
+    scene.does(0, &["lab", "disk", "lpar01", "hdisk2", "--size-mb", "40960"]);
+    scene.on("lpar01", &["alt_disk_copy", "-B", "-d", "hdisk2"]);
+    scene.says(4, &["rollback", "lpar01", "--yes"]);
     // Another nimshift, on the same hosts, has cleaned up by force.
     for policy in ["rollback", "hold"] {
         let text = with("", &format!("policy = \"{policy}\"\n"));

@@ -165,6 +165,101 @@ fn a_copy_that_is_made_by_hand_after_a_failed_clone_is_not_touched() {
     }
 }
 
+/// What a colleague has on the disk that is in no plan.
+fn on_the_other_disk(world: &World) -> serde_json::Value {
+    let image = world.lab.image().expect("an image");
+    let groups = image["hosts"][CLIENT]["vgs"].as_object().expect("groups").clone();
+    let mut groups = groups.into_iter().map(|(_, group)| group);
+    let is_there = |group: &serde_json::Value| group["disks"] == serde_json::json!([OTHER_DISK]);
+    groups.find(is_there).unwrap_or_default()
+}
+
+const OTHER_DISK: &str = "hdisk2";
+
+/// What is printed then: another name, no boot from it, and the same order again.
+async fn renamed_and_tried_again(world: &World, what: &str) {
+    let told = world.last_cause();
+    assert!(told.contains("altinst_rootvg is on hdisk2, which is not of this"), "{what}: {told}");
+    by_hand(&world.lab, CLIENT, "alt_rootvg_op -v other_rootvg -d hdisk2");
+    by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk0");
+    world.order(RequestKind::Retry);
+    world.live(Arc::new(world.plain_performer())).await;
+}
+
+#[test]
+fn a_copy_of_others_on_another_disk_stays_where_ours_is_made_again() {
+    const CLONES: [(Flavour, &str, &str); 6] = [
+        (Flavour::Plain, CLIENT, "alt_disk_copy"),
+        (Flavour::Cached, CLIENT, "alt_disk_copy"),
+        (Flavour::MksysbToClient, CLIENT, "alt_disk_mksysb"),
+        (Flavour::NimadmPlain, MASTER, "/usr/sbin/nimadm"),
+        (Flavour::NimadmCached, MASTER, "/usr/sbin/nimadm"),
+        (Flavour::NimadmMksysbToClient, MASTER, "/usr/sbin/nimadm"),
+    ];
+    for ((flavour, host, command), goes_back) in
+        CLONES.into_iter().flat_map(|clone| [(clone, false), (clone, true)])
+    {
+        virtual_time(async || {
+            let what = format!("{flavour:?}, taken back: {goes_back}");
+            let world = world(flavour);
+            world.lab.give_disk(CLIENT, OTHER_DISK, 40960).expect("a disk");
+            let fault = FaultSpec::once(FaultKind::Unreachable, host).on(command);
+            world.lab.add_fault(fault).expect("a fault");
+            while world.state() != "backing_off" {
+                let performer = Arc::new(world.plain_performer());
+                assert!(world.live_so_long(1, performer).await, "{what}: {}", world.story());
+            }
+            by_hand(&world.lab, CLIENT, "alt_disk_copy -d hdisk2");
+            let (theirs, bootlist) = (on_the_other_disk(&world), client(&world));
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "awaiting_operator", "{what}: {}", world.story());
+            assert_same(&theirs, &on_the_other_disk(&world), &what);
+            assert_same(&bootlist, &client(&world), &what);
+            if goes_back {
+                world.order(RequestKind::Rollback);
+                world.live(Arc::new(world.plain_performer())).await;
+                assert_same(&theirs, &on_the_other_disk(&world), &what);
+                assert_same(&bootlist, &client(&world), &what);
+                // Ours is not there, and so nothing is to be done by its name.
+                if world.state() == "rolled_back" {
+                    return;
+                }
+                assert_eq!(world.state(), "undo_stuck", "{what}: {}", world.story());
+            }
+            renamed_and_tried_again(&world, &what).await;
+            let ended = if goes_back { "rolled_back" } else { "migrated" };
+            assert_eq!(world.state(), ended, "{what}: {}", world.story());
+            assert_same(&theirs, &on_the_other_disk(&world), &what);
+            world.assert_replays(&what);
+        });
+    }
+}
+
+#[test]
+fn a_copy_of_others_on_another_disk_stays_where_ours_is_booted_back_from() {
+    for flavour in DRIVEN {
+        virtual_time(async || {
+            let what = format!("{flavour:?}");
+            let world = World::of(&flavour.estate(), flavour.spec());
+            world.lab.give_disk(CLIENT, OTHER_DISK, 40960).expect("a disk");
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "migrated", "{what}: {}", world.story());
+            by_hand(&world.lab, CLIENT, "alt_disk_copy -B -d hdisk2");
+            let theirs = on_the_other_disk(&world);
+            world.order(RequestKind::Rollback);
+            world.live(Arc::new(world.plain_performer())).await;
+            assert_eq!(world.state(), "undo_stuck", "{what}: {}", world.story());
+            assert_same(&theirs, &on_the_other_disk(&world), &what);
+            renamed_and_tried_again(&world, &what).await;
+            assert_eq!(world.state(), "rolled_back", "{what}: {}", world.story());
+            assert_same(&theirs, &on_the_other_disk(&world), &what);
+            let disks = output(&world, CLIENT, "lspv").expect("disks");
+            assert!(!disks.contains("altinst_rootvg"), "{what}: ours is gone: {disks}");
+            world.assert_replays(&what);
+        });
+    }
+}
+
 #[test]
 fn a_copy_that_somebody_has_removed_is_said_to_be() {
     for flavour in [Flavour::Plain, Flavour::Cached] {

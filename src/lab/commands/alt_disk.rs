@@ -510,7 +510,8 @@ fn remove(world: &mut World, call: &Call, name: &str) -> Result<Reply, Reply> {
         host.mounts.retain(|mount| mount.point != point);
         let _ = writeln!(out, "forced unmount of {point}\nforced unmount of {point}");
     }
-    host.vgs.remove(name);
+    // Whatever bears the name.
+    host.vgs.retain(|group, _| group.trim_end() != name);
     if name == COPY {
         remove_mount_point(host);
     }

@@ -18,6 +18,7 @@ use super::alone;
 use super::evidence;
 use super::job::{Ended, Jobs, Limits, Refused, Silence};
 use super::ledger;
+use super::namesake;
 use super::nimadm;
 use super::order::{EvidenceSink, Order, hosts};
 use super::outcome;
@@ -437,6 +438,12 @@ impl Attempt<'_> {
         } else {
             self.with_context(|ctx| judge(ctx, &answers))
         };
+        if sight.barred.is_none() {
+            let bar = self.with_context(|ctx| {
+                namesake::bar(ctx, self.def, &looks, &answers, &sight.presence)
+            });
+            sight = bar.unwrap_or(sight);
+        }
         if let Some(cause) = &mut sight.barred
             && cause.class == FailureClass::Permanent
             && self.passes
