@@ -2,13 +2,19 @@
 //!
 //! NIM has no word of its own for an operation of ours that lasts a night
 //! (`docs/native-steps.md`), so a colleague's nimadm can begin at any time.
+//!
+//! Nor does a migration of another state directory: its lease, of the other kind, is
+//! looked for right behind our own.
 
+use crate::aix::argv::words;
 use crate::aix::{self, Process, argv};
 use crate::base::sanitize_line;
 use crate::domain::{Cause, Direction, FailureClass, HostRole, MigrationSpec, Presence, Repeat};
 use crate::transport::{Output, Script};
 
-use super::read::{Said, look};
+use super::lease::wait_or_clean;
+use super::master;
+use super::read::{Said, judged, look};
 use super::registry::registry;
 use super::step::{Answers, Context, Sight, StepDef};
 use super::whose::RECORD_COPY;
@@ -71,6 +77,53 @@ pub(super) fn works(spec: &MigrationSpec, process: &Process) -> Cause {
     );
     let hint = format!("wait until it has ended, or end it ({})", shown(process));
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
+}
+
+/// Where the lease of the other kind is looked for: before anything is begun, and right
+/// behind our own.
+const LOOKS_FOR_IT: [&str; 2] = ["check-client", "record-baseline"];
+
+/// The look at the lease of the other kind. What changes the client has its lease there,
+/// what makes a mksysb of it on the master, and both work in the same directories of the
+/// master. Each takes its own first: so one of two sees the other, always. What goes on
+/// already gives no way to who comes later.
+pub(super) fn watch_lease(
+    def: &StepDef,
+    spec: &MigrationSpec,
+    direction: Direction,
+) -> Option<(HostRole, Script)> {
+    let looks = LOOKS_FOR_IT.contains(&def.name.as_str()) && direction == Direction::Forward;
+    (looks && spec.task.is_migration() && spec.mode.has_client()).then(|| {
+        let (role, path) = other_lease(spec);
+        look(role, [words(&["ls", "-l", &path])])
+    })
+}
+
+fn other_lease(spec: &MigrationSpec) -> (HostRole, String) {
+    if spec.mode.changes_client() {
+        (HostRole::Master, master::lease(spec))
+    } else {
+        (HostRole::Client, argv::LEASE.to_owned())
+    }
+}
+
+/// The bar where [`watch_lease`] has seen one, or cannot tell. It passes when that
+/// migration has ended.
+pub(super) fn bar_lease(ctx: &Context<'_>, output: Output) -> Option<Sight> {
+    let (role, path) = other_lease(ctx.spec);
+    let sight = Said::by(&Answers(vec![output]), 0).lease_at(0, &path).map(|holder| {
+        let holder = holder.filter(|holder| holder.owner != ctx.owner)?;
+        let (client, words) = (&ctx.spec.client, holder.words());
+        let (text, hint) = match role {
+            HostRole::Master => (
+                format!("{words} holds the lease of {client} on the master"),
+                master::wait_or_remove(ctx.spec),
+            ),
+            HostRole::Client => (format!("{words} holds the client's lease"), wait_or_clean(ctx)),
+        };
+        Some(Sight::barred(Cause::new(FailureClass::Transient, text).with_hint(hint)))
+    });
+    sight.unwrap_or_else(|why| Some(judged(Err(why))))
 }
 
 /// Its command line, for people.

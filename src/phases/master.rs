@@ -24,8 +24,14 @@ pub(super) fn image_data(spec: &MigrationSpec) -> String {
     format!("{}/image.data", spec.work_directory())
 }
 
-fn lease(spec: &MigrationSpec) -> String {
+pub(super) fn lease(spec: &MigrationSpec) -> String {
     format!("{}/lease", spec.work_directory())
+}
+
+/// What is done about another's lease there.
+pub(super) fn wait_or_remove(spec: &MigrationSpec) -> String {
+    let lease = lease(spec);
+    format!("wait for that migration; where none runs any more, remove {lease} on the master")
 }
 
 /// Where no client is changed, the lease is on the master.
@@ -48,16 +54,18 @@ pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
         vec![look(HostRole::Master, [lease, directory])]
     },
     judge: |ctx, answers| {
-        judged(holder(ctx, answers).map(|holder| match holder {
-            None => Sight::of(Presence::Absent),
-            Some(holder) if holder.owner == ctx.owner => Sight::of(Presence::Present),
-            Some(holder) => Sight::barred(
-                Cause::new(FailureClass::Permanent, format!("{} holds the lease", holder.words()))
-                    .with_hint(format!(
-                        "wait for that migration; where none runs any more, remove {} on the master",
-                        lease(ctx.spec)
-                    )),
-            ),
+        judged(holder(ctx, answers).map(|holder| {
+            match holder {
+                None => Sight::of(Presence::Absent),
+                Some(holder) if holder.owner == ctx.owner => Sight::of(Presence::Present),
+                Some(holder) => Sight::barred(
+                    Cause::new(
+                        FailureClass::Permanent,
+                        format!("{} holds the lease", holder.words()),
+                    )
+                    .with_hint(wait_or_remove(ctx.spec)),
+                ),
+            }
         }))
     },
     run: Some(|ctx, _| {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use nimshift::base::Millis;
 use nimshift::domain::{Lease, MigrationSpec, Options, Task};
 use nimshift::journal::{Reader, RequestKind};
-use nimshift::lab::Stage;
+use nimshift::lab::{CopyExpected, Stage};
 
-use super::world::{CLIENT, Flavour, World, assert_same, is_soak, virtual_time};
+use super::world::{CLIENT, Flavour, MASTER, World, assert_same, is_soak, virtual_time};
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,4 +254,68 @@ fn who_comes_back_after_a_cleanup_and_another_migration_touches_nothing() {
             assert_same(&finished, &night.image(), &night.story);
         });
     }
+}
+
+/// A migration of the client's disks has its lease on the client, one to a mksysb on
+/// the master. Both work in one directory of the master.
+#[test]
+fn disks_and_a_mksysb_of_one_client_are_not_worked_on_beside_each_other() {
+    const PAIRS: [(Flavour, Flavour); 6] = [
+        (Flavour::Plain, Flavour::ClientToMksysb),
+        (Flavour::Cached, Flavour::NimadmClientToMksysb),
+        (Flavour::NimadmPlain, Flavour::ClientToMksysb),
+        (Flavour::ClientToMksysb, Flavour::Plain),
+        (Flavour::ClientToMksysb, Flavour::MksysbToClient),
+        (Flavour::NimadmClientToMksysb, Flavour::NimadmPlain),
+    ];
+    for (first, second) in PAIRS {
+        for entries in (4..60).step_by(if is_soak() { 1 } else { 7 }) {
+            virtual_time(async || {
+                let what = format!("{second:?} beside {first:?}, dead at entry {entries}");
+                let performer = |world: &World, who: Who| {
+                    Arc::new(world.performer_of(who.scope(), Arc::new(world.lab.clone())))
+                };
+                let one = World::of(&first.estate(), asleep(first));
+                let lives = one.live_so_long(entries, performer(&one, One)).await;
+                if !lives || !is_leased(&one) {
+                    return;
+                }
+                let two = one.beside();
+                two.again(asleep(second));
+                two.live(performer(&two, Two)).await;
+                let state = two.state();
+                assert!(["refused", "rolled_back"].contains(&state), "{what}: {}", two.story());
+                one.live(performer(&one, One)).await;
+                assert_eq!(one.state(), "migrated", "{what}: {}", one.story());
+                let mut expected = first.expected();
+                if expected.copy == CopyExpected::Running {
+                    expected.copy = CopyExpected::Asleep;
+                }
+                let violations = one.lab.check(&[expected]).expect("a check");
+                assert!(violations.is_empty(), "{what}: {violations:?}");
+                let log = one.lab.log().expect("a log");
+                let touches = |line: &str| ["_alt", "alt_"].iter().any(|part| line.contains(part));
+                let mut theirs = log.iter().filter(|entry| {
+                    entry.job.as_deref().is_some_and(|job| job.starts_with(Two.scope()))
+                });
+                let found = theirs.find(|entry| touches(&entry.line));
+                assert!(found.is_none(), "{what}: {found:?}");
+            });
+        }
+    }
+}
+
+/// Nothing is rebooted.
+fn asleep(flavour: Flavour) -> MigrationSpec {
+    let spec = flavour.spec();
+    MigrationSpec { options: Options { reboot: false, ..spec.options }, ..spec }
+}
+
+/// Whether a migration holds either lease.
+fn is_leased(world: &World) -> bool {
+    let lease = |host: &str, path: &str| {
+        let words = ["ls", "-l", path].map(str::to_owned);
+        world.lab.exec_words(host, &words).is_ok_and(|said| said.status == 0)
+    };
+    lease(CLIENT, "/var/adm/nimshift/lease") || lease(MASTER, "/var/adm/nimshift-lpar01/lease")
 }

@@ -417,8 +417,10 @@ impl Attempt<'_> {
     async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
         let mut looks = self.with_context(|ctx| (self.def.looks)(ctx));
         let watch = alone::watch(self.def, &self.order.spec, self.order.ticket.direction);
-        let is_watched = watch.is_some();
+        let lease = alone::watch_lease(self.def, &self.order.spec, self.order.ticket.direction);
+        let (is_watched, is_leased) = (watch.is_some(), lease.is_some());
         looks.extend(watch);
+        looks.extend(lease);
         self.looks.clear();
         let mut answers = self.ask_all(&looks).await?;
         let judge = match (self.order.ticket.direction, self.def.judge_undo) {
@@ -426,8 +428,12 @@ impl Attempt<'_> {
             _ => self.def.judge,
         };
         self.passes = self.is_passing(&answers);
+        let leased = if is_leased { answers.0.pop() } else { None };
         let watched = if is_watched { answers.0.pop() } else { None };
-        let bar = watched.and_then(|output| self.with_context(|ctx| alone::bar(ctx, output)));
+        let bar = self.with_context(|ctx| {
+            let bar = watched.and_then(|output| alone::bar(ctx, output));
+            bar.or_else(|| leased.and_then(|output| alone::bar_lease(ctx, output)))
+        });
         let mut said = answers.0.iter().flat_map(|output| &output.commands);
         let mut sight = if let Some(bar) = bar {
             bar
