@@ -43,9 +43,11 @@ pub(super) fn bar(
     let lspv = acts.then(|| disks(looks, answers)).flatten()?;
     let own: Vec<&PhysicalVolume> = ours(ctx, &lspv);
     let other = lspv.iter().find(|row| row.is_in(ALT_VG) && !own.contains(row))?;
-    // An operation acts on what there is: only one of two is another's.
+    // An operation acts on what there is, and an undo on nothing by that name where ours
+    // is gone: only one of two is another's then.
     let is_one_of_two = own.iter().any(|row| row.is_in(ALT_VG));
-    (ctx.spec.task.is_migration() || is_one_of_two).then(|| Sight::barred(cause(ctx, other)))
+    let makes = ctx.spec.task.is_migration() && ctx.ticket.direction == Direction::Forward;
+    (makes || is_one_of_two).then(|| Sight::barred(cause(ctx, other)))
 }
 
 /// What a look has told of the client's disks.

@@ -587,6 +587,9 @@ fn after_the_end(printed: &mut Printed) {
     let mut scene = Scene::with("is to boot from elsewhere", printed, &text, &[]);
     scene.does(0, &["run", "plan.toml"]);
     theirs(&mut scene, &[]);
+    // The name of ours, once that is not booted any more.
+    let renamed = "lab exec lpar01 -- alt_rootvg_op -v other_rootvg -d hdisk2";
+    scene.mended.push(renamed.split(' ').collect());
     scene.says(4, &["rollback", "lpar01", "--yes"]);
 }
 
