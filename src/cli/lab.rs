@@ -71,11 +71,10 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Disk { host, disk, size_mb } => {
-            let given = open_lab(place)?.give_disk(host, disk.as_str(), *size_mb)?;
-            let Some(()) = given else {
+            if !open_lab(place)?.give_disk(host, disk.as_str(), *size_mb)? {
                 let text = format!("{disk} of {host} is as large as {size_mb} MB, or larger");
                 return Err(CliError::usage(text).help("a disk is never made smaller"));
-            };
+            }
             out.line(&format!("{host}: {disk} has {size_mb} MB"));
             Ok(Exit::Ok.into())
         }

@@ -179,8 +179,8 @@ impl Lab {
     }
 
     /// Gives a host a disk, or makes one of its disks larger, as the storage's
-    /// administrator would. `None` where the disk is as large as `size_mb` already.
-    pub fn give_disk(&self, host: &str, disk: &str, size_mb: u64) -> Result<Option<()>, LabError> {
+    /// administrator would. False where the disk is as large as `size_mb` already.
+    pub fn give_disk(&self, host: &str, disk: &str, size_mb: u64) -> Result<bool, LabError> {
         self.with(|world, _, _| {
             if world.find(host).is_none() {
                 return Err(LabError::UnknownHost(host.to_owned()));
@@ -189,7 +189,7 @@ impl Lab {
             let known = disks.entry(disk.to_owned()).or_insert(Disk { size_mb: 0, pvid: None });
             let grows = known.size_mb < size_mb;
             known.size_mb = known.size_mb.max(size_mb);
-            Ok(grows.then_some(()))
+            Ok(grows)
         })?
     }
 

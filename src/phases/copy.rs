@@ -241,16 +241,19 @@ pub(super) fn restore_bootlist(baseline: &Baseline, seen: &Read<Vec<DiskName>>) 
     set_bootlist(seen, &wanted).collect()
 }
 
+/// Ends a script where the client would not boot from `disk`. Whether that stands first
+/// is seen before.
+pub(super) fn is_in_bootlist(disk: &DiskName) -> Command {
+    let is_it = ["grep", "-F", "-w", "-e", disk.as_str()];
+    Command::new(argv::show_bootlist()).piped_to(is_it)
+}
+
 /// Sets the bootlist, where `seen` is what stands.
 pub(super) fn set_bootlist<'a>(
     seen: &Read<Vec<DiskName>>,
     wanted: impl IntoIterator<Item = &'a DiskName>,
 ) -> impl Iterator<Item = Command> {
-    let first = seen.iter().flatten().next();
-    let stands = first.map(|first| {
-        let is_it = ["grep", "-F", "-w", "-e", first.as_str()];
-        Command::new(argv::show_bootlist()).piped_to(is_it)
-    });
+    let stands = seen.iter().flatten().next().map(is_in_bootlist);
     stands.into_iter().chain([Command::new(argv::set_bootlist(wanted))])
 }
 

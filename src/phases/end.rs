@@ -256,7 +256,7 @@ pub(super) const REBOOT: StepDef = StepDef {
         }))
     },
     run: Some(|ctx, answers| {
-        let boots_next = boots_next(ctx).map(stands);
+        let boots_next = boots_next(ctx).map(copy::is_in_bootlist);
         Script::new(boots_next.into_iter().chain(shutdown(ctx, answers)))
     }),
     undo_run: Some(|ctx, answers| {
@@ -265,7 +265,7 @@ pub(super) const REBOOT: StepDef = StepDef {
         // Always as many commands: by their number it is known whether the last was begun.
         let bootlist = copy::bootlist_to_leave(baseline, &seen);
         let set = Command::new(argv::set_bootlist(&bootlist));
-        let is_set = bootlist.first().map(stands);
+        let is_set = bootlist.first().map(copy::is_in_bootlist);
         let script = [set].into_iter().chain(is_set);
         Script::new(script.chain(shutdown(ctx, answers)))
     }),
@@ -278,13 +278,6 @@ fn boots_next<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
     let is_set =
         ctx.ticket.direction == Direction::Forward && ctx.spec.options.bootlist == Bootlist::Set;
     boot_target(ctx).ok().filter(|_| is_set)
-}
-
-/// Ends a script where the client would not boot from `disk`: it is not told to go down
-/// then. Whether that stands first is seen before.
-fn stands(disk: &DiskName) -> Command {
-    let is_it = ["grep", "-F", "-w", "-e", disk.as_str()];
-    Command::new(argv::show_bootlist()).piped_to(is_it)
 }
 
 /// Somebody does not want the reboot.

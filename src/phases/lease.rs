@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::operations::cleanup_check::is_alive;
-use super::read::{Read, Said, all_or_any, judged, look};
+use super::read::{Read, Said, all_or_any, holds, judged, look};
 use super::step::{Answers, Context, Sight, StepDef};
 
 /// Names beside the lease: who takes over whose lease, and a lease that is made.
@@ -229,8 +229,7 @@ impl Held {
         let claim = format!("{}/{CLAIM}{}", argv::LEASE_DIR, self.holder.owner);
         let fresh = format!("{}/{FRESH}{}", argv::LEASE_DIR, ctx.owner);
         let stands = format!(" -> {}", self.text);
-        let mut commands =
-            vec![Command::new(["ls", "-l", argv::LEASE]).piped_to(["grep", "-F", "-e", &stands])];
+        let mut commands = vec![holds(["ls", "-l", argv::LEASE], &stands)];
         if !self.is_claimed {
             commands.push(Command::new(["ln", "-s", &lease, &claim]));
         }
@@ -295,7 +294,7 @@ pub(super) fn left(
 /// recorded.
 pub(super) fn guard(ctx: &Context<'_>) -> Option<Command> {
     let text = format!(" -> {}", ctx.facts.lease.as_ref()?);
-    Some(Command::new(["ls", "-l", argv::LEASE]).piped_to(["grep", "-F", "-e", &text]))
+    Some(holds(["ls", "-l", argv::LEASE], &text))
 }
 
 /// As [`guard`], where the lease is seen to be there: by a step that drops it, and

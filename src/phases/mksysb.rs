@@ -15,7 +15,7 @@ use super::export::{cache_looks, cache_rows, undo_make_cache};
 use super::marks;
 use super::master::image_data;
 use super::mount::{if_filled, passwd};
-use super::read::{Read, Said, all_or_any, judged, look};
+use super::read::{Read, Said, all_or_any, holds, judged, look};
 use super::registry::chosen;
 use super::step::{Answers, Context, Sight, StepDef};
 
@@ -288,8 +288,7 @@ pub(super) fn remove_seen(
 
 /// Removes the file where it is the one that an `ls -lid` has `seen`.
 fn while_seen(path: &str, seen: &CommandOutput) -> Vec<Command> {
-    let guard =
-        Command::new(["ls", "-lid", path]).piped_to(["grep", "-F", "-e", seen.stdout.trim()]);
+    let guard = holds(["ls", "-lid", path], seen.stdout.trim());
     vec![guard, Command::new(["rm", "-f", path])]
 }
 
@@ -421,10 +420,7 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
     undo_run: Some(|ctx, answers| {
         let remove = |name: &NimName| Command::new(["nim", "-o", "remove", name.as_str()]);
         // Still the one that was seen.
-        let guard = |date: String| {
-            let name = new_name(ctx.spec)?;
-            Some(Command::new(argv::lsnim(name)).piped_to(["grep", "-F", "-e", &date]))
-        };
+        let guard = |date: String| Some(holds(argv::lsnim(new_name(ctx.spec)?), &date));
         let seen = match defined(ctx, answers) {
             Ok(Defined::Here(date)) => date.and_then(guard),
             _ => None,

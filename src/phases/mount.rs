@@ -253,7 +253,7 @@ pub(super) fn is_filled(ctx: &Context<'_>, client: Said<'_>, master: Said<'_>) -
     if exclude_list(ctx).is_some() {
         // What a list with patterns leaves out is not known.
         let Some(Ok(left_out)) = list(ctx, master).map(paths_of) else { return Ok(true) };
-        for (at, fs) in file_systems(ctx).iter().enumerate() {
+        for (at, (from, fs)) in sources(ctx).iter().zip(file_systems(ctx)).enumerate() {
             if !left_out.iter().any(|path| is_touched(ctx, &fs.mount_point, path)) {
                 continue;
             }
@@ -266,8 +266,7 @@ pub(super) fn is_filled(ctx: &Context<'_>, client: Said<'_>, master: Said<'_>) -
             if sent.peek().is_some() && !sent.any(|name| arrived.contains(&name)) {
                 return Ok(false);
             }
-            let from = sources(ctx).swap_remove(at);
-            source.retain(|(over, _)| *over != from);
+            source.retain(|(over, _)| over != from);
         }
     }
     let ways = sources(ctx).into_iter().zip(master_paths(ctx));

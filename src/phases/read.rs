@@ -22,6 +22,12 @@ pub(super) fn judged(read: Read<Sight>) -> Sight {
     read.unwrap_or_else(|why| Sight::of(Presence::Unknown(why)))
 }
 
+/// Ends a script where what `argv` says does not hold `text`: nothing fits between that
+/// question and the command behind it.
+pub(super) fn holds(argv: impl IntoIterator<Item = impl Into<String>>, text: &str) -> Command {
+    Command::new(argv).piped_to(["grep", "-F", "-e", text])
+}
+
 /// There if `all` of it is there, else absent or partial by whether `any` is.
 pub(super) fn all_or_any(all: bool, any: bool) -> Sight {
     Sight::of(match (all, any) {

@@ -16,7 +16,7 @@ use super::alone;
 use super::copy::{self, on_client};
 use super::lease;
 use super::nimadm;
-use super::read::{Read, Said, is_named, judged, look};
+use super::read::{Read, Said, holds, is_named, judged, look};
 use super::registry::{asked, chosen};
 use super::step::{Answers, Context, Looks, Sight, StepDef};
 
@@ -52,7 +52,7 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
         return Vec::new();
     }
     let of_disk = |identity: &CopyIdentity, disk: &CopyDisk| {
-        Command::new(argv::vg_of_disk(&disk.name)).piped_to(["grep", "-F", "-e", &identity.vg_id])
+        holds(argv::vg_of_disk(&disk.name), &identity.vg_id)
     };
     let copy = identity(ctx).filter(|_| stands).into_iter();
     let copy = copy.flat_map(|copy| copy.disks.iter().map(move |disk| of_disk(copy, disk)));

@@ -42,6 +42,17 @@ fn own(world: &World) -> Vec<String> {
     root.map(|path| file("hd4", path)).into_iter().chain([crontab]).collect()
 }
 
+/// A night in which `line` says on `host`, whenever it is run, that it has done its work.
+async fn lived_with(flavour: Flavour, host: &str, line: &str) -> World {
+    let mut estate = flavour.estate();
+    let mut lies = FaultSpec::once(FaultKind::MessageWithSuccess, host).on(line);
+    lies.times = None;
+    estate.fault = vec![lies];
+    let world = World::of(&estate, flavour.spec());
+    world.live(Arc::new(world.plain_performer())).await;
+    world
+}
+
 #[test]
 fn no_command_that_lies_makes_a_night_end_well_without_what_is_the_sites() {
     for flavour in [Flavour::Plain, Flavour::Cached, Flavour::NimadmPlain, Flavour::NimadmCached] {
@@ -55,12 +66,7 @@ fn no_command_that_lies_makes_a_night_end_well_without_what_is_the_sites() {
             commands.extend(within);
             assert!(commands.len() > 15, "{commands:?}");
             for (host, line) in commands {
-                let mut estate = flavour.estate();
-                let mut lies = FaultSpec::once(FaultKind::MessageWithSuccess, &host).on(&line);
-                lies.times = None;
-                estate.fault = vec![lies];
-                let world = World::of(&estate, flavour.spec());
-                world.live(Arc::new(world.plain_performer())).await;
+                let world = lived_with(flavour, &host, &line).await;
                 let what = format!("{flavour:?}: {line} lies");
                 if world.state() == "migrated" {
                     assert_eq!(own(&world), good, "{what}");
@@ -98,12 +104,7 @@ fn no_command_that_lies_makes_a_mksysb_without_the_clients_data() {
                 calls.map(|entry| (entry.host.clone(), entry.line.clone())).collect();
             assert!(sent.len() > 5, "{sent:?}");
             for (host, line) in sent {
-                let mut estate = flavour.estate();
-                let mut lies = FaultSpec::once(FaultKind::MessageWithSuccess, &host).on(&line);
-                lies.times = None;
-                estate.fault = vec![lies];
-                let world = World::of(&estate, flavour.spec());
-                world.live(Arc::new(world.plain_performer())).await;
+                let world = lived_with(flavour, &host, &line).await;
                 if world.state() == "migrated" {
                     assert!(mksysb(&world) == good, "{flavour:?}: {line} lies");
                 }
