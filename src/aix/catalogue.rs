@@ -135,8 +135,8 @@ fn read(text: &str) -> Result<Vec<Entry>, DeserError> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::verdict::{matching, message_ids};
     use super::*;
+    use crate::aix::verdict::{matching, message_ids};
 
     #[test]
     fn the_catalogue_is_sound() {

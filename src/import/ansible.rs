@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::{Errors, quoted};
 use super::found::{Found, Host, Setting};
 use super::inventory::{ALL, Inventory, InventoryHost, UNGROUPED};
-use super::keys;
+use super::keys::{self, ADDRESS};
 use super::value::Value;
-use super::{ADDRESS, Ways};
+use super::ways::Ways;
 use crate::base::{limits, nearest};
 
 /// What variables of IBM's role nim_alt_disk_migration (collection

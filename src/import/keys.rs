@@ -11,6 +11,9 @@ use super::value::Value;
 use crate::base::nearest;
 use crate::domain::plan_schema;
 
+/// The key of a plan that says how a host is reached.
+pub(super) const ADDRESS: &str = "reach.address";
+
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

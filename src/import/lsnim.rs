@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::ADDRESS;
 use super::error::Errors;
 use super::found::{Found, Host, Setting};
+use super::keys::ADDRESS;
 use super::value::Value;
 use crate::aix::{NimObject, nim_objects};
 use crate::base::sanitize_line;

@@ -18,6 +18,7 @@ mod lsnim;
 mod range;
 mod sheet;
 mod value;
+mod ways;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -29,9 +30,11 @@ use crate::domain::{NimName, parse_plan};
 use draft::Client;
 use error::{Errors, quoted};
 use found::Found;
+use keys::ADDRESS;
 
 pub use draft::{FILL_IN, Head};
 pub use error::{ImportError, ImportErrors};
+pub use ways::Ways;
 
 /// What is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +49,6 @@ pub enum Format {
     AnsibleYaml,
 }
 
-/// The key of a plan that says how a host is reached.
-const ADDRESS: &str = "reach.address";
-
 impl Format {
     fn title(self) -> &'static str {
         match self {
@@ -58,15 +58,6 @@ impl Format {
             Format::AnsibleYaml => "Ansible inventory, YAML",
         }
     }
-}
-
-/// How it is imported.
-#[derive(Debug, Clone, Default)]
-pub struct Ways {
-    /// Names end before their first point: `lpar01` of `lpar01.example.com`.
-    pub short_names: bool,
-    /// Ansible: only hosts of these groups; their order is that of the waves.
-    pub groups: Vec<String>,
 }
 
 /// The text of a plan.

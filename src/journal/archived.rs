@@ -7,11 +7,10 @@ use rusqlite::{Connection, Row, params};
 
 use crate::base::Millis;
 
-use super::connect::{self, int};
+use super::connect::{self, int, uint};
 use super::digest::{Sum, Summer};
 use super::error::{Difference, JournalError};
 use super::ids::BatchId;
-use super::replay::uint;
 use super::schema;
 
 /// Tables of an archive, each with its key, and with the rows of it that belong

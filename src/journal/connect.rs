@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Row};
 
 use crate::base::limits;
 
@@ -246,6 +246,12 @@ pub(super) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Jo
 /// On numbers of 2^63 and above, which no count or time reaches.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).expect("counts and times are far below 2^63")
+}
+
+/// A column that holds a count, a time or an id.
+pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::base::Millis;
 use crate::domain::MigrationId;
 
+use super::append::Append;
 use super::attempt::Prepared;
 use super::error::JournalError;
 use super::ids::RequestId;
-use super::writer::Append;
 
 /// What one append writes.
 pub(super) struct Encoded {

@@ -2,9 +2,17 @@
 
 use rusqlite::{Connection, params};
 
-use super::connect::int;
+use super::connect::{int, uint};
 use super::digest::{Sum, Summer};
-use super::replay::uint;
+
+/// Where a migration's chain of entries ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    /// 0 where there is none.
+    pub(super) entry: u64,
+    pub(super) chain: Sum,
+}
 
 /// What the sum of a head is made of.
 pub(super) struct HeadSum<'a> {

@@ -6,9 +6,9 @@ use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{DECISIONS, Event, EventKind, Machine};
 
+use super::append::Append;
 use super::create::{NewBatch, NewMigration};
 use super::ids::BatchId;
-use super::writer::Append;
 
 /// A migration, replayed from its first event.
 #[derive(Debug)]

@@ -32,6 +32,7 @@
 //! killed and goes on asks the hosts before it believes the journal about them.
 
 mod adopt;
+mod append;
 mod archive;
 mod archived;
 mod attempt;
@@ -56,6 +57,7 @@ mod schema;
 mod verify;
 mod writer;
 
+pub use append::{Ack, Append};
 pub use archive::{Archived, archive};
 pub use attempt::RecordedAttempt;
 pub use backup::backup;
@@ -72,4 +74,3 @@ pub use reader::{BatchRow, Entry, MigrationRow, Reader};
 pub use request::{NewRequest, Request, RequestKind, Requests, UnreadableRequest};
 pub use schema::schema_sql;
 pub use verify::{Verified, verify};
-pub use writer::{Ack, Append};

@@ -109,13 +109,12 @@ mod tests {
 
     use rusqlite::{Connection, params};
 
-    use super::super::connect::int;
-    use super::super::digest::{EntrySum, Sum};
-    use super::super::head::HeadSum;
-    use super::super::replay::uint;
-    use super::super::{Journal, JournalError, OpenOptions, Reader, verify};
     use super::*;
     use crate::domain::MigrationId;
+    use crate::journal::connect::{int, uint};
+    use crate::journal::digest::{EntrySum, Sum};
+    use crate::journal::head::HeadSum;
+    use crate::journal::{Journal, JournalError, OpenOptions, Reader, verify};
 
     const EVENT: &str = r#"{"at_ms":1795500900000,"kind":{"event":"release","by":"eve"}}"#;
 
@@ -173,7 +172,7 @@ mod tests {
         std::fs::copy("fixtures/journal/v1.db", &file).unwrap();
         // The tables as this program has them, and nothing adopted yet.
         let connection = Connection::open(&file).unwrap();
-        super::super::schema::migrate(&connection, &file, 1).unwrap();
+        crate::journal::schema::migrate(&connection, &file, 1).unwrap();
         append(&connection, effects, state);
         connection.close().unwrap();
     }

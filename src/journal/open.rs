@@ -14,6 +14,7 @@ use crate::domain::MigrationId;
 use crate::machine::DECISIONS;
 
 use super::adopt::adopt;
+use super::append::{Ack, Append};
 use super::connect::{self, Durability, int};
 use super::create::{NewBatch, NewMigration};
 use super::digest::{Summer, hex, sha256};
@@ -25,7 +26,7 @@ use super::lock::{Holder, Lock};
 use super::paths::JournalDir;
 use super::replay::{Replayed, replay};
 use super::schema;
-use super::writer::{Ack, Append, NewWork, Order, Writer};
+use super::writer::{NewWork, Order, Writer};
 
 /// How a journal is opened.
 #[derive(Debug, Clone)]

@@ -14,13 +14,13 @@ use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, Re
 
 use super::archived;
 use super::attempt::{RecordedAttempt, read_attempt};
-use super::connect::{self, int};
+use super::connect::{self, int, uint};
 use super::error::JournalError;
 use super::ids::{BatchId, RequestId};
 use super::lock;
 use super::older::{After, retell};
 use super::paths::JournalDir;
-use super::replay::{self, uint};
+use super::replay;
 use super::request::{self, Request, UnreadableRequest};
 use super::schema;
 

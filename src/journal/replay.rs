@@ -15,15 +15,15 @@ use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
 use crate::machine::{Blueprint, DECISIONS, Effect, Event, EventKind, Machine, State};
 
 use super::archived;
+use super::connect::uint;
 use super::create::{MigrationSum, batch_sum};
 use super::digest::{EntrySum, Sum, sha256};
 use super::error::{Difference, JournalError};
-use super::head::HeadSum;
+use super::head::{Head, HeadSum};
 use super::ids::BatchId;
 use super::loaded::Loaded;
 use super::older;
 use super::schema::{self, RECORD_VERSION};
-use super::writer::Head;
 
 const CHANGED: &str = "the row is not what was written: another program changed it, or the disk \
                        gave back something else; restore a backup";
@@ -82,12 +82,6 @@ struct Replay<'p> {
     path: &'p Path,
     slots: BTreeMap<u64, Slot>,
     out: Replayed,
-}
-
-/// A column that holds a count, a time or an id.
-pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 /// A text column, without a copy. SQLite does not promise that it is UTF-8.

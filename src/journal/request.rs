@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Millis, limits, sanitize_line};
 use crate::domain::MigrationId;
 
-use super::connect::{self, int};
+use super::connect::{self, int, uint};
 use super::digest::{Sum, Summer};
 use super::error::JournalError;
 use super::ids::RequestId;
 use super::paths::JournalDir;
-use super::replay::uint;
 use super::schema::{self, RECORD_VERSION};
 
 /// What is asked for.

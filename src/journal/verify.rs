@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::archived;
 use super::attempt::read_attempt;
-use super::connect;
+use super::connect::{self, uint};
 use super::error::{Difference, JournalError};
 use super::reader::Reader;
-use super::replay::{replay, uint};
+use super::replay::replay;
 
 /// What was found sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

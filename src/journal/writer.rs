@@ -12,50 +12,19 @@ use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::base::{Millis, limits};
-use crate::domain::{AttemptRecord, MigrationId, Ticket};
-use crate::machine::{Effect, Event, State};
+use crate::domain::MigrationId;
 
+use super::append::{Ack, Append};
 use super::archived;
 use super::attempt::{self, Text};
-use super::connect::{self, int};
+use super::connect::{self, int, uint};
 use super::create::{NewBatch, NewMigration, insert_batch, insert_migration};
-use super::digest::{EntrySum, Sum};
+use super::digest::EntrySum;
 use super::encoded::{Encoded, Entry};
 use super::error::JournalError;
-use super::head::HeadSum;
+use super::head::{Head, HeadSum};
 use super::ids::{BatchId, RequestId};
-use super::replay::uint;
 use super::schema::RECORD_VERSION;
-
-/// An event on its way into the journal, with what followed from it.
-#[derive(Debug, Clone)]
-pub struct Append {
-    /// Whose event it is.
-    pub migration: MigrationId,
-    /// How many entries the migration has: the new one gets the next number.
-    pub expected_seq: u64,
-    /// What happened.
-    pub event: Event,
-    /// The state that followed.
-    pub to: State,
-    /// What that state wants in flight.
-    pub effects: Vec<Effect>,
-    /// The attempt that the event answers, and what is kept of it.
-    pub record: Option<(Ticket, AttemptRecord)>,
-    /// The request that the event comes from, and what is answered to it.
-    pub request: Option<(RequestId, String)>,
-}
-
-/// What became of an append.
-#[derive(Debug, Clone)]
-pub struct Ack {
-    /// Whose event it was.
-    pub migration: MigrationId,
-    /// The number of the entry.
-    pub seq: u64,
-    /// Whether it is on the disk.
-    pub result: Result<(), JournalError>,
-}
 
 /// What is created, with the ids that it was given.
 pub(super) type Created = Result<(BatchId, Vec<MigrationId>), JournalError>;
@@ -76,15 +45,6 @@ pub(super) enum Order {
     Forget(Vec<BatchId>, Millis, SyncSender<Result<(), JournalError>>),
     /// Answers once all before it is done.
     Flush(SyncSender<()>),
-}
-
-/// Where a migration's chain of entries ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) seq: u64,
-    /// 0 where there is none.
-    pub(super) entry: u64,
-    pub(super) chain: Sum,
 }
 
 /// The writer's side of a journal.

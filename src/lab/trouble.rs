@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
-        let faults = super::super::FaultKind::ALL.map(super::super::FaultKind::name);
+        let faults = crate::lab::FaultKind::ALL.map(crate::lab::FaultKind::name);
         for trouble in Trouble::ALL {
             assert!(!faults.contains(&trouble.name()), "{}", trouble.name());
         }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::domain::Phase;
 
-use super::super::unread::Unread;
-use super::super::verdict::{matching, message_ids};
 use super::text::{Read, lines};
+use crate::aix::unread::Unread;
+use crate::aix::verdict::{matching, message_ids};
 
 const COMMAND: &str = "nimadm log";
 

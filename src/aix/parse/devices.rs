@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, is_device, lines, rows, some, words};
+use crate::aix::unread::Unread;
 
 /// `bootlist -m normal -o`.
 pub(super) fn bootlist(text: &str) -> Read {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::labels::{Labelled, objects};
 use super::text::{Read, digits, is_device, rows, words};
+use crate::aix::unread::Unread;
 
 const STATES: [&str; 3] = ["active", "concurrent", "locked"];
 

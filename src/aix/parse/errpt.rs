@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, digits, each, lines, some};
+use crate::aix::unread::Unread;
 
 /// `errpt`. An empty error log prints nothing at all.
 pub(super) fn errpt(text: &str) -> Read {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, after_heading, digits, each, lines, number, numbers, some, words};
+use crate::aix::unread::Unread;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

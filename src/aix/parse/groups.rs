@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::disks::parts;
 use super::labels::{Labelled, objects};
 use super::text::{Read, lines, words};
+use crate::aix::unread::Unread;
 
 /// `lsvg VG`, one or several.
 pub(super) fn lsvg(text: &str) -> Read {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, words};
+use crate::aix::unread::Unread;
 
 const COMMAND: &str = "installp";
 

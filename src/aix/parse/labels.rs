@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::unread::Unread;
 use super::text::{Read, lines};
+use crate::aix::unread::Unread;
 
 /// The keys that are known, the longer before those that end them. Others are
 /// found by their colon.

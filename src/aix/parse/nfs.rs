@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, lines, words};
+use crate::aix::unread::Unread;
 
 /// `showmount -e`, of one server or several.
 pub(super) fn showmount(text: &str) -> Read {

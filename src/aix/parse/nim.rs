@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, lines, rows, words};
+use crate::aix::unread::Unread;
 
 /// `lsnim -l`, of one object or many.
 pub(super) fn lsnim_l(text: &str) -> Read {

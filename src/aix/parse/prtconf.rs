@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::unread::Unread;
 use super::groups::member;
 use super::text::{Read, lines, some, words};
+use crate::aix::unread::Unread;
 
 const COMMAND: &str = "prtconf";
 

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::super::unread::Unread;
 use super::{
     alt_mig, devices, disks, errpt, file_systems, groups, installp, nfs, nim, prtconf, software,
 };
+use crate::aix::unread::Unread;
 
 /// A reader.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::unread::Unread;
 use super::text::{Read, digits, lines, numbers, rows, some, words};
+use crate::aix::unread::Unread;
 
 /// `lslpp -Lc`.
 pub(super) fn lslpp_big(text: &str) -> Read {

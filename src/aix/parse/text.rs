@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::base::limits::PARSE_BYTES_MAX;
 
-use super::super::unread::Unread;
-use super::super::verdict::message_ids;
+use crate::aix::unread::Unread;
+use crate::aix::verdict::message_ids;
 
 /// What a reader makes of a text.
 pub(super) type Read<T = Value> = Result<T, Unread>;

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use super::error::{LineError, LineErrors};
 use super::form::Form;
+use super::line::{NimadmLine, Telling};
 use super::scan::{Given, Scanned, scan};
-use super::{NimadmLine, Telling};
 use crate::base::{limits, sanitize_line};
 use crate::domain::name::{DiskName, NimName, VgName};
 use crate::domain::phase::{Phase, parse_phases};
@@ -16,21 +16,22 @@ use crate::domain::synopsis::{Breach, Flag, Synopsis};
 
 const LICENCES: &str = "read them, and give -Y, or have ADM_ACCEPT_LICENSES=yes in the environment";
 
-/// Reads a command line, or tells all that is wrong with it.
-pub(super) fn check(
-    args: &[String],
-    licences_by_environment: bool,
-) -> Result<NimadmLine, LineErrors> {
-    let mut checker = Checker { scanned: scan(args), licences_by_environment };
-    let form = checker.form();
-    let line = checker.line(form, args);
-    let mut errors = checker.scanned.errors;
-    // In the order of the line; what is missing comes last.
-    errors.sort_by_key(|error| error.word.unwrap_or(usize::MAX));
-    errors.dedup();
-    match line {
-        Some(line) if errors.is_empty() => Ok(line),
-        _ => Err(LineErrors { errors, form: (!args.is_empty()).then_some(form) }),
+impl NimadmLine {
+    /// Reads the words after `nimadm`, or tells all that is wrong with them. Licences
+    /// count as accepted where `licences_by_environment` says that
+    /// `ADM_ACCEPT_LICENSES=yes` is set.
+    pub fn parse(args: &[String], licences_by_environment: bool) -> Result<NimadmLine, LineErrors> {
+        let mut checker = Checker { scanned: scan(args), licences_by_environment };
+        let form = checker.form();
+        let line = checker.line(form, args);
+        let mut errors = checker.scanned.errors;
+        // In the order of the line; what is missing comes last.
+        errors.sort_by_key(|error| error.word.unwrap_or(usize::MAX));
+        errors.dedup();
+        match line {
+            Some(line) if errors.is_empty() => Ok(line),
+            _ => Err(LineErrors { errors, form: (!args.is_empty()).then_some(form) }),
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::default;
 use super::file::{
     ClientTable, FailureTable, LimitsTable, MessageTable, OptionKeys, PhaseList, PlanFile,
-    RetryTable, default,
+    RetryTable,
 };
 use super::reader::{At, Reader};
 use super::rules;

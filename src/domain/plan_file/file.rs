@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::default;
 use super::words::{
     Address, DurationText, EstatePath, HostPath, Jump, MountOptions, OutputPath, PhaseKey, Raw,
     UserName,
@@ -22,23 +23,6 @@ use crate::domain::reach::Via;
 use crate::domain::spec::{
     BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy,
 };
-
-/// What stands for a key that no one has set.
-pub(super) mod default {
-    pub(in super::super) const MIGRATIONS: u32 = 4;
-    pub(in super::super) const ATTEMPTS: u32 = 5;
-    pub(in super::super) const DELAY: &str = "30s";
-    pub(in super::super) const DELAY_MAX: &str = "5m";
-    pub(in super::super) const JITTER_PERCENT: u32 = 20;
-    pub(in super::super) const REBOOT_TIMEOUT: &str = "45m";
-    pub(in super::super) const DEAD_LEASE_AFTER: &str = "12h";
-    pub(in super::super) const WAVE: u8 = 1;
-    pub(in super::super) const CONNECT_TIMEOUT: &str = "15s";
-    pub(in super::super) const SESSIONS: u32 = 8;
-    pub(in super::super) const JOB_DIR: &str = crate::domain::lease::JOB_DIR;
-    pub(in super::super) const SHELL: &str = "/bin/sh";
-    pub(in super::super) const REMOTE_SHELL: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
-}
 
 /// A plan of nimshift: which NIM clients are migrated to which level, and how.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

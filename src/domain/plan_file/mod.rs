@@ -6,6 +6,7 @@
 //! once. Nothing here reads a file, a clock or the environment.
 
 mod build;
+mod default;
 mod error;
 mod file;
 mod merge;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{EstateTable, PlanFile, ReachTable, default};
+use super::default;
+use super::file::{EstateTable, PlanFile, ReachTable};
 use super::reader::{At, Reader};
 use super::words::{DurationText, HostPath, Raw};
 use crate::domain::name::HostName;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::build::{made_up_id, new_vg_id};
-use super::super::flags::{Flags, refuse, settle};
-use super::super::image_data::{self, Wanted};
-use super::super::shell::{Call, Reply};
-use super::super::software;
-use super::super::tree::{Node, is_within};
-use super::super::world::{Host, Lv, LvKind, Source, Vg, World};
 use super::boot::vary;
 use super::{mount_lv, usage};
 use crate::base::Millis;
+use crate::lab::build::{made_up_id, new_vg_id};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::image_data::{self, Wanted};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software;
+use crate::lab::tree::{Node, is_within};
+use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
 
 pub(super) const COPY: &str = "altinst_rootvg";
 
@@ -360,7 +360,7 @@ fn exclusions(world: &World, call: &Call, copy: &Copy) -> Vec<String> {
 
 /// Mount points of the awake copy, children first.
 fn awake_points(host: &Host) -> Vec<String> {
-    let own = |mount: &&super::super::world::Mount| matches!(&mount.source, Source::Lv { vg, .. } if vg == COPY);
+    let own = |mount: &&crate::lab::world::Mount| matches!(&mount.source, Source::Lv { vg, .. } if vg == COPY);
     let mut points: Vec<String> =
         host.mounts.iter().filter(own).map(|mount| mount.point.clone()).collect();
     points.sort();

@@ -1,13 +1,13 @@
 //! `tar` and `dd`: what goes through pipes between hosts.
 
-use super::super::flags::{refuse, settle};
-use super::super::place::PathError;
-use super::super::shell::{Call, Reply, Stream};
-use super::super::tree::{Kind, Node};
-use super::super::world::{LvKind, World};
 use super::boot::vary;
 use super::usage;
 use crate::base::Millis;
+use crate::lab::flags::{refuse, settle};
+use crate::lab::place::PathError;
+use crate::lab::shell::{Call, Reply, Stream};
+use crate::lab::tree::{Kind, Node};
+use crate::lab::world::{LvKind, World};
 
 /// What a `tar` is asked for.
 struct Tar {
@@ -99,9 +99,9 @@ pub(crate) fn tar(world: &mut World, call: &Call) -> Reply {
             .at(&place.host)
             .vgs
             .get(&place.vg)
-            .map_or(super::super::build::PP_MB, |vg| vg.pp_mb);
+            .map_or(crate::lab::build::PP_MB, |vg| vg.pp_mb);
         let volume = world.volume_mut(&place).map_err(|e| Reply::path(call, &tar.directory, &e))?;
-        if data_mb + super::super::software::size_mb(tree) > volume.lps() * pp_mb {
+        if data_mb + crate::lab::software::size_mb(tree) > volume.lps() * pp_mb {
             return Err(Reply::fail(
                 1,
                 "tar: 0511-188 Cannot write to file: There is not enough space in the file system.",

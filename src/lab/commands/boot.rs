@@ -1,13 +1,13 @@
 //! Boot images, boot lists, and what boots.
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::power;
-use super::super::shell::{Call, Reply};
-use super::super::software;
-use super::super::tree::Node;
-use super::super::world::{LvKind, World};
 use super::usage;
 use crate::base::Millis;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::power;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software;
+use crate::lab::tree::Node;
+use crate::lab::world::{LvKind, World};
 
 /// First words of a boot image: what tells it from any other file.
 const IMAGE: &str = "AIX boot image ";

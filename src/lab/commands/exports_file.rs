@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::tree::Node;
-use super::super::world::World;
 use super::{nfs, usage};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::tree::Node;
+use crate::lab::world::World;
 
 const FILE: &str = "/etc/exports";
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::world::{Host, Lv, LvKind, Source, World};
 use super::usage;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::{Host, Lv, LvKind, Source, World};
 
 pub(crate) fn lsfs(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "cqv:", usage(call)).map(|flags| {
@@ -158,13 +158,12 @@ fn device((node, what): (Option<&str>, &str)) -> String {
 
 /// The mount point that a path lies below.
 fn host_mount<'a>(host: &'a Host, path: &str) -> Option<&'a str> {
-    let below =
-        host.mounts.iter().filter(|mount| super::super::tree::is_within(path, &mount.point));
+    let below = host.mounts.iter().filter(|mount| crate::lab::tree::is_within(path, &mount.point));
     below.max_by_key(|mount| mount.point.len()).map(|mount| mount.point.as_str())
 }
 
 fn pp_mb(world: &World, host: &str, vg: &str) -> u64 {
-    world.at(host).vgs.get(vg).map_or(super::super::build::PP_MB, |vg| vg.pp_mb)
+    world.at(host).vgs.get(vg).map_or(crate::lab::build::PP_MB, |vg| vg.pp_mb)
 }
 
 /// A size in MB: `4096M`, `4G`, or 512-byte blocks. A leading `+` is left to
@@ -275,7 +274,7 @@ pub(crate) fn rmfs(world: &mut World, call: &Call) -> Reply {
         let Some((group, name, _)) = host.file_system(point) else {
             return Err(Reply::fail(1, format!("rmfs: 0506-921 {point} is not a known file system.")));
         };
-        let mounted = |m: &super::super::world::Mount| matches!(&m.source, Source::Lv { vg, lv } if vg == group && lv == name);
+        let mounted = |m: &crate::lab::world::Mount| matches!(&m.source, Source::Lv { vg, lv } if vg == group && lv == name);
         if host.mounts.iter().any(mounted) {
             return Err(Reply::fail(1, format!("rmfs: 0506-936 Cannot remove {point}: it is currently mounted.")));
         }

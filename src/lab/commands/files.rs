@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::place::PathError;
-use super::super::shell::{Call, Reply, Stream};
-use super::super::tree::{Kind, Node, Tree};
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::place::PathError;
+use crate::lab::shell::{Call, Reply, Stream};
+use crate::lab::tree::{Kind, Node, Tree};
+use crate::lab::world::World;
 
 /// Runs `each` for every operand; the last failure is the reply.
 fn for_each(
@@ -108,7 +108,7 @@ pub(crate) fn rm(world: &mut World, call: &Call) -> Reply {
                 Ok(_) => {
                     let mounts = &world.at(&call.host).mounts;
                     if whole == "/"
-                        || mounts.iter().any(|m| super::super::tree::is_within(&m.point, &whole))
+                        || mounts.iter().any(|m| crate::lab::tree::is_within(&m.point, &whole))
                     {
                         return Err(Reply::fail(
                             2,
@@ -342,7 +342,7 @@ pub(crate) fn cp(world: &mut World, call: &Call) -> Reply {
 
 /// Copies a directory within its own file system's bounds.
 fn copy_tree(world: &mut World, call: &Call, from: &str, to: &str) -> Result<(), PathError> {
-    if super::super::tree::is_within(to, from) {
+    if crate::lab::tree::is_within(to, from) {
         return Err(PathError::WrongKind);
     }
     let place = world.place(&call.host, from, call.now)?;

@@ -1,10 +1,10 @@
 //! `find`: what lies below a directory, in its own file system.
 
-use super::super::flags::refuse;
-use super::super::shell::{Call, Reply};
-use super::super::tree::{Kind, is_within};
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::refuse;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::tree::{Kind, is_within};
+use crate::lab::world::World;
 
 /// What is asked for.
 struct Wanted {

@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::super::files::{self, DEVICE_ODM, MERGED};
-use super::super::flags::{Flags, refuse, settle};
-use super::super::mksysb::Archive;
-use super::super::shell::{Call, Reply};
-use super::super::software::{self, BOS_IMAGE, Fileset, LIST, RPM_LIST};
-use super::super::tree::Node;
-use super::super::world::World;
 use super::boot::vary;
 use super::usage;
 use crate::base::Millis;
+use crate::lab::files::{self, DEVICE_ODM, MERGED};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::mksysb::Archive;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software::{self, BOS_IMAGE, Fileset, LIST, RPM_LIST};
+use crate::lab::tree::Node;
+use crate::lab::world::World;
 
 /// The list of filesets of the system at `root`, a path as the host sees it.
 fn list_at(world: &World, call: &Call, root: &str) -> Result<Vec<Fileset>, Reply> {
@@ -402,7 +402,7 @@ fn rpms(world: &World, call: &Call, device: &str) -> Result<Vec<String>, Reply> 
     };
     let place = world.place(&call.host, &directory, call.now).map_err(gone)?;
     if !world.is_dir(&call.host, device, call.now) {
-        return Err(gone(super::super::place::PathError::Absent));
+        return Err(gone(crate::lab::place::PathError::Absent));
     }
     let tree = world.tree(&place).map_err(gone)?;
     Ok(tree

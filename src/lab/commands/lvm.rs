@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, settle};
-use super::super::shell::{Call, Reply};
-use super::super::world::{Host, Lv, LvKind, Source, Vg, World};
 use super::usage;
+use crate::lab::flags::{Flags, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
 
 pub(super) const VARIED_OFF: &str =
     "0516-010 : Volume group must be varied on; use varyonvg command.";
@@ -296,10 +296,10 @@ pub(crate) fn exportvg(world: &mut World, call: &Call) -> Reply {
 pub(crate) fn reducevg(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "df", usage(call)).and_then(|flags| {
         let [name, disks @ ..] = flags.rest.as_slice() else {
-            return Err(super::super::flags::refuse(call, "A parameter is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "A parameter is missing.", usage(call)));
         };
         if disks.is_empty() {
-            return Err(super::super::flags::refuse(call, "A parameter is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "A parameter is missing.", usage(call)));
         }
         let mut out = String::new();
         for disk in disks {
@@ -379,7 +379,7 @@ pub(crate) fn getlvodm(world: &mut World, call: &Call) -> Reply {
             };
         }
         let Some(disk) = flags.get('j') else {
-            return Err(super::super::flags::refuse(call, "An option is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "An option is missing.", usage(call)));
         };
         let host = world.at(&call.host);
         if !host.disks.contains_key(disk) {

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::build::{PP_MB, made_up_id, new_vg_id};
-use super::super::flags::{Flags, refuse, settle};
-use super::super::image_data::{self, Volume, Wanted};
-use super::super::mksysb::Archive;
-use super::super::place::PathError;
-use super::super::shell::{Call, Reply, Stream};
-use super::super::tree::{Kind, Node, is_within};
-use super::super::world::{Lv, LvKind, Vg, World};
 use super::alt_disk::{COPY, alt_name, alt_point, check_disks, error, mount_clone};
 use super::boot::vary;
 use super::usage;
 use crate::base::Millis;
+use crate::lab::build::{PP_MB, made_up_id, new_vg_id};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::image_data::{self, Volume, Wanted};
+use crate::lab::mksysb::Archive;
+use crate::lab::place::PathError;
+use crate::lab::shell::{Call, Reply, Stream};
+use crate::lab::tree::{Kind, Node, is_within};
+use crate::lab::world::{Lv, LvKind, Vg, World};
 
 /// Mount points at or below `top`, parents first.
 fn points_below(world: &World, call: &Call, top: &str) -> Vec<String> {

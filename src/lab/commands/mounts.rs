@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::place::PathError;
-use super::super::shell::{Call, Reply};
-use super::super::tree::{Kind, is_within};
-use super::super::world::{Export, LvKind, Mount, Source, World};
 use super::usage;
 use crate::base::Millis;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::place::PathError;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::tree::{Kind, is_within};
+use crate::lab::world::{Export, LvKind, Mount, Source, World};
 
 pub(crate) fn mount(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "o:v:n:f", usage(call)).and_then(|flags| {
@@ -132,7 +132,7 @@ fn mount_volume(
 
 /// Adds a local mount to the table.
 pub(crate) fn mount_lv(
-    host: &mut super::super::world::Host,
+    host: &mut crate::lab::world::Host,
     vg: &str,
     lv: &str,
     point: &str,
@@ -252,6 +252,6 @@ pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
 }
 
 /// Whether the volume is a file system.
-pub(super) fn is_file_system(lv: &super::super::world::Lv) -> bool {
+pub(super) fn is_file_system(lv: &crate::lab::world::Lv) -> bool {
     lv.kind == LvKind::Jfs2
 }

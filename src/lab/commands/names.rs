@@ -1,9 +1,9 @@
 //! Names and addresses of the estate's hosts.
 
-use super::super::flags::{Flags, settle};
-use super::super::shell::{Call, Reply};
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::{Flags, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::World;
 
 /// The address that every host knows another by: by its place among all.
 fn address(world: &World, name: &str) -> Option<String> {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::tree::is_within;
-use super::super::world::{Export, World};
 use super::usage;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::tree::is_within;
+use crate::lab::world::{Export, World};
 
 pub(crate) fn exportfs(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "aio:uFv", usage(call)).and_then(|flags| {

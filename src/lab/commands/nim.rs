@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::super::fault::{FaultKind, strike};
-use super::super::flags::{Flags, refuse, settle};
-use super::super::mksysb::Archive;
-use super::super::shell::{Call, Reply};
-use super::super::software;
-use super::super::tree::Kind;
-use super::super::world::{NimObject, World};
 use super::system::long_date;
 use super::usage;
+use crate::lab::fault::{FaultKind, strike};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::mksysb::Archive;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software;
+use crate::lab::tree::Kind;
+use crate::lab::world::{NimObject, World};
 
 fn unknown(call: &Call, name: &str) -> Reply {
     Reply::fail(53, format!("0042-053 {}: there is no NIM object named \"{name}\"", call.name()))
@@ -163,7 +163,7 @@ fn define(world: &mut World, call: &Call, flags: &Flags, name: &str) -> Result<R
         _ => None,
     });
     let level = list.and_then(|text| software::level(&software::from_text(text)));
-    let mut object = super::super::build::mksysb_object(&level.unwrap_or_default(), location);
+    let mut object = crate::lab::build::mksysb_object(&level.unwrap_or_default(), location);
     object.set("creation_date", Some(&long_date(call.now)));
     world.at_mut(&call.host).nim.insert(name.to_owned(), object);
     Ok(Reply::default())

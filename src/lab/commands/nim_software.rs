@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::shell::{Call, Reply};
-use super::super::software::{self, Fileset};
-use super::super::tree::Node;
-use super::super::world::World;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software::{self, Fileset};
+use crate::lab::tree::Node;
+use crate::lab::world::World;
 
 /// The list of `installp -L`.
 pub(super) fn installable(filesets: &[Fileset]) -> String {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::files::DEVICE_ODM;
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::world::World;
 use super::usage;
+use crate::lab::files::DEVICE_ODM;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::World;
 
 /// Objects of `CuAt` that meet a criterion: `name=sys0`, or `name LIKE en*`.
 pub(crate) fn odmget(world: &mut World, call: &Call) -> Reply {

@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::job::JobStage;
-use super::super::shell::{Call, Reply};
-use super::super::world::{Host, World};
 use super::usage;
 use crate::base::Millis;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::job::JobStage;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::{Host, World};
 
 /// The process of the job `id`: the same as long as it runs.
-pub(in super::super) fn pid_of(id: &str) -> u32 {
+pub(in crate::lab) fn pid_of(id: &str) -> u32 {
     let hash = id
         .bytes()
         .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));

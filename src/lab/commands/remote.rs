@@ -1,10 +1,10 @@
 //! Commands that run another command elsewhere.
 
-use super::super::flags::refuse;
-use super::super::shell::{Call, Reply, split};
-use super::super::software;
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::refuse;
+use crate::lab::shell::{Call, Reply, split};
+use crate::lab::software;
+use crate::lab::world::World;
 
 /// A cover never runs itself.
 pub(crate) fn never(_: &mut World, call: &Call) -> Reply {
@@ -72,7 +72,7 @@ pub(crate) fn chroot(world: &World, call: &Call) -> Result<Call, Reply> {
     }
     let root = call.path(directory);
     match world.look(&call.host, &root, call.now) {
-        Ok(node) if node.kind == super::super::tree::Kind::Dir => {}
+        Ok(node) if node.kind == crate::lab::tree::Kind::Dir => {}
         Ok(_) => return Err(Reply::fail(1, format!("chroot: {directory}: Not a directory"))),
         Err(error) => return Err(Reply::path(call, directory, &error)),
     }

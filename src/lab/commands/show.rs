@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::software::{self, Fileset, LIST, RPM_LIST};
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::software::{self, Fileset, LIST, RPM_LIST};
+use crate::lab::world::World;
 
 fn list(world: &World, call: &Call) -> Result<Vec<Fileset>, Reply> {
     let path = call.path(&format!("/usr/{LIST}"));

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::super::flags::{Flags, refuse, settle};
-use super::super::shell::{Call, Reply};
-use super::super::world::World;
 use super::lvm::members;
 use super::usage;
 use crate::base::{Millis, time_text};
+use crate::lab::flags::{Flags, refuse, settle};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::World;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,10 +1,10 @@
 //! Small commands that only speak.
 
-use super::super::flags::refuse;
-use super::super::shell::{Call, Reply, Stream};
-use super::super::tree::Kind;
-use super::super::world::World;
 use super::usage;
+use crate::lab::flags::refuse;
+use crate::lab::shell::{Call, Reply, Stream};
+use crate::lab::tree::Kind;
+use crate::lab::world::World;
 
 pub(crate) fn echo(_: &mut World, call: &Call) -> Reply {
     Reply::ok(format!("{}\n", call.args().join(" ")))

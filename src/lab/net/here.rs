@@ -93,7 +93,7 @@ pub fn real_tool(argv: &[String], cwd: &str) -> bool {
     if files.peek().is_none() {
         return WITHOUT_FILE.contains(&name);
     }
-    files.any(|file| is_real(&super::super::tree::normal(cwd, file)))
+    files.any(|file| is_real(&crate::lab::tree::normal(cwd, file)))
 }
 
 /// The durable job that this process is part of: `NIMSHIFT_JOB`, or the

@@ -78,7 +78,7 @@ pub enum NetError {
     },
     /// The estate could not be read.
     #[error(transparent)]
-    Lab(#[from] super::super::handle::LabError),
+    Lab(#[from] crate::lab::handle::LabError),
 }
 
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {

@@ -1,9 +1,9 @@
 //! nimadm's command line: its eight forms, each with the flags that it needs
 //! and those that it takes.
 
-use super::super::super::flags::{Flags, refuse};
-use super::super::super::shell::{Call, Reply};
 use super::USAGE;
+use crate::lab::flags::{Flags, refuse};
+use crate::lab::shell::{Call, Reply};
 
 /// One of nimadm's synopses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! What a phase finds: the copy on the client, what is mounted on the master,
 //! and where resources lie.
 
-use super::super::super::build::PP_MB;
-use super::super::super::shell::Call;
-use super::super::super::tree::is_within;
-use super::super::super::world::{Lv, LvKind, Source, World};
-use super::super::alt_disk::COPY;
 use super::args::Args;
+use crate::lab::build::PP_MB;
+use crate::lab::commands::alt_disk::COPY;
+use crate::lab::shell::Call;
+use crate::lab::tree::is_within;
+use crate::lab::world::{Lv, LvKind, Source, World};
 use crate::transport::Command;
 
 const C_RSH: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";

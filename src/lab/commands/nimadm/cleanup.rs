@@ -1,12 +1,12 @@
 //! What nimadm removes after a failure, and by `-C` (reference 2.13).
 
-use super::super::super::shell::Call;
-use super::super::super::tree::is_within;
-use super::super::super::world::World;
-use super::super::alt_disk::COPY;
 use super::args::{Args, Form};
 use super::at::on_client;
 use super::run::{Op, may};
+use crate::lab::commands::alt_disk::COPY;
+use crate::lab::shell::Call;
+use crate::lab::tree::is_within;
+use crate::lab::world::World;
 use crate::transport::Command;
 
 /// Files that it puts on the client.

@@ -1,10 +1,10 @@
 //! NIM's own record of the run: the lock on the client's object, its state,
 //! and what came of it.
 
-use super::super::super::fault::{FaultKind, strike};
-use super::super::super::shell::Call;
-use super::super::super::world::{NimObject, World};
 use super::args::Args;
+use crate::lab::fault::{FaultKind, strike};
+use crate::lab::shell::Call;
+use crate::lab::world::{NimObject, World};
 
 const READY: &str = "ready for a NIM operation";
 const WORKING: &str = "alt_disk_mig operation is being performed";

@@ -1,12 +1,12 @@
 //! What nimadm says: on its output, in its log, and in NIM's `info`.
 
-use super::super::super::shell::Call;
-use super::super::super::tree::Node;
-use super::super::super::world::World;
-use super::super::system::long_date;
 use super::args::Args;
 use super::lock;
 use super::run::Run;
+use crate::lab::commands::system::long_date;
+use crate::lab::shell::Call;
+use crate::lab::tree::Node;
+use crate::lab::world::World;
 
 /// Where the logs lie on the master.
 const DIRECTORY: &str = "/var/adm/ras/alt_mig";

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::build::PP_MB;
-use super::super::super::image_data::{self, Volume, Wanted};
-use super::super::super::mksysb::Archive;
-use super::super::super::tree::Kind;
-use super::super::super::world::{Lv, LvKind, Vg};
-use super::super::alt_disk::COPY;
 use super::args::Form;
 use super::at::At;
 use super::run::{Op, must};
+use crate::lab::build::PP_MB;
+use crate::lab::commands::alt_disk::COPY;
+use crate::lab::image_data::{self, Volume, Wanted};
+use crate::lab::mksysb::Archive;
+use crate::lab::tree::Kind;
+use crate::lab::world::{Lv, LvKind, Vg};
 use crate::transport::Command;
 
 /// The image.data of `-i`, or the mksysb's own.

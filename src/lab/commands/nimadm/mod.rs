@@ -19,9 +19,9 @@ mod update;
 
 pub(crate) use run::{Next, Run, advance};
 
-use super::super::process;
-use super::super::shell::{Call, Reply};
-use super::super::world::World;
+use crate::lab::process;
+use crate::lab::shell::{Call, Reply};
+use crate::lab::world::World;
 
 /// Its synopses in short.
 pub(crate) const USAGE: &str = "nimadm -l lpp_source -c client -s spot -d disks [options]

@@ -1,12 +1,12 @@
 //! The twelve phases, each as the commands that it runs here and now.
 
-use super::super::super::build::PP_MB;
-use super::super::super::tree::is_within;
 use super::args::Form;
 use super::at::{At, location, on_client};
 use super::cleanup::{self, ON_CLIENT};
 use super::mksysb;
 use super::run::{Op, may, must};
+use crate::lab::build::PP_MB;
+use crate::lab::tree::is_within;
 use crate::transport::Command;
 
 /// Free room in MB that a migration wants.

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::super::shell::{Call, Reply};
-use super::super::super::tree::Node;
-use super::super::super::world::World;
 use super::args::Args;
 use super::at::At;
 use super::{cleanup, lock, log, phases, start};
+use crate::lab::shell::{Call, Reply};
+use crate::lab::tree::Node;
+use crate::lab::world::World;
 use crate::transport::Command;
 
 /// A run.

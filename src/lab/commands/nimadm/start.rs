@@ -1,12 +1,12 @@
 //! What nimadm does before its first phase: resources, levels, lock.
 
-use super::super::super::shell::Call;
-use super::super::super::software;
-use super::super::super::world::World;
 use super::args::{Args, Form};
 use super::at::{At, location, on_client};
 use super::run::{Op, Run, may, must};
 use super::{cleanup, lock, log, update};
+use crate::lab::shell::Call;
+use crate::lab::software;
+use crate::lab::world::World;
 use crate::transport::Command;
 
 /// The fileset whose levels must agree.

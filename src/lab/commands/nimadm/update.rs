@@ -1,13 +1,13 @@
 //! `-M`: the fileset of alternate disks is brought to one level on the master
 //! and in the SPOT.
 
-use super::super::super::shell::Call;
-use super::super::super::software;
-use super::super::super::world::World;
 use super::args::Args;
 use super::at::location;
 use super::run::{Op, must};
 use super::start::{ALT_FILESET, alt_level, spot_list};
+use crate::lab::shell::Call;
+use crate::lab::software;
+use crate::lab::world::World;
 use crate::transport::Command;
 
 /// What has to be done for it; with `-P` only told.

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 const FIRST: u16 = 10;
 
 /// More ports a bridge of Linux does not have (1,024), with some left over.
-pub(in super::super) const HOSTS_MAX: usize = 1_000;
+pub(in crate::lab::net) const HOSTS_MAX: usize = 1_000;
 
 /// The bridge: where `wire` makes its connections.
 pub(super) const BRIDGE: &str = "br0";
@@ -20,40 +20,40 @@ pub(super) const BRIDGE_MAC: &str = "02:4e:53:ff:ff:01";
 
 /// A host's place in the network: the same whenever it boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Address(u16);
+pub(in crate::lab::net) struct Address(u16);
 
 impl Address {
     /// Of the host at that place among all hosts of the lab.
-    pub(in super::super) fn of(index: usize) -> Option<Address> {
+    pub(in crate::lab::net) fn of(index: usize) -> Option<Address> {
         let number = u16::try_from(index).ok()?;
         (index < HOSTS_MAX).then(|| Address(FIRST + number))
     }
 
     /// The host's number in the network.
-    pub(in super::super) fn number(self) -> u16 {
+    pub(in crate::lab::net) fn number(self) -> u16 {
         self.0
     }
 
     /// From its number.
-    pub(in super::super) fn numbered(number: u16) -> Address {
+    pub(in crate::lab::net) fn numbered(number: u16) -> Address {
         Address(number)
     }
 
     /// The address of its one interface.
-    pub(in super::super) fn ip(self) -> Ipv4Addr {
+    pub(in crate::lab::net) fn ip(self) -> Ipv4Addr {
         let [high, low] = self.0.to_be_bytes();
         Ipv4Addr::new(10, 83, high, low)
     }
 
     /// The hardware address: fixed, or neighbours would look for a host that has
     /// booted where it is no longer.
-    pub(in super::super) fn mac(self) -> String {
+    pub(in crate::lab::net) fn mac(self) -> String {
         let [high, low] = self.0.to_be_bytes();
         format!("02:4e:53:00:{high:02x}:{low:02x}")
     }
 
     /// The keeper's end of its cable.
-    pub(in super::super) fn port(self) -> String {
+    pub(in crate::lab::net) fn port(self) -> String {
         format!("h{}", self.0)
     }
 }

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::super::layout::{Layout, NetError, io};
-use super::super::{process, root};
 use super::keeper::patience_ms;
+use crate::lab::net::layout::{Layout, NetError, io};
+use crate::lab::net::{process, root};
 
 /// The keeper's name in the mark that all processes of a lab have in their
 /// environment. No host has it: names of hosts have no space.
@@ -22,7 +22,7 @@ const MARGIN_MS: u64 = 10_000;
 
 /// Begins the keeper and waits until all hosts answer. Without its caller, the
 /// keeper ends before that.
-pub(in super::super) fn bring_up(layout: &Layout, hosts: usize) -> Result<(), NetError> {
+pub(in crate::lab::net) fn bring_up(layout: &Layout, hosts: usize) -> Result<(), NetError> {
     let path = layout.file("keeper.log");
     let log = File::create(&path).map_err(io(&path))?;
     let program = root::own_program()?;

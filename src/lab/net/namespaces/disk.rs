@@ -8,7 +8,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::statvfs;
 
-use super::super::layout::{Layout, NetError, io, make_dir, refused};
+use crate::lab::net::layout::{Layout, NetError, io, make_dir, refused};
 
 /// What a disk holds. A job's output is bounded, and so are jobs.
 const SIZE: &str = "size=64m,mode=755";

@@ -12,16 +12,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
-use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, io, write};
-use super::super::link::Link;
-use super::super::{process, root};
 use super::address::Address;
 use super::boot_file::InitFile;
 use super::links::{self, Shape, Shaping};
 use super::services::SSHD;
 use super::{disk, services};
 use crate::base::{Millis, SystemClock};
+use crate::lab::net::identity::Identity;
+use crate::lab::net::layout::{Layout, NetError, io, write};
+use crate::lab::net::link::Link;
+use crate::lab::net::{process, root};
 
 /// A console that is longer is begun anew with the next boot.
 const CONSOLE_MAX: u64 = 1 << 20;

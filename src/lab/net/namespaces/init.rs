@@ -22,12 +22,12 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, sets
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
-use super::super::layout::{Layout, NetError, refused};
-use super::super::{enter, process};
 use super::address::Address;
 use super::services::{self, SSHD, Service};
 use super::{disk, links, sessions};
 use crate::base::{Millis, SystemClock};
+use crate::lab::net::layout::{Layout, NetError, refused};
+use crate::lab::net::{enter, process};
 
 /// How often it is looked whether a service that was started listens: less and
 /// less often, for many hosts come up at once.

@@ -6,9 +6,9 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
-use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, refused};
 use super::boot_file::InitFile;
+use crate::lab::net::identity::Identity;
+use crate::lab::net::layout::{Layout, NetError, refused};
 
 /// All that a host has of its own; the mounts last, for they take `/proc` away.
 const ALL: [(&str, CloneFlags); 5] = [
@@ -52,7 +52,7 @@ pub(super) fn in_network_of<R: Send + 'static>(
     act: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, NetError> {
     let path = format!("/proc/{pid}/ns/net");
-    let net = File::open(&path).map_err(super::super::layout::io(Path::new(&path)))?;
+    let net = File::open(&path).map_err(crate::lab::net::layout::io(Path::new(&path)))?;
     let within = std::thread::spawn(move || {
         enter(&net, CloneFlags::CLONE_NEWNET, "a host's network").map(|()| act())
     });

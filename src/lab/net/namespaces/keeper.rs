@@ -9,16 +9,16 @@ use std::time::Duration;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Pid, chdir, setsid};
-use serde::{Deserialize, Serialize};
 
-use super::super::identity::Identity;
-use super::super::layout::{Layout, NetError, Record, Way, read_json, refused, write};
 use super::address::{Address, HOSTS_MAX};
 use super::disk;
 use super::guest::{Guest, Told};
+use super::kept::Kept;
 use super::links::{self, Shaping};
 use crate::base::{Millis, SystemClock};
 use crate::lab::handle::Lab;
+use crate::lab::net::identity::Identity;
+use crate::lab::net::layout::{Layout, NetError, Record, Way, refused, write};
 
 /// How often world and links are looked at.
 const LOOK_MS: Millis = 100;
@@ -26,23 +26,6 @@ const LOOK_MS: Millis = 100;
 /// How long hosts may take until all of them answer: in all, and for each.
 const UP_MS: Millis = 30_000;
 const UP_MS_EACH: Millis = 1_000;
-
-/// The keeper, as others find it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in super::super) struct Kept {
-    /// The process.
-    pub(super) keeper: Identity,
-    /// What this kernel can do to packets.
-    pub shaping: Shaping,
-}
-
-impl Kept {
-    /// What the keeper of that lab has written; it may be gone.
-    pub(in super::super) fn read(layout: &Layout) -> Option<Kept> {
-        read_json(&layout.file("keeper.json"))
-    }
-}
 
 /// How long `lab up` waits for so many hosts.
 pub(super) fn patience_ms(hosts: usize) -> Millis {

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::super::layout::NetError;
-use super::super::process;
 use super::address::{Address, BRIDGE, BRIDGE_ADDRESS, BRIDGE_MAC};
 use crate::base::Millis;
+use crate::lab::net::layout::NetError;
+use crate::lab::net::process;
 
 /// What the kernel can do to packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(in super::super) enum Shaping {
+pub(in crate::lab::net) enum Shaping {
     /// Hold back and lose: `tc netem`.
     Netem,
     /// Lose: `nft`.

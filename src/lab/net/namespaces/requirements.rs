@@ -3,13 +3,13 @@
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
-use super::super::layout::{NetError, refused};
-use super::super::root;
 use super::links;
+use crate::lab::net::layout::{NetError, refused};
+use crate::lab::net::root;
 
 /// Whether hosts can be namespaces here. A thread tries it, with which all that
 /// it made ends.
-pub(in super::super) fn check() -> Result<(), NetError> {
+pub(in crate::lab::net) fn check() -> Result<(), NetError> {
     if !geteuid().is_root() {
         return Err(NetError::Missing {
             what: "root".to_owned(),

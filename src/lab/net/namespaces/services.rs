@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::layout::NetError;
-use super::super::{nfs, root};
+use crate::lab::net::layout::NetError;
+use crate::lab::net::{nfs, root};
 
 /// The name of `sshd` among the services.
 pub(super) const SSHD: &str = "sshd";

@@ -5,9 +5,9 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
-use super::super::identity::started;
-use super::super::process;
 use crate::base::{Millis, SystemClock};
+use crate::lab::net::identity::started;
+use crate::lab::net::process;
 
 /// Ends the sessions that began before `before_ms`. Commands that they began go
 /// on until they notice, as anywhere.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::geteuid;
 
-use super::super::layout::{Layout, NetError, refused};
-use super::super::say;
 use super::address::Address;
 use super::join::join_control;
-use super::keeper::Kept;
+use super::kept::Kept;
 use crate::lab::handle::Lab;
+use crate::lab::net::layout::{Layout, NetError, refused};
+use crate::lab::net::say;
 
 /// How long a connection is tried, as the configuration has it for `ssh`.
 const CONNECT: Duration = Duration::from_secs(5);

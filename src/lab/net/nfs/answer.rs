@@ -1,13 +1,13 @@
 //! What the exporting host says to a question, and does with its file system.
 
-use super::super::super::fault::{FaultKind, strike};
-use super::super::super::place::Place;
-use super::super::super::tree::{Kind, Node, Tree, is_within};
-use super::super::super::world::World;
 use super::bytes;
 use super::wire::{Answer, Attributes, Change, Op, Refusal, Reply, Request, Space, Time, What};
 use crate::base::Millis;
 use crate::base::limits::{NFS_BYTES_MAX, NFS_FILE_BYTES_MAX, NFS_FILES_MAX, NFS_PIECE_BYTES_MAX};
+use crate::lab::fault::{FaultKind, strike};
+use crate::lab::place::Place;
+use crate::lab::tree::{Kind, Node, Tree, is_within};
+use crate::lab::world::World;
 
 const MB: u64 = 1024 * 1024;
 
@@ -330,7 +330,7 @@ impl Served<'_> {
     fn is_mount_point(&self, rel: &str) -> bool {
         let host = self.world.at(&self.place.host);
         let here = host.mounts.iter().find(|mount| {
-            matches!(&mount.source, super::super::super::world::Source::Lv { vg, lv }
+            matches!(&mount.source, crate::lab::world::Source::Lv { vg, lv }
                 if *vg == self.place.vg && *lv == self.place.lv)
         });
         let Some(here) = here else { return false };

@@ -1,8 +1,8 @@
-use super::super::super::super::build;
-use super::super::super::super::estate::EstateFile;
-use super::super::super::super::world::{Export, Power};
-use super::super::wire::Handle;
 use super::*;
+use crate::lab::build;
+use crate::lab::estate::EstateFile;
+use crate::lab::net::nfs::wire::Handle;
+use crate::lab::world::{Export, Power};
 
 const ESTATE: &str = r#"
 [master]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::super::handle::{Lab, LabError};
-use super::super::super::program::Unmounts;
-use super::super::layout::{Layout, NetError, io as io_error, write};
 use super::mount::{Wanted, tables};
 use super::wire::{receive, send};
 use crate::base::Millis;
+use crate::lab::handle::{Lab, LabError};
+use crate::lab::net::layout::{Layout, NetError, io as io_error, write};
+use crate::lab::program::Unmounts;
 
 /// How long a mounter may take for mounts that are to be made or ended.
 const WAIT: Duration = Duration::from_secs(60);
@@ -101,7 +101,7 @@ fn order(layout: &Layout, host: &str, order: &Order) -> Option<Said> {
 
 /// Lets the mounts of all hosts follow the emulation's tables. Hosts without a
 /// mounter have none.
-pub(in super::super) fn follow(lab: &Lab, layout: &Layout) -> Result<(), LabError> {
+pub(in crate::lab::net) fn follow(lab: &Lab, layout: &Layout) -> Result<(), LabError> {
     let hosts = lab.hosts()?.into_iter().filter(|host| has_mounter(layout, host));
     for (host, table) in tables(lab, hosts.collect())? {
         let Some(seen) = seen_to(layout, &host) else { continue };

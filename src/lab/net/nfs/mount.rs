@@ -9,12 +9,12 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid};
 
-use super::super::super::handle::{Lab, LabError};
-use super::super::super::world::{Mount, Source};
 use super::ask::{Asker, NoAnswer, Patience};
 use super::files::Mounted;
 use super::wire::{Handle, Op, Refusal};
 use crate::base::{Millis, SystemClock};
+use crate::lab::handle::{Lab, LabError};
+use crate::lab::world::{Mount, Source};
 
 /// The type that the kernel shows for these mounts.
 pub(super) const FS_TYPE: &str = "fuse.aixnfs";

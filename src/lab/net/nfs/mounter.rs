@@ -19,15 +19,15 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::super::super::handle::Lab;
-use super::super::super::tree::is_within;
-use super::super::layout::{Layout, NetError, io, make_dir};
-use super::super::{process, root};
 use super::addresses::Addresses;
 use super::control::{self, Order, Said};
 use super::mount::{FS_TYPE, MOUNTED, Wanted, wanted};
 use super::wire::{receive, send};
 use crate::base::{Millis, SystemClock};
+use crate::lab::handle::Lab;
+use crate::lab::net::layout::{Layout, NetError, io, make_dir};
+use crate::lab::net::{process, root};
+use crate::lab::tree::is_within;
 
 /// How long a mount may take to stand.
 const STAND_MS: u16 = 20_000;

@@ -13,13 +13,13 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-use super::super::super::handle::{Lab, LabError};
-use super::super::super::place::Place;
 use super::addresses::Addresses;
 use super::answer::{Full, answer};
 use super::wire::{Op, Reply, Request, Time, receive, send};
 use crate::base::SystemClock;
 use crate::base::limits::NFS_CONNECTIONS_MAX;
+use crate::lab::handle::{Lab, LabError};
+use crate::lab::place::Place;
 
 /// How long a connection may be silent; its mount makes another one.
 const IDLE: Duration = Duration::from_secs(120);
