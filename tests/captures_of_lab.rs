@@ -8,19 +8,9 @@ use nimshift::lab::{EstateFile, HostShow, Lab, PlainClient, PlainMaster};
 use serde_json::{Value, json};
 
 fn lab() -> Lab {
-    let master = PlainMaster {
-        name: "nim1".to_owned(),
-        level: "7300-02-01-2346".to_owned(),
-        spots: vec!["spot".to_owned()],
-        lpp_sources: vec!["lpp".to_owned()],
-        cache_vgs: vec!["cachevg".to_owned()],
-        scripts: vec!["pre".to_owned()],
-    };
-    let client = PlainClient {
-        name: "lpar1".to_owned(),
-        level: "7200-05-03-2148".to_owned(),
-        targets: vec!["hdisk1".to_owned()],
-    };
+    let master =
+        PlainMaster::new("nim1", "7300-02-01-2346", "spot", "lpp").with(&["cachevg"], &["pre"]);
+    let client = PlainClient::new("lpar1", "7200-05-03-2148", &["hdisk1"]);
     let clock: ClockRef = std::sync::Arc::new(TokioClock::starting_at(1_780_000_000_000));
     Lab::in_memory(&EstateFile::from_clients(&master, &[client]), clock).unwrap()
 }

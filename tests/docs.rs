@@ -183,19 +183,8 @@ const NOT_EMULATED: [&str; 8] =
 
 #[tokio::test]
 async fn every_command_of_aix_that_is_named_is_known_to_the_lab() {
-    let master = PlainMaster {
-        name: "nim1".to_owned(),
-        level: "7300-02-01-2346".to_owned(),
-        spots: vec!["spot".to_owned()],
-        lpp_sources: vec!["lpp".to_owned()],
-        cache_vgs: vec!["cachevg".to_owned()],
-        scripts: Vec::new(),
-    };
-    let client = PlainClient {
-        name: "lpar01".to_owned(),
-        level: "7200-05-03-2148".to_owned(),
-        targets: vec!["hdisk1".to_owned()],
-    };
+    let master = PlainMaster::new("nim1", "7300-02-01-2346", "spot", "lpp").with(&["cachevg"], &[]);
+    let client = PlainClient::new("lpar01", "7200-05-03-2148", &["hdisk1"]);
     let clock: ClockRef = std::sync::Arc::new(TokioClock::starting_at(1_780_000_000_000));
     let lab = Lab::in_memory(&EstateFile::from_clients(&master, &[client]), clock).unwrap();
     let (mut unknown, mut wrong) = (BTreeSet::new(), Vec::new());

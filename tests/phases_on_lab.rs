@@ -22,19 +22,9 @@ use nimshift::phases::{EvidenceSink, Order, perform, plan_steps};
 const TARGET: &str = "7300-02-01-2346";
 
 fn estate() -> EstateFile {
-    let master = PlainMaster {
-        name: "nim1".into(),
-        level: TARGET.into(),
-        spots: vec!["spot73".into()],
-        lpp_sources: vec!["lpp73".into()],
-        cache_vgs: vec!["cachevg".into()],
-        scripts: vec!["pre".into(), "post".into()],
-    };
-    let client = PlainClient {
-        name: "lpar7".into(),
-        level: "7200-05-03-2148".into(),
-        targets: vec!["hdisk1".into(), "hdisk2".into()],
-    };
+    let master =
+        PlainMaster::new("nim1", TARGET, "spot73", "lpp73").with(&["cachevg"], &["pre", "post"]);
+    let client = PlainClient::new("lpar7", "7200-05-03-2148", &["hdisk1", "hdisk2"]);
     EstateFile::from_clients(&master, &[client])
 }
 

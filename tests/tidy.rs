@@ -1,5 +1,10 @@
-//! The house rules that no compiler knows: layers, owners of crates, sizes,
+//! The house rules that no compiler knows: layers, circles, owners of crates, sizes,
 //! dead files.
+
+#[path = "tidy/rings.rs"]
+mod rings;
+#[path = "tidy/scan.rs"]
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

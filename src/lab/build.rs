@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::estate::{ClientSpec, DiskSpec, EstateError, EstateFile, MasterSpec, MksysbSpec};
 use super::fault::Fault;
 use super::files;
@@ -13,11 +11,10 @@ use super::mksysb::Archive;
 use super::power::mount_all;
 use super::software;
 use super::tree::{Node, Tree};
-use super::world::{Disk, Export, Host, Initial, Lv, LvKind, NimObject, Power, Vg, World};
+use super::world::{
+    Disk, Export, Host, Initial, Lv, LvKind, NimObject, PP_MB, Power, Vg, World, made_up_id, vg_id,
+};
 use crate::base::Millis;
-
-/// Size of a physical partition in every group of the lab.
-pub(crate) const PP_MB: u64 = 128;
 
 /// A logical volume of every rootvg: name, kind, mount point, size, and what of
 /// it is neither software nor the site's (logs, spools).
@@ -43,23 +40,6 @@ pub(crate) fn world(estate: &EstateFile, now: Millis) -> Result<World, EstateErr
     hosts.insert(estate.master.name.clone(), Arc::new(make_master(estate, now)?));
     let faults = estate.fault.iter().cloned().map(Fault::new).collect();
     Ok(World { master: estate.master.name.clone(), hosts, faults: Arc::new(faults) })
-}
-
-/// Sixteen hexadecimal digits made from a text.
-pub(crate) fn made_up_id(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(6).fold("00f7".to_owned(), |id, byte| format!("{id}{byte:02x}"))
-}
-
-/// The id of a volume group that was there before all, from its first disk's.
-fn vg_id(pvid: &str) -> String {
-    format!("{}00004c000000{}", &made_up_id(pvid)[..8], &made_up_id(pvid)[4..16])
-}
-
-/// The id of one that is made now: made again on the same disk, it has another.
-pub(crate) fn new_vg_id(pvid: &str, now: Millis) -> String {
-    let made = made_up_id(&format!("{pvid}/{now}"));
-    format!("{}00004c000000{}", &made_up_id(pvid)[..8], &made[4..16])
 }
 
 fn make_disk(host: &str, spec: &DiskSpec) -> Disk {

@@ -4,9 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::JobStage;
 use super::tree::{Kind, Tree};
-use super::world::{Host, LvKind, Power, Vg, World};
+use super::world::{Host, JobStage, LvKind, Power, Vg, World};
 
 /// What is to be of a client's copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,13 +39,10 @@ pub enum BootsFrom {
 /// What is expected of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// The client.
     pub client: String,
     /// Whether its migration has ended: then nothing of it may be left.
     pub settled: bool,
-    /// Its copy.
     pub copy: CopyExpected,
-    /// Its bootlist.
     pub boots_from: BootsFrom,
 }
 

@@ -25,15 +25,11 @@ pub struct EstateFile {
     /// How many milliseconds pass in the lab in a real one.
     #[serde(default = "default_scale")]
     pub time_scale: u32,
-    /// The NIM master.
     pub master: MasterSpec,
-    /// SPOTs.
     #[serde(default)]
     pub spot: Vec<SpotSpec>,
-    /// lpp_sources.
     #[serde(default)]
     pub lpp_source: Vec<LppSourceSpec>,
-    /// Scripts.
     #[serde(default)]
     pub script: Vec<ScriptSpec>,
     /// installp bundles.
@@ -42,13 +38,10 @@ pub struct EstateFile {
     /// Exclude lists, image data and the like: a resource that is one file.
     #[serde(default)]
     pub file_resource: Vec<FileResourceSpec>,
-    /// mksysbs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mksysb: Vec<MksysbSpec>,
-    /// Clients.
     #[serde(default)]
     pub client: Vec<ClientSpec>,
-    /// What goes wrong.
     #[serde(default)]
     pub fault: Vec<FaultSpec>,
 }
@@ -61,9 +54,7 @@ fn default_scale() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MasterSpec {
-    /// Its name.
     pub name: String,
-    /// Its level.
     pub level: String,
     /// Volume groups for local disk caching.
     #[serde(default)]
@@ -78,9 +69,7 @@ pub struct MasterSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheVgSpec {
-    /// Its name.
     pub name: String,
-    /// Its size.
     pub size_mb: u64,
 }
 
@@ -88,9 +77,7 @@ pub struct CacheVgSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpotSpec {
-    /// Its NIM name.
     pub name: String,
-    /// Its level.
     pub level: String,
     /// Where it lies; `/export/nim/NAME/usr` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,9 +91,7 @@ pub struct SpotSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LppSourceSpec {
-    /// Its NIM name.
     pub name: String,
-    /// Its level.
     pub level: String,
     /// Where it lies; `/export/nim/NAME` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,7 +115,6 @@ fn default_true() -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptSpec {
-    /// Its NIM name.
     pub name: String,
     /// Where it lies; `/export/nim/scripts/NAME` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,7 +127,6 @@ pub struct ScriptSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileResourceSpec {
-    /// Its NIM name.
     pub name: String,
     /// Its type: `exclude_files`, `image_data`, `bosinst_data`, `mksysb`.
     #[serde(rename = "type")]
@@ -151,7 +134,6 @@ pub struct FileResourceSpec {
     /// Where it lies; `/export/nim/scripts/NAME` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Its text.
     #[serde(default)]
     pub content: String,
 }
@@ -160,7 +142,6 @@ pub struct FileResourceSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MksysbSpec {
-    /// Its NIM name.
     pub name: String,
     /// The level of the system in it.
     pub level: String,
@@ -180,9 +161,7 @@ pub struct MksysbSpec {
 pub struct ClientSpec {
     /// Its name: NIM name and host name.
     pub name: String,
-    /// Its level.
     pub level: String,
-    /// Its disks.
     pub disk: Vec<DiskSpec>,
     /// File systems beside those of every rootvg.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -209,9 +188,7 @@ pub struct ClientSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiskSpec {
-    /// Its name.
     pub name: String,
-    /// Its size.
     pub size_mb: u64,
     /// Its id; made up when absent, none when it is `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,14 +202,12 @@ pub struct DiskSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSystemSpec {
-    /// Its volume.
     pub lv: String,
     /// Its group; rootvg when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vg: Option<String>,
     /// Where it is mounted.
     pub mount_point: String,
-    /// Its size.
     pub size_mb: u64,
     /// What the site's data takes of it.
     #[serde(default)]
@@ -243,9 +218,7 @@ pub struct FileSystemSpec {
 /// that are to become targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainClient {
-    /// Its name.
     pub name: String,
-    /// Its level.
     pub level: String,
     /// Free disks.
     pub targets: Vec<String>,
@@ -254,18 +227,47 @@ pub struct PlainClient {
 /// What a plain estate has beside its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainMaster {
-    /// The master's name.
     pub name: String,
     /// The level of master, SPOTs and lpp_sources.
     pub level: String,
-    /// SPOTs by name.
     pub spots: Vec<String>,
-    /// lpp_sources by name.
     pub lpp_sources: Vec<String>,
     /// Cache groups by name.
     pub cache_vgs: Vec<String>,
-    /// Scripts by name.
     pub scripts: Vec<String>,
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+impl PlainClient {
+    /// A client that boots from a disk that is none of `targets`.
+    pub fn new(name: &str, level: &str, targets: &[&str]) -> PlainClient {
+        PlainClient { name: name.to_owned(), level: level.to_owned(), targets: texts(targets) }
+    }
+}
+
+impl PlainMaster {
+    /// A master with one SPOT and one lpp_source.
+    pub fn new(name: &str, level: &str, spot: &str, lpp_source: &str) -> PlainMaster {
+        PlainMaster {
+            name: name.to_owned(),
+            level: level.to_owned(),
+            spots: texts(&[spot]),
+            lpp_sources: texts(&[lpp_source]),
+            cache_vgs: Vec::new(),
+            scripts: Vec::new(),
+        }
+    }
+
+    /// With these cache groups and scripts.
+    #[must_use]
+    pub fn with(mut self, cache_vgs: &[&str], scripts: &[&str]) -> PlainMaster {
+        self.cache_vgs = texts(cache_vgs);
+        self.scripts = texts(scripts);
+        self
+    }
 }
 
 impl EstateFile {

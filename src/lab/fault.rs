@@ -77,7 +77,6 @@ impl FaultKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultSpec {
-    /// What goes wrong.
     pub kind: FaultKind,
     /// On which host; on all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,28 +139,11 @@ impl Fault {
         Fault { spec, seen: 0, hits: 0 }
     }
 
-    fn matches(&self, host: &str, line: &str) -> bool {
+    /// Whether it meets this command, and has not met as many as it should.
+    pub(crate) fn matches(&self, host: &str, line: &str) -> bool {
         let spec = &self.spec;
         spec.host.as_deref().is_none_or(|name| name == host)
             && spec.command.as_deref().is_none_or(|text| line.contains(text))
             && spec.times.is_none_or(|times| self.hits < times)
     }
-}
-
-/// Whether a fault of `kind` meets this command, which is counted.
-pub(crate) fn strike(
-    world: &mut super::world::World,
-    kind: FaultKind,
-    host: &str,
-    line: &str,
-) -> Option<FaultSpec> {
-    // Looked for before the list is copied to be changed: faults are rare.
-    let found = world.faults.iter().position(|f| f.spec.kind == kind && f.matches(host, line))?;
-    let fault = &mut std::sync::Arc::make_mut(&mut world.faults)[found];
-    fault.seen += 1;
-    if fault.seen <= fault.spec.skip {
-        return None;
-    }
-    fault.hits += 1;
-    Some(fault.spec.clone())
 }

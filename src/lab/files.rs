@@ -138,7 +138,7 @@ fn site_root(tree: &mut Tree, host: &str) {
     add("etc/rc.d/rc2.d/S90app", "/home/app/start\n");
     add(
         "etc/ssh/ssh_host_ed25519_key.pub",
-        &format!("ssh-ed25519 AAAAC3Nz{} root@{host}\n", super::build::made_up_id(host)),
+        &format!("ssh-ed25519 AAAAC3Nz{} root@{host}\n", super::world::made_up_id(host)),
     );
     for directory in ["dev", "mnt", "export", "proc"] {
         tree.put(directory, Node::dir());

@@ -1,6 +1,6 @@
 //! Options of a command, as getopts reads them.
 
-use super::shell::{Call, Reply};
+use super::call::{Call, Reply};
 
 /// What was given on a command line.
 #[derive(Debug, Default)]
@@ -12,8 +12,8 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// Reads the call's arguments by `spec` (`ad:` is a switch and an option
-    /// with a value). Anything else is answered with `usage`.
-    pub(crate) fn read(call: &Call, spec: &str, usage: &str) -> Result<Flags, Reply> {
+    /// with a value).
+    pub(crate) fn read(call: &Call, spec: &str) -> Result<Flags, Reply> {
         let mut flags = Flags::default();
         let mut args = call.args().iter();
         while let Some(arg) = args.next() {
@@ -24,14 +24,13 @@ impl Flags {
             let mut letters = letters.chars();
             while let Some(letter) = letters.next() {
                 let Some(at) = spec.find(letter).filter(|_| letter != ':') else {
-                    return Err(refuse(call, &format!("Not a recognized flag: {letter}"), usage));
+                    return Err(refuse(call, &format!("Not a recognized flag: {letter}")));
                 };
                 if spec[at + letter.len_utf8()..].starts_with(':') {
                     let attached = letters.as_str();
                     let value = if attached.is_empty() {
-                        let missing = || {
-                            refuse(call, &format!("Option requires an argument: {letter}"), usage)
-                        };
+                        let missing =
+                            || refuse(call, &format!("Option requires an argument: {letter}"));
                         args.next().cloned().ok_or_else(missing)?
                     } else {
                         attached.to_owned()
@@ -61,26 +60,22 @@ impl Flags {
     }
 
     /// The only operand.
-    pub(crate) fn one(&self, call: &Call, usage: &str) -> Result<&str, Reply> {
+    pub(crate) fn one(&self, call: &Call) -> Result<&str, Reply> {
         match self.rest.as_slice() {
             [one] => Ok(one),
-            _ => Err(refuse(call, "Wrong number of arguments.", usage)),
+            _ => Err(refuse(call, "Wrong number of arguments.")),
         }
     }
 
     /// Refuses operands.
-    pub(crate) fn none(&self, call: &Call, usage: &str) -> Result<(), Reply> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(refuse(call, "Wrong number of arguments.", usage))
-        }
+    pub(crate) fn none(&self, call: &Call) -> Result<(), Reply> {
+        if self.rest.is_empty() { Ok(()) } else { Err(refuse(call, "Wrong number of arguments.")) }
     }
 }
 
-/// A refusal with the command's usage.
-pub(crate) fn refuse(call: &Call, why: &str, usage: &str) -> Reply {
-    Reply::fail(2, format!("{}: {why}\nUsage: {usage}", call.name()))
+/// A refusal: the command's usage is to follow.
+pub(crate) fn refuse(call: &Call, why: &str) -> Reply {
+    Reply { misused: true, ..Reply::fail(2, format!("{}: {why}", call.name())) }
 }
 
 /// Turns a result into a reply.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::build;
 use super::check::{Expectation, Violation, check};
 use super::estate::{EstateError, EstateFile};
-use super::fault::{Fault, FaultKind, FaultSpec, strike};
-use super::job::{self, JobStage};
+use super::fault::{Fault, FaultKind, FaultSpec};
+use super::job;
 use super::log::{LogEntry, Stage};
 use super::show::{HostShow, show};
 use super::store::{DirStore, StoreError};
-use super::world::{Disk, Power, World};
+use super::world::{Disk, Job, JobStage, Power, World};
 use super::{image, power, run};
 use crate::base::limits::JOBS_NAMED_MAX;
 use crate::base::{ClockRef, Millis};
@@ -36,7 +36,6 @@ pub enum LabError {
     /// The host does not answer.
     #[error("`{host}` does not answer: {why}")]
     Unreachable {
-        /// The host.
         host: String,
         /// One line.
         why: String,
@@ -260,7 +259,7 @@ impl Lab {
             }
             let unreachable =
                 |why: String| Err(TransportError::Unreachable { host: host.clone(), why });
-            if strike(world, FaultKind::Unreachable, name, line).is_some() {
+            if world.strike(FaultKind::Unreachable, name, line).is_some() {
                 return unreachable("connect: Connection timed out".to_owned());
             }
             if !world.reaches(name, now) {
@@ -376,7 +375,7 @@ impl Transport for Lab {
             let text = lines(script);
             let outcome = self.call(host, &text, |world, name, now, log| {
                 let (output, took) = exec_script(world, name, script, now, log);
-                let lost = strike(world, FaultKind::LostReply, name, &text).is_some()
+                let lost = world.strike(FaultKind::LostReply, name, &text).is_some()
                     || !world.reaches(name, now);
                 (output, took, lost)
             });
@@ -416,7 +415,7 @@ impl Transport for Lab {
                     }
                     job::start(world, name, id.as_str(), script, now, log);
                 }
-                let lost = strike(world, FaultKind::LostReply, name, &text).is_some();
+                let lost = world.strike(FaultKind::LostReply, name, &text).is_some();
                 Ok((state_of(world, name, id.as_str(), now).0, lost))
             });
             let (state, lost) = self.answered(outcome).await??;
@@ -464,7 +463,7 @@ impl Transport for Lab {
                     Some(JobStage::Running) => JobStage::Lost,
                     Some(stage) => stage,
                 };
-                let none = || Arc::new(job::Job::new(&Script::default(), now));
+                let none = || Arc::new(Job::new(&Script::default(), now));
                 let job = jobs.entry(id.as_str().to_owned()).or_insert_with(none);
                 if job.stage != stage {
                     let job = Arc::make_mut(job);

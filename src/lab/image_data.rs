@@ -24,7 +24,6 @@ pub(crate) struct Volume {
 pub(crate) struct Wanted {
     /// Whether volumes are made as small as they may be.
     pub shrink: bool,
-    /// Volumes.
     pub volumes: Vec<Volume>,
 }
 

@@ -2,124 +2,18 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::call::Line;
 use super::commands::processes::pid_of;
 use super::log::{LogEntry, Stage};
 use super::power;
-use super::process::{Process, Step};
-use super::run::{Begun, Effect, start_line};
-use super::shell::{Call, Line, Stream};
-use super::world::{Power, World};
+use super::run::{Begun, Step, bounded, end_line, go_on, start_line};
+use super::world::{Effect, Job, JobStage, Power, Process, World};
 use crate::base::Millis;
-use crate::base::limits::OUTPUT_PIECE_BYTES_MAX;
-use crate::transport::{CommandOutput, Output, OutputMark, OutputPiece, Script};
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum JobStage {
-    /// The command at `index` runs.
-    Running,
-    /// All is done that was to be done.
-    Done,
-    /// The host was rebooted, or the job was ended.
-    Lost,
-    /// It was ended before it began, and never will.
-    NotBegun,
-}
-
-/// A job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Job {
-    /// Its commands.
-    pub script: Script,
-    /// The command that runs.
-    pub index: usize,
-    /// How it stands.
-    pub stage: JobStage,
-    /// Output of the commands that ended.
-    pub outputs: Vec<CommandOutput>,
-    /// When the running command began.
-    pub since_ms: Millis,
-    /// When the running command ends; absent when it never does.
-    pub due_ms: Option<Millis>,
-    /// What faults make of the running command.
-    pub effect: Effect,
-    /// When the job began.
-    pub started_ms: Millis,
-    /// How far the running command is, where it runs others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<Box<Process>>,
-}
-
-impl Job {
-    /// A job that is about to begin.
-    pub(crate) fn new(script: &Script, now: Millis) -> Job {
-        Job {
-            script: script.clone(),
-            index: 0,
-            stage: JobStage::Running,
-            outputs: Vec::new(),
-            since_ms: now,
-            due_ms: Some(now),
-            effect: Effect::default(),
-            started_ms: now,
-            process: None,
-        }
-    }
-
-    /// Bytes of output so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        let ended: u64 =
-            self.outputs.iter().map(|o| (o.stdout.len() + o.stderr.len()) as u64).sum();
-        ended + self.process.as_ref().map_or(0, |process| process.bytes())
-    }
-
-    /// A piece of its output behind `mark`.
-    pub(crate) fn piece(&self, mark: OutputMark) -> OutputPiece {
-        let ended = self.outputs.get(mark.command);
-        let running = self.process.as_deref().filter(|_| mark.command == self.index);
-        let [out, err] = match (ended, running) {
-            (Some(output), _) => [output.stdout.as_str(), output.stderr.as_str()],
-            (None, Some(process)) => process.said(),
-            (None, None) => ["", ""],
-        };
-        let mut is_short = true;
-        let mut part = |text: &str, from: u64| {
-            let rest = usize::try_from(from).ok().and_then(|from| text.as_bytes().get(from..));
-            let rest = rest.unwrap_or_default();
-            is_short &= rest.len() < OUTPUT_PIECE_BYTES_MAX;
-            rest[..rest.len().min(OUTPUT_PIECE_BYTES_MAX)].to_vec()
-        };
-        let streams = [part(out, mark.stdout), part(err, mark.stderr)];
-        let is_over = self.stage != JobStage::Running;
-        OutputPiece::read(mark, streams, is_short, ended.is_some(), is_over)
-    }
-
-    /// All outputs.
-    pub(crate) fn output(&self) -> Output {
-        Output { commands: self.outputs.clone() }
-    }
-}
+use crate::transport::Script;
 
 /// A line of `script` as a call on `host`.
 pub(crate) fn line(host: &str, script: &Script, index: usize, now: Millis) -> Option<Line> {
-    let command = script.commands.get(index)?;
-    Some(Line {
-        call: Call {
-            host: host.to_owned(),
-            argv: command.argv.clone(),
-            env: command.env.clone(),
-            cwd: command.cwd.clone().unwrap_or_else(|| "/".to_owned()),
-            root: "/".to_owned(),
-            input: command.stdin.clone().map(Stream::Text),
-            now,
-            begun: false,
-        },
-        pipe_to: command.pipe_to.clone(),
-    })
+    script.commands.get(index).map(|command| Line::of(command, host, "/", now))
 }
 
 /// Starts a job.
@@ -202,10 +96,10 @@ fn end_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut V
     let Some(line) = line(host, &job.script, job.index, now) else { return };
     let command = &job.script.commands[job.index];
     let reply = match &job.process {
-        None => super::run::end_line(world, line, &job.effect),
+        None => end_line(world, line, &job.effect),
         Some(process) => {
             let mut process = process.clone();
-            let step = process.go_on(world, &line.call, Some(id), log);
+            let step = go_on(&mut process, world, &line.call, Some(id), log);
             let due_ms = match &step {
                 Step::Waits(due_ms) => *due_ms,
                 Step::Gone | Step::Exits(_) => None,
@@ -226,16 +120,16 @@ fn end_command(world: &mut World, host: &str, id: &str, now: Millis, log: &mut V
     if world.at(host).jobs.get(id).is_none_or(|job| job.stage != JobStage::Running) {
         return;
     }
-    let go_on = reply.status == 0 || command.tolerate;
+    let goes_on = reply.status == 0 || command.tolerate;
     with(world, host, id, |job| {
-        job.outputs.push(super::run::bounded(reply, now.saturating_sub(job.since_ms)));
+        job.outputs.push(bounded(reply, now.saturating_sub(job.since_ms)));
         job.process = None;
         job.index += 1;
-        if !go_on {
+        if !goes_on {
             job.stage = JobStage::Done;
         }
     });
-    if go_on {
+    if goes_on {
         begin_command(world, host, id, now, log);
     }
 }

@@ -20,9 +20,7 @@ pub enum Stage {
 pub struct LogEntry {
     /// Its number, from 1, without gaps.
     pub seq: u64,
-    /// When.
     pub at_ms: Millis,
-    /// On which host.
     pub host: String,
     /// For which job; none for a look, or for `lab exec`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

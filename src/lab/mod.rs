@@ -10,6 +10,7 @@
 //! is written against the same descriptions of AIX, by its own means.
 
 mod build;
+mod call;
 mod check;
 mod commands;
 mod disk_files;
@@ -27,8 +28,8 @@ mod mksysb;
 pub mod net;
 mod place;
 mod power;
-mod process;
 mod program;
+mod quoting;
 mod run;
 mod shell;
 mod show;

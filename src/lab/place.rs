@@ -12,9 +12,7 @@ use crate::base::Millis;
 pub(crate) struct Place {
     /// The host that the file system is on.
     pub host: String,
-    /// Its volume group.
     pub vg: String,
-    /// Its volume.
     pub lv: String,
     /// The path within it, without a leading slash.
     pub rel: String,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::job::JobStage;
 use super::software;
-use super::world::{Host, LvKind, Mount, Power, Source, Vg, World};
+use super::world::{Host, JobStage, LvKind, Mount, Power, Source, Vg, World};
 use crate::base::Millis;
 
 /// How long a host takes to stop and boot.

@@ -8,26 +8,25 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::call::{Call, Line, Reply, Span, Stream};
 use super::commands::{REGISTRY, remote};
-use super::fault::{FaultKind, strike};
+use super::fault::FaultKind;
 use super::handle::{Lab, LabError};
 use super::log::{LogEntry, Stage};
-use super::run::{Begun, Effect, end_line, start_line, start_within};
-use super::shell::{Call, Line, Reply, Span, Stream, innermost, run_one};
+use super::run::{Begun, end_line, run_one, start_line, start_within};
+use super::shell::{innermost, with_usage};
 use super::store::DirStore;
 use super::tree::{Kind, Tree};
-use super::world::{Power, World};
+use super::world::{Effect, Power, World};
 use crate::base::{Millis, sanitize};
 use crate::transport::Command;
 
 /// A command about to run.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// On which host.
     pub host: String,
     /// Program, as it was called, and arguments.
     pub argv: Vec<String>,
-    /// The environment.
     pub env: Vec<(String, String)>,
     /// The directory that it runs in.
     pub cwd: String,
@@ -40,9 +39,7 @@ pub struct Program {
 /// A file system that a command unmounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmounts {
-    /// On which host.
     pub host: String,
-    /// Its mount point.
     pub point: String,
     /// As the command line has it.
     pub what: String,
@@ -59,11 +56,8 @@ impl Unmounts {
 
 /// What the process reads and writes.
 pub struct Streams<'a> {
-    /// Its input.
     pub input: &'a mut dyn Read,
-    /// Its output.
     pub output: &'a mut dyn Write,
-    /// Its messages.
     pub messages: &'a mut dyn Write,
     /// Called when a fault cuts the network of the host, with the milliseconds
     /// of the machine's clock that it lasts.
@@ -87,7 +81,6 @@ pub enum Session {
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Exit status.
     pub status: i32,
     /// Hosts that it took down.
     pub went_down: Vec<String>,
@@ -162,7 +155,7 @@ impl Lab {
             if world.find(host).is_none() {
                 return Err(LabError::UnknownHost(host.to_owned()));
             }
-            let struck = strike(world, FaultKind::Unreachable, host, "").is_some();
+            let struck = world.strike(FaultKind::Unreachable, host, "").is_some();
             let timed_out = struck || !world.reaches(host, now);
             Ok(timed_out.then(|| "Connection timed out".to_owned()))
         })?
@@ -192,8 +185,7 @@ impl Lab {
         if !faults.iter().any(|fault| fault.spec.kind == FaultKind::Unreachable) {
             return Ok(false);
         }
-        Lab::open(dir)?
-            .with(|world, _, _| strike(world, FaultKind::Unreachable, host, "").is_some())
+        Lab::open(dir)?.with(|world, _, _| world.strike(FaultKind::Unreachable, host, "").is_some())
     }
 
     /// Runs a command as a process does: it takes its time, and what it reads
@@ -264,7 +256,7 @@ impl Lab {
             log.push(LogEntry::new(now, host, job, text, Stage::Started, None));
             call.now = now;
             let target = remote::reached(world, call).and_then(|(client, line)| {
-                match strike(world, FaultKind::Unreachable, &client, text) {
+                match world.strike(FaultKind::Unreachable, &client, text) {
                     Some(_) => Err(remote::timed_out()),
                     None => Ok((client, line)),
                 }
@@ -280,7 +272,7 @@ impl Lab {
             _ => return Ok(begun),
         };
         let reply = match target {
-            Err(refused) => refused,
+            Err(refused) => with_usage(call, refused),
             Ok((client, line)) => match (streams.remote)(&client, &line) {
                 Session::Ended(status) => {
                     Reply { status: wanted.unwrap_or(status), ..Reply::default() }
@@ -315,7 +307,7 @@ impl Lab {
             let job = program.job.as_deref();
             log.push(LogEntry::new(now, host, job, text, Stage::Ended, Some(reply.status)));
             let down = up.into_iter().filter(|name| world.at(name).power != Power::Up).collect();
-            let lost = strike(world, FaultKind::LostReply, host, text).is_some();
+            let lost = world.strike(FaultKind::LostReply, host, text).is_some();
             (reply, down, lost)
         })?;
         // A reader that is gone is the reader's affair.

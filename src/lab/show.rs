@@ -2,14 +2,12 @@
 
 use serde::Serialize;
 
-use super::job::JobStage;
 use super::software;
-use super::world::{Host, Power, Source, World};
+use super::world::{Host, JobStage, Power, Source, World};
 
 /// A host for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostShow {
-    /// Its name.
     pub name: String,
     /// Whether it is the master.
     pub is_master: bool,
@@ -21,15 +19,12 @@ pub struct HostShow {
     pub boots: u32,
     /// The disk it booted from.
     pub boot_disk: String,
-    /// The bootlist.
     pub bootlist: Vec<String>,
     /// Disks: name, size in MB, and the group on it.
     pub disks: Vec<(String, u64, Option<String>)>,
-    /// Volume groups.
     pub vgs: Vec<VgShow>,
     /// Mounts that every rootvg does not have: what is mounted where.
     pub mounts: Vec<String>,
-    /// Exported directories.
     pub exports: Vec<String>,
     /// Jobs that run.
     pub jobs: Vec<String>,
@@ -38,7 +33,6 @@ pub struct HostShow {
 /// A volume group for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VgShow {
-    /// Its name.
     pub name: String,
     /// Whether it is varied on.
     pub on: bool,

@@ -41,7 +41,6 @@ pub(crate) const BOS_IMAGE: [&str; 3] = ["bos.rte", "bos.mp64", "bos.rte.libc"];
 /// One fileset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fileset {
-    /// Its name.
     pub name: String,
     /// Version, release, modification, fix: `7.3.2.1`.
     pub vrmf: String,
@@ -51,7 +50,6 @@ pub(crate) struct Fileset {
     pub state: String,
     /// What it takes of `/usr`.
     pub size_mb: u64,
-    /// What it is.
     pub about: String,
 }
 

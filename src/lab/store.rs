@@ -29,10 +29,9 @@ use serde::{Deserialize, Serialize};
 
 use super::disk_files::{self, FileOp};
 use super::fault::Fault;
-use super::job::Job;
 use super::log::LogEntry;
 use super::tree::Tree;
-use super::world::{Host, World};
+use super::world::{Host, Job, World};
 use crate::base::{Millis, ScaledClock, SystemClock};
 
 /// Why the directory of an estate does not do.
@@ -40,16 +39,10 @@ use crate::base::{Millis, ScaledClock, SystemClock};
 pub enum StoreError {
     /// The file system refuses.
     #[error("cannot use {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// A file does not hold what it should.
     #[error("{path} is damaged: {why}")]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// One line.
         why: String,
@@ -93,7 +86,6 @@ struct Redo {
     hosts: BTreeMap<String, Host>,
     /// Jobs by host and id; none for one that is gone.
     jobs: Vec<(String, String, Option<Job>)>,
-    /// Files.
     files: Vec<FileOp>,
     /// Where the log ends without the new lines.
     log_at: u64,

@@ -5,19 +5,8 @@ use crate::lab::estate::{EstateFile, PlainClient, PlainMaster};
 use crate::lab::tree::Node;
 
 fn world() -> World {
-    let master = PlainMaster {
-        name: "nim1".to_owned(),
-        level: "7300-02-01-2346".to_owned(),
-        spots: vec!["spot".to_owned()],
-        lpp_sources: vec!["lpp".to_owned()],
-        cache_vgs: Vec::new(),
-        scripts: Vec::new(),
-    };
-    let client = PlainClient {
-        name: "lpar1".to_owned(),
-        level: "7200-05-03-2148".to_owned(),
-        targets: vec!["hdisk1".to_owned()],
-    };
+    let master = PlainMaster::new("nim1", "7300-02-01-2346", "spot", "lpp");
+    let client = PlainClient::new("lpar1", "7200-05-03-2148", &["hdisk1"]);
     crate::lab::build::world(&EstateFile::from_clients(&master, &[client]), 1_780_000_000_000)
         .unwrap()
 }

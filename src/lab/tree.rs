@@ -23,7 +23,6 @@ pub(crate) struct Node {
     /// Permission bits. The owner's own bits are always there: the files lie on
     /// a real disk too, and must be readable to whoever runs the lab.
     pub mode: u32,
-    /// What it is.
     pub kind: Kind,
 }
 

@@ -17,22 +17,9 @@ pub(crate) const SOURCE: &str = "7200-05-03-2148";
 pub(crate) const TARGET: &str = "7300-02-01-2346";
 
 pub(crate) fn estate(clients: &[&str]) -> EstateFile {
-    let master = PlainMaster {
-        name: MASTER.to_owned(),
-        level: TARGET.to_owned(),
-        spots: vec!["spot73".to_owned()],
-        lpp_sources: vec!["lpp73".to_owned()],
-        cache_vgs: vec!["cachevg".to_owned()],
-        scripts: vec!["pre".to_owned()],
-    };
-    let clients: Vec<PlainClient> = clients
-        .iter()
-        .map(|name| PlainClient {
-            name: (*name).to_owned(),
-            level: SOURCE.to_owned(),
-            targets: vec!["hdisk1".to_owned()],
-        })
-        .collect();
+    let master = PlainMaster::new(MASTER, TARGET, "spot73", "lpp73").with(&["cachevg"], &["pre"]);
+    let clients: Vec<PlainClient> =
+        clients.iter().map(|name| PlainClient::new(name, SOURCE, &["hdisk1"])).collect();
     EstateFile::from_clients(&master, &clients)
 }
 

@@ -328,16 +328,9 @@ fn name(text: &str) -> NimName {
 
 fn estate(target: &str, level: &str) -> EstateFile {
     let text = |text: &str| text.to_owned();
-    let master = PlainMaster {
-        name: text(MASTER),
-        level: text(target),
-        spots: vec![text("spot_7300_02")],
-        lpp_sources: vec![text("lpp_7300_02")],
-        cache_vgs: vec![text("nimadmvg")],
-        scripts: vec![text("before"), text("after")],
-    };
-    let client =
-        PlainClient { name: text(CLIENT), level: text(level), targets: vec![text("hdisk1")] };
+    let master = PlainMaster::new(MASTER, target, "spot_7300_02", "lpp_7300_02")
+        .with(&["nimadmvg"], &["before", "after"]);
+    let client = PlainClient::new(CLIENT, level, &["hdisk1"]);
     let mut estate = EstateFile::from_clients(&master, &[client]);
     let resource = |name: &str, kind: &str, content: &str| FileResourceSpec {
         name: text(name),

@@ -136,19 +136,8 @@ fn the_output_of_a_job_that_was_killed_ends() {
 
 #[test]
 fn the_lab_tells_it_as_hosts_do() {
-    let master = PlainMaster {
-        name: "nim1".to_owned(),
-        level: "7300-02-01-2346".to_owned(),
-        spots: vec!["spot".to_owned()],
-        lpp_sources: vec!["lpp".to_owned()],
-        cache_vgs: Vec::new(),
-        scripts: Vec::new(),
-    };
-    let client = PlainClient {
-        name: "lpar01".to_owned(),
-        level: "7200-05-03-2148".to_owned(),
-        targets: vec!["hdisk1".to_owned()],
-    };
+    let master = PlainMaster::new("nim1", "7300-02-01-2346", "spot", "lpp");
+    let client = PlainClient::new("lpar01", "7200-05-03-2148", &["hdisk1"]);
     let estate = EstateFile::from_clients(&master, &[client]);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

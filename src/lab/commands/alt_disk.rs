@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::boot::vary;
-use super::{mount_lv, usage};
 use crate::base::Millis;
-use crate::lab::build::{made_up_id, new_vg_id};
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::image_data::{self, Wanted};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::software;
 use crate::lab::tree::{Node, is_within};
 use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
+use crate::lab::world::{made_up_id, new_vg_id};
 
 pub(super) const COPY: &str = "altinst_rootvg";
 
@@ -26,21 +25,21 @@ struct Copy {
 }
 
 fn read(call: &Call) -> Result<Copy, Reply> {
-    let flags = Flags::read(call, "jM:P:Bd:e:i:DVrgncs:b:l:I:", usage(call))?;
-    flags.none(call, usage(call))?;
+    let flags = Flags::read(call, "jM:P:Bd:e:i:DVrgncs:b:l:I:")?;
+    flags.none(call)?;
     // Only the SPOT's own program knows these; the installed one does not.
     let of_spot = call.argv.first().is_some_and(|program| program.contains("ALT_MIG_SPOT"));
     if (flags.has('j') || flags.has('M')) && !of_spot {
-        return Err(refuse(call, "Not a recognized flag: M", usage(call)));
+        return Err(refuse(call, "Not a recognized flag: M"));
     }
     let disks: Vec<String> =
         flags.get('d').unwrap_or("").split_whitespace().map(str::to_owned).collect();
     if disks.is_empty() {
-        return Err(refuse(call, "Target disks are missing.", usage(call)));
+        return Err(refuse(call, "Target disks are missing."));
     }
     let phases = flags.get('P').unwrap_or("all").to_owned();
     if !matches!(phases.as_str(), "1" | "2" | "3" | "12" | "23" | "all") {
-        return Err(refuse(call, "The phase is not valid.", usage(call)));
+        return Err(refuse(call, "The phase is not valid."));
     }
     Ok(Copy {
         phases,
@@ -204,7 +203,7 @@ fn sources(host: &Host) -> Vec<(String, Lv)> {
     let mut list: Vec<(String, Lv)> = vg
         .lvs
         .iter()
-        .filter(|(name, lv)| !super::mounts::is_file_system(lv) || mounted(name))
+        .filter(|(name, lv)| !lv.is_file_system() || mounted(name))
         .map(|(name, lv)| (name.clone(), lv.clone()))
         .collect();
     list.sort_by_key(|(name, lv)| (lv.mount_point.clone().unwrap_or_default(), name.clone()));
@@ -328,7 +327,7 @@ pub(super) fn mount_clone(world: &mut World, call: &Call, alt: &str, point: &str
     {
         lv.tree_mut().put("alt_inst", Node::dir());
     }
-    mount_lv(host, COPY, alt, point, "rw,log=/dev/alt_hd8", call.now);
+    host.mount_lv(COPY, alt, point, "rw,log=/dev/alt_hd8", call.now);
 }
 
 /// Takes half of its files and data from a volume of the copy.
@@ -477,7 +476,7 @@ pub(crate) fn alt_rootvg_op(world: &mut World, call: &Call) -> Reply {
 
 /// `-X` may stand without a name.
 fn read_op(call: &Call) -> Result<(Flags, Option<String>), Reply> {
-    let flags = Flags::read(call, "qv:d:WStXDCcp:", usage(call))?;
+    let flags = Flags::read(call, "qv:d:WStXDCcp:")?;
     let actions = "qvWSXC".chars().filter(|letter| flags.has(*letter)).count();
     let needs_disk = flags.has('q') || flags.has('v') || flags.has('W');
     if actions != 1
@@ -485,7 +484,7 @@ fn read_op(call: &Call) -> Result<(Flags, Option<String>), Reply> {
         || needs_disk && flags.get('d').is_none()
         || flags.rest.len() > 1
     {
-        return Err(refuse(call, "Wrong arguments.", usage(call)));
+        return Err(refuse(call, "Wrong arguments."));
     }
     let name = flags.rest.first().cloned();
     Ok((flags, name))

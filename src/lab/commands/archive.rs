@@ -1,11 +1,10 @@
 //! `tar` and `dd`: what goes through pipes between hosts.
 
 use super::boot::vary;
-use super::usage;
 use crate::base::Millis;
+use crate::lab::call::{Call, Reply, Stream};
 use crate::lab::flags::{refuse, settle};
 use crate::lab::place::PathError;
-use crate::lab::shell::{Call, Reply, Stream};
 use crate::lab::tree::{Kind, Node};
 use crate::lab::world::{LvKind, World};
 
@@ -33,11 +32,7 @@ fn read_tar(call: &Call) -> Result<Tar, Reply> {
                         'f' => file = args.next().cloned(),
                         'U' | 'p' | 'v' | 'd' => {}
                         other => {
-                            return Err(refuse(
-                                call,
-                                &format!("Not a recognized flag: {other}"),
-                                usage(call),
-                            ));
+                            return Err(refuse(call, &format!("Not a recognized flag: {other}")));
                         }
                     }
                 }
@@ -49,7 +44,7 @@ fn read_tar(call: &Call) -> Result<Tar, Reply> {
         (Some(create), Some("-"), directory) if rest.iter().all(|operand| *operand == ".") => {
             Ok(Tar { create, directory: directory.unwrap_or_else(|| ".".to_owned()) })
         }
-        _ => Err(refuse(call, "Wrong arguments.", usage(call))),
+        _ => Err(refuse(call, "Wrong arguments.")),
     }
 }
 
@@ -95,11 +90,7 @@ pub(crate) fn tar(world: &mut World, call: &Call) -> Reply {
         if place.read_only {
             return Err(Reply::path(call, &tar.directory, &PathError::ReadOnly));
         }
-        let pp_mb = world
-            .at(&place.host)
-            .vgs
-            .get(&place.vg)
-            .map_or(crate::lab::build::PP_MB, |vg| vg.pp_mb);
+        let pp_mb = world.pp_mb(&place.host, &place.vg);
         let volume = world.volume_mut(&place).map_err(|e| Reply::path(call, &tar.directory, &e))?;
         if data_mb + crate::lab::software::size_mb(tree) > volume.lps() * pp_mb {
             return Err(Reply::fail(
@@ -128,11 +119,7 @@ fn read_dd(call: &Call) -> Result<(Option<&str>, Option<&str>), Reply> {
             Some(("of", file)) => output = Some(file),
             Some(("bs" | "count" | "conv" | "skip" | "seek", _)) => {}
             _ => {
-                return Err(refuse(
-                    call,
-                    &format!("0511-096 An unsupported operand: {arg}"),
-                    usage(call),
-                ));
+                return Err(refuse(call, &format!("0511-096 An unsupported operand: {arg}")));
             }
         }
     }

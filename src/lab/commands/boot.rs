@@ -1,10 +1,9 @@
 //! Boot images, boot lists, and what boots.
 
-use super::usage;
 use crate::base::Millis;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::power;
-use crate::lab::shell::{Call, Reply};
 use crate::lab::software;
 use crate::lab::tree::Node;
 use crate::lab::world::{LvKind, World};
@@ -31,10 +30,10 @@ pub(crate) fn vary_ms(_: &World, call: &Call) -> Millis {
 }
 
 pub(crate) fn bosboot(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "ad:b:Dq", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "ad:b:Dq").and_then(|flags| {
+        flags.none(call)?;
         if !flags.has('a') {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         let failed = |why: &str| {
             Reply::fail(1, format!("{why}\n0301-165 bosboot: WARNING! bosboot failed - do not attempt to boot device."))
@@ -89,8 +88,8 @@ fn no_disk(call: &Call, disk: &str) -> Reply {
 }
 
 pub(crate) fn bootinfo(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "s:B:bvKTp", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "s:B:bvKTp").and_then(|flags| {
+        flags.none(call)?;
         let host = world.at(&call.host);
         let bare = |device: &str| device.trim_start_matches("/dev/").to_owned();
         if let Some(disk) = flags.get('s').map(bare) {
@@ -113,16 +112,16 @@ pub(crate) fn bootinfo(world: &mut World, call: &Call) -> Reply {
             () if flags.has('v') => Ok(Reply::ok("hd5\n")),
             () if flags.has('K') => Ok(Reply::ok("64\n")),
             () if flags.has('T') || flags.has('p') => Ok(Reply::ok("chrp\n")),
-            () => Err(refuse(call, "An option is missing.", usage(call))),
+            () => Err(refuse(call, "An option is missing.")),
         }
     }))
 }
 
 /// Removes the standby BOS, and what is left of one.
 pub(crate) fn multibos(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "RX", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "RX").and_then(|flags| {
         if !flags.has('R') {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         world.at_mut(&call.host).multibos_leftovers = false;
         Ok(Reply::default())
@@ -130,9 +129,9 @@ pub(crate) fn multibos(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn blvset(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "d:g:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "d:g:").and_then(|flags| {
         let (Some(device), Some("level")) = (flags.get('d'), flags.get('g')) else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         let host = world.at(&call.host);
         let by_disk = || {
@@ -149,9 +148,9 @@ pub(crate) fn blvset(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn bootlist(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "m:oirvV", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "m:oirvV").and_then(|flags| {
         if flags.get('m') != Some("normal") {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         let host = world.at(&call.host);
         if flags.has('o') || flags.has('i') && flags.rest.is_empty() {
@@ -180,7 +179,7 @@ pub(crate) fn bootlist(world: &mut World, call: &Call) -> Reply {
             }
         }
         if list.is_empty() {
-            return Err(refuse(call, "A device is missing.", usage(call)));
+            return Err(refuse(call, "A device is missing."));
         }
         for disk in &list {
             if host.vg_of(disk).and_then(|(_, vg)| vg.boot_lv(disk)).is_none() {
@@ -202,15 +201,15 @@ pub(crate) fn getconf(world: &mut World, call: &Call) -> Reply {
             Some(disk) => Reply::ok(format!("{}\n", disk.size_mb)),
             None => Reply::fail(1, format!("getconf: Invalid argument ({device})")),
         },
-        _ => refuse(call, "Invalid argument.", usage(call)),
+        _ => refuse(call, "Invalid argument."),
     }
 }
 
 pub(crate) fn shutdown(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "Frhmk", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "Frhmk").and_then(|flags| {
+        flags.none(call)?;
         if !flags.has('r') || !flags.has('F') {
-            return Err(refuse(call, "The lab knows a fast reboot only.", usage(call)));
+            return Err(refuse(call, "The lab knows a fast reboot only."));
         }
         power::reboot(world, &call.host, call.now);
         Ok(Reply::ok("\nSHUTDOWN PROGRAM\n"))

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{nfs, usage};
+use super::nfs;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::tree::Node;
 use crate::lab::world::World;
 
@@ -24,10 +24,10 @@ fn is_of(line: &str, directory: &str) -> bool {
 }
 
 pub(crate) fn mknfsexp(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "d:t:r:c:h:BIN", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "d:t:r:c:h:BIN").and_then(|flags| {
+        flags.none(call)?;
         let Some(directory) = flags.get('d') else {
-            return Err(refuse(call, "A directory is missing.", usage(call)));
+            return Err(refuse(call, "A directory is missing."));
         };
         let mut options = flags.get('t').unwrap_or("rw").to_owned();
         for (flag, key) in [('r', "root"), ('c', "access")] {
@@ -54,10 +54,10 @@ pub(crate) fn mknfsexp(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn rmnfsexp(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "d:BIN", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "d:BIN").and_then(|flags| {
+        flags.none(call)?;
         let Some(directory) = flags.get('d') else {
-            return Err(refuse(call, "A directory is missing.", usage(call)));
+            return Err(refuse(call, "A directory is missing."));
         };
         if !flags.has('N') {
             let all = text(world, call);

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::world::{Host, Lv, LvKind, Source, World};
 
 pub(crate) fn lsfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "cqv:", usage(call)).map(|flags| {
+    settle(Flags::read(call, "cqv:").map(|flags| {
         let host = world.at(&call.host);
         let mut found: BTreeMap<String, (String, &Lv, u64)> = BTreeMap::new();
         for vg in host.vgs.values().filter(|vg| vg.listed()) {
@@ -57,7 +56,7 @@ struct Space {
 }
 
 pub(crate) fn df(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "kmgIPM", usage(call)).map(|flags| {
+    settle(Flags::read(call, "kmgIPM").map(|flags| {
         let host = world.at(&call.host);
         let mut reply = Reply::default();
         let mut rows = Vec::new();
@@ -72,7 +71,7 @@ pub(crate) fn df(world: &mut World, call: &Call) -> Reply {
             }
             let place = world.place(&call.host, &mount.point, call.now);
             match place.and_then(|place| {
-                Ok((world.volume(&place)?.clone(), pp_mb(world, &place.host, &place.vg)))
+                Ok((world.volume(&place)?.clone(), world.pp_mb(&place.host, &place.vg)))
             }) {
                 Ok((lv, pp_mb)) => rows.push(Space {
                     device: device(mount_source(&mount.source)),
@@ -162,10 +161,6 @@ fn host_mount<'a>(host: &'a Host, path: &str) -> Option<&'a str> {
     below.max_by_key(|mount| mount.point.len()).map(|mount| mount.point.as_str())
 }
 
-fn pp_mb(world: &World, host: &str, vg: &str) -> u64 {
-    world.at(host).vgs.get(vg).map_or(crate::lab::build::PP_MB, |vg| vg.pp_mb)
-}
-
 /// A size in MB: `4096M`, `4G`, or 512-byte blocks. A leading `+` is left to
 /// the caller.
 fn size_mb(text: &str) -> Option<u64> {
@@ -184,12 +179,12 @@ fn size_attribute(flags: &Flags) -> Option<&str> {
 }
 
 pub(crate) fn crfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "v:g:m:a:A:p:d:", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "v:g:m:a:A:p:d:").and_then(|flags| {
+        flags.none(call)?;
         let (Some(group), Some(point), Some(size)) =
             (flags.get('g'), flags.get('m'), size_attribute(&flags).and_then(size_mb))
         else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         let host = world.at(&call.host);
         if host.file_system(point).is_some() {
@@ -227,11 +222,11 @@ pub(crate) fn crfs(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn chfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "a:A:m:p:", usage(call)).and_then(|flags| {
-        let point = flags.one(call, usage(call))?.trim_end_matches('/');
+    settle(Flags::read(call, "a:A:m:p:").and_then(|flags| {
+        let point = flags.one(call)?.trim_end_matches('/');
         let point = if point.is_empty() { "/" } else { point };
         let Some(size) = size_attribute(&flags) else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         let host = world.at(&call.host);
         let Some((group, name, lv)) = host.file_system(point) else {
@@ -243,7 +238,7 @@ pub(crate) fn chfs(world: &mut World, call: &Call) -> Reply {
             Some(more) => size_mb(more).and_then(|more| now_mb.checked_add(more)),
             None => size_mb(size),
         };
-        let Some(wanted) = wanted else { return Err(refuse(call, "The size is not valid.", usage(call))) };
+        let Some(wanted) = wanted else { return Err(refuse(call, "The size is not valid.")) };
         if wanted < lv.used_mb() {
             return Err(Reply::fail(1, "chfs: 0506-981 The request to shrink the file system failed: not enough free space."));
         }
@@ -268,8 +263,8 @@ pub(super) fn no_partitions() -> Reply {
 }
 
 pub(crate) fn rmfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "r", usage(call)).and_then(|flags| {
-        let point = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "r").and_then(|flags| {
+        let point = flags.one(call)?;
         let host = world.at(&call.host);
         let Some((group, name, _)) = host.file_system(point) else {
             return Err(Reply::fail(1, format!("rmfs: 0506-921 {point} is not a known file system.")));

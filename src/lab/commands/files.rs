@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
+use crate::lab::call::{Call, Reply, Stream};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::place::PathError;
-use crate::lab::shell::{Call, Reply, Stream};
 use crate::lab::tree::{Kind, Node, Tree};
 use crate::lab::world::World;
 
@@ -17,7 +16,7 @@ fn for_each(
     each: impl Fn(&mut World, &str) -> Result<(), Reply>,
 ) -> Result<Reply, Reply> {
     if paths.is_empty() {
-        return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+        return Err(refuse(call, "Wrong number of arguments."));
     }
     let mut reply = Reply::default();
     for path in paths {
@@ -34,7 +33,7 @@ fn path_reply<'a>(call: &'a Call, path: &'a str) -> impl Fn(PathError) -> Reply 
 }
 
 pub(crate) fn mkdir(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "pm:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "pm:").and_then(|flags| {
         let parents = flags.has('p');
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
@@ -67,7 +66,7 @@ pub(crate) fn mkdir(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn rmdir(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "p", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "p").and_then(|flags| {
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
             let fail = path_reply(call, path);
@@ -94,7 +93,7 @@ pub(crate) fn rmdir(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn rm(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "rfRe", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "rfRe").and_then(|flags| {
         let recursive = flags.has('r') || flags.has('R');
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
@@ -125,7 +124,7 @@ pub(crate) fn rm(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn ls(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "lda1ARi", usage(call)).map(|flags| {
+    settle(Flags::read(call, "lda1ARi").map(|flags| {
         let here = vec![".".to_owned()];
         let paths = if flags.rest.is_empty() { &here } else { &flags.rest };
         let mut reply = Reply::default();
@@ -199,7 +198,7 @@ fn entry(name: &str, node: &Node, long: bool) -> String {
 }
 
 pub(crate) fn cat(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "q", usage(call)).map(|flags| {
+    settle(Flags::read(call, "q").map(|flags| {
         if flags.rest.is_empty() {
             return match &call.input {
                 Some(Stream::Text(text)) => Reply::ok(text.clone()),
@@ -222,7 +221,7 @@ pub(crate) fn cat(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn touch(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "c", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "c").and_then(|flags| {
         for_each(world, call, &flags.rest, |world, path| {
             let whole = call.path(path);
             match world.look(&call.host, &whole, call.now) {
@@ -237,12 +236,12 @@ pub(crate) fn touch(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn chmod(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "R", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "R").and_then(|flags| {
         let Some((mode, paths)) = flags.rest.split_first() else {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         };
         let Some(mode) = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o777) else {
-            return Err(refuse(call, "The mode is not valid.", usage(call)));
+            return Err(refuse(call, "The mode is not valid."));
         };
         for_each(world, call, paths, |world, path| {
             let whole = call.path(path);
@@ -257,9 +256,9 @@ pub(crate) fn chmod(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn ln(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "sf", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "sf").and_then(|flags| {
         let ([target, path], true) = (flags.rest.as_slice(), flags.has('s')) else {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         };
         if target.is_empty() || target.contains('\0') || target.len() > 1023 {
             return Err(Reply::fail(1, "ln: 0653-421 The target is not valid."));
@@ -278,8 +277,8 @@ pub(crate) fn ln(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn readlink(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
-        let path = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "").and_then(|flags| {
+        let path = flags.one(call)?;
         match world.look(&call.host, &call.path(path), call.now).map(|node| node.kind) {
             Ok(Kind::Link(target)) => Ok(Reply::ok(format!("{target}\n"))),
             _ => Err(Reply { status: 1, ..Reply::default() }),
@@ -288,9 +287,9 @@ pub(crate) fn readlink(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn mv(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "f", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "f").and_then(|flags| {
         let [source, target] = flags.rest.as_slice() else {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         };
         let (from, to) = (call.path(source), call.path(target));
         let node = world.look(&call.host, &from, call.now).map_err(path_reply(call, source))?;
@@ -309,12 +308,12 @@ pub(crate) fn mv(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn cp(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "hpRrf", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "hpRrf").and_then(|flags| {
         let [sources @ .., target] = flags.rest.as_slice() else {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         };
         if sources.is_empty() {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         }
         let recursive = flags.has('R') || flags.has('r');
         let to = call.path(target);

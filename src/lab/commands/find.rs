@@ -1,8 +1,7 @@
 //! `find`: what lies below a directory, in its own file system.
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::refuse;
-use crate::lab::shell::{Call, Reply};
 use crate::lab::tree::{Kind, is_within};
 use crate::lab::world::World;
 
@@ -29,7 +28,7 @@ pub(crate) fn find(world: &mut World, call: &Call) -> Reply {
         return super::mksysb::find(world, call);
     }
     let (Some(top), Some(wanted)) = (call.args().first(), read(call)) else {
-        return refuse(call, "Not a recognized expression.", usage(call));
+        return refuse(call, "Not a recognized expression.");
     };
     let top = call.path(top);
     let found = match below(world, call, &top, wanted.directories) {

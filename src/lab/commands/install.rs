@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use super::boot::vary;
-use super::usage;
 use crate::base::Millis;
+use crate::lab::call::{Call, Reply};
 use crate::lab::files::{self, DEVICE_ODM, MERGED};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::mksysb::Archive;
-use crate::lab::shell::{Call, Reply};
 use crate::lab::software::{self, BOS_IMAGE, Fileset, LIST, RPM_LIST};
 use crate::lab::tree::Node;
 use crate::lab::world::World;
@@ -46,9 +45,9 @@ fn set_list(world: &mut World, call: &Call, root: &str, list: &[Fileset]) -> Res
 
 /// The level of the bos image at `-f`, and what the call writes to.
 fn read_restore(world: &World, call: &Call) -> Result<(String, String), Reply> {
-    let flags = Flags::read(call, "xqvdTf:", usage(call))?;
+    let flags = Flags::read(call, "xqvdTf:")?;
     let (true, Some(device)) = (flags.has('x'), flags.get('f')) else {
-        return Err(refuse(call, "An option is missing.", usage(call)));
+        return Err(refuse(call, "An option is missing."));
     };
     let text = world.text(&call.host, &call.path(device), call.now).map_err(|_| {
         Reply::fail(1, format!("restore: 0511-126 Cannot open {device}: A file or directory in the path name does not exist."))
@@ -73,7 +72,7 @@ fn bos_files(level: &str, root: &str) -> Vec<(String, Node)> {
 
 /// The file and the names of a `restore` of a mksysb.
 fn of_mksysb(world: &World, call: &Call) -> Option<(String, Vec<String>)> {
-    let flags = Flags::read(call, "xqvdTf:", usage(call)).ok()?;
+    let flags = Flags::read(call, "xqvdTf:").ok()?;
     let device = flags.get('f').filter(|_| flags.has('x'))?.to_owned();
     let text = world.text(&call.host, &call.path(&device), call.now).ok()?;
     Archive::is_one(&text).then_some((device, flags.rest))
@@ -115,9 +114,9 @@ pub(crate) fn restore(world: &mut World, call: &Call) -> Reply {
 const SAVED: &str = "/lpp/save.config";
 
 pub(crate) fn odm_merge(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "").and_then(|flags| {
         if flags.rest.is_empty() {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         }
         let mut out = String::new();
         for class in &flags.rest {
@@ -135,8 +134,8 @@ pub(crate) fn odm_merge(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn merge_config(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
-        let saved = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "").and_then(|flags| {
+        let saved = flags.one(call)?;
         let mut out = String::new();
         for file in MERGED {
             merge(world, call, saved, file)?;
@@ -180,7 +179,7 @@ struct Install {
 }
 
 fn read_installp(call: &Call) -> Result<Install, Reply> {
-    let flags = Flags::read(call, "CLacgNXYqwvFR:d:f:V:", usage(call))?;
+    let flags = Flags::read(call, "CLacgNXYqwvFR:d:f:V:")?;
     let install = Install {
         root: flags.get('R').map_or_else(|| call.root.clone(), |root| call.path(root)),
         cleanup: flags.has('C'),
@@ -193,7 +192,7 @@ fn read_installp(call: &Call) -> Result<Install, Reply> {
     };
     let nothing = install.names.is_empty() && install.bundle.is_none();
     if !install.cleanup && (install.device.is_none() || (nothing && !install.list)) {
-        return Err(refuse(call, "An option is missing.", usage(call)));
+        return Err(refuse(call, "An option is missing."));
     }
     Ok(install)
 }
@@ -360,12 +359,15 @@ fn clean_up(world: &mut World, call: &Call, install: &Install) -> Result<Reply, 
     Ok(Reply::ok(format!("Cleaning up software for:\n\t{}\n", names.join("\n\t"))))
 }
 
+/// How `installp` is used.
+pub(super) const INSTALLP: &str = "installp {-C | -L -d Device | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]";
+
 /// Every fileset that is installed, as far as the source has it.
 const UPDATE_ALL: &str = "update_all";
 
 /// The `installp` that a `geninstall … update_all` comes to.
 fn as_installp(call: &Call) -> Option<Call> {
-    let flags = Flags::read(call, "R:I:d:pEf:", usage(call)).ok()?;
+    let flags = Flags::read(call, "R:I:d:pEf:").ok()?;
     if flags.rest != [UPDATE_ALL] {
         return None;
     }
@@ -383,9 +385,9 @@ fn as_installp(call: &Call) -> Option<Call> {
 
 /// What a `geninstall` is asked for: root, and where the RPMs are.
 fn read_geninstall(call: &Call) -> Result<(String, String, Vec<String>), Reply> {
-    let flags = Flags::read(call, "R:I:d:pEf:", usage(call))?;
+    let flags = Flags::read(call, "R:I:d:pEf:")?;
     let Some(device) = flags.get('d') else {
-        return Err(refuse(call, "An option is missing.", usage(call)));
+        return Err(refuse(call, "An option is missing."));
     };
     let root = flags.get('R').map_or_else(|| call.root.clone(), |root| call.path(root));
     Ok((root, call.path(device), flags.rest))
@@ -447,14 +449,14 @@ pub(crate) fn geninstall_ms(world: &World, call: &Call) -> Millis {
 
 pub(crate) fn begin_geninstall(world: &mut World, call: &Call) -> Result<(), Reply> {
     if let Some(inner) = as_installp(call) {
-        return begin_installp(world, &inner);
+        return begin_installp(world, &inner).map_err(|refused| refused.with_usage(INSTALLP));
     }
     install_rpms(world, call, 1).map(|_| ())
 }
 
 pub(crate) fn geninstall(world: &mut World, call: &Call) -> Reply {
     if let Some(inner) = as_installp(call) {
-        return installp(world, &inner);
+        return installp(world, &inner).with_usage(INSTALLP);
     }
     settle(install_rpms(world, call, usize::MAX).map(|new| {
         let mut out = String::from("Validating RPM package selections ...\n");

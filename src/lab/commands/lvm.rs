@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
 
 pub(super) const VARIED_OFF: &str =
@@ -20,12 +19,12 @@ fn unknown(what: &str) -> Reply {
 }
 
 pub(crate) fn lspv(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "").and_then(|flags| {
         let host = world.at(&call.host);
         match flags.rest.as_slice() {
             [] => Ok(Reply::ok(list_disks(host))),
             [disk] => one_disk(host, disk),
-            _ => flags.none(call, usage(call)).map(|()| Reply::default()),
+            _ => flags.none(call).map(|()| Reply::default()),
         }
     }))
 }
@@ -66,7 +65,7 @@ fn one_disk(host: &Host, name: &str) -> Result<Reply, Reply> {
                 "PHYSICAL VOLUME:    {name:<24} VOLUME GROUP:     ??????\nPV IDENTIFIER:      {pvid} VG IDENTIFIER     {}\n",
                 vg.id
             ),
-            archive: None,
+            ..Reply::default()
         }),
         Some((group, vg)) => {
             let (total, free) = (host.total_pps(vg, name), host.free_pps(vg, name));
@@ -101,7 +100,7 @@ fn one_disk(host: &Host, name: &str) -> Result<Reply, Reply> {
 }
 
 pub(crate) fn lsvg(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "olpM", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "olpM").and_then(|flags| {
         let host = world.at(&call.host);
         if flags.rest.is_empty() {
             let lines = host.vgs.iter().filter(|(_, vg)| vg.on || !flags.has('o'));
@@ -214,8 +213,8 @@ fn map(host: &Host, name: &str, vg: &Vg) -> String {
 }
 
 pub(crate) fn lslv(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "m", usage(call)).and_then(|flags| {
-        let name = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "m").and_then(|flags| {
+        let name = flags.one(call)?;
         let host = world.at(&call.host);
         let found = host.vgs.iter().filter(|(_, vg)| vg.on).find_map(|(group, vg)| Some((group, vg, vg.lvs.get(name)?)));
         let (group, vg, lv) = found.ok_or_else(|| Reply::fail(1, format!("0516-306 lslv: Unable to find logical volume {name} in the Device\n\tConfiguration Database.")))?;
@@ -250,8 +249,8 @@ fn partitions(name: &str, point: &str, lv: &Lv) -> String {
 }
 
 pub(crate) fn varyonvg(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "fn", usage(call)).and_then(|flags| {
-        let name = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "fn").and_then(|flags| {
+        let name = flags.one(call)?;
         let vg = world.at_mut(&call.host).vgs.get_mut(name).ok_or_else(|| unknown(name))?;
         vg.on = true;
         Ok(Reply::default())
@@ -259,8 +258,8 @@ pub(crate) fn varyonvg(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn varyoffvg(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "s", usage(call)).and_then(|flags| {
-        let name = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "s").and_then(|flags| {
+        let name = flags.one(call)?;
         let host = world.at(&call.host);
         let vg = host.vgs.get(name).ok_or_else(|| unknown(name))?;
         if !vg.on {
@@ -277,8 +276,8 @@ pub(crate) fn varyoffvg(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn exportvg(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
-        let name = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "").and_then(|flags| {
+        let name = flags.one(call)?;
         let vg = world.at(&call.host).vgs.get(name).ok_or_else(|| unknown(name))?;
         if vg.on {
             return Err(Reply::fail(
@@ -294,12 +293,12 @@ pub(crate) fn exportvg(world: &mut World, call: &Call) -> Reply {
 /// Takes disks out of a group; with `-d` their volumes are removed with them, and
 /// the group goes with its last disk. What is open stays, and stops it there.
 pub(crate) fn reducevg(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "df", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "df").and_then(|flags| {
         let [name, disks @ ..] = flags.rest.as_slice() else {
-            return Err(crate::lab::flags::refuse(call, "A parameter is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "A parameter is missing."));
         };
         if disks.is_empty() {
-            return Err(crate::lab::flags::refuse(call, "A parameter is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "A parameter is missing."));
         }
         let mut out = String::new();
         for disk in disks {
@@ -357,8 +356,8 @@ fn reduce(host: &mut Host, name: &str, disk: &str, flags: &Flags) -> Result<Stri
 }
 
 pub(crate) fn chpv(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "C", usage(call)).and_then(|flags| {
-        let disk = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "C").and_then(|flags| {
+        let disk = flags.one(call)?;
         let host = world.at(&call.host);
         if !host.disks.contains_key(disk) {
             return Err(Reply::fail(1, format!("0516-306 chpv: Unable to find physical volume {disk} in the Device\n\tConfiguration Database.")));
@@ -371,7 +370,7 @@ pub(crate) fn chpv(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn getlvodm(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "j:v:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "j:v:").and_then(|flags| {
         if let Some(vg) = flags.get('v') {
             return match world.at(&call.host).vgs.get(vg) {
                 Some(vg) => Ok(Reply::ok(format!("{}\n", vg.id))),
@@ -379,7 +378,7 @@ pub(crate) fn getlvodm(world: &mut World, call: &Call) -> Reply {
             };
         }
         let Some(disk) = flags.get('j') else {
-            return Err(crate::lab::flags::refuse(call, "An option is missing.", usage(call)));
+            return Err(crate::lab::flags::refuse(call, "An option is missing."));
         };
         let host = world.at(&call.host);
         if !host.disks.contains_key(disk) {

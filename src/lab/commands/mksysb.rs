@@ -6,16 +6,15 @@ use std::fmt::Write as _;
 
 use super::alt_disk::{COPY, alt_name, alt_point, check_disks, error, mount_clone};
 use super::boot::vary;
-use super::usage;
 use crate::base::Millis;
-use crate::lab::build::{PP_MB, made_up_id, new_vg_id};
+use crate::lab::call::{Call, Reply, Stream};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::image_data::{self, Volume, Wanted};
 use crate::lab::mksysb::Archive;
 use crate::lab::place::PathError;
-use crate::lab::shell::{Call, Reply, Stream};
 use crate::lab::tree::{Kind, Node, is_within};
 use crate::lab::world::{Lv, LvKind, Vg, World};
+use crate::lab::world::{PP_MB, made_up_id, new_vg_id};
 
 /// Mount points at or below `top`, parents first.
 fn points_below(world: &World, call: &Call, top: &str) -> Vec<String> {
@@ -54,10 +53,10 @@ fn names_below(world: &World, call: &Call, top: &str) -> Result<Vec<String>, Pat
 
 pub(crate) fn find(world: &mut World, call: &Call) -> Reply {
     let [top, rest @ ..] = call.args() else {
-        return refuse(call, "Wrong number of arguments.", usage(call));
+        return refuse(call, "Wrong number of arguments.");
     };
     if top.starts_with('-') || !(rest.is_empty() || rest == ["-print"]) || top != "." {
-        return refuse(call, "Not a recognized expression.", usage(call));
+        return refuse(call, "Not a recognized expression.");
     }
     match names_below(world, call, &call.path(".")) {
         Ok(names) => {
@@ -78,10 +77,10 @@ pub(crate) fn begin_backup(world: &mut World, call: &Call) -> Result<(), Reply> 
 }
 
 pub(crate) fn backup(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "iqvpf:", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "iqvpf:").and_then(|flags| {
+        flags.none(call)?;
         let (true, Some(device)) = (flags.has('i'), flags.get('f')) else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         let Some(Stream::Text(names)) = &call.input else {
             return Err(Reply::fail(1, "backup: 0511-433 The file system is still mounted; data may not be consistent.\nbackup: there are no names"));
@@ -162,7 +161,7 @@ fn restore_data(world: &mut World, call: &Call, archive: &Archive) -> Result<(),
         let place = world
             .place(&call.host, &path, call.now)
             .map_err(|error| Reply::path(call, &path, &error))?;
-        let pp_mb = world.at(&place.host).vgs.get(&place.vg).map_or(PP_MB, |vg| vg.pp_mb);
+        let pp_mb = world.pp_mb(&place.host, &place.vg);
         let volume = world.volume_mut(&place).map_err(|e| Reply::path(call, &path, &e))?;
         volume.data_mb = *mb;
         if volume.used_mb() > volume.lps() * pp_mb {
@@ -184,11 +183,11 @@ struct Make {
 }
 
 fn read_make(world: &World, call: &Call) -> Result<Make, Reply> {
-    let flags = Flags::read(call, "jM:P:i:d:Bm:", usage(call))?;
-    flags.none(call, usage(call))?;
+    let flags = Flags::read(call, "jM:P:i:d:Bm:")?;
+    flags.none(call)?;
     let (Some("1"), Some(file), Some(disks)) = (flags.get('P'), flags.get('i'), flags.get('d'))
     else {
-        return Err(refuse(call, "An option is missing.", usage(call)));
+        return Err(refuse(call, "An option is missing."));
     };
     let text = world
         .text(&call.host, &call.path(file), call.now)

@@ -24,9 +24,9 @@ mod show;
 mod system;
 mod words;
 
-pub(crate) use mounts::{mount_lv, unmount_busy, unmounted};
+pub(crate) use mounts::{unmount_busy, unmounted};
 
-use super::shell::{Call, Reply};
+use super::call::{Call, Reply};
 use super::world::World;
 use crate::base::Millis;
 
@@ -40,6 +40,17 @@ pub(crate) type Begin = fn(&mut World, &Call) -> Result<(), Reply>;
 /// root.
 pub(crate) type Wrap = fn(&World, &Call) -> Result<Call, Reply>;
 
+/// What a command does.
+#[derive(Clone, Copy)]
+pub(crate) enum Does {
+    /// Its effect.
+    Run(Run),
+    /// It is only a cover of another command.
+    Cover(Wrap),
+    /// It runs other commands, one after the other: nimadm.
+    Steps,
+}
+
 /// A command.
 pub(crate) struct Row {
     /// Its name, without a directory.
@@ -52,16 +63,16 @@ pub(crate) struct Row {
     pub more_ms: Option<fn(&World, &Call) -> Millis>,
     /// The first part of its effect.
     pub begin: Option<Begin>,
-    /// What it is only a cover of.
-    pub wrap: Option<Wrap>,
-    /// Whether it runs other commands, one after the other: see `process`.
-    pub stepwise: bool,
-    /// Its effect.
-    pub run: Run,
+    /// The rest of it.
+    pub does: Does,
 }
 
 const fn row(name: &'static str, base_ms: Millis, run: Run, usage: &'static str) -> Row {
-    Row { name, usage, base_ms, more_ms: None, begin: None, wrap: None, stepwise: false, run }
+    other(name, base_ms, Does::Run(run), usage)
+}
+
+const fn other(name: &'static str, base_ms: Millis, does: Does, usage: &'static str) -> Row {
+    Row { name, usage, base_ms, more_ms: None, begin: None, does }
 }
 
 const fn long(mut row: Row, begin: Begin) -> Row {
@@ -72,21 +83,6 @@ const fn long(mut row: Row, begin: Begin) -> Row {
 const fn sized(mut row: Row, more: fn(&World, &Call) -> Millis) -> Row {
     row.more_ms = Some(more);
     row
-}
-
-const fn cover(mut row: Row, wrap: Wrap) -> Row {
-    row.wrap = Some(wrap);
-    row
-}
-
-const fn stepwise(mut row: Row) -> Row {
-    row.stepwise = true;
-    row
-}
-
-/// The usage text of a command.
-pub(crate) fn usage(call: &Call) -> &'static str {
-    REGISTRY.iter().find(|row| row.name == call.name()).map_or("", |row| row.usage)
 }
 
 /// Every command.
@@ -176,12 +172,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     row("merge_config", 120_000, install::merge_config, "merge_config Directory"),
     sized(
         long(
-            row(
-                "installp",
-                15_000,
-                install::installp,
-                "installp {-C | -L -d Device | [-a] [-c] [-g] [-N] [-X] [-Y] -d Device {all | -f File | Fileset ...}} [-R Root]",
-            ),
+            row("installp", 15_000, install::installp, install::INSTALLP),
             install::begin_installp,
         ),
         install::installp_ms,
@@ -246,10 +237,10 @@ pub(crate) static REGISTRY: &[Row] = &[
     // NIM.
     row("lsnim", 300, nim::lsnim, "lsnim [-l] [-Z -a Attribute ...] [-t Type | -c Class] [Object]"),
     row("nim", 2000, nim::nim, "nim [-F] -o Operation [-a Attribute=Value ...] [-t Type] Object"),
-    stepwise(row("nimadm", 5000, nimadm::nimadm, nimadm::USAGE)),
+    other("nimadm", 5000, Does::Steps, nimadm::USAGE),
     row("alog", 300, nim::alog, "alog -o -t nim"),
-    cover(row("c_rsh", 1000, remote::never, "c_rsh Client CommandLine"), remote::c_rsh),
-    cover(row("chroot", 100, remote::never, "chroot Directory Command"), remote::chroot),
+    other("c_rsh", 1000, Does::Cover(remote::c_rsh), "c_rsh Client CommandLine"),
+    other("chroot", 100, Does::Cover(remote::chroot), "chroot Directory Command"),
     // The system.
     row("host", 100, names::host, "host [-n] {HostName | Address}"),
     row("hostname", 50, system::hostname, "hostname"),

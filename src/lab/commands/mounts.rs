@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
-use crate::base::Millis;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::place::PathError;
-use crate::lab::shell::{Call, Reply};
 use crate::lab::tree::{Kind, is_within};
-use crate::lab::world::{Export, LvKind, Mount, Source, World};
+use crate::lab::world::{Export, Mount, Source, World};
 
 pub(crate) fn mount(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "o:v:n:f", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "o:v:n:f").and_then(|flags| {
         let options = flags.get('o').unwrap_or("");
         match flags.rest.as_slice() {
             [] if flags.get('n').is_none() => Ok(Reply::ok(table(world, call))),
@@ -26,7 +24,7 @@ pub(crate) fn mount(world: &mut World, call: &Call) -> Reply {
                     None => mount_device(world, call, what, point, options),
                 }
             }
-            _ => Err(refuse(call, "Wrong number of arguments.", usage(call))),
+            _ => Err(refuse(call, "Wrong number of arguments.")),
         }
     }))
 }
@@ -126,25 +124,8 @@ fn mount_volume(
     check_point(world, call, path)?;
     let options = if options.is_empty() { "rw,log=INLINE" } else { options };
     let host = world.at_mut(&call.host);
-    mount_lv(host, vg, lv, path, options, call.now);
+    host.mount_lv(vg, lv, path, options, call.now);
     Ok(Reply::default())
-}
-
-/// Adds a local mount to the table.
-pub(crate) fn mount_lv(
-    host: &mut crate::lab::world::Host,
-    vg: &str,
-    lv: &str,
-    point: &str,
-    options: &str,
-    now: Millis,
-) {
-    host.mounts.push(Mount {
-        point: point.to_owned(),
-        source: Source::Lv { vg: vg.to_owned(), lv: lv.to_owned() },
-        options: options.to_owned(),
-        at_ms: now,
-    });
 }
 
 fn mount_nfs(
@@ -213,8 +194,8 @@ fn mount_nfs(
 /// What `umount` is to unmount, and whether in any case; nothing where the
 /// command line is none.
 pub(crate) fn unmounted(call: &Call) -> Option<(String, bool)> {
-    let flags = Flags::read(call, "fv:", usage(call)).ok()?;
-    Some((flags.one(call, usage(call)).ok()?.to_owned(), flags.has('f')))
+    let flags = Flags::read(call, "fv:").ok()?;
+    Some((flags.one(call).ok()?.to_owned(), flags.has('f')))
 }
 
 /// What `umount` says of a file system that is in use.
@@ -223,8 +204,8 @@ pub(crate) fn unmount_busy(what: &str) -> String {
 }
 
 pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "fv:", usage(call)).and_then(|flags| {
-        let what = flags.one(call, usage(call))?.to_owned();
+    settle(Flags::read(call, "fv:").and_then(|flags| {
+        let what = flags.one(call)?.to_owned();
         let path = call.path(&what);
         let host = world.at(&call.host);
         let by_device = host.mounts.iter().rposition(
@@ -249,9 +230,4 @@ pub(crate) fn umount(world: &mut World, call: &Call) -> Reply {
             if flags.has('f') { format!("forced unmount of {point}\n") } else { String::new() };
         Ok(Reply::ok(out))
     }))
-}
-
-/// Whether the volume is a file system.
-pub(super) fn is_file_system(lv: &crate::lab::world::Lv) -> bool {
-    lv.kind == LvKind::Jfs2
 }

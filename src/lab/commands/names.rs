@@ -1,8 +1,7 @@
 //! Names and addresses of the estate's hosts.
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::world::World;
 
 /// The address that every host knows another by: by its place among all.
@@ -13,8 +12,8 @@ fn address(world: &World, name: &str) -> Option<String> {
 
 /// `NAME is ADDRESS`, by name or address.
 pub(crate) fn host(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "n", usage(call)).and_then(|flags| {
-        let asked = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "n").and_then(|flags| {
+        let asked = flags.one(call)?;
         let known = world
             .hosts
             .keys()

@@ -2,24 +2,21 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::tree::is_within;
 use crate::lab::world::{Export, World};
 
 pub(crate) fn exportfs(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "aio:uFv", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "aio:uFv").and_then(|flags| {
         match (flags.has('u'), flags.rest.as_slice()) {
             (true, [directory]) => unexport(world, call, directory),
-            (false, []) if flags.has('i') => {
-                Err(refuse(call, "A directory is missing.", usage(call)))
-            }
+            (false, []) if flags.has('i') => Err(refuse(call, "A directory is missing.")),
             (false, []) => Ok(Reply::ok(list(world, call))),
             (false, [directory]) => {
                 export(world, call, directory, flags.get('o').unwrap_or("rw"), !flags.has('i'))
             }
-            _ => Err(refuse(call, "Wrong number of arguments.", usage(call))),
+            _ => Err(refuse(call, "Wrong number of arguments.")),
         }
     }))
 }
@@ -96,9 +93,9 @@ pub(super) fn unexport(world: &mut World, call: &Call, directory: &str) -> Resul
 }
 
 pub(crate) fn showmount(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "e", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "e").and_then(|flags| {
         if !flags.has('e') || flags.rest.len() > 1 {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         let server = flags.rest.first().unwrap_or(&call.host);
         if !world.joins(&call.host, server, call.now) {

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use super::system::long_date;
-use super::usage;
-use crate::lab::fault::{FaultKind, strike};
+use crate::lab::call::{Call, Reply};
+use crate::lab::fault::FaultKind;
 use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::mksysb::Archive;
-use crate::lab::shell::{Call, Reply};
 use crate::lab::software;
 use crate::lab::tree::Kind;
 use crate::lab::world::{NimObject, World};
@@ -31,10 +30,10 @@ fn on_master(world: &World, call: &Call) -> Result<(), Reply> {
 }
 
 pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "lt:c:Za:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "lt:c:Za:").and_then(|flags| {
         on_master(world, call)?;
         if flags.rest.len() > 1 {
-            return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+            return Err(refuse(call, "Wrong number of arguments."));
         }
         // One that is asked for by name: a lock of somebody else is seen there.
         let lock =
@@ -75,7 +74,7 @@ pub(crate) fn lsnim(world: &mut World, call: &Call) -> Reply {
 
 /// Whether the fault of a locked object meets this call.
 fn locked(world: &mut World, name: &str, call: &Call) -> bool {
-    strike(world, FaultKind::NimLocked, name, &call.line()).is_some()
+    world.strike(FaultKind::NimLocked, name, &call.line()).is_some()
 }
 
 fn stanza(name: &str, object: &NimObject, lock: bool) -> String {
@@ -93,11 +92,11 @@ fn stanza(name: &str, object: &NimObject, lock: bool) -> String {
 }
 
 pub(crate) fn nim(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "Fo:a:t:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "Fo:a:t:").and_then(|flags| {
         on_master(world, call)?;
-        let name = flags.one(call, usage(call))?.to_owned();
+        let name = flags.one(call)?.to_owned();
         let Some(operation) = flags.get('o') else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         if operation == "define" {
             return define(world, call, &flags, &name);
@@ -231,7 +230,7 @@ fn lslpp(
     let list = software::from_text(&text);
     let argv = vec!["lslpp".to_owned(), letters.to_owned()];
     let inner = Call { argv, ..call.clone() };
-    let flags = Flags::read(&inner, "Llcqwha", "lslpp")?;
+    let flags = Flags::read(&inner, "Llcqwha").map_err(|refused| refused.with_usage("lslpp"))?;
     let patterns: Vec<String> = filesets
         .unwrap_or("")
         .split([' ', ','])
@@ -252,11 +251,11 @@ fn lslpp(
 }
 
 pub(crate) fn alog(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "ot:f:q", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "ot:f:q").and_then(|flags| {
         on_master(world, call)?;
         match (flags.has('o'), flags.get('t')) {
             (true, Some("nim" | "boot")) => Ok(Reply::ok("")),
-            _ => Err(refuse(call, "An option is missing.", usage(call))),
+            _ => Err(refuse(call, "An option is missing.")),
         }
     }))
 }

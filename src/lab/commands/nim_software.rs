@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::lab::shell::{Call, Reply};
+use crate::lab::call::{Call, Reply};
 use crate::lab::software::{self, Fileset};
 use crate::lab::tree::Node;
 use crate::lab::world::World;

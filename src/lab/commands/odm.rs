@@ -2,16 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::files::DEVICE_ODM;
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::world::World;
 
 /// Objects of `CuAt` that meet a criterion: `name=sys0`, or `name LIKE en*`.
 pub(crate) fn odmget(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "q:", usage(call)).and_then(|flags| {
-        let class = flags.one(call, usage(call))?;
+    settle(Flags::read(call, "q:").and_then(|flags| {
+        let class = flags.one(call)?;
         if class != "CuAt" || !DEVICE_ODM.contains(&class) {
             return Err(Reply::fail(
                 1,
@@ -27,7 +26,7 @@ pub(crate) fn odmget(world: &mut World, call: &Call) -> Reply {
             },
         };
         if fits("").is_none() {
-            return Err(refuse(call, "Only criteria by name are known.", usage(call)));
+            return Err(refuse(call, "Only criteria by name are known."));
         }
         let directory = call.env.iter().rev().find(|(name, _)| name == "ODMDIR");
         let directory = directory.map_or("/etc/objrepos", |(_, directory)| directory.as_str());

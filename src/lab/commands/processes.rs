@@ -4,11 +4,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::usage;
 use crate::base::Millis;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::job::JobStage;
-use crate::lab::shell::{Call, Reply};
+use crate::lab::world::JobStage;
 use crate::lab::world::{Host, World};
 
 /// The process of the job `id`: the same as long as it runs.
@@ -47,13 +46,13 @@ fn elapsed(ms: Millis) -> String {
 }
 
 pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "eo:p:", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "eo:p:").and_then(|flags| {
+        flags.none(call)?;
         let only: Option<u32> = match flags.get('p').map(str::parse) {
             None => None,
             Some(Ok(pid)) => Some(pid),
             Some(Err(_)) => {
-                return Err(refuse(call, "The process id is not a number.", usage(call)));
+                return Err(refuse(call, "The process id is not a number."));
             }
         };
         let is_long = match flags.get('o') {
@@ -61,7 +60,7 @@ pub(crate) fn ps(world: &mut World, call: &Call) -> Reply {
             Some("pid,user,etime,args") => true,
             Some(_) => {
                 let known = "Only -o pid,args and -o pid,user,etime,args are known.";
-                return Err(refuse(call, known, usage(call)));
+                return Err(refuse(call, known));
             }
         };
         let heading =
@@ -87,7 +86,7 @@ pub(crate) fn kill(world: &mut World, call: &Call) -> Reply {
         call.args().iter().partition(|word| !word.starts_with('-'));
     let known = |signal: &&String| matches!(signal.as_str(), "-9" | "-15" | "-KILL" | "-TERM");
     if pids.is_empty() || !signals.iter().all(known) {
-        return refuse(call, "Wrong arguments.", usage(call));
+        return refuse(call, "Wrong arguments.");
     }
     let host = world.at_mut(&call.host);
     let mut reply = Reply::default();

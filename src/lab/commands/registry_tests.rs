@@ -6,43 +6,24 @@ use proptest::prelude::*;
 
 use super::REGISTRY;
 use crate::lab::build;
+use crate::lab::call::{Line, Reply};
 use crate::lab::estate::{EstateFile, PlainClient, PlainMaster};
 use crate::lab::job::advance;
 use crate::lab::run::{end_line, start_line};
-use crate::lab::shell::{Call, Line, Reply};
 use crate::lab::world::World;
+use crate::transport::Command;
 
 const NOW: u64 = 1_780_000_000_000;
 
 fn world() -> World {
-    let master = PlainMaster {
-        name: "nim1".to_owned(),
-        level: "7300-02-01-2346".to_owned(),
-        spots: vec!["spot".to_owned()],
-        lpp_sources: vec!["lpp".to_owned()],
-        cache_vgs: vec!["cachevg".to_owned()],
-        scripts: vec!["pre".to_owned()],
-    };
-    let client = PlainClient {
-        name: "lpar1".to_owned(),
-        level: "7200-05-03-2148".to_owned(),
-        targets: vec!["hdisk1".to_owned()],
-    };
+    let master =
+        PlainMaster::new("nim1", "7300-02-01-2346", "spot", "lpp").with(&["cachevg"], &["pre"]);
+    let client = PlainClient::new("lpar1", "7200-05-03-2148", &["hdisk1"]);
     build::world(&EstateFile::from_clients(&master, &[client]), NOW).unwrap()
 }
 
 fn run(world: &mut World, host: &str, argv: Vec<String>, pipe_to: Option<Vec<String>>) -> Reply {
-    let call = Call {
-        host: host.to_owned(),
-        argv,
-        env: Vec::new(),
-        cwd: "/".to_owned(),
-        root: "/".to_owned(),
-        input: None,
-        now: NOW,
-        begun: false,
-    };
-    let line = Line { call, pipe_to };
+    let line = Line { pipe_to, ..Line::of(&Command::new(argv), host, "/", NOW) };
     let begun = start_line(world, &line, "");
     end_line(world, line, &begun.effect)
 }

@@ -1,20 +1,15 @@
 //! Commands that run another command elsewhere.
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::refuse;
-use crate::lab::shell::{Call, Reply, split};
+use crate::lab::quoting::split;
 use crate::lab::software;
 use crate::lab::world::World;
-
-/// A cover never runs itself.
-pub(crate) fn never(_: &mut World, call: &Call) -> Reply {
-    refuse(call, "Wrong number of arguments.", usage(call))
-}
 
 /// The client that `c_rsh` reaches, and the line of shell for it.
 pub(crate) fn reached(world: &World, call: &Call) -> Result<(String, String), Reply> {
     let [client, line] = call.args() else {
-        return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+        return Err(refuse(call, "Wrong number of arguments."));
     };
     let here = world.at(&call.host);
     if call.host != world.master || call.root != "/" {
@@ -32,7 +27,7 @@ pub(crate) fn reached(world: &World, call: &Call) -> Result<(String, String), Re
         return Err(timed_out());
     }
     if line.trim().is_empty() {
-        return Err(refuse(call, "A command is missing.", usage(call)));
+        return Err(refuse(call, "A command is missing."));
     }
     Ok((client.clone(), line.clone()))
 }
@@ -65,10 +60,10 @@ pub(crate) fn c_rsh(world: &World, call: &Call) -> Result<Call, Reply> {
 /// The command within another root.
 pub(crate) fn chroot(world: &World, call: &Call) -> Result<Call, Reply> {
     let [directory, argv @ ..] = call.args() else {
-        return Err(refuse(call, "Wrong number of arguments.", usage(call)));
+        return Err(refuse(call, "Wrong number of arguments."));
     };
     if argv.is_empty() {
-        return Err(refuse(call, "A command is missing.", usage(call)));
+        return Err(refuse(call, "A command is missing."));
     }
     let root = call.path(directory);
     match world.look(&call.host, &root, call.now) {

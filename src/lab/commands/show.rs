@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::usage;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::software::{self, Fileset, LIST, RPM_LIST};
 use crate::lab::world::World;
 
@@ -32,9 +31,9 @@ fn wanted(name: &str, patterns: &[String]) -> bool {
 }
 
 pub(crate) fn lslpp(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "Llcqwha", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "Llcqwha").and_then(|flags| {
         if !(flags.has('L') || flags.has('l') || flags.has('w') || flags.has('h')) {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         let list = list(world, call)?;
         let out = of_list(&list, &rpms(world, call), &flags, &flags.rest);
@@ -118,8 +117,8 @@ pub(super) fn of_list(
 }
 
 pub(crate) fn oslevel(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "srq", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "srq").and_then(|flags| {
+        flags.none(call)?;
         let level =
             software::level(&list(world, call)?).unwrap_or_else(|| "0000-00-00-0000".to_owned());
         let shown = match () {
@@ -132,7 +131,7 @@ pub(crate) fn oslevel(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn instfix(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "ik:aqc", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "ik:aqc").and_then(|flags| {
         let list = list(world, call)?;
         let short = |level: &str| level.split('-').take(2).collect::<Vec<_>>().join("-");
         let levels: std::collections::BTreeSet<String> =
@@ -152,9 +151,9 @@ pub(crate) fn instfix(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn lppchk(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "vcflm:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "vcflm:").and_then(|flags| {
         if !flags.has('v') {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         let broken: Vec<String> = list(world, call)?
             .into_iter()
@@ -169,18 +168,18 @@ pub(crate) fn lppchk(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn emgr(_: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "lv:rL:", usage(call)).and_then(|flags| match flags.get('L') {
+    settle(Flags::read(call, "lv:rL:").and_then(|flags| match flags.get('L') {
         Some(label) => Err(Reply::fail(
             1,
             format!("emgr: 0645-038 Could not find efix with label \"{label}\"."),
         )),
-        None if flags.has('r') => Err(refuse(call, "An option is missing.", usage(call))),
+        None if flags.has('r') => Err(refuse(call, "An option is missing.")),
         None => Ok(Reply::ok("There is no efix data on this system.\n")),
     }))
 }
 
 pub(crate) fn rpm(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "qa", usage(call)).map(|_| {
+    settle(Flags::read(call, "qa").map(|_| {
         Reply::ok(rpms(world, call).into_iter().fold(String::new(), |all, rpm| all + &rpm + "\n"))
     }))
 }

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use super::lvm::members;
-use super::usage;
 use crate::base::{Millis, time_text};
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::shell::{Call, Reply};
 use crate::lab::world::World;
 
 const MONTHS: [&str; 12] =
@@ -35,7 +34,7 @@ pub(crate) fn hostname(_: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn uname(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "nsaMLvrp", usage(call)).map(|flags| {
+    settle(Flags::read(call, "nsaMLvrp").map(|flags| {
         let host = world.at(&call.host);
         Reply::ok(match () {
             () if flags.has('n') => format!("{}\n", host.name),
@@ -56,9 +55,9 @@ pub(crate) fn uptime(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn who(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "b", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "b").and_then(|flags| {
         if !flags.has('b') {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         }
         Ok(Reply::ok(format!(
             "   .        system boot {}\n",
@@ -75,10 +74,10 @@ pub(crate) fn date(_: &mut World, call: &Call) -> Reply {
         [format] | ["-u", format] if format.starts_with('+') => {
             match formatted(&format[1..], call.now) {
                 Some(text) => Reply::ok(format!("{text}\n")),
-                None => refuse(call, "The format is not valid.", usage(call)),
+                None => refuse(call, "The format is not valid."),
             }
         }
-        _ => refuse(call, "Wrong arguments.", usage(call)),
+        _ => refuse(call, "Wrong arguments."),
     }
 }
 
@@ -109,8 +108,8 @@ fn formatted(format: &str, ms: Millis) -> Option<String> {
 }
 
 pub(crate) fn prtconf(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "", usage(call)).and_then(|flags| {
-        flags.none(call, usage(call))?;
+    settle(Flags::read(call, "").and_then(|flags| {
+        flags.none(call)?;
         let host = world.at(&call.host);
         let mut out = format!(
             "System Model: IBM,9009-42A\nMachine Serial Number: 7AB12C0\nProcessor Type: PowerPC_POWER9\n\
@@ -144,13 +143,13 @@ pub(crate) fn prtconf(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn errpt(_: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "s:ad:", usage(call)).map(|_| Reply::default()))
+    settle(Flags::read(call, "s:ad:").map(|_| Reply::default()))
 }
 
 pub(crate) fn lsdev(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "Cc:F:", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "Cc:F:").and_then(|flags| {
         if !flags.has('C') || flags.get('c') != Some("disk") {
-            return Err(refuse(call, "The lab lists disks only.", usage(call)));
+            return Err(refuse(call, "The lab lists disks only."));
         }
         let host = world.at(&call.host);
         let format = |name: &String| match flags.get('F') {
@@ -168,9 +167,9 @@ pub(crate) fn lsdev(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(crate) fn lsattr(world: &mut World, call: &Call) -> Reply {
-    settle(Flags::read(call, "El:a:F:O", usage(call)).and_then(|flags| {
+    settle(Flags::read(call, "El:a:F:O").and_then(|flags| {
         let Some(device) = flags.get('l') else {
-            return Err(refuse(call, "An option is missing.", usage(call)));
+            return Err(refuse(call, "An option is missing."));
         };
         let host = world.at(&call.host);
         let Some(disk) = host.disks.get(device) else {
@@ -212,14 +211,14 @@ const SUBSYSTEMS: [(&str, &str, u32); 7] = [
 ];
 
 fn chosen(call: &Call) -> Result<Vec<(&'static str, &'static str, u32)>, Reply> {
-    let flags = Flags::read(call, "s:g:a", usage(call))?;
+    let flags = Flags::read(call, "s:g:a")?;
     let matches = |row: &&(&str, &str, u32)| {
         flags.get('s').is_none_or(|name| row.0 == name)
             && flags.get('g').is_none_or(|group| row.1 == group)
     };
     let rows: Vec<_> = SUBSYSTEMS.iter().filter(matches).copied().collect();
     match (flags.get('s').or(flags.get('g')), rows.is_empty()) {
-        (None, _) if !flags.has('a') => Err(refuse(call, "An option is missing.", usage(call))),
+        (None, _) if !flags.has('a') => Err(refuse(call, "An option is missing.")),
         (Some(name), true) => {
             Err(Reply::fail(1, format!("0513-085 The {name} Subsystem is not on file.")))
         }

@@ -1,8 +1,7 @@
 //! Small commands that only speak.
 
-use super::usage;
+use crate::lab::call::{Call, Reply, Stream};
 use crate::lab::flags::refuse;
-use crate::lab::shell::{Call, Reply, Stream};
 use crate::lab::tree::Kind;
 use crate::lab::world::World;
 
@@ -15,7 +14,7 @@ pub(crate) fn printf(_: &mut World, call: &Call) -> Reply {
     let Some((format, texts)) =
         call.args().split_first().filter(|(format, _)| !format.starts_with('-'))
     else {
-        return refuse(call, "Wrong arguments.", usage(call));
+        return refuse(call, "Wrong arguments.");
     };
     let format = format.replace("\\n", "\n");
     if !format.contains("%s") {
@@ -29,7 +28,7 @@ pub(crate) fn grep(_: &mut World, call: &Call) -> Reply {
     let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
     let (["-F", word @ .., "-e", text], Some(Stream::Text(input))) = (args.as_slice(), &call.input)
     else {
-        return refuse(call, "Wrong arguments.", usage(call));
+        return refuse(call, "Wrong arguments.");
     };
     let fits = |line: &&str| match word {
         ["-w"] => line.split_whitespace().any(|word| word == *text),
@@ -43,7 +42,7 @@ pub(crate) fn grep(_: &mut World, call: &Call) -> Reply {
 pub(crate) fn cut(_: &mut World, call: &Call) -> Reply {
     let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
     let (["-d:", "-f1"], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
-        return refuse(call, "Wrong arguments.", usage(call));
+        return refuse(call, "Wrong arguments.");
     };
     Reply::ok(
         input
@@ -57,11 +56,11 @@ pub(crate) fn cut(_: &mut World, call: &Call) -> Reply {
 pub(crate) fn head(_: &mut World, call: &Call) -> Reply {
     let args: Vec<&str> = call.args().iter().map(String::as_str).collect();
     let (["-n", count], Some(Stream::Text(input))) = (args.as_slice(), &call.input) else {
-        return refuse(call, "Wrong arguments.", usage(call));
+        return refuse(call, "Wrong arguments.");
     };
     match count.parse() {
         Ok(count) => Reply::ok(input.split_inclusive('\n').take(count).collect::<String>()),
-        Err(_) => refuse(call, "The number of lines is not a number.", usage(call)),
+        Err(_) => refuse(call, "The number of lines is not a number."),
     }
 }
 

@@ -30,9 +30,7 @@ const WITHOUT_FILE: [&str; 6] = ["cat", "dd", "echo", "false", "printf", "true"]
 /// A host of a lab, as a process on it finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Here {
-    /// The lab's directory.
     pub lab: PathBuf,
-    /// The host.
     pub host: String,
     /// Where the machine's own files are.
     pub base: PathBuf,

@@ -5,37 +5,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::lab::store::StoreError;
+
 /// Why hosts could not be made reachable.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// Something of the machine is missing.
     #[error("{what} is missing: {cure}")]
     Missing {
-        /// What.
         what: String,
         /// What to do about it.
         cure: String,
     },
-    /// The file system refuses.
-    #[error("cannot use {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{path} is damaged: {why}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// One line.
-        why: String,
-    },
+    /// A file of the lab's cannot be used.
+    #[error(transparent)]
+    File(#[from] StoreError),
     /// A program of the machine failed.
     #[error("`{command}` failed: {why}")]
     Failed {
-        /// The command line.
         command: String,
         /// What it said.
         why: String,
@@ -48,19 +35,13 @@ pub enum NetError {
     IsUp(PathBuf),
     /// A trouble that this way of reaching hosts does not know.
     #[error("`{what}` cannot be had: {why}")]
-    Beyond {
-        /// Its name.
-        what: &'static str,
-        /// Why not.
-        why: &'static str,
-    },
+    Beyond { what: &'static str, why: &'static str },
     /// A host that is to be entered does not run.
     #[error("`{0}` does not run")]
     HostDown(String),
     /// A host did not come up.
     #[error("`{host}` does not come up: {console}")]
     Silent {
-        /// The host.
         host: String,
         /// What its console shows.
         console: String,
@@ -73,7 +54,6 @@ pub enum NetError {
     Refused {
         /// What was tried.
         what: String,
-        /// Why not.
         why: String,
     },
     /// The estate could not be read.
@@ -82,7 +62,7 @@ pub enum NetError {
 }
 
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {
-    |source| NetError::Io { path: path.to_owned(), source }
+    |source| StoreError::Io { path: path.to_owned(), source }.into()
 }
 
 /// How the hosts are reached.
@@ -102,7 +82,6 @@ pub(super) struct Record {
     /// Introduced as 1 in 0.1.0.
     pub format: u32,
     pub way: Way,
-    /// The hosts.
     pub hosts: Vec<String>,
 }
 
@@ -144,7 +123,7 @@ impl Layout {
         }
         let text = fs::read_to_string(&path).map_err(io(&path))?;
         serde_json::from_str(&text)
-            .map_err(|error| NetError::Damaged { path, why: error.to_string() })
+            .map_err(|error| StoreError::Damaged { path, why: error.to_string() }.into())
     }
 
     pub(super) fn write_record(&self, record: &Record) -> Result<(), NetError> {

@@ -1,9 +1,19 @@
 //! nimadm's command line: its eight forms, each with the flags that it needs
 //! and those that it takes.
 
-use super::USAGE;
+use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse};
-use crate::lab::shell::{Call, Reply};
+
+/// Its synopses in short.
+pub(crate) const USAGE: &str = "nimadm -l lpp_source -c client -s spot -d disks [options]
+       nimadm -C | -S -c client -s spot [-F] [-D] [-E]
+       nimadm -W -c client -s spot -d disks [-m mntopts] [-z post] [-F] [-D] [-E]
+       nimadm -M -s spot -l lpp_source [-d device] [-P] [-F]
+       nimadm -T mksysb -c client -s spot -l lpp_source -d disks -j vg -Y [options]
+       nimadm -T mksysb -O file -s spot -l lpp_source -j vg -Y [-N new] [options]
+       nimadm -c client -O file -s spot -l lpp_source -j vg -Y [-N new] [options]
+Options: [-a pre] [-b bundle] [-z post] [-e exclude] [-i image_data] [-j vg] [-m mntopts]
+       [-o bosinst_data] [-P phase] [-Y] [-U] [-F] [-A] [-D] [-E] [-V] [-B | -r]";
 
 /// One of nimadm's synopses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +101,16 @@ pub(super) struct Args {
 impl Args {
     /// Reads the call's words.
     pub(super) fn read(call: &Call) -> Result<Args, Reply> {
+        Args::of(call).map_err(|refused| refused.with_usage(USAGE))
+    }
+
+    fn of(call: &Call) -> Result<Args, Reply> {
         // With -M, -P is a switch.
         let syncs = call.args().iter().any(|word| word.starts_with("-M"));
         let phases = if syncs { "P" } else { "P:" };
         let spec = format!("l:c:s:d:a:b:z:e:i:j:m:o:YUFADEVBrCWSMT:O:N:{phases}");
-        let flags = Flags::read(call, &spec, USAGE)?;
-        flags.none(call, USAGE)?;
+        let flags = Flags::read(call, &spec)?;
+        flags.none(call)?;
         let accepts =
             |(name, value): &(String, String)| name == "ADM_ACCEPT_LICENSES" && value == "yes";
         let accepted = flags.has('Y') || call.env.iter().any(accepts);
@@ -161,7 +175,7 @@ fn form(call: &Call, flags: &Flags) -> Result<Form, Reply> {
         ([], true, false) => Form::MksysbToClient,
         ([], true, true) => Form::MksysbToMksysb,
         ([], false, true) => Form::ClientToMksysb,
-        _ => return Err(refuse(call, "These flags exclude each other.", USAGE)),
+        _ => return Err(refuse(call, "These flags exclude each other.")),
     })
 }
 
@@ -170,25 +184,25 @@ fn check(call: &Call, flags: &Flags, form: Form, accepted: bool) -> Result<(), R
     for letter in "lcsdabzeijmoPYUFADEVBrCWSMTON".chars() {
         let given = if letter == 'Y' { accepted } else { flags.has(letter) };
         if needed.contains(letter) && !given {
-            return Err(refuse(call, &format!("The flag -{letter} is missing."), USAGE));
+            return Err(refuse(call, &format!("The flag -{letter} is missing.")));
         }
         let known = needed.contains(letter) || taken.contains(letter);
         if flags.has(letter) && !known {
-            return Err(refuse(call, &format!("The flag -{letter} is not for this mode."), USAGE));
+            return Err(refuse(call, &format!("The flag -{letter} is not for this mode.")));
         }
     }
     if form == Form::Disk && !accepted {
         let why = "The software licenses are not accepted: use -Y, or ADM_ACCEPT_LICENSES=yes.";
-        return Err(refuse(call, why, USAGE));
+        return Err(refuse(call, why));
     }
     if flags.has('B') && flags.has('r') {
-        return Err(refuse(call, "The flags -B and -r exclude each other.", USAGE));
+        return Err(refuse(call, "The flags -B and -r exclude each other."));
     }
     if needed.contains('d') && split(flags.get('d').unwrap_or_default()).is_empty() {
-        return Err(refuse(call, "There is no target disk.", USAGE));
+        return Err(refuse(call, "There is no target disk."));
     }
     if flags.get('O').is_some_and(|path| !path.starts_with('/')) {
-        return Err(refuse(call, "The file of -O must be an absolute path.", USAGE));
+        return Err(refuse(call, "The file of -O must be an absolute path."));
     }
     Ok(())
 }
@@ -200,12 +214,12 @@ fn read_phases(call: &Call, text: Option<&str>) -> Result<Vec<u8>, Reply> {
     let mut phases: Vec<u8> = Vec::new();
     for word in split(text) {
         let Some(phase) = read(&word) else {
-            return Err(refuse(call, &format!("The phase {word} is not valid."), USAGE));
+            return Err(refuse(call, &format!("The phase {word} is not valid.")));
         };
         phases.push(phase);
     }
     if phases.is_empty() {
-        return Err(refuse(call, "There is no phase.", USAGE));
+        return Err(refuse(call, "There is no phase."));
     }
     phases.sort_unstable();
     phases.dedup();

@@ -2,14 +2,17 @@
 //! and where resources lie.
 
 use super::args::Args;
-use crate::lab::build::PP_MB;
+use crate::lab::call::Call;
 use crate::lab::commands::alt_disk::COPY;
-use crate::lab::shell::Call;
+use crate::lab::software;
 use crate::lab::tree::is_within;
-use crate::lab::world::{Lv, LvKind, Source, World};
+use crate::lab::world::{Host, Lv, LvKind, Source, World};
 use crate::transport::Command;
 
 const C_RSH: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
+
+/// The fileset whose levels must agree.
+pub(super) const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 
 /// Where and for whom a phase runs.
 #[derive(Clone, Copy)]
@@ -28,6 +31,26 @@ pub(super) fn on_client(client: &str, words: &[&str]) -> Command {
 /// Where a NIM resource lies.
 pub(super) fn location(world: &World, name: &str) -> Option<String> {
     world.at(&world.master).nim.get(name)?.get("location").map(str::to_owned)
+}
+
+/// The fileset of alternate disks in a list of software.
+pub(super) fn alt_level(world: &World, call: &Call, list: &str) -> Option<String> {
+    let text = world.text(&call.host, list, call.now).ok()?;
+    software::from_text(&text).into_iter().find(|f| f.name == ALT_FILESET).map(|f| f.vrmf)
+}
+
+/// The software list of the SPOT.
+pub(super) fn spot_list(world: &World, args: &Args) -> String {
+    let usr = location(world, &args.spot).unwrap_or_default();
+    format!("{usr}/{}", software::LIST)
+}
+
+/// Where something is mounted at or below `top`, parents first.
+pub(super) fn mounted_below<'h>(host: &'h Host, top: &str) -> Vec<&'h str> {
+    let points = host.mounts.iter().map(|mount| mount.point.as_str());
+    let mut found: Vec<&str> = points.filter(|point| is_within(point, top)).collect();
+    found.sort_unstable();
+    found
 }
 
 impl At<'_> {
@@ -86,14 +109,7 @@ impl At<'_> {
     /// what stands after that root, with the size and use of its volume.
     pub(super) fn at_hand(&self) -> Result<Vec<(String, u64, u64)>, String> {
         let root = self.args.root();
-        let host = self.world.at(&self.world.master);
-        let mut points: Vec<&str> = host
-            .mounts
-            .iter()
-            .map(|mount| mount.point.as_str())
-            .filter(|point| is_within(point, &root))
-            .collect();
-        points.sort_unstable();
+        let mut points = mounted_below(self.world.at(&self.world.master), &root);
         points.dedup();
         if points.first() != Some(&root.as_str()) {
             return Err(format!("nimadm: {root} is not mounted on the NIM master."));
@@ -105,7 +121,7 @@ impl At<'_> {
             });
             match volume {
                 Ok((lv, vg, host)) => {
-                    let pp_mb = self.world.at(&host).vgs.get(&vg).map_or(PP_MB, |vg| vg.pp_mb);
+                    let pp_mb = self.world.pp_mb(&host, &vg);
                     Ok((point[root.len()..].to_owned(), lv.lps() * pp_mb, lv.used_mb()))
                 }
                 Err(error) => Err(format!("nimadm: {point}: {error}")),

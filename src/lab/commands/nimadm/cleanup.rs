@@ -1,10 +1,10 @@
 //! What nimadm removes after a failure, and by `-C` (reference 2.13).
 
 use super::args::{Args, Form};
-use super::at::on_client;
-use super::run::{Op, may};
+use super::at::{mounted_below, on_client};
+use super::op::{Op, may};
+use crate::lab::call::Call;
 use crate::lab::commands::alt_disk::COPY;
-use crate::lab::shell::Call;
 use crate::lab::tree::is_within;
 use crate::lab::world::World;
 use crate::transport::Command;
@@ -34,14 +34,7 @@ pub(super) fn on_master(world: &World, call: &Call, args: &Args) -> Vec<Op> {
     let (top, root) = (args.top(), args.root());
     let host = world.at(&world.master);
     let mut ops = vec![Op::Say("Cleaning up alt_disk_migration on the NIM master.".to_owned())];
-    let mut points: Vec<&str> = host
-        .mounts
-        .iter()
-        .map(|mount| mount.point.as_str())
-        .filter(|point| is_within(point, &top))
-        .collect();
-    points.sort_unstable();
-    for point in points.iter().rev() {
+    for point in mounted_below(host, &top).iter().rev() {
         ops.push(may(Command::new(["umount", "-f", point])));
     }
     let mut caches: Vec<&str> = host

@@ -2,8 +2,8 @@
 //! and what came of it.
 
 use super::args::Args;
-use crate::lab::fault::{FaultKind, strike};
-use crate::lab::shell::Call;
+use crate::lab::call::Call;
+use crate::lab::fault::FaultKind;
 use crate::lab::world::{NimObject, World};
 
 const READY: &str = "ready for a NIM operation";
@@ -19,7 +19,7 @@ fn object<'a>(world: &'a mut World, args: &Args) -> Option<&'a mut NimObject> {
 /// Takes the lock; false when somebody has it and no force is used.
 pub(super) fn take(world: &mut World, call: &Call, args: &Args, pid: u32) -> bool {
     let Some(client) = args.client.clone() else { return true };
-    let struck = strike(world, FaultKind::NimLocked, &client, &call.line()).is_some();
+    let struck = world.strike(FaultKind::NimLocked, &client, &call.line()).is_some();
     let Some(object) = object(world, args) else { return true };
     if !args.force && (struck || object.get("locked").is_some()) {
         return false;

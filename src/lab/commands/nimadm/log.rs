@@ -2,9 +2,9 @@
 
 use super::args::Args;
 use super::lock;
-use super::run::Run;
+use super::op::Run;
+use crate::lab::call::Call;
 use crate::lab::commands::system::long_date;
-use crate::lab::shell::Call;
 use crate::lab::tree::Node;
 use crate::lab::world::World;
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use super::args::Form;
 use super::at::At;
-use super::run::{Op, must};
-use crate::lab::build::PP_MB;
+use super::op::{Op, must};
 use crate::lab::commands::alt_disk::COPY;
 use crate::lab::image_data::{self, Volume, Wanted};
 use crate::lab::mksysb::Archive;
 use crate::lab::tree::Kind;
+use crate::lab::world::PP_MB;
 use crate::lab::world::{Lv, LvKind, Vg};
 use crate::transport::Command;
 

@@ -4,9 +4,9 @@ use super::args::Form;
 use super::at::{At, location, on_client};
 use super::cleanup::{self, ON_CLIENT};
 use super::mksysb;
-use super::run::{Op, may, must};
-use crate::lab::build::PP_MB;
+use super::op::{Op, may, must};
 use crate::lab::tree::is_within;
+use crate::lab::world::PP_MB;
 use crate::transport::Command;
 
 /// Free room in MB that a migration wants.

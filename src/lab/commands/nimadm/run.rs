@@ -1,82 +1,13 @@
-//! A run of nimadm: what is still to be done, and how it goes on from one
-//! command to the next.
-
-use std::collections::VecDeque;
-
-use serde::{Deserialize, Serialize};
+//! How a run of nimadm goes on from one command to the next.
 
 use super::args::Args;
 use super::at::At;
+use super::op::{OnFailure, Op, Run};
 use super::{cleanup, lock, log, phases, start};
-use crate::lab::shell::{Call, Reply};
+use crate::lab::call::{Call, Reply};
 use crate::lab::tree::Node;
 use crate::lab::world::World;
 use crate::transport::Command;
-
-/// A run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Run {
-    /// The process that it is.
-    pub pid: u32,
-    /// What it has said.
-    pub out: String,
-    /// Its errors.
-    pub err: String,
-    /// Whether it is killed in the midst of its next phase.
-    halved: bool,
-    /// How many commands it comes to before it is killed.
-    left: Option<u32>,
-    /// Whether it has begun.
-    begun: bool,
-    /// Whether something went wrong.
-    failed: bool,
-    /// The phase that it is in.
-    phase: Option<u8>,
-    /// What is to be done, in order.
-    ops: VecDeque<Op>,
-    /// What runs: what is said where it fails, and whether that matters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    waits_for: Option<OnFailure>,
-}
-
-/// What follows when a command fails.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum OnFailure {
-    /// Nothing.
-    Ignore,
-    /// The run fails, with this as its last word.
-    Fail(String),
-}
-
-/// Something to be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Op {
-    /// A phase, with its banner.
-    Phase(u8),
-    /// What a phase does, without being one.
-    Part(u8),
-    /// A text for people.
-    Say(String),
-    /// A command, on the master.
-    Command {
-        /// The command.
-        command: Command,
-        /// What follows when it fails.
-        on_failure: OnFailure,
-    },
-    /// A file is made at once.
-    Put {
-        /// Where.
-        host: String,
-        /// Its path.
-        path: String,
-        /// Its text.
-        text: String,
-    },
-}
 
 /// How a run goes on.
 pub(crate) enum Next {
@@ -84,24 +15,6 @@ pub(crate) enum Next {
     Command(Command),
     /// Not at all.
     Exit(i32),
-}
-
-impl Run {
-    /// A run that has not begun.
-    pub(crate) fn new(pid: u32, halved: bool) -> Run {
-        Run {
-            pid,
-            out: String::new(),
-            err: String::new(),
-            halved,
-            left: None,
-            begun: false,
-            failed: false,
-            phase: None,
-            ops: VecDeque::new(),
-            waits_for: None,
-        }
-    }
 }
 
 /// Goes on, with what the last command has given.
@@ -204,14 +117,4 @@ fn fail(world: &mut World, call: &Call, args: &Args, run: &mut Run, words: &str)
         let wrote = run.phase == Some(11);
         run.ops = cleanup::ops(world, call, args, wrote).into();
     }
-}
-
-/// A command that must succeed.
-pub(super) fn must(command: Command, words: &str) -> Op {
-    Op::Command { command, on_failure: OnFailure::Fail(words.to_owned()) }
-}
-
-/// A command whose failure does not matter.
-pub(super) fn may(command: Command) -> Op {
-    Op::Command { command, on_failure: OnFailure::Ignore }
 }

@@ -1,16 +1,13 @@
 //! What nimadm does before its first phase: resources, levels, lock.
 
 use super::args::{Args, Form};
-use super::at::{At, location, on_client};
-use super::run::{Op, Run, may, must};
+use super::at::{ALT_FILESET, At, alt_level, on_client, spot_list};
+use super::op::{Op, Run, may, must};
 use super::{cleanup, lock, log, update};
-use crate::lab::shell::Call;
+use crate::lab::call::Call;
 use crate::lab::software;
 use crate::lab::world::World;
 use crate::transport::Command;
-
-/// The fileset whose levels must agree.
-pub(super) const ALT_FILESET: &str = "bos.alt_disk_install.rte";
 
 /// Checks, takes the lock, and gives what is to be done.
 pub(super) fn start(
@@ -109,18 +106,6 @@ fn check_client(world: &World, call: &Call, args: &Args, client: &str) -> Result
         return Err(format!("nimadm: {disk} is not a disk of {client}."));
     }
     Ok(())
-}
-
-/// The fileset of alternate disks in a list of software.
-pub(super) fn alt_level(world: &World, call: &Call, list: &str) -> Option<String> {
-    let text = world.text(&call.host, list, call.now).ok()?;
-    software::from_text(&text).into_iter().find(|f| f.name == ALT_FILESET).map(|f| f.vrmf)
-}
-
-/// The software list of the SPOT.
-pub(super) fn spot_list(world: &World, args: &Args) -> String {
-    let usr = location(world, &args.spot).unwrap_or_default();
-    format!("{usr}/{}", software::LIST)
 }
 
 fn check_levels(world: &World, call: &Call, args: &Args) -> Result<(), String> {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::lab::build;
+use crate::lab::call::{Call, Line, Reply};
 use crate::lab::check::{BootsFrom, CopyExpected, Expectation, check};
 use crate::lab::estate::{EstateFile, FileResourceSpec, MksysbSpec, PlainClient, PlainMaster};
 use crate::lab::fault::{Fault, FaultKind, FaultSpec};
 use crate::lab::image::image;
-use crate::lab::job::{JobStage, advance, start};
-use crate::lab::shell::{Call, Reply};
-use crate::lab::world::World;
+use crate::lab::job::{advance, start};
+use crate::lab::quoting::split;
+use crate::lab::run::run_one;
+use crate::lab::world::{JobStage, World};
 use crate::transport::{Command, Script};
 
 const NOW: u64 = 1_780_000_000_000;
@@ -22,16 +24,9 @@ fn text(text: &str) -> String {
 }
 
 fn estate(client: &str, target: &str) -> EstateFile {
-    let master = PlainMaster {
-        name: text("nim1"),
-        level: text(target),
-        spots: vec![text("spot")],
-        lpp_sources: vec![text("lpp")],
-        cache_vgs: vec![text("cachevg")],
-        scripts: vec![text("pre"), text("post")],
-    };
-    let client =
-        PlainClient { name: text("lpar1"), level: text(client), targets: vec![text("hdisk1")] };
+    let master =
+        PlainMaster::new("nim1", target, "spot", "lpp").with(&["cachevg"], &["pre", "post"]);
+    let client = PlainClient::new("lpar1", client, &["hdisk1"]);
     let mut estate = EstateFile::from_clients(&master, &[client]);
     let resource = |name: &str, kind: &str, content: &str| FileResourceSpec {
         name: text(name),
@@ -61,19 +56,19 @@ fn world_of(estate: &EstateFile) -> World {
     build::world(estate, NOW).unwrap()
 }
 
+fn words(line: &str) -> Command {
+    Command::new(split(line).unwrap())
+}
+
+/// A command line on the master.
+fn call(line: &str, now: u64) -> Call {
+    Line::of(&words(line), "nim1", "/", now).call
+}
+
 /// Runs a command line on the master at once.
 fn run(world: &mut World, line: &str) -> Reply {
-    let call = Call {
-        host: text("nim1"),
-        argv: crate::lab::shell::split(line).unwrap(),
-        env: Vec::new(),
-        cwd: text("/"),
-        root: text("/"),
-        input: None,
-        now: NOW,
-        begun: false,
-    };
-    crate::lab::shell::run_one(world, &call)
+    let call = call(line, NOW);
+    run_one(world, &call)
 }
 
 /// The same, which must succeed.
@@ -131,17 +126,8 @@ fn boots_the_copy(world: &mut World) {
 }
 
 fn must_at(world: &mut World, line: &str, now: u64) -> String {
-    let call = Call {
-        host: text("nim1"),
-        argv: crate::lab::shell::split(line).unwrap(),
-        env: Vec::new(),
-        cwd: text("/"),
-        root: text("/"),
-        input: None,
-        now,
-        begun: false,
-    };
-    let reply = crate::lab::shell::run_one(world, &call);
+    let call = call(line, now);
+    let reply = run_one(world, &call);
     assert_eq!(reply.status, 0, "{line}: {}", reply.err);
     reply.out
 }
@@ -286,17 +272,9 @@ fn refused_command_lines_change_nothing() {
 #[test]
 fn licences_can_be_accepted_by_the_environment() {
     let mut world = world();
-    let call = Call {
-        host: text("nim1"),
-        argv: crate::lab::shell::split(DISK.trim_end_matches(" -Y")).unwrap(),
-        env: vec![(text("ADM_ACCEPT_LICENSES"), text("yes"))],
-        cwd: text("/"),
-        root: text("/"),
-        input: None,
-        now: NOW,
-        begun: false,
-    };
-    let reply = crate::lab::shell::run_one(&mut world, &call);
+    let env = vec![(text("ADM_ACCEPT_LICENSES"), text("yes"))];
+    let call = Call { env, ..call(DISK.trim_end_matches(" -Y"), NOW) };
+    let reply = run_one(&mut world, &call);
     assert_eq!(reply.status, 0, "{}", reply.err);
 }
 
@@ -371,7 +349,7 @@ fn a_phase_without_the_one_before_it_fails() {
 
 /// Starts a job of the line on the master.
 fn start_job(world: &mut World, line: &str) {
-    let script = Script::new([Command::new(crate::lab::shell::split(line).unwrap())]);
+    let script = Script::new([words(line)]);
     start(world, "nim1", "j1", &script, NOW, &mut Vec::new());
 }
 

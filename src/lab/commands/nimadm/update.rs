@@ -2,10 +2,9 @@
 //! and in the SPOT.
 
 use super::args::Args;
-use super::at::location;
-use super::run::{Op, must};
-use super::start::{ALT_FILESET, alt_level, spot_list};
-use crate::lab::shell::Call;
+use super::at::{ALT_FILESET, alt_level, location, spot_list};
+use super::op::{Op, must};
+use crate::lab::call::Call;
 use crate::lab::software;
 use crate::lab::world::World;
 use crate::transport::Command;

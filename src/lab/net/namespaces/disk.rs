@@ -46,7 +46,7 @@ pub(super) fn set_full(layout: &Layout, host: &str, full: bool) -> Result<(), Ne
 }
 
 fn fill(disk: &Path, ballast: &Path) -> Result<(), NetError> {
-    let failed = |why: nix::Error| NetError::Io { path: ballast.to_owned(), source: why.into() };
+    let failed = |why: nix::Error| io(ballast)(why.into());
     let file = OpenOptions::new().create(true).append(true).open(ballast).map_err(io(ballast))?;
     loop {
         let stat = statvfs(disk).map_err(failed)?;

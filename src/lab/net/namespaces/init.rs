@@ -43,9 +43,7 @@ const LINE_MAX: usize = 4 << 10;
 /// What a host is begun with.
 #[derive(Debug, Clone)]
 pub struct Birth {
-    /// The lab's directory.
     pub lab: PathBuf,
-    /// The host.
     pub host: String,
     /// Its number in the network.
     pub number: u16,

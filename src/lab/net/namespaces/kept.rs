@@ -10,7 +10,6 @@ use crate::lab::net::layout::{Layout, read_json};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::lab::net) struct Kept {
-    /// The process.
     pub(super) keeper: Identity,
     /// What this kernel can do to packets.
     pub(in crate::lab::net) shaping: Shaping,

@@ -15,7 +15,6 @@ pub(super) struct Service {
     pub name: &'static str,
     /// The program, as the host sees it.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<String>,
     /// Where it listens: it answers when somebody does there.
     pub port: u16,

@@ -4,7 +4,7 @@ use super::bytes;
 use super::wire::{Answer, Attributes, Change, Op, Refusal, Reply, Request, Space, Time, What};
 use crate::base::Millis;
 use crate::base::limits::{NFS_BYTES_MAX, NFS_FILE_BYTES_MAX, NFS_FILES_MAX, NFS_PIECE_BYTES_MAX};
-use crate::lab::fault::{FaultKind, strike};
+use crate::lab::fault::FaultKind;
 use crate::lab::place::Place;
 use crate::lab::tree::{Kind, Node, Tree, is_within};
 use crate::lab::world::World;
@@ -90,7 +90,7 @@ pub(super) fn answer(
 fn gate(world: &mut World, server: &str, request: &Request) -> Result<Place, Refusal> {
     let (handle, op) = (&request.handle, &request.op);
     let line = format!("nfs {server}:{}/{}", handle.path, op.path());
-    if strike(world, FaultKind::StaleHandle, &request.from, &line).is_some() {
+    if world.strike(FaultKind::StaleHandle, &request.from, &line).is_some() {
         return Err(Refusal::Stale);
     }
     let export = world.at(server).export_of(&handle.path).ok_or(Refusal::Stale)?;
@@ -115,7 +115,6 @@ fn gate(world: &mut World, server: &str, request: &Request) -> Result<Place, Ref
 
 struct Served<'a> {
     world: &'a mut World,
-    /// The mount's root.
     place: Place,
     stamps: Stamps<'a>,
     now_time: Time,
@@ -294,7 +293,7 @@ impl Served<'_> {
     fn make_room(&mut self, more: u64, rel: &str) -> Result<(), Refusal> {
         let host = self.place.host.clone();
         let line = format!("nfs write {host}:{}/{rel}", self.place.lv);
-        let full = strike(self.world, FaultKind::DiskFull, &host, &line).is_some();
+        let full = self.world.strike(FaultKind::DiskFull, &host, &line).is_some();
         if full || self.space()?.free < more { Err(Refusal::NoSpace) } else { Ok(()) }
     }
 

@@ -58,7 +58,6 @@ impl Patience {
 /// The server of a mount, as it is reached from there.
 pub(super) struct Asker {
     pub address: SocketAddr,
-    /// Its name.
     pub server: String,
     /// The host that the mount is on.
     pub from: String,

@@ -48,12 +48,7 @@ pub enum MountError {
     Silent(String),
     /// The kernel refuses.
     #[error("cannot mount on {path}: {source}")]
-    Kernel {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Kernel { path: PathBuf, source: io::Error },
 }
 
 /// A mount of the emulation's table.
@@ -61,7 +56,6 @@ pub enum MountError {
 pub(super) struct Wanted {
     /// Where, as the host sees it.
     pub point: String,
-    /// The exporting host.
     pub server: String,
     pub handle: Handle,
     pub options: String,
@@ -121,13 +115,11 @@ pub(super) fn tables(
 /// Where a mount is made, and whom it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {
-    /// The host.
     pub host: String,
     /// The mount point, by the emulation's table.
     pub point: String,
     /// The directory that it is mounted over.
     pub at: PathBuf,
-    /// The server's address.
     pub server: SocketAddr,
     /// Whether the mount ends with the thread that has started this process.
     pub with_parent: bool,

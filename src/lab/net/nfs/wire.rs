@@ -41,7 +41,6 @@ pub(super) struct Request {
     pub number: u64,
     /// The host that the mount is on.
     pub from: String,
-    /// What is mounted.
     pub handle: Handle,
     /// What is asked for.
     pub op: Op,
@@ -84,10 +83,8 @@ pub(super) enum Op {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    /// Permission bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
-    /// Length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// When it was last changed.
@@ -112,7 +109,6 @@ pub(super) enum What {
 #[serde(deny_unknown_fields)]
 pub(super) struct Attributes {
     pub what: What,
-    /// Permission bits.
     pub mode: u32,
     /// Bytes.
     pub size: u64,
