@@ -1,6 +1,8 @@
 //! The house rules that no compiler knows: layers, circles, owners of crates, sizes,
 //! dead files.
 
+#[path = "tidy/documented.rs"]
+mod documented;
 #[path = "tidy/rings.rs"]
 mod rings;
 #[path = "tidy/scan.rs"]

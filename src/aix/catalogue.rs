@@ -44,7 +44,6 @@ pub struct Entry {
     /// Words in small letters, of which one must be in the line; none where the
     /// id alone decides.
     pub patterns: Vec<String>,
-    /// What it means.
     pub class: FailureClass,
     /// Where the class depends on more than the line.
     pub remark: String,

@@ -7,7 +7,6 @@ use super::unread::{Unread, lines};
 /// A row of `lspv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhysicalVolume {
-    /// The disk.
     pub disk: DiskName,
     /// Its PVID; a new disk has none.
     pub pvid: Option<Pvid>,
@@ -74,9 +73,7 @@ fn lspv_row(line: &str) -> Option<PhysicalVolume> {
 /// What `lsvg VG` tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeGroup {
-    /// Its name.
     pub name: String,
-    /// Its id.
     pub id: String,
     /// Size of a physical partition in MiB.
     pub pp_size_mb: u64,

@@ -9,7 +9,6 @@ pub struct MountRow {
     pub node: Option<String>,
     /// The device or directory that is mounted.
     pub device: String,
-    /// Where.
     pub over: String,
     /// `jfs2`, `nfs3`.
     pub vfs: String,

@@ -37,7 +37,6 @@ impl fmt::Display for FilesetLevel {
 /// A row of `lslpp -Lqc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fileset {
-    /// Its name.
     pub name: String,
     /// Its level; an RPM's is not of this kind.
     pub level: Option<FilesetLevel>,

@@ -12,9 +12,7 @@ pub struct ImageData {
     pub shrink: bool,
     /// Size of a physical partition in MiB.
     pub pp_size_mb: u64,
-    /// Logical volumes.
     pub volumes: Vec<ImageVolume>,
-    /// File systems.
     pub file_systems: Vec<ImageFs>,
 }
 
@@ -147,7 +145,6 @@ fn is_path(text: &str) -> bool {
 /// A volume for [`image_data_lines`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeLine<'a> {
-    /// Its name.
     pub name: &'a str,
     /// What it is for.
     pub kind: &'a str,

@@ -5,7 +5,6 @@ use super::unread::{Unread, lines};
 /// A NIM object with its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NimObject {
-    /// Its name.
     pub name: String,
     /// Attributes in the order shown. One that is not set is not there.
     pub attributes: Vec<(String, String)>,

@@ -7,7 +7,6 @@ use crate::base::sanitize_line;
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its id.
     pub pid: u32,
     /// Whose it is, and for how long it has run: `[[days-]hours:]minutes:seconds`.
     pub since: Option<(String, String)>,

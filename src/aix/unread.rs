@@ -8,7 +8,6 @@ pub enum Unread {
     /// A line is not of the expected layout.
     #[error("cannot read the output of `{command}`: `{line}`")]
     Line {
-        /// The command.
         command: &'static str,
         /// The line, made fit to be shown.
         line: String,
@@ -16,7 +15,6 @@ pub enum Unread {
     /// The data that must be there is not.
     #[error("the output of `{command}` has no {what}")]
     Missing {
-        /// The command.
         command: &'static str,
         /// What is missing.
         what: &'static str,

@@ -62,9 +62,6 @@ pub const SCRIPT_COMMANDS_MAX: usize = 256;
 /// Bytes of one argument of a remote command.
 pub const ARGUMENT_BYTES_MAX: usize = 8 * 1024;
 
-/// Bytes of the facts that a step leaves in the journal.
-pub const FACTS_BYTES_MAX: usize = 16 * 1024;
-
 /// Bytes of the text of a cause or a hint, after sanitizing.
 pub const CAUSE_BYTES_MAX: usize = 400;
 

@@ -28,7 +28,6 @@ pub enum Outcome {
     Done,
     /// It is not.
     Failed {
-        /// Why.
         cause: Cause,
         /// What was left behind.
         trace: Trace,
@@ -93,7 +92,6 @@ pub struct AttemptRecord {
     pub host: String,
     /// When the attempt began.
     pub started_ms: u64,
-    /// When it ended.
     pub ended_ms: u64,
     /// How its work came about.
     pub way: Way,

@@ -93,7 +93,6 @@ pub struct MadeMksysb {
 pub struct CopyDisk {
     /// Its name when the copy was made.
     pub name: DiskName,
-    /// Its id.
     pub pvid: Pvid,
 }
 

@@ -63,7 +63,6 @@ pub struct MessageRule {
     /// Words that must be in the line, whatever their case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// What it means.
     pub class: FailureClass,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

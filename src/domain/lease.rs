@@ -49,7 +49,6 @@ pub struct Lease {
     pub batch: Option<String>,
     /// The epoch of the engine that took it.
     pub epoch: Option<u64>,
-    /// When.
     pub since_ms: Option<Millis>,
     /// The lease that it was taken over from, as that said.
     pub over: Option<String>,

@@ -103,29 +103,6 @@ impl Phase {
         }
     }
 
-    /// Whether the copy can no longer be brought back to what it was before the
-    /// phase: from here on a failed phase means a fresh clone.
-    pub fn spoils_copy(self) -> bool {
-        (Phase::PreScript..=Phase::PostScript).contains(&self)
-    }
-
-    /// What undoing the phase takes, for people.
-    pub fn undo_text(self) -> &'static str {
-        match self {
-            Phase::Clone => {
-                "restore the bootlist, remove the copy, unmount the SPOT, drop the lease"
-            }
-            Phase::Export => "unexport, or remove the cache file systems",
-            Phase::Mount => "unmount, children first",
-            Phase::PreScript | Phase::MigrateBase | Phase::MigrateFilesets | Phase::PostScript => {
-                "nothing alone: the copy is thrown away"
-            }
-            Phase::BootImage | Phase::Unmount | Phase::Unexport => "nothing needed",
-            Phase::Finish => "set the bootlist back",
-            Phase::End => "before the reboot nothing; after it boot the old disk (backout)",
-        }
-    }
-
     /// The phase after this one.
     pub fn next(self) -> Option<Phase> {
         Phase::ALL.get(self as usize + 1).copied()

@@ -19,7 +19,6 @@ pub struct Plan {
     pub name: BatchName,
     /// The hosts that the plan talks to.
     pub estate: Estate,
-    /// The NIM master.
     pub master: HostName,
     /// How much is done at once.
     pub limits: Limits,

@@ -21,12 +21,9 @@ pub struct Systems {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemDisk {
-    /// Its name.
     pub name: DiskName,
-    /// Its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pvid: Option<Pvid>,
-    /// Its volume group.
     pub vg: String,
     /// Whether that is varied on.
     pub is_active: bool,

@@ -213,7 +213,6 @@ pub struct MigrationSpec {
     /// The client, by its NIM name, which is its host name too. Where there is
     /// no client (see [`Mode::has_client`]), the name of the migration.
     pub client: NimName,
-    /// The NIM master.
     pub master: HostName,
     /// nimadm's mode.
     pub mode: Mode,

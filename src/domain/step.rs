@@ -72,7 +72,6 @@ pub enum UndoKind {
 pub struct StepSpec {
     /// The phase it belongs to.
     pub phase: Phase,
-    /// Its stable name.
     pub step: StepName,
     /// How it is repeated.
     pub repeat: Repeat,

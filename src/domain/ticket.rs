@@ -35,7 +35,6 @@ pub enum Direction {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ticket {
-    /// The phase.
     pub phase: Phase,
     /// The step within it.
     pub step: StepName,

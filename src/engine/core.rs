@@ -45,7 +45,6 @@ pub struct OperatorRequest {
     pub kind: RequestKind,
     /// Of which migration.
     pub migration: MigrationId,
-    /// By whom.
     pub by: Operator,
 }
 
@@ -58,7 +57,6 @@ pub enum Input {
     Answered {
         /// Which migration's: its index in the core.
         slot: usize,
-        /// Which attempt.
         ticket: Ticket,
         /// What it gave.
         answer: Box<Answer>,
@@ -80,28 +78,20 @@ pub enum Command {
     Start {
         /// Which migration's.
         slot: usize,
-        /// The attempt.
         order: Box<Order>,
     },
     /// Tell the operator that the request came to nothing.
-    AnswerRequest {
-        /// Which request.
-        id: RequestId,
-        /// Why.
-        text: String,
-    },
+    AnswerRequest { id: RequestId, text: String },
     /// A transition is stored: it may be shown.
     Show {
         /// Which migration's.
         slot: usize,
-        /// The state before.
         from: State,
     },
     /// The journal refused an entry: that migration stands still.
     Broken {
         /// Which migration's.
         slot: usize,
-        /// Why.
         error: JournalError,
     },
 }

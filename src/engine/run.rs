@@ -88,11 +88,9 @@ impl Observer for () {}
 pub struct NewWork {
     /// The request that it came with.
     pub request: RequestId,
-    /// By whom.
     pub by: Operator,
     /// What is journaled with it.
     pub batch: NewBatch,
-    /// What is begun.
     pub migrations: Vec<NewMigration>,
     /// Clients of it that are not begun, each with the reason.
     pub refused: Vec<(String, String)>,

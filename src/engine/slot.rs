@@ -192,9 +192,7 @@ impl Slot {
 /// A migration as observers see it.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotView<'a> {
-    /// The migration.
     pub id: MigrationId,
-    /// Its client.
     pub client: &'a str,
     /// What it is asked to do.
     pub spec: &'a Arc<MigrationSpec>,

@@ -12,9 +12,7 @@ use crate::domain::{Answer, Facts, MigrationId, MigrationSpec, Ticket};
 /// One attempt to be made.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The migration.
     pub migration: MigrationId,
-    /// The attempt.
     pub ticket: Ticket,
     /// For the first undo of a compensation: the forward attempt that it turned
     /// back from.

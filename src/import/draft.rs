@@ -17,7 +17,6 @@ pub struct Head {
     pub name: Option<BatchName>,
     /// What kind of hosts they are; those of the lab where it is not said.
     pub kind: Option<EstateKind>,
-    /// The NIM master.
     pub master: Option<HostName>,
     /// The SPOT of all clients.
     pub spot: Option<NimName>,

@@ -7,9 +7,7 @@ use super::value::Value;
 /// A key of the plan and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
-    /// The value.
     pub(super) value: Value,
-    /// Where it stands.
     pub(super) line: usize,
     /// How the source calls it.
     pub(super) called: String,
@@ -18,9 +16,7 @@ pub(super) struct Setting {
 /// A host that is to become a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Host {
-    /// Its name.
     pub(super) name: String,
-    /// Where it stands.
     pub(super) line: usize,
     /// By key of the plan.
     pub(super) settings: BTreeMap<String, Setting>,

@@ -13,7 +13,6 @@ pub struct Append {
     pub migration: MigrationId,
     /// How many entries the migration has: the new one gets the next number.
     pub expected_seq: u64,
-    /// What happened.
     pub event: Event,
     /// The state that followed.
     pub to: State,

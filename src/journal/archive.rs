@@ -34,7 +34,6 @@ use super::verify::verify_reader;
 /// What was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Archived {
-    /// Batches.
     pub batches: u64,
     /// Migrations of them.
     pub migrations: u64,

@@ -30,7 +30,6 @@ const OUTPUT_TOTAL_MAX: u64 = 1 << 30;
 /// An attempt as the journal gives it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordedAttempt {
-    /// Which attempt.
     pub ticket: Ticket,
     /// What is kept of it, outputs included.
     pub record: AttemptRecord,

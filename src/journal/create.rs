@@ -19,15 +19,12 @@ use super::schema::RECORD_VERSION;
 /// A batch to be journaled.
 #[derive(Debug, Clone)]
 pub struct NewBatch {
-    /// Its name.
     pub name: String,
     /// The digest of its plan: by it a second run of the same plan is known.
     pub digest: String,
     /// The plan file, as it was read.
     pub plan_text: String,
-    /// When.
     pub created_ms: Millis,
-    /// By whom.
     pub operator: String,
     /// Which hosts it talks to, and how.
     pub estate: serde_json::Value,
@@ -42,7 +39,6 @@ pub struct NewMigration {
     pub number: u32,
     /// What it is asked to do.
     pub spec: Arc<MigrationSpec>,
-    /// Its steps.
     pub blueprint: Arc<Blueprint>,
     /// Phases that are not run, each with its reason.
     pub skipped_phases: Vec<(Phase, String)>,

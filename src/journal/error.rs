@@ -15,18 +15,13 @@ const RESTORE: &str = "keep the files as they are, and put a backup made by `nim
 pub enum JournalError {
     /// There is none.
     #[error("no journal in `{}`: nothing has run here", dir.display())]
-    NotFound {
-        /// The state directory.
-        dir: PathBuf,
-    },
+    NotFound { dir: PathBuf },
     /// Another engine has the state directory.
     #[error("another engine holds `{}`: process {pid} on {host}, since {}", dir.display(), time_text(*since))]
     Held {
-        /// The state directory.
         dir: PathBuf,
         /// The holder's process id; 0 where it has not said.
         pid: u32,
-        /// Its host.
         host: String,
         /// Since when.
         since: Millis,
@@ -42,7 +37,6 @@ pub enum JournalError {
     /// The migration is not where the append expects it to be.
     #[error("{migration} is at entry {found}, not at {expected}: the append was refused")]
     Conflict {
-        /// Which migration.
         migration: MigrationId,
         /// What the append expected.
         expected: u64,
@@ -68,9 +62,7 @@ pub enum JournalError {
     Damaged {
         /// What was found.
         what: String,
-        /// In which file.
         place: PathBuf,
-        /// What to do.
         hint: &'static str,
     },
     /// It was written by a newer program.
@@ -79,7 +71,6 @@ pub enum JournalError {
         path.display()
     )]
     Newer {
-        /// Which file.
         path: PathBuf,
         /// Its version.
         found: i64,
@@ -92,7 +83,6 @@ pub enum JournalError {
         path.display()
     )]
     NewerDecisions {
-        /// Which file.
         path: PathBuf,
         /// The newest decisions in it.
         found: u32,
@@ -104,22 +94,13 @@ pub enum JournalError {
         "the journal `{}` is that of an older nimshift: give the order with that one, or stop its engine and `nimshift resume` with this one first",
         path.display()
     )]
-    Older {
-        /// Which file.
-        path: PathBuf,
-    },
+    Older { path: PathBuf },
     /// It is an SQLite database of something else.
     #[error("`{}` is a database, but no journal of nimshift: use another state directory", path.display())]
-    Foreign {
-        /// Which file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// The disk is full.
     #[error("no space left for the journal `{}`: free some on its file system, then resume", path.display())]
-    Full {
-        /// Which file.
-        path: PathBuf,
-    },
+    Full { path: PathBuf },
     /// The file system does not let it be written or read.
     #[error(
         "{what}: `{}`: {why}; give this user write permission there, or choose another state directory",
@@ -128,7 +109,6 @@ pub enum JournalError {
     Denied {
         /// What was tried.
         what: &'static str,
-        /// Where.
         path: PathBuf,
         /// What the system said.
         why: String,
@@ -138,7 +118,6 @@ pub enum JournalError {
     File {
         /// What was tried.
         what: &'static str,
-        /// Where.
         path: PathBuf,
         /// What the system said.
         why: String,
@@ -148,7 +127,6 @@ pub enum JournalError {
     Sqlite {
         /// What was tried.
         doing: &'static str,
-        /// Where.
         path: PathBuf,
         /// What SQLite said.
         why: String,
@@ -158,7 +136,6 @@ pub enum JournalError {
     Encode {
         /// Which record.
         what: &'static str,
-        /// Why.
         why: String,
     },
     /// Another program does not let it be written.
@@ -169,7 +146,6 @@ pub enum JournalError {
     Busy {
         /// What was tried.
         doing: &'static str,
-        /// Which file.
         path: PathBuf,
     },
     /// A setting that durability rests on did not take.
@@ -270,7 +246,6 @@ impl JournalError {
 pub struct Difference {
     /// Which migration, if it is one's.
     pub migration: Option<MigrationId>,
-    /// Its client.
     pub client: Option<String>,
     /// Which entry of it.
     pub seq: Option<u64>,

@@ -13,7 +13,6 @@ use super::ids::BatchId;
 /// A migration, replayed from its first event.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its id.
     pub id: MigrationId,
     /// The batch that it belongs to.
     pub batch: BatchId,

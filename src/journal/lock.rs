@@ -22,9 +22,7 @@ const TEXT_BYTES_MAX: u64 = 4096;
 /// Who holds, or last held, a state directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The engine's process.
     pub pid: u32,
-    /// Its host.
     pub host: String,
     /// Since when.
     pub since_ms: Millis,

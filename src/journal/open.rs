@@ -33,9 +33,7 @@ use super::writer::{NewWork, Order, Writer};
 pub struct OpenOptions {
     /// The host of the engine, for its holder text and epoch.
     pub host: String,
-    /// Its process id.
     pub pid: u32,
-    /// The time now.
     pub now_ms: Millis,
     /// The SQLite VFS to use. For tests: one that can lose power.
     pub vfs: Option<String>,

@@ -27,15 +27,12 @@ use super::schema;
 /// A batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BatchRow {
-    /// Its id.
     pub id: BatchId,
-    /// Its name.
     pub name: String,
     /// The digest of its plan.
     pub digest: String,
     /// When it was journaled.
     pub created_ms: Millis,
-    /// By whom.
     pub operator: String,
     /// Which hosts it talks to, and how.
     pub estate: serde_json::Value,
@@ -46,17 +43,13 @@ pub struct BatchRow {
 /// A migration, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MigrationRow {
-    /// Its id.
     pub id: MigrationId,
-    /// Its batch.
     pub batch: BatchId,
-    /// The client.
     pub client: String,
     /// Its place in the plan.
     pub number: u32,
     /// How many entries it has.
     pub seq: u64,
-    /// Its state.
     pub state: State,
     /// When its batch was journaled.
     pub created_ms: Millis,
@@ -73,7 +66,6 @@ pub struct Entry {
     pub seq: u64,
     /// The epoch of the engine that wrote it.
     pub epoch: u64,
-    /// What happened.
     pub event: Event,
     /// The state that followed.
     pub state: State,

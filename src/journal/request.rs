@@ -76,16 +76,13 @@ pub struct NewRequest {
     /// For which migration of it: as it was when the order was given. A later one
     /// of the same client is none of its business. Introduced in version 2.
     pub migration: Option<MigrationId>,
-    /// By whom.
     pub operator: String,
-    /// When.
     pub at_ms: Millis,
 }
 
 /// A request in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// Its id.
     pub id: RequestId,
     /// What is asked for.
     pub kind: RequestKind,
@@ -94,9 +91,7 @@ pub struct Request {
     /// For which migration of it: as it was when the order was given. A later one
     /// of the same client is none of its business. Introduced in version 2.
     pub migration: Option<MigrationId>,
-    /// By whom.
     pub operator: String,
-    /// When.
     pub at_ms: Millis,
     /// The work that is handed over, as JSON. Introduced in version 3 of the tables.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +103,6 @@ pub struct Request {
 /// A request that cannot be followed: it is refused alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableRequest {
-    /// Its id.
     pub id: RequestId,
     /// Why, and what to do.
     pub why: String,

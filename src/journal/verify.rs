@@ -14,11 +14,9 @@ use super::replay::replay;
 /// What was found sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// Batches.
     pub batches: u64,
     /// Migrations, each replayed from its first event.
     pub migrations: u64,
-    /// Entries.
     pub entries: u64,
     /// Attempts, each with its outputs.
     pub attempts: u64,

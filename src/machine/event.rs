@@ -13,7 +13,6 @@ use super::state::State;
 pub struct Event {
     /// Milliseconds since the Unix epoch, on the estate's clock.
     pub at_ms: Millis,
-    /// What happened.
     pub kind: EventKind,
 }
 
@@ -41,17 +40,13 @@ pub enum EventKind {
     Begin,
     /// The phase of `ticket` has no place free: it is waited for. Introduced in
     /// record version 2.
-    NoPlace {
-        /// Which attempt.
-        ticket: Ticket,
-    },
+    NoPlace { ticket: Ticket },
     /// There is a place in the phase that the migration waits for. Introduced in
     /// record version 2.
     Admitted,
     /// The work of `ticket` is done. A ticket that is not in flight is a late
     /// or repeated answer, and is rejected.
     Succeeded {
-        /// Which attempt.
         ticket: Ticket,
         /// What it found out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,9 +54,7 @@ pub enum EventKind {
     },
     /// The work of `ticket` failed.
     Failed {
-        /// Which attempt.
         ticket: Ticket,
-        /// Why.
         cause: Cause,
         /// What it left behind.
         trace: Trace,
@@ -78,35 +71,17 @@ pub enum EventKind {
         ticket: Ticket,
     },
     /// Stop, and take back what was done, unless the client has booted the copy.
-    Cancel {
-        /// By whom.
-        by: Operator,
-    },
+    Cancel { by: Operator },
     /// Take back what was done, whatever it was.
-    Rollback {
-        /// By whom.
-        by: Operator,
-    },
+    Rollback { by: Operator },
     /// Stand still once the step in flight has ended.
-    Hold {
-        /// By whom.
-        by: Operator,
-    },
+    Hold { by: Operator },
     /// Go on after a hold.
-    Release {
-        /// By whom.
-        by: Operator,
-    },
+    Release { by: Operator },
     /// Try again at once what failed.
-    Retry {
-        /// By whom.
-        by: Operator,
-    },
+    Retry { by: Operator },
     /// Give up, leaving things as they are.
-    Abandon {
-        /// By whom.
-        by: Operator,
-    },
+    Abandon { by: Operator },
     /// From here on it is decided by the rules of `decisions`; those before led
     /// to `state`. Stands where a newer program goes on with what an older one
     /// began. Introduced in record version 2.
@@ -155,7 +130,6 @@ impl EventKind {
 pub enum Effect {
     /// The attempt of `ticket`.
     Run {
-        /// Which attempt.
         ticket: Ticket,
         /// The forward attempt that a compensation turned back from: with its first
         /// undo, which begins with an end of all that the migration has running.
@@ -163,15 +137,7 @@ pub enum Effect {
         undo_of: Option<Ticket>,
     },
     /// An end of the attempt of `ticket`, soon.
-    Interrupt {
-        /// Which attempt.
-        ticket: Ticket,
-    },
+    Interrupt { ticket: Ticket },
     /// A [`EventKind::TimerFired`] for `ticket` at `until_ms`.
-    Sleep {
-        /// Which attempt.
-        ticket: Ticket,
-        /// When.
-        until_ms: Millis,
-    },
+    Sleep { ticket: Ticket, until_ms: Millis },
 }

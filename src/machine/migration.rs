@@ -22,9 +22,7 @@ use super::state::{Course, Place, State, Then};
 /// What one event did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
-    /// The state before.
     pub from: State,
-    /// The state after.
     pub to: State,
     /// What the state after wants in flight.
     pub effects: Vec<Effect>,
@@ -35,7 +33,6 @@ pub struct Transition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{event}` means nothing to a migration that is {state}")]
 pub struct Rejected {
-    /// The event's name.
     pub event: &'static str,
     /// The state, for people.
     pub state: String,

@@ -69,7 +69,6 @@ pub enum State {
     Pending,
     /// A step is being made. `stopping`: it is to end, and then be taken back.
     Executing {
-        /// Where.
         at: Place,
         /// Why it is to be stopped, once it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +77,6 @@ pub enum State {
     /// The phase of a step is full: a migration that is in it has to leave first.
     /// Introduced in record version 2.
     WaitingForPlace {
-        /// The step.
         at: Place,
         /// Since when: the first to come is the first to be let in.
         since_ms: u64,
@@ -86,50 +84,41 @@ pub enum State {
     /// A step failed and is tried again at `wake_at_ms`. `dirty`: something has
     /// to be undone first.
     BackingOff {
-        /// Where.
         at: Place,
         /// When it is tried again.
         wake_at_ms: u64,
         /// Whether the failed attempt left something behind.
         dirty: bool,
-        /// Why it failed.
         cause: Cause,
     },
     /// A person has to say how to go on.
     AwaitingOperator {
-        /// Where.
         at: Place,
         /// Whether the failed attempt left something behind.
         dirty: bool,
-        /// Why.
         cause: Cause,
     },
     /// A step is being taken back.
     Undoing {
-        /// Where.
         at: Place,
         /// How far, and what then.
         course: Course,
     },
     /// Taking back failed and is tried again at `wake_at_ms`.
     UndoBackingOff {
-        /// Where.
         at: Place,
         /// How far, and what then.
         course: Course,
         /// When it is tried again.
         wake_at_ms: u64,
-        /// Why it failed.
         cause: Cause,
     },
     /// Taking back failed for good: a person repairs the host, and has it tried
     /// again, or gives the migration up.
     UndoStuck {
-        /// Where.
         at: Place,
         /// How far, and what then.
         course: Course,
-        /// Why it failed.
         cause: Cause,
     },
     /// Stopped by an operator, to go on later as `resume`.
@@ -143,25 +132,16 @@ pub enum State {
         at: Place,
     },
     /// Everything was taken back.
-    RolledBack {
-        /// Why.
-        cause: Cause,
-    },
+    RolledBack { cause: Cause },
     /// Given up by an operator: what is left is left.
     Abandoned {
         /// Why it had stood still.
         cause: Cause,
     },
     /// Refused by its gate, with nothing touched.
-    Refused {
-        /// Why.
-        cause: Cause,
-    },
+    Refused { cause: Cause },
     /// Nothing was to be done.
-    Skipped {
-        /// Why.
-        cause: Cause,
-    },
+    Skipped { cause: Cause },
 }
 
 impl State {

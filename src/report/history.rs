@@ -389,11 +389,8 @@ pub struct HistoryDocument<'a> {
 /// An entry as a document.
 #[derive(Debug, Serialize)]
 pub struct EntryDocument<'a> {
-    /// Its number.
     pub seq: u64,
-    /// When it happened.
     pub at_ms: Millis,
-    /// What happened.
     pub event: &'a EventKind,
     /// The state after it.
     pub to: &'a State,

@@ -20,7 +20,6 @@ pub const STATUS_VERSION: u32 = 2;
 /// A batch as the document tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BatchStatus {
-    /// Its name.
     pub name: String,
     /// The SHA-256 of what its plan asks for.
     pub plan_digest: String,
@@ -31,9 +30,7 @@ pub struct BatchStatus {
 /// How many migrations stand in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StateCount {
-    /// How they stand.
     pub state: &'static str,
-    /// How many.
     pub count: usize,
 }
 
@@ -64,7 +61,6 @@ pub struct MigrationStatus {
     pub id: MigrationId,
     /// Its batch, by name.
     pub batch: String,
-    /// Its client.
     pub client: String,
     /// How many migrations of the client there have been, this one included.
     pub number: u32,
@@ -82,7 +78,6 @@ pub struct MigrationStatus {
     pub phase: Option<Phase>,
     /// The phase, 1 to 12.
     pub phase_number: Option<u8>,
-    /// The step.
     pub step: Option<String>,
     /// The attempt at the step, from 1.
     pub attempt: Option<u32>,

@@ -19,13 +19,11 @@ pub struct MigrationView {
     pub id: MigrationId,
     /// The batch that it belongs to, by name.
     pub batch: String,
-    /// Its client.
     pub client: String,
     /// How many migrations of this client there have been, this one included.
     pub number: u32,
     /// The state it is in.
     pub state: State,
-    /// Its steps.
     pub blueprint: Arc<Blueprint>,
     /// What it is asked to do.
     pub spec: Arc<MigrationSpec>,
@@ -92,9 +90,7 @@ pub fn direction(state: &State) -> Direction {
 pub struct StoryEntry {
     /// Its number, from 1, without gaps.
     pub seq: u64,
-    /// When it happened.
     pub at_ms: Millis,
-    /// What happened.
     pub event: EventKind,
     /// The state after it.
     pub to: State,
@@ -105,7 +101,6 @@ pub struct StoryEntry {
 /// A migration and all that happened to it.
 #[derive(Debug, Clone)]
 pub struct Story {
-    /// The migration.
     pub view: MigrationView,
     /// Its entries, in order.
     pub entries: Vec<StoryEntry>,

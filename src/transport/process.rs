@@ -20,7 +20,6 @@ pub(super) struct Invocation {
 /// How a conversation ended.
 #[derive(Debug)]
 pub(super) struct Talk {
-    /// What was heard.
     pub(super) reply: Reply,
     /// What was heard of the program within, where it hands one on.
     pub(super) within: Option<Reply>,

@@ -92,7 +92,6 @@ pub enum TransportError {
     /// No connection was made: the request has not arrived.
     #[error("{host} is unreachable: {why}")]
     Unreachable {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -100,23 +99,16 @@ pub enum TransportError {
     /// The connection broke: the request may have been carried out.
     #[error("the connection to {host} was lost: {why}")]
     Lost {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
     },
     /// The time limit passed: the request may have been carried out.
     #[error("{host} did not answer within {}", humantime::format_duration(*limit))]
-    TimedOut {
-        /// The host.
-        host: HostId,
-        /// The limit.
-        limit: Duration,
-    },
+    TimedOut { host: HostId, limit: Duration },
     /// The host's name is not known where it was looked up. Not arrived.
     #[error("the name of {host} is not resolved: {why}")]
     Unresolved {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -124,7 +116,6 @@ pub enum TransportError {
     /// The host is there and nobody listens. Not arrived.
     #[error("{host} refuses connections: {why}")]
     Refused {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -132,7 +123,6 @@ pub enum TransportError {
     /// The host has not the key that it is known by. Not arrived.
     #[error("the host key of {host} is not the one that is known: {why}")]
     HostKey {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -140,7 +130,6 @@ pub enum TransportError {
     /// There is no way in: no key that fits, or settings that do not. Not arrived.
     #[error("no login on {host}: {why}")]
     Login {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -148,7 +137,6 @@ pub enum TransportError {
     /// The login did not lead to a shell that runs programs. Not arrived.
     #[error("no shell on {host}: {why}")]
     NoShell {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -156,7 +144,6 @@ pub enum TransportError {
     /// The host could not do it, and has not: no room for a job, for one.
     #[error("{host} cannot do it: {why}")]
     Unable {
-        /// The host.
         host: HostId,
         /// One line.
         why: String,
@@ -164,12 +151,7 @@ pub enum TransportError {
     /// The host begins no jobs of that name any more: another has taken over what
     /// they belong to. Not arrived.
     #[error("{host} begins no job of this migration any more: {by} has taken its client over")]
-    Barred {
-        /// The host.
-        host: HostId,
-        /// Who.
-        by: String,
-    },
+    Barred { host: HostId, by: String },
     /// There is no such host.
     #[error("there is no host {0}")]
     UnknownHost(HostId),
@@ -232,7 +214,6 @@ impl TransportError {
 /// and so many bytes of its two streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutputMark {
-    /// The command.
     pub command: usize,
     /// Bytes of its standard output.
     pub stdout: u64,

@@ -44,9 +44,7 @@ impl Default for SshSettings {
 pub struct SshTarget {
     /// Name, address, or an alias of the configuration.
     pub address: String,
-    /// The user.
     pub user: Option<String>,
-    /// The port.
     pub port: Option<u16>,
     /// The host to go through, as `[USER@]HOST[:PORT]`.
     pub jump: Option<String>,

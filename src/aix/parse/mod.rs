@@ -36,7 +36,6 @@ pub use registry::{PARSERS, Parser, parsers_markdown};
 /// A capture that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capture {
-    /// What it says.
     pub value: Value,
     /// Messages of commands that stood in it, `0516-010 : …`, made fit to be
     /// shown.
@@ -59,12 +58,7 @@ pub enum CaptureError {
     TooLong(usize),
     /// There is nothing but messages.
     #[error("there is no output of `{command}`, but the message `{message}`")]
-    Message {
-        /// The command.
-        command: &'static str,
-        /// The message.
-        message: String,
-    },
+    Message { command: &'static str, message: String },
     /// It is not of the layout.
     #[error("{unread}{}", and(message.as_deref()))]
     Unread {

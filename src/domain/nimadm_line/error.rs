@@ -11,7 +11,6 @@ pub struct LineError {
     pub word: Option<usize>,
     /// What is wrong.
     pub what: String,
-    /// What to do.
     pub help: String,
 }
 
