@@ -14,7 +14,8 @@ pub struct MountRow {
     pub vfs: String,
 }
 
-const MONTHS: [&str; 12] =
+/// Months as dates have them.
+pub(super) const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Reads `mount`.
@@ -28,7 +29,7 @@ pub fn mounts(text: &str) -> Result<Vec<MountRow>, Unread> {
 
 /// The row of hyphens below the heading, and not the frame of a banner: it has
 /// several columns.
-fn is_rule(line: &str) -> bool {
+pub(super) fn is_rule(line: &str) -> bool {
     let mut columns = line.split_whitespace();
     columns.clone().count() >= 5 && columns.all(|column| column.bytes().all(|b| b == b'-'))
 }

@@ -3,10 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::text::{Read, after_heading, digits, each, lines, number, numbers, some, words};
+use crate::aix::file_systems::{MONTHS, is_rule};
 use crate::aix::unread::Unread;
-
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `mount`.
 pub(super) fn mount(text: &str) -> Read {
@@ -16,12 +14,6 @@ pub(super) fn mount(text: &str) -> Read {
     };
     let rows = after_heading(COMMAND, "heading", text, is_heading)?;
     each(COMMAND, rows.filter(|line| !is_rule(line)), mounted)
-}
-
-/// The row of hyphens below the heading.
-fn is_rule(line: &str) -> bool {
-    let columns = words(line);
-    columns.len() >= 5 && columns.iter().all(|column| column.bytes().all(|b| b == b'-'))
 }
 
 /// Columns shift; the date is where the row is known by.

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::base::limits::PARSE_BYTES_MAX;
 
+pub(super) use crate::aix::unread::lines;
+
 use crate::aix::unread::Unread;
 use crate::aix::verdict::message_ids;
 
@@ -76,11 +78,6 @@ fn is_message(line: &str) -> bool {
     let Some(first) = words.next() else { return false };
     let is_id = |word: &str| message_ids(word).first() == Some(&word.trim_end_matches(':'));
     is_id(first) || (first.ends_with(':') && words.next().is_some_and(is_id))
-}
-
-/// The lines that say something, without blanks at their ends.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim_end).filter(|line| !line.is_empty())
 }
 
 /// The words of a line.
