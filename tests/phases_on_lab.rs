@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    Answer, BootFailure, Bootlist, CopyPolicy, Direction, Driver, Facts, FailureClass,
-    FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Outcome, Repeat, RetryPolicy,
-    SPEC_FORMAT, StepSpec, Target, Ticket, Trace, UndoKind, Way,
+    Answer, CopyPolicy, Direction, Facts, FailureClass, MigrationId, MigrationSpec, Options,
+    Outcome, Repeat, RetryPolicy, StepSpec, Target, Ticket, Trace, UndoKind, Way,
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
@@ -29,49 +28,20 @@ fn estate() -> EstateFile {
 }
 
 fn spec() -> MigrationSpec {
-    MigrationSpec {
-        format: SPEC_FORMAT,
-        client: "lpar7".parse().unwrap(),
-        master: "nim1".parse().unwrap(),
-        mode: Mode::Disk,
-        driver: Driver::Native,
-        target: Target {
-            spot: "spot73".parse().unwrap(),
-            lpp_source: "lpp73".parse().unwrap(),
-            level: TARGET.parse().unwrap(),
-        },
-        options: Options {
-            disks: vec!["hdisk1".parse().unwrap()],
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy { attempts: 5, delay_ms: 1000, delay_max_ms: 8000, jitter_percent: 0 },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 3_600_000,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: nimshift::domain::Task::Migrate,
-        part: None,
-    }
+    let target = Target {
+        spot: "spot73".parse().unwrap(),
+        lpp_source: "lpp73".parse().unwrap(),
+        level: TARGET.parse().unwrap(),
+    };
+    let retry = RetryPolicy { attempts: 5, delay_ms: 1000, delay_max_ms: 8000, jitter_percent: 0 };
+    let options = Options {
+        disks: vec!["hdisk1".parse().unwrap()],
+        accept_licenses: true,
+        ..Options::default()
+    };
+    let plain =
+        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), target, retry);
+    MigrationSpec { options, reboot_timeout_ms: 3_600_000, ..plain }
 }
 
 fn cached() -> MigrationSpec {

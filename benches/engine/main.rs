@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use nimshift::base::{Clock as _, ClockRef, SystemClock};
 use nimshift::domain::{
-    Answer, AttemptRecord, BootFailure, Bootlist, CopyPolicy, Driver, Facts, FailurePolicy,
-    MigrationSpec, Mode, NimName, Options, Outcome, Phase, Presence, Repeat, RetryPolicy,
-    SPEC_FORMAT, StepName, StepSpec, Target, UndoKind, Way,
+    Answer, AttemptRecord, BootFailure, Facts, FailurePolicy, MigrationSpec, NimName, Options,
+    Outcome, Phase, Presence, Repeat, RetryPolicy, StepName, StepSpec, Target, UndoKind, Way,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, Order, Performer, PerformerFuture, SlotView,
@@ -70,49 +69,20 @@ fn blueprint() -> Blueprint {
 }
 
 fn spec(client: &str) -> MigrationSpec {
-    MigrationSpec {
-        format: SPEC_FORMAT,
-        client: name(client),
-        master: "nim1".parse().expect("a host name"),
-        mode: Mode::Disk,
-        driver: Driver::Native,
-        target: Target {
-            spot: name("spot_7300_02"),
-            lpp_source: name("lpp_7300_02"),
-            level: "7300-02".parse().expect("a level"),
-        },
-        options: Options {
-            disks: vec!["hdisk1".parse().expect("a disk name")],
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy { attempts: 1, delay_ms: 1, delay_max_ms: 1, jitter_percent: 0 },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 1,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: nimshift::domain::Task::Migrate,
-        part: None,
-    }
+    let target = Target {
+        spot: name("spot_7300_02"),
+        lpp_source: name("lpp_7300_02"),
+        level: "7300-02".parse().expect("a level"),
+    };
+    let retry = RetryPolicy { attempts: 1, delay_ms: 1, delay_max_ms: 1, jitter_percent: 0 };
+    let options = Options {
+        disks: vec!["hdisk1".parse().expect("a disk name")],
+        accept_licenses: true,
+        ..Options::default()
+    };
+    let plain =
+        MigrationSpec::plain(name(client), "nim1".parse().expect("a host name"), target, retry);
+    MigrationSpec { options, reboot_timeout_ms: 1, ..plain }
 }
 
 fn name(text: &str) -> NimName {

@@ -54,6 +54,76 @@ fn with(first: &[&str], rest: impl IntoIterator<Item = String>) -> Argv {
     argv
 }
 
+/// `ls PATH`: the names in a directory.
+pub fn ls(path: &str) -> Argv {
+    words(&["ls", path])
+}
+
+/// `ls -d PATH`: whether it is there.
+pub fn ls_d(path: &str) -> Argv {
+    words(&["ls", "-d", path])
+}
+
+/// `ls -l PATH`: what a link says.
+pub fn ls_l(path: &str) -> Argv {
+    words(&["ls", "-l", path])
+}
+
+/// `ls -lid PATH`: what a file is told by.
+pub fn ls_lid(path: &str) -> Argv {
+    words(&["ls", "-lid", path])
+}
+
+/// `cat FILE`.
+pub fn cat(file: &str) -> Argv {
+    words(&["cat", file])
+}
+
+/// `oslevel -s`.
+pub fn level() -> Argv {
+    words(&["oslevel", "-s"])
+}
+
+/// The same within `root`.
+pub fn level_below(root: &str) -> Argv {
+    chroot(root, &["/usr/bin/oslevel", "-s"])
+}
+
+/// `lslpp -Lqc bos.rte` within `root`: of which release its base is.
+pub fn base_below(root: &str) -> Argv {
+    chroot(root, &["/usr/bin/lslpp", "-Lqc", "bos.rte"])
+}
+
+/// `lspv`: the disks, and what is on them.
+pub fn lspv() -> Argv {
+    words(&["lspv"])
+}
+
+/// `mount`: what is mounted.
+pub fn mounts() -> Argv {
+    words(&["mount"])
+}
+
+/// `exportfs`: what is exported.
+pub fn exports() -> Argv {
+    words(&["exportfs"])
+}
+
+/// `lsfs -c`: the file systems that have stanzas.
+pub fn lsfs() -> Argv {
+    words(&["lsfs", "-c"])
+}
+
+/// `who -b`: when the system was booted.
+pub fn boot_time() -> Argv {
+    words(&["who", "-b"])
+}
+
+/// `getconf BOOT_DEVICE`: the disk that the system was booted from.
+pub fn boot_device() -> Argv {
+    words(&["getconf", "BOOT_DEVICE"])
+}
+
 /// Removes the lease, and what was marked under it.
 pub fn drop_lease() -> Argv {
     words(&["rm", "-f", FINISHED, BEGUN, LEASE])

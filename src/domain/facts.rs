@@ -152,7 +152,7 @@ impl Facts {
 
 /// The client (and the master, as far as it matters) before the first change.
 /// A rollback restores this and no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
     /// The disk that the client runs from. Where there is no client, this and

@@ -38,5 +38,5 @@ pub use spec::{
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
 pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
-pub use task::{Part, Task};
+pub use task::{Part, Task, TaskKind};
 pub use ticket::{Direction, MigrationId, Ticket};

@@ -94,17 +94,18 @@ pub struct Target {
 }
 
 /// Whether the bootlist is changed in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bootlist {
     /// The copy becomes the boot disk.
+    #[default]
     Set,
     /// `-B`: the bootlist stays as it is.
     Keep,
 }
 
 /// nimadm's options, by its flags.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of nimadm")]
 pub struct Options {
@@ -262,19 +263,54 @@ fn is_first_wave(wave: &u8) -> bool {
 }
 
 impl MigrationSpec {
+    /// A migration of `client` to `target`, of which no more is said.
+    pub fn plain(
+        client: NimName,
+        master: HostName,
+        target: Target,
+        retry: RetryPolicy,
+    ) -> MigrationSpec {
+        MigrationSpec {
+            format: SPEC_FORMAT,
+            client,
+            master,
+            mode: Mode::Disk,
+            driver: Driver::Native,
+            target,
+            options: Options::default(),
+            retry,
+            on_failure: FailurePolicy::Rollback,
+            failed_copy: CopyPolicy::Remove,
+            on_boot_failure: BootFailure::Hold,
+            reboot_timeout_ms: 1_800_000,
+            dead_lease_after_ms: None,
+            wave: 1,
+            messages: Vec::new(),
+            task: Task::Migrate,
+            part: None,
+        }
+    }
+
     /// Whether what a rollback would remove of the copy stays on the client.
     pub fn keeps_failed_copy(&self) -> bool {
         self.failed_copy != CopyPolicy::Remove && self.mode.changes_client()
     }
 
-    /// Whether the step `name` is one of this task.
-    pub fn has_step(&self, name: &str) -> bool {
-        self.task.has_step(name)
+    /// Whether a run comes as far as `phase`. With `-P`, steps of phases before those
+    /// that are asked for are part of it, so that they are taken back with the rest.
+    pub fn reaches(&self, phase: Phase) -> bool {
+        self.options.phases.as_ref().is_none_or(|phases| phases.iter().max() >= Some(&phase))
+    }
+
+    /// Whether `phase` is asked for. Check, lease, baseline and SPOT are part of every
+    /// run.
+    pub fn asks_for(&self, phase: Phase) -> bool {
+        self.options.phases.as_ref().is_none_or(|phases| phases.contains(&phase))
     }
 
     /// Whether the last phase is asked for, so that nothing is left for later.
     pub fn is_whole(&self) -> bool {
-        self.options.phases.as_ref().is_none_or(|phases| phases.contains(&Phase::End))
+        self.asks_for(Phase::End)
     }
 
     /// The same for hosts on which nothing stands: all phases up to the last that

@@ -30,15 +30,41 @@ pub enum Task {
     },
 }
 
+/// Which task it is, whatever else is said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskKind {
+    /// See [`Task::Migrate`].
+    Migrate,
+    /// See [`Task::Cleanup`].
+    Cleanup,
+    /// See [`Task::Wake`].
+    Wake,
+    /// See [`Task::Sleep`].
+    Sleep,
+    /// See [`Task::Sync`].
+    Sync,
+}
+
 impl Task {
+    /// Which it is.
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Task::Migrate => TaskKind::Migrate,
+            Task::Cleanup => TaskKind::Cleanup,
+            Task::Wake => TaskKind::Wake,
+            Task::Sleep => TaskKind::Sleep,
+            Task::Sync { .. } => TaskKind::Sync,
+        }
+    }
+
     /// Its name: of an operation, the command's.
     pub fn name(&self) -> &'static str {
-        match self {
-            Task::Migrate => "migrate",
-            Task::Cleanup => "cleanup",
-            Task::Wake => "wake",
-            Task::Sleep => "sleep",
-            Task::Sync { .. } => "sync",
+        match self.kind() {
+            TaskKind::Migrate => "migrate",
+            TaskKind::Cleanup => "cleanup",
+            TaskKind::Wake => "wake",
+            TaskKind::Sleep => "sleep",
+            TaskKind::Sync => "sync",
         }
     }
 
@@ -50,16 +76,6 @@ impl Task {
     /// Whether it is an operation that is taken back where it fails.
     pub fn is_undoable(&self) -> bool {
         *self == Task::Wake
-    }
-
-    /// Whether the step `name` belongs to this task: steps of an operation begin
-    /// with its name, and those of a migration with that of no operation.
-    pub fn has_step(&self, name: &str) -> bool {
-        let is_of = |task: &str| name.strip_prefix(task).is_some_and(|rest| rest.starts_with('-'));
-        match self {
-            Task::Migrate => !["cleanup", "wake", "sleep", "sync"].into_iter().any(is_of),
-            operation => is_of(operation.name()),
-        }
     }
 }
 

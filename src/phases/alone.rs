@@ -6,46 +6,48 @@
 //! Nor does a migration of another state directory: its lease, of the other kind, is
 //! looked for right behind our own.
 
-use crate::aix::argv::words;
-use crate::aix::{self, Process, argv};
+use crate::aix::{Process, argv};
 use crate::base::sanitize_line;
 use crate::domain::{Cause, Direction, FailureClass, HostRole, MigrationSpec, Presence, Repeat};
-use crate::transport::{Output, Script};
+use crate::transport::Script;
 
 use super::lease::wait_or_clean;
 use super::master;
 use super::read::{Said, judged, look};
-use super::registry::registry;
-use super::step::{Answers, Context, Sight, StepDef};
-use super::whose::RECORD_COPY;
+use super::step::{Answers, Context, Is, Looks, Sight, StepDef};
+
+/// What is asked beside the looks of a step itself. `is_first` is whether its phase
+/// begins with it.
+pub(super) fn looks(ctx: &Context<'_>, def: &StepDef, is_first: bool) -> Looks {
+    watch(ctx, def, is_first).into_iter().chain(watch_lease(ctx, def)).collect()
+}
+
+/// The bar where [`looks`] have seen somebody else, or cannot tell.
+pub(super) fn bar(
+    ctx: &Context<'_>,
+    def: &StepDef,
+    is_first: bool,
+    answers: &Answers,
+) -> Option<Sight> {
+    let watched = watch(ctx, def, is_first).and_then(|_| bar_nimadm(ctx, answers));
+    watched.or_else(|| watch_lease(ctx, def).and_then(|_| bar_lease(ctx, answers)))
+}
 
 /// The look that goes with the first step of a phase, with what may not be done
 /// twice in the same copy, with what says which copy is ours, and with all that is
 /// taken back. The steps of the nimadm driver look by themselves.
-pub(super) fn watch(
-    def: &StepDef,
-    spec: &MigrationSpec,
-    direction: Direction,
-) -> Option<(HostRole, Script)> {
-    let is_first = || {
-        let mut of_phase = registry().iter().filter(|other| other.phase == def.phase);
-        of_phase.find(|other| other.is_in(spec)).is_some_and(|first| first.name == def.name)
-    };
-    let watched = match direction {
-        Direction::Forward => {
-            def.repeat != Repeat::Safe || is_first() || def.name == RECORD_COPY.name
-        }
+fn watch(ctx: &Context<'_>, def: &StepDef, is_first: bool) -> Option<(HostRole, Script)> {
+    let watched = match ctx.ticket.direction {
+        Direction::Forward => def.repeat != Repeat::Safe || is_first || def.is(Is::RecordsCopy),
         Direction::Undo => true,
     };
-    let by_itself = def.name.as_str().starts_with("nimadm-");
-    (spec.task.is_migration() && !by_itself && watched)
+    (ctx.spec.task.is_migration() && !def.is(Is::OfNimadm) && watched)
         .then(|| look(HostRole::Master, [argv::processes()]))
 }
 
 /// The bar where [`watch`] has seen one, or cannot tell.
-pub(super) fn bar(ctx: &Context<'_>, output: Output) -> Option<Sight> {
-    let answers = Answers(vec![output]);
-    match Said::by(&answers, 0).read(0, aix::processes) {
+fn bar_nimadm(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
+    match answers.master().processes() {
         Err(why) => Some(Sight::of(Presence::Unknown(why))),
         Ok(processes) => {
             foreign(ctx, &processes).map(|process| Sight::barred(works(ctx.spec, process)))
@@ -79,23 +81,16 @@ pub(super) fn works(spec: &MigrationSpec, process: &Process) -> Cause {
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }
 
-/// Where the lease of the other kind is looked for: before anything is begun, and right
-/// behind our own.
-const LOOKS_FOR_IT: [&str; 2] = ["check-client", "record-baseline"];
-
 /// The look at the lease of the other kind. What changes the client has its lease there,
 /// what makes a mksysb of it on the master, and both work in the same directories of the
 /// master. Each takes its own first: so one of two sees the other, always. What goes on
 /// already gives no way to who comes later.
-pub(super) fn watch_lease(
-    def: &StepDef,
-    spec: &MigrationSpec,
-    direction: Direction,
-) -> Option<(HostRole, Script)> {
-    let looks = LOOKS_FOR_IT.contains(&def.name.as_str()) && direction == Direction::Forward;
+fn watch_lease(ctx: &Context<'_>, def: &StepDef) -> Option<(HostRole, Script)> {
+    let spec = ctx.spec;
+    let looks = def.is(Is::SeesOtherLease) && ctx.ticket.direction == Direction::Forward;
     (looks && spec.task.is_migration() && spec.mode.has_client()).then(|| {
         let (role, path) = other_lease(spec);
-        look(role, [words(&["ls", "-l", &path])])
+        look(role, [argv::ls_l(&path)])
     })
 }
 
@@ -109,9 +104,9 @@ fn other_lease(spec: &MigrationSpec) -> (HostRole, String) {
 
 /// The bar where [`watch_lease`] has seen one, or cannot tell. It passes when that
 /// migration has ended.
-pub(super) fn bar_lease(ctx: &Context<'_>, output: Output) -> Option<Sight> {
+fn bar_lease(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
     let (role, path) = other_lease(ctx.spec);
-    let sight = Said::by(&Answers(vec![output]), 0).lease_at(0, &path).map(|holder| {
+    let sight = Said::of(answers, role).lease_at(&path).map(|holder| {
         let holder = holder.filter(|holder| holder.owner != ctx.owner)?;
         let (client, words) = (&ctx.spec.client, holder.words());
         let (text, hint) = match role {
@@ -134,6 +129,7 @@ pub(super) fn shown(process: &Process) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aix;
     use crate::domain::{Control, Facts, Phase, StepName, Ticket};
     use crate::phases::sample;
 

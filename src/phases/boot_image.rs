@@ -1,51 +1,38 @@
 //! Phase 8: the copy gets a boot image of its new level.
 
-use std::time::Duration;
-
 use crate::aix::argv::{self, words};
 use crate::aix::{self, Bootable};
-use crate::domain::{Driver, HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{Driver, HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use super::copy::{boot_target, lost_by_client, on_client};
-use super::marks;
-use super::read::{Read, Said, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::marks::{self, IMAGE};
+use super::read::{Read, judged, look};
+use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours};
 
 const NAME: &str = "make-boot-image";
-
-/// Where bosboot writes the image, within the copy.
-pub(super) const IMAGE: &str = "/tmp/nimshift-boot";
 
 /// Made on the master, written to the copy's boot volume on the client.
 pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     phase: Phase::BootImage,
-    name: StepName::new(NAME),
+    name: NAME,
     about: "make the copy's boot image",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 3,
-    applies: |spec| chosen(spec, Phase::BootImage) && spec.mode.changes_client(),
+    is: &[Is::ByRemoteShell],
+    timeout: hours(1),
+    applies: |spec| spec.mode.changes_client(),
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        let client = disks.chain([argv::boot_image_level(), words(&["mount"])]);
+        let client = disks.chain([argv::boot_image_level(), argv::mounts()]);
         // Over the master's mounts it is made.
         let client = look(HostRole::Client, client);
-        let file = format!("{}{IMAGE}", ctx.spec.master_root());
-        let file = look(HostRole::Master, [words(&["ls", "-d", &file])]);
+        let file = look(HostRole::Master, [argv::ls_d(&image(ctx))]);
         std::iter::once(client).chain(marks::looks(ctx)).chain([file]).collect()
     },
     judge: |ctx, answers| judged(judge_image(ctx, answers)),
     run: Some(|ctx, _| {
         let Ok(disk) = boot_target(ctx) else { return Script::default() };
-        let root = ctx.spec.master_root();
-        let image = format!("{root}{IMAGE}");
+        let (root, image) = (ctx.spec.master_root(), image(ctx));
         let make = ["/usr/sbin/bosboot", "-a", "-d", disk.as_str(), "-b", IMAGE];
         let write = on_client(ctx, words(&["dd", "of=/dev/alt_hd5", "bs=4k"]));
         let commands = [
@@ -58,9 +45,13 @@ pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
         }
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
+
+/// The image, as the master sees it.
+fn image(ctx: &Context<'_>) -> String {
+    format!("{}{IMAGE}", ctx.spec.master_root())
+}
 
 /// Whether a mark in the copy tells that the image was made: in an update, where
 /// nothing else does. nimadm leaves none there.
@@ -69,18 +60,18 @@ fn is_marked(ctx: &Context<'_>) -> bool {
 }
 
 fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
+    let said = answers.client();
     // Without the copy, `/dev/alt_hd5` would become a plain file.
-    if let Some(bar) = lost_by_client(ctx, &said.read(2, aix::mounts)?) {
+    if let Some(bar) = lost_by_client(ctx, &said.mounts()?) {
         return Ok(bar);
     }
-    let bootable = said.read(0, aix::is_bootable)? == Bootable::Yes;
+    let bootable = said.read(argv::bootable(boot_target(ctx)?), aix::is_bootable)? == Bootable::Yes;
     let wanted = ctx.spec.target.level.version_release();
     // `0.0` is an image that is broken.
     let fits: fn(&str) -> bool =
         |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));
-    let output = said.output(1)?;
-    let level = said.read(1, |text| aix::one_word("blvset", text, fits));
+    let output = said.output(argv::boot_image_level())?;
+    let level = said.read(argv::boot_image_level(), |text| aix::one_word("blvset", text, fits));
     let current = match level {
         Ok(level) => level == wanted,
         Err(_) if !bootable && !output.ok() => false,
@@ -88,10 +79,10 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     };
     // After an update the image of before has the same version and release: only
     // the mark tells that a new one was made.
-    let mark = marks::judge(ctx, Said::by(answers, 1), NAME)?;
+    let mark = marks::judge(ctx, answers, NAME)?;
     let made = !is_marked(ctx) || mark.presence == Presence::Present;
     // The file that it is written from does not stay in the copy.
-    let is_over = !Said::by(answers, 2).is_there(0)?;
+    let is_over = !answers.master().is_there(argv::ls_d(&image(ctx)))?;
     if bootable && current && made && is_over {
         return Ok(Sight::of(Presence::Present));
     }

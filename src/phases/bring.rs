@@ -2,17 +2,14 @@
 //! brought to the client, whose `alt_disk_copy` reads them; `-o` is put into the
 //! copy.
 
-use std::time::Duration;
-
 use crate::aix::argv::{self, words};
-use crate::domain::{HostRole, MigrationSpec, Mode, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{HostRole, MigrationSpec, Mode, Phase, Presence, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{baseline, master_paths, mounted, on_client};
 use super::master::image_data;
-use super::read::{Read, Said, all_or_any, is_named, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::read::{Read, all_or_any, is_named, judged, look};
+use super::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
 
 /// Where a client reads them.
 const HERE: [&str; 2] = [argv::EXCLUDE, argv::IMAGE_DATA];
@@ -35,17 +32,12 @@ pub(super) fn remove_brought() -> argv::Argv {
 /// From the master to the client.
 pub(super) const BRING_FILES: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("bring-files"),
+    name: "bring-files",
     about: "bring exclude list and image.data to the client",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Clone) && brings(spec),
+    timeout: minutes(10),
+    applies: |spec| brings(spec),
     looks: bring_looks,
     judge: |ctx, answers| judged(judge_brought(ctx, answers)),
     run: Some(|ctx, _| {
@@ -58,12 +50,13 @@ pub(super) const BRING_FILES: StepDef = StepDef {
     undo_run: Some(|ctx, _| Script::new([Command::new(on_client(ctx, remove_brought()))])),
     judge_undo: Some(|_, answers| {
         judged((|| {
-            let names = Said::by(answers, 1).names(0)?;
+            let names = answers.client().names(argv::LEASE_DIR)?;
             let ours = |name: &String| HERE.iter().any(|path| is_named(path, name));
             let left = names.iter().any(ours);
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
+    ..STEP
 };
 
 /// What goes where.
@@ -76,71 +69,58 @@ fn files(ctx: &Context<'_>) -> Vec<(String, &'static str)> {
 
 fn bring_looks(ctx: &Context<'_>) -> Looks {
     let files = files(ctx);
-    let master = files.iter().map(|(from, _)| words(&["cat", from]));
-    let client = files.iter().map(|(_, to)| words(&["cat", to]));
-    let list = words(&["ls", argv::LEASE_DIR]);
+    let master = files.iter().map(|(from, _)| argv::cat(from));
+    let client = files.iter().map(|(_, to)| argv::cat(to));
+    let list = argv::ls(argv::LEASE_DIR);
     vec![
-        look(HostRole::Master, [words(&["mount"])].into_iter().chain(master)),
+        look(HostRole::Master, [argv::mounts()].into_iter().chain(master)),
         look(HostRole::Client, [list].into_iter().chain(client)),
     ]
 }
 
 fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let (master, client) = (Said::by(answers, 0), Said::by(answers, 1));
+    let (master, client) = (answers.master(), answers.client());
     baseline(ctx)?;
-    let count = files(ctx).len();
-    if count == 0 {
+    let files = files(ctx);
+    if files.is_empty() {
         return Err("there is nothing to bring to the client".to_owned());
     }
-    let (mut same, mut any) = (0, false);
-    for command in 1..=count {
-        if !master.is_there(command)? {
+    let (mut all, mut any) = (true, false);
+    for (from, to) in files.iter().map(|(from, to)| (argv::cat(from), argv::cat(to))) {
+        if !master.is_there(from.clone())? {
             return Err("what is to be brought to the client is not on the master".to_owned());
         }
-        let there = client.is_there(command)?;
+        let there = client.is_there(to.clone())?;
         any |= there;
-        if there && client.output(command)?.stdout == master.output(command)?.stdout {
-            same += 1;
-        }
+        all &= there && client.output(to)?.stdout == master.output(from)?.stdout;
     }
-    Ok(all_or_any(same == count, any))
+    Ok(all_or_any(all, any))
 }
 
 /// `-o`: how the copy would be installed from a mksysb of it.
 pub(super) const PUT_BOSINST_DATA: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new("put-bosinst-data"),
+    name: "put-bosinst-data",
     about: "put bosinst.data into the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::MigrateBase) && spec.options.bosinst_data.is_some(),
+    applies: |spec| spec.options.bosinst_data.is_some(),
     looks: |ctx| {
-        let from = baseline(ctx).ok().and_then(|baseline| baseline.bosinst_location.as_deref());
-        let commands = [
-            words(&["mount"]),
-            words(&["cat", &in_copy(ctx)]),
-            words(&["cat", from.unwrap_or("<location of bosinst.data>")]),
-        ];
-        vec![look(HostRole::Master, commands)]
+        let files = [in_copy(ctx), bosinst_data(ctx)].map(|path| argv::cat(&path));
+        vec![look(HostRole::Master, [argv::mounts()].into_iter().chain(files))]
     },
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let mounts = said.read(0, crate::aix::mounts)?;
-            let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+            let said = answers.master();
+            let (there, wanted) = mounted(&said.mounts()?, &master_paths(ctx));
             if there < wanted || wanted == 0 {
                 return Err(format!("{there} of {wanted} file systems of the copy are mounted"));
             }
-            if !said.is_there(2)? {
+            let (from, to) = (argv::cat(&bosinst_data(ctx)), argv::cat(&in_copy(ctx)));
+            if !said.is_there(from.clone())? {
                 return Err("the bosinst_data is not on the master".to_owned());
             }
-            let same = said.is_there(1)? && said.output(1)?.stdout == said.output(2)?.stdout;
+            let same =
+                said.is_there(to.clone())? && said.output(to)?.stdout == said.output(from)?.stdout;
             Ok(Sight::of(if same { Presence::Present } else { Presence::Absent }))
         })())
     },
@@ -148,9 +128,13 @@ pub(super) const PUT_BOSINST_DATA: StepDef = StepDef {
         let from = baseline(ctx).ok().and_then(|baseline| baseline.bosinst_location.as_deref());
         Script::new(from.map(|from| Command::new(["cp", from, &in_copy(ctx)])))
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
+
+fn bosinst_data(ctx: &Context<'_>) -> String {
+    let location = baseline(ctx).ok().and_then(|baseline| baseline.bosinst_location.clone());
+    location.unwrap_or_else(|| "<location of bosinst.data>".to_owned())
+}
 
 fn in_copy(ctx: &Context<'_>) -> String {
     format!("{}/bosinst.data", ctx.spec.master_root())

@@ -1,16 +1,11 @@
 //! Phase 1, before anything is changed: whether the migration may begin. All
 //! that stands against it is told at once.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
+use crate::aix::argv::{self, Argv, words};
 use crate::aix::{self, FilesetLevel, LogicalVolume, NimObject, PhysicalVolume, VolumeGroup};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
-use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, Lease, Level, NimName, Phase, Repeat, StepName, Target,
-    UndoKind,
-};
+use crate::domain::{Cause, Facts, FailureClass, HostRole, Lease, Level, NimName, Phase, Target};
 use crate::transport::Command;
 
 use super::copy::{ALT_VG, OLD_VG, foreign};
@@ -19,8 +14,7 @@ use super::mksysb::in_the_way;
 use super::operations::cleanup_check::is_on_copy;
 use super::read::{Read, Said, look};
 use super::record::disk_size;
-use super::registry::asked;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
 
 /// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
 const SPARE_MB: u64 = 500;
@@ -31,43 +25,30 @@ const LV_NAME_MAX: usize = 11;
 /// The gate.
 pub(super) const CHECK_CLIENT: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("check-client"),
+    name: "check-client",
     about: "check that the client can be migrated",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    drivers: Drivers::Both,
+    is: &[Is::SeesOtherLease],
     gate: true,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
     applies: |spec| spec.mode.has_client(),
     looks: gate_looks,
     judge: judge_gate,
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The gate where there is no client.
 pub(super) const CHECK_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("check-mksysb"),
+    name: "check-mksysb",
     about: "check that the mksysb can be migrated",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    drivers: Drivers::Both,
     gate: true,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
     applies: |spec| !spec.mode.has_client(),
     looks: gate_looks,
     judge: judge_gate,
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The NIM objects beside client, SPOT and lpp_source, with their types.
@@ -85,67 +66,65 @@ fn further_objects<'a>(ctx: &Context<'a>) -> Vec<(&'static str, &'a NimName)> {
     all.into_iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?))).collect()
 }
 
-/// What the master is asked about beside the machine: this command, and more
-/// from it on.
-const FURTHER: usize = 8;
-
-/// The lpp_source's row of [`argv::LEVEL_FILESET`], and what it is found by.
-const INSTALLABLE: usize = 7;
+/// What the lpp_source's row of [`argv::LEVEL_FILESET`] is found by.
 const LEVEL_ROW: &str = ":bos.mp64:";
 
 /// What master and SPOT are asked for the levels of.
 const LEVELS: [&str; 2] = [argv::ALT_FILESET, argv::LEVEL_FILESET];
 
+/// The row by which the level of the lpp_source is told: its whole list can be longer
+/// than what is kept of an output.
+fn installable(ctx: &Context<'_>) -> Command {
+    Command::new(argv::showres(&ctx.spec.target.lpp_source))
+        .piped_to(["grep", "-F", "-e", LEVEL_ROW])
+}
+
 /// What the master is asked about the mksysb that is to be made.
-fn output_looks(ctx: &Context<'_>) -> Vec<argv::Argv> {
+fn output_looks(ctx: &Context<'_>) -> Vec<Argv> {
     if !ctx.spec.mode.writes_mksysb() {
         return Vec::new();
     }
-    let file = ctx.spec.options.output.iter().flat_map(|path| {
-        let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
-        let directory = if directory.is_empty() { "/" } else { directory };
-        [words(&["ls", "-d", path]), words(&["ls", "-d", directory])]
-    });
+    let file = ctx.spec.options.output.iter();
+    let file = file.flat_map(|path| [argv::ls_d(path), argv::ls_d(directory_of(path))]);
     file.chain(ctx.spec.options.new_mksysb.iter().map(argv::lsnim)).collect()
+}
+
+fn directory_of(path: &str) -> &str {
+    let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+    if directory.is_empty() { "/" } else { directory }
 }
 
 fn gate_looks(ctx: &Context<'_>) -> Looks {
     let target = &ctx.spec.target;
     let machine = ctx.spec.mode.has_client().then_some(&ctx.spec.client);
-    // The whole list of an lpp_source can be longer than what is kept of an output.
-    let installable = Command::new(argv::showres(&target.lpp_source)).tolerated();
-    let of_level = ["grep".to_owned(), "-F".to_owned(), "-e".to_owned(), LEVEL_ROW.to_owned()];
-    let first = vec![
+    let first = [
         argv::lsnim(machine.unwrap_or(&target.spot)),
         argv::lsnim(&target.spot),
         argv::lsnim(&target.lpp_source),
-        words(&["oslevel", "-s"]),
+        argv::level(),
         argv::lslpp(&LEVELS),
         argv::spot_lslpp(&target.spot, &LEVELS),
-        words(&["exportfs"]),
+        argv::exports(),
     ];
-    let mut master = Vec::new();
-    master.extend(further_objects(ctx).into_iter().map(|(_, name)| argv::lsnim(name)));
-    master.extend(ctx.spec.options.cache_vg.iter().map(|vg| argv::lsvg(vg.as_str())));
-    master.extend(output_looks(ctx));
-    let (role, further) = look(HostRole::Master, master);
-    let (_, mut script) = look(HostRole::Master, first);
-    script.commands.push(installable.piped_to(of_level));
-    script.commands.extend(further.commands);
-    let master = (role, script);
+    let mut further: Vec<Argv> =
+        further_objects(ctx).into_iter().map(|(_, name)| argv::lsnim(name)).collect();
+    further.extend(ctx.spec.options.cache_vg.iter().map(|vg| argv::lsvg(vg.as_str())));
+    further.extend(output_looks(ctx));
+    let commands = first.map(Command::from).into_iter().chain([installable(ctx)]);
+    let master = look(HostRole::Master, commands.chain(further.into_iter().map(Command::from)));
     if machine.is_none() {
         return vec![master];
     }
     let mut client = vec![
-        words(&["oslevel", "-s"]),
-        words(&["lspv"]),
+        argv::level(),
+        argv::lspv(),
         argv::lsvg("rootvg"),
         argv::lsvg_l("rootvg"),
-        words(&["bootinfo", "-v"]),
+        booted_from(),
     ];
     client.extend(ctx.spec.options.disks.iter().map(argv::disk_size));
     client.push(argv::lslpp(&[argv::LEVEL_FILESET]));
-    client.extend([words(&["ls", "-l", argv::LEASE]), argv::processes()]);
+    client.extend([argv::ls_l(argv::LEASE), argv::processes()]);
     vec![master, look(HostRole::Client, client)]
 }
 
@@ -188,16 +167,16 @@ impl Findings {
 }
 
 fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
-    let (master, client) = (Said::by(answers, 0), Said::by(answers, 1));
+    let (master, client) = (answers.master(), answers.client());
     let mut findings = Findings(Vec::new());
     let mode = ctx.spec.mode;
     // Before anything else: of what another has under way nothing is judged.
-    let lease = mode.changes_client().then(|| client.lease(lease_at(ctx)));
+    let lease = mode.changes_client().then(|| client.lease());
     let holder = lease.and_then(|lease| findings.read("who holds the client", lease)).flatten();
     let holder = holder.filter(|holder| holder.owner != ctx.owner);
     if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
         let stands = |lspv: Vec<PhysicalVolume>| lspv.iter().any(|row| row.is_in(ALT_VG));
-        let has_copy = client.read(1, aix::lspv).is_ok_and(stands);
+        let has_copy = client.lspv().is_ok_and(stands);
         // To take the lease over is not enough where a copy of the holder stands.
         if has_copy && !is_of_this_journal(ctx, holder) {
             let text = format!("{} holds the client's lease, and has a copy there", holder.words());
@@ -226,7 +205,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     if mode.has_client() && !mode.reads_mksysb() {
         room = check_rootvg(ctx, client, &mut findings);
     }
-    if mode.changes_client() && asked(ctx.spec, Phase::Clone) {
+    if mode.changes_client() && ctx.spec.asks_for(Phase::Clone) {
         check_disks(ctx, client, room.as_ref(), holder.as_ref(), &mut findings);
     }
     let level = level.filter(|_| !mode.reads_mksysb());
@@ -245,31 +224,29 @@ fn source_level(
     findings: &mut Findings,
 ) -> (String, Option<Level>) {
     if ctx.spec.mode.has_client() {
-        let level = findings.read("the client's level", client.read(0, aix::level));
+        let level = findings.read("the client's level", client.level());
         if !ctx.spec.mode.reads_mksysb() {
             return ("the client".to_owned(), level);
         }
     }
     let Some(name) = &ctx.spec.options.mksysb else { return ("nothing".to_owned(), None) };
-    let at = further_objects(ctx).iter().position(|(kind, _)| *kind == "mksysb");
     // What is wrong with the object itself is told with the other resources.
-    let object =
-        master.read(FURTHER + at.unwrap_or_default(), |text| aix::nim_object(text, name.as_str()));
-    let level = object.ok().and_then(|object| object.get("oslevel_r")?.parse().ok());
+    let level =
+        master.nim_object(name).ok().and_then(|object| object.get("oslevel_r")?.parse().ok());
     (format!("the mksysb {name}"), level)
 }
 
 fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
-    if !ctx.spec.mode.writes_mksysb() || !asked(ctx.spec, Phase::Finish) {
+    if !ctx.spec.mode.writes_mksysb() || !ctx.spec.asks_for(Phase::Finish) {
         return;
     }
     let options = &ctx.spec.options;
-    let first = FURTHER + further_objects(ctx).len() + options.cache_vg.iter().count();
     if let Some(path) = &options.output {
-        if findings.read(path, master.is_there(first)) == Some(true) {
+        if findings.read(path, master.is_there(argv::ls_d(path))) == Some(true) {
             findings.0.push(in_the_way(path));
         }
-        if findings.read(path, master.is_there(first + 1)) == Some(false) {
+        let directory = argv::ls_d(directory_of(path));
+        if findings.read(path, master.is_there(directory)) == Some(false) {
             findings.permanent(
                 format!("the directory of {path} is not on the master"),
                 "make it, where there is room for a mksysb",
@@ -277,8 +254,7 @@ fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
         }
     }
     if let Some(name) = &options.new_mksysb
-        && let Some(output) = findings.read(name.as_str(), master.output(first + 2))
-        && !output.text().contains("0042-053")
+        && findings.read(name.as_str(), master.is_defined(name)) == Some(true)
     {
         findings.permanent(
             format!("{name} is defined in NIM already"),
@@ -313,7 +289,7 @@ fn check_levels(
             "leave `update` out in the plan: that is a migration",
         );
     }
-    if let Some(own) = findings.read("the master's level", master.read(3, aix::level))
+    if let Some(own) = findings.read("the master's level", master.level())
         && !own.reaches(target)
     {
         findings.permanent(
@@ -321,9 +297,10 @@ fn check_levels(
             "update the master first",
         );
     }
-    let of = |command| level_of(master, command, argv::ALT_FILESET);
-    let own = findings.read("the master's alt_disk fileset", of(4));
-    let spot = findings.read("the SPOT's alt_disk fileset", of(5));
+    let of = |filesets: Argv| level_of(master, filesets, argv::ALT_FILESET);
+    let own = findings.read("the master's alt_disk fileset", of(argv::lslpp(&LEVELS)));
+    let spot = argv::spot_lslpp(&ctx.spec.target.spot, &LEVELS);
+    let spot = findings.read("the SPOT's alt_disk fileset", of(spot));
     let hint = "`nimshift sync -s SPOT -l LPP_SOURCE` levels them, from an lpp_source that has the higher level";
     let name = argv::ALT_FILESET;
     match (own, spot) {
@@ -338,8 +315,12 @@ fn check_levels(
 
 /// The level of a fileset in a list that a command gave: the highest, where there
 /// is a base and updates of it.
-fn level_of(said: Said<'_>, command: usize, name: &str) -> Read<Option<FilesetLevel>> {
-    let rows = said.read(command, aix::filesets)?;
+fn level_of(
+    said: Said<'_>,
+    filesets: impl Into<Command>,
+    name: &str,
+) -> Read<Option<FilesetLevel>> {
+    let rows = said.read(filesets, aix::filesets)?;
     Ok(rows.into_iter().filter(|row| row.name == name).filter_map(|row| row.level).max())
 }
 
@@ -349,18 +330,20 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
     const NAME: &str = argv::LEVEL_FILESET;
     let Target { spot, lpp_source, .. } = &ctx.spec.target;
     // One that is not there is told already.
-    if master.output(INSTALLABLE).is_ok_and(|output| output.text().contains("0042-053")) {
+    if master.output(installable(ctx)).is_ok_and(|output| output.text().contains("0042-053")) {
         return;
     }
     let what = format!("the level of the lpp_source {lpp_source}");
-    let Some(of_lpp) = findings.read(&what, level_of(master, INSTALLABLE, NAME)) else { return };
+    let Some(of_lpp) = findings.read(&what, level_of(master, installable(ctx), NAME)) else {
+        return;
+    };
     let Some(of_lpp) = of_lpp else {
         return findings.permanent(
             format!("the lpp_source {lpp_source} has no {NAME}, which tells its level"),
             "`nim -o check -F` it, add the missing images",
         );
     };
-    if let Ok(Some(of_spot)) = level_of(master, 5, NAME) {
+    if let Ok(Some(of_spot)) = level_of(master, argv::spot_lslpp(spot, &LEVELS), NAME) {
         if of_spot != of_lpp {
             findings.permanent(
                 format!(
@@ -372,7 +355,7 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
                 ),
             );
         }
-        if let Ok(Some(own)) = level_of(master, 4, NAME)
+        if let Ok(Some(own)) = level_of(master, argv::lslpp(&LEVELS), NAME)
             && own < of_spot
         {
             findings.permanent(
@@ -381,10 +364,9 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
             );
         }
     }
-    let last = 5 + ctx.spec.options.disks.len();
     if ctx.spec.mode.has_client()
         && !ctx.spec.mode.reads_mksysb()
-        && let Ok(Some(now)) = level_of(client, last, NAME)
+        && let Ok(Some(now)) = level_of(client, argv::lslpp(&[NAME]), NAME)
         && now > of_lpp
     {
         findings.permanent(
@@ -394,26 +376,20 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
     }
 }
 
-fn object(
-    master: Said<'_>,
-    command: usize,
-    name: &NimName,
-    findings: &mut Findings,
-) -> Option<NimObject> {
-    let output = findings.read(name.as_str(), master.output(command))?;
-    if output.text().contains("0042-053") {
+fn object(master: Said<'_>, name: &NimName, findings: &mut Findings) -> Option<NimObject> {
+    if !findings.read(name.as_str(), master.is_defined(name))? {
         findings.permanent(
             format!("{name} is not defined in NIM"),
             "define it, or name another in the plan: `lsnim` on the master",
         );
         return None;
     }
-    findings.read(name.as_str(), master.read(command, |text| aix::nim_object(text, name.as_str())))
+    findings.read(name.as_str(), master.nim_object(name))
 }
 
 fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     let client = &ctx.spec.client;
-    let Some(object) = object(master, 0, client, findings) else { return };
+    let Some(object) = object(master, client, findings) else { return };
     if object.get("type") != Some("standalone") {
         let kind = object.get("type").unwrap_or("of no type");
         findings.permanent(format!("{client} is {kind} in NIM"), "it must be a standalone client");
@@ -440,10 +416,10 @@ fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
 
 fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     let target = &ctx.spec.target;
-    if let Some(spot) = object(master, 1, &target.spot, findings) {
+    if let Some(spot) = object(master, &target.spot, findings) {
         check_spot(ctx, master, &spot, findings);
     }
-    if let Some(lpp) = object(master, 2, &target.lpp_source, findings) {
+    if let Some(lpp) = object(master, &target.lpp_source, findings) {
         let name = &target.lpp_source;
         if lpp.get("type") != Some("lpp_source") {
             findings.permanent(
@@ -458,8 +434,8 @@ fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings)
         }
         check_ready(name, &lpp, findings);
     }
-    for (index, (kind, name)) in further_objects(ctx).into_iter().enumerate() {
-        let Some(found) = object(master, FURTHER + index, name, findings) else { continue };
+    for (kind, name) in further_objects(ctx) {
+        let Some(found) = object(master, name, findings) else { continue };
         if found.get("type").is_some_and(|found| found != kind) {
             findings.permanent(
                 format!("{name} is not of type {kind}"),
@@ -495,7 +471,7 @@ fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &
         }
         _ => findings.permanent(format!("the SPOT {name} does not tell its level"), hint),
     }
-    let Some(exports) = findings.read("the master's exports", master.exports(6)) else {
+    let Some(exports) = findings.read("the master's exports", master.exports()) else {
         return;
     };
     let location = spot.get("location").unwrap_or_default();
@@ -525,8 +501,10 @@ impl Room {
 }
 
 fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) -> Option<Room> {
-    let vg = findings.read("the size of rootvg", client.read(2, aix::volume_group));
-    let volumes = findings.read("the volumes of rootvg", client.read(3, aix::logical_volumes));
+    let vg = client.read(argv::lsvg("rootvg"), aix::volume_group);
+    let vg = findings.read("the size of rootvg", vg);
+    let volumes = client.read(argv::lsvg_l("rootvg"), aix::logical_volumes);
+    let volumes = findings.read("the volumes of rootvg", volumes);
     // Only a copy on the client's own disks is in the way of multibos and names.
     let ours = ctx.spec.mode.changes_client();
     for lv in volumes.iter().flatten() {
@@ -546,7 +524,7 @@ fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) ->
             findings.permanent(format!("{name} has stale partitions"), "`syncvg -l` it");
         }
     }
-    match client.output(4) {
+    match client.output(booted_from()) {
         Ok(output) if ours && output.stdout.contains("bos_hd5") => findings.permanent(
             "the client was booted from bos_hd5, of multibos",
             "boot from hd5 and remove the standby BOS: `multibos -RX`",
@@ -557,9 +535,9 @@ fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) ->
     Some(Room { vg: vg?, volumes: volumes? })
 }
 
-/// Of what the client is asked: its lease, and behind it its processes.
-fn lease_at(ctx: &Context<'_>) -> usize {
-    6 + ctx.spec.options.disks.len()
+/// What the client was booted from.
+fn booted_from() -> Argv {
+    words(&["bootinfo", "-v"])
 }
 
 /// A copy that is there already: one that somebody is making is not to be removed.
@@ -576,7 +554,7 @@ fn check_copy(
         let text = format!("{vg} on {} is of a migration that is under way: {words}", row.disk);
         return findings.permanent(text, &wait_or_clean(ctx));
     }
-    let running = client.read(lease_at(ctx) + 1, aix::processes).unwrap_or_default();
+    let running = client.processes().unwrap_or_default();
     if let Some(process) = running.iter().find(|process| is_on_copy(&process.args)) {
         let args = sanitize_line(&process.args, 100);
         return findings.permanent(
@@ -605,7 +583,7 @@ fn check_disks(
     holder: Option<&Lease>,
     findings: &mut Findings,
 ) {
-    let Some(lspv) = findings.read("the client's disks", client.read(1, aix::lspv)) else {
+    let Some(lspv) = findings.read("the client's disks", client.lspv()) else {
         return;
     };
     let disks = &ctx.spec.options.disks;
@@ -615,7 +593,7 @@ fn check_disks(
         }
     }
     let mut total_mb = Some(0_u64);
-    for (index, disk) in disks.iter().enumerate() {
+    for disk in disks {
         match lspv.iter().find(|row| row.disk == *disk) {
             None => {
                 findings.permanent(
@@ -627,7 +605,8 @@ fn check_disks(
             }
             Some(row) => check_owner(row, findings),
         }
-        let size = findings.read(&format!("the size of {disk}"), client.read(5 + index, disk_size));
+        let size = client.read(argv::disk_size(disk), disk_size);
+        let size = findings.read(&format!("the size of {disk}"), size);
         total_mb = total_mb.zip(size).map(|(total, size)| total.saturating_add(size));
     }
     if let (Some(total), Some(room)) = (total_mb, room) {
@@ -657,12 +636,12 @@ fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
 
 fn check_cache(ctx: &Context<'_>, master: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
     let Some(vg) = &ctx.spec.options.cache_vg else { return };
-    let command = FURTHER + further_objects(ctx).len();
     let what = format!("the cache volume group {vg}");
-    let Some(cache) = findings.read(&what, master.read(command, aix::volume_group)) else {
+    let Some(cache) = findings.read(&what, master.read(argv::lsvg(vg.as_str()), aix::volume_group))
+    else {
         return;
     };
-    let Some(room) = room.filter(|_| asked(ctx.spec, Phase::Export)) else { return };
+    let Some(room) = room.filter(|_| ctx.spec.asks_for(Phase::Export)) else { return };
     let mounted = room.volumes.iter().filter(|lv| lv.mount_point.is_some() && lv.is_file_system());
     let lps: u64 = mounted.map(|lv| lv.lps).sum();
     let wanted = lps.saturating_mul(room.vg.pp_size_mb).saturating_add(SPARE_MB);

@@ -2,11 +2,11 @@
 
 use super::find;
 use super::sample;
-use super::step::{Answers, Context, Sight};
+use super::step::{Context, Sight};
 use crate::domain::{
-    Control, Direction, Facts, FailureClass, MigrationSpec, Phase, Presence, StepName, Ticket,
+    Control, Direction, Facts, FailureClass, HostRole, MigrationSpec, Phase, Presence, StepName,
 };
-use crate::transport::{CommandOutput, Output};
+use crate::transport::CommandOutput;
 
 const MASTER: [&str; 8] = [
     "lpar7:\n   class  = machines\n   type   = standalone\n   Cstate = ready for a NIM operation\n",
@@ -37,29 +37,10 @@ const CLIENT: [&str; 9] = [
     "    PID     USER     ELAPSED COMMAND\n      1     root 10-00:00:00 /etc/init\n",
 ];
 
-fn answers(master: &[&str], client: &[&str]) -> Answers {
-    let script = |texts: &[&str]| Output {
-        commands: texts
-            .iter()
-            .map(|text| CommandOutput {
-                status: i32::from(text.starts_with("0042-") || text.starts_with("ls: ")),
-                stdout: (*text).to_owned(),
-                ..CommandOutput::default()
-            })
-            .collect(),
-    };
-    Answers(vec![script(master), script(client)])
-}
-
-fn judge(spec: &MigrationSpec, answers: &Answers) -> Sight {
+/// What the gate says where master and client answer so, in the order of its looks.
+fn judge(spec: &MigrationSpec, master: &[&str], client: &[&str]) -> Sight {
     let def = find(Phase::Clone, &StepName::new("check-client")).unwrap();
-    let ticket = Ticket {
-        phase: Phase::Clone,
-        step: def.name.clone(),
-        direction: Direction::Forward,
-        round: 0,
-        attempt: 1,
-    };
+    let ticket = def.first(Direction::Forward);
     let facts = Facts::default();
     let ctx = Context {
         spec,
@@ -69,7 +50,17 @@ fn judge(spec: &MigrationSpec, answers: &Answers) -> Sight {
         control: &Control::default(),
         now_ms: 0,
     };
-    (def.judge)(&ctx, answers)
+    let said = |text: &&str| CommandOutput {
+        status: i32::from(text.starts_with("0042-") || text.starts_with("ls: ")),
+        stdout: (*text).to_owned(),
+        ..CommandOutput::default()
+    };
+    let (mut master, mut client) = (master.iter().map(said), client.iter().map(said));
+    let answers = sample::answers(&(def.looks)(&ctx), |role, _| match role {
+        HostRole::Master => master.next().expect("an answer of the master"),
+        HostRole::Client => client.next().expect("an answer of the client"),
+    });
+    (def.judge)(&ctx, &answers)
 }
 
 /// What the gate says when the answer `at` of the master or client is `text`.
@@ -80,13 +71,13 @@ fn with(spec: &MigrationSpec, on_master: bool, at: usize, text: &str) -> (Failur
     } else {
         client[at] = text;
     }
-    let cause = judge(spec, &answers(&master, &client)).barred.expect("a bar");
+    let cause = judge(spec, &master, &client).barred.expect("a bar");
     (cause.class, cause.text)
 }
 
 #[test]
 fn a_healthy_client_may_begin() {
-    let sight = judge(&sample::spec(), &answers(&MASTER, &CLIENT));
+    let sight = judge(&sample::spec(), &MASTER, &CLIENT);
     assert_eq!((sight.presence, sight.barred), (Presence::Present, None));
     assert_eq!(sight.facts.unwrap().level.unwrap().as_str(), "7200-05-03-2148");
 }
@@ -156,7 +147,7 @@ fn a_lock_is_waited_for_or_forced() {
     spec.options.force = true;
     let mut master = MASTER.to_vec();
     master[0] = &locked;
-    assert_eq!(judge(&spec, &answers(&master, &CLIENT)).barred, None);
+    assert_eq!(judge(&spec, &master, &CLIENT).barred, None);
 }
 
 #[test]
@@ -174,11 +165,11 @@ fn the_cache_must_have_room() {
         let vg = vg(free);
         let mut master = MASTER.to_vec();
         master.push(&vg);
-        assert_eq!(judge(&spec, &answers(&master, &CLIENT)).barred.is_none(), fits, "{free}");
+        assert_eq!(judge(&spec, &master, &CLIENT).barred.is_none(), fits, "{free}");
     }
     let mut master = MASTER.to_vec();
     master.push("0516-306 : Unable to find volume group cachevg\n");
-    assert!(judge(&spec, &answers(&master, &CLIENT)).barred.is_some());
+    assert!(judge(&spec, &master, &CLIENT).barred.is_some());
 }
 
 #[test]
@@ -186,7 +177,7 @@ fn all_that_is_wrong_is_told_at_once() {
     let (mut master, mut client) = (MASTER.to_vec(), CLIENT.to_vec());
     master[3] = "7200-05-03-2148\n";
     client[4] = "bos_hd5\n";
-    let cause = judge(&sample::spec(), &answers(&master, &client)).barred.unwrap();
+    let cause = judge(&sample::spec(), &master, &client).barred.unwrap();
     assert_eq!(cause.text.matches("; ").count(), 1, "{}", cause.text);
     assert!(cause.hint.unwrap().contains("multibos -RX"));
 }
@@ -200,7 +191,7 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     client[1] =
         "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg active\n";
     client[7] = &held;
-    let cause = judge(&sample::spec(), &answers(&MASTER, &client)).barred.unwrap();
+    let cause = judge(&sample::spec(), &MASTER, &client).barred.unwrap();
     assert!(
         cause.text.starts_with("s9.m3 on control9, batch night, since 2026-11-25"),
         "{cause:?}"
@@ -208,13 +199,13 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Where it may be taken over, the copy is still one that is being made.
     let spec = MigrationSpec { dead_lease_after_ms: Some(0), ..sample::spec() };
-    let cause = judge(&spec, &answers(&MASTER, &client)).barred.unwrap();
+    let cause = judge(&spec, &MASTER, &client).barred.unwrap();
     assert!(cause.text.contains("of a migration that is under way: s9.m3"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Without a lease, what runs tells it.
     client[7] = CLIENT[7];
     client[8] = "    PID     USER     ELAPSED COMMAND\n   4711     root       05:00 alt_disk_copy -d hdisk1\n";
-    let cause = judge(&spec, &answers(&MASTER, &client)).barred.unwrap();
+    let cause = judge(&spec, &MASTER, &client).barred.unwrap();
     assert!(cause.text.contains("is worked on: process 4711"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op -X"), "{cause:?}");
 }

@@ -6,18 +6,14 @@
 //! half-made one by its size. So they are removed, before anybody else sees the
 //! copy.
 
-use std::time::Duration;
-
 use crate::aix::argv;
-use crate::aix::argv::words;
-use crate::domain::{HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{HostRole, Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use super::copy::CLIENT_ROOT;
 use super::operations::cleanup_client::is_own;
-use super::read::{Read, Said, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, judged, look};
+use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, minutes};
 
 /// Paths that one command removes at most.
 const PATHS_MAX: usize = 100;
@@ -25,19 +21,14 @@ const PATHS_MAX: usize = 100;
 /// Before the copy is exported.
 pub(super) const CLEAN_COPY: StepDef = StepDef {
     phase: Phase::Export,
-    name: StepName::new("clean-copy"),
+    name: "clean-copy",
     about: "remove jobs and lease from the copy",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Export) && spec.mode == Mode::Disk,
+    drivers: Drivers::Both,
+    timeout: minutes(10),
+    applies: |spec| spec.mode == Mode::Disk,
     looks: |ctx| {
-        let looks = directories(ctx).map(|directory| words(&["ls", &directory]));
+        let looks = directories(ctx).map(|directory| argv::ls(&directory));
         vec![look(HostRole::Client, looks)]
     },
     judge: |ctx, answers| {
@@ -52,14 +43,12 @@ pub(super) const CLEAN_COPY: StepDef = StepDef {
         let remove = paths.chunks(PATHS_MAX).map(|paths| {
             Command::new(["rm", "-rf"].into_iter().chain(paths.iter().map(String::as_str)))
         });
-        let said = Said::by(answers, 0);
-        let there =
-            (0..).zip(directories(ctx)).filter(|(at, _)| said.is_there(*at).unwrap_or(true));
-        let empty = there.map(|(_, path)| Command::new(["rmdir", &path]).tolerated());
+        let is_there = |path: &String| answers.client().is_there(argv::ls(path)).unwrap_or(true);
+        let there = directories(ctx).into_iter().filter(is_there);
+        let empty = there.map(|path| Command::new(["rmdir", &path]).tolerated());
         Script::new(remove.chain(empty))
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Within the copy: where jobs are kept, and the lease.
@@ -70,9 +59,9 @@ fn directories(ctx: &Context<'_>) -> [String; 2] {
 /// What is to be removed. Names that nimshift does not give stay, and so do marks
 /// in the copy.
 fn paths(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
-    let said = Said::by(answers, 0);
+    let said = answers.client();
     let [jobs, lease] = directories(ctx);
-    let (in_jobs, in_lease) = (said.names(0)?, said.names(1)?);
+    let (in_jobs, in_lease) = (said.names(&jobs)?, said.names(&lease)?);
     let of_jobs = in_jobs.into_iter().filter(|name| is_of_jobs(name));
     let of_lease = in_lease.into_iter().filter(|name| is_own(name));
     Ok(of_jobs

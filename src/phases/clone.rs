@@ -1,58 +1,51 @@
 //! Phase 1: SPOT, and the clone of rootvg. Check, lease and baseline before it
 //! have files of their own.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, CopyPhase, words};
+use crate::aix::argv::{self, CopyPhase};
 use crate::aix::{self, MountRow};
 use crate::domain::{
-    Cause, CopyPolicy, Driver, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName,
-    UndoKind,
+    Cause, CopyPolicy, Driver, FailureClass, HostRole, Mode, Phase, Presence, Repeat, UndoKind,
 };
 use crate::transport::{Command, Script};
 
 use super::bring::excludes;
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
 use super::marks;
-use super::read::{Read, Said, all_or_any, is_named, judged, look};
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::read::{Read, all_or_any, is_named, judged, look};
+use super::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// The client's programs for the copy come from the SPOT.
 pub(super) const MOUNT_SPOT: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("mount-spot"),
+    name: "mount-spot",
     about: "mount the SPOT on the client",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(10 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
+    timeout: minutes(10),
     applies: |spec| spec.mode.changes_client(),
     looks: |_| {
-        let mount_point = words(&["ls", "-d", argv::SPOT_MOUNT]);
-        vec![look(HostRole::Client, [words(&["mount"]), mount_point])]
+        let mount_point = argv::ls_d(argv::SPOT_MOUNT);
+        vec![look(HostRole::Client, [argv::mounts(), mount_point])]
     },
     judge: |ctx, answers| judged(judge_spot(ctx, answers)),
     run: Some(|ctx, _| Script::new(mount_spot(ctx))),
     undo_run: Some(|ctx, answers| {
-        let mounted = Said::by(answers, 0).read(0, aix::mounts).map(|rows| spot_rows(&rows));
+        let mounted = answers.client().mounts().map(|rows| spot_rows(&rows));
         Script::new(unmount_spot(mounted.unwrap_or(1), ctx.ticket.attempt > 1))
     }),
     judge_undo: Some(|_, answers| {
-        let said = Said::by(answers, 0);
+        let said = answers.client();
         judged((|| {
-            let is_mounted = spot_rows(&said.read(0, aix::mounts)?) > 0;
-            Ok(all_or_any(is_mounted, said.is_there(1)?))
+            let is_mounted = spot_rows(&said.mounts()?) > 0;
+            Ok(all_or_any(is_mounted, said.is_there(argv::ls_d(argv::SPOT_MOUNT))?))
         })())
     }),
+    ..STEP
 };
 
 fn judge_spot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let baseline = copy::baseline(ctx)?;
-    let mounts = Said::by(answers, 0).read(0, aix::mounts)?;
+    let mounts = answers.client().mounts()?;
     let at: Vec<&MountRow> = mounts.iter().filter(|row| row.over == argv::SPOT_MOUNT).collect();
     Ok(match at.last() {
         None => Sight::of(Presence::Absent),
@@ -97,17 +90,15 @@ pub(super) fn unmount_spot(times: usize, by_force: bool) -> Vec<Command> {
 /// The clone.
 pub(super) const CLONE_ROOTVG: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("clone-rootvg"),
+    name: "clone-rootvg",
     about: "clone rootvg to the target disks",
     host: HostRole::Client,
+    is: &[Is::MakesCopy, Is::ByName, Is::BackByName],
     repeat: Repeat::AfterUndo,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 10,
-    applies: |spec| super::registry::chosen(spec, Phase::Clone) && spec.mode == Mode::Disk,
+    timeout: hours(6),
+    stall: Some(hours(2)),
+    applies: |spec| spec.mode == Mode::Disk,
     looks: clone_looks,
     judge: |ctx, answers| judged(judge_clone(ctx, answers)),
     run: Some(|ctx, answers| {
@@ -134,24 +125,21 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
         Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark_undone(ctx)))
     }),
     judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
+    ..STEP
 };
 
 /// From a mksysb: the clone is made of nothing but image.data.
 pub(super) const MAKE_ROOTVG: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("make-rootvg"),
+    name: "make-rootvg",
     about: "make a rootvg for the mksysb on the target disks",
     host: HostRole::Client,
+    is: &[Is::MakesCopy, Is::ByName, Is::BackByName],
     repeat: Repeat::AfterUndo,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(3 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| {
-        super::registry::chosen(spec, Phase::Clone) && spec.mode == Mode::MksysbToClient
-    },
+    timeout: hours(3),
+    stall: Some(hours(2)),
+    applies: |spec| spec.mode == Mode::MksysbToClient,
     looks: clone_looks,
     judge: |ctx, answers| judged(judge_clone(ctx, answers)),
     run: Some(|ctx, answers| {
@@ -166,6 +154,7 @@ pub(super) const MAKE_ROOTVG: StepDef = StepDef {
         Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark_undone(ctx)))
     }),
     judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
+    ..STEP
 };
 
 /// What has to be done before a copy can be made.
@@ -177,7 +166,7 @@ fn before_copy(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     };
     commands.push(drop_mark(ctx));
     // A client that was rebooted has lost its mount.
-    let mounts = Said::by(answers, 0).read(2, aix::mounts);
+    let mounts = answers.client().mounts();
     if mounts.is_ok_and(|mounts| spot_rows(&mounts) == 0) {
         commands.extend(mount_spot(ctx));
     }
@@ -190,41 +179,32 @@ fn mark_begun() -> [Command; 2] {
     [["touch", argv::BEGUN], ["ls", argv::BEGUN]].map(Command::new)
 }
 
-/// The command of [`clone_looks`] that shows the bootlist.
-pub(super) const BOOTLIST: usize = 4;
-
 fn clone_looks(ctx: &Context<'_>) -> Looks {
     let mut commands = vec![
-        words(&["lspv"]),
+        argv::lspv(),
         argv::lsvg_l(ALT_VG),
-        words(&["mount"]),
+        argv::mounts(),
         argv::df("-k", &[]),
         argv::show_bootlist(),
     ];
     if excludes(ctx.spec) {
-        commands.push(words(&["ls", argv::LEASE_DIR]));
+        commands.push(argv::ls(argv::LEASE_DIR));
     }
     if ctx.spec.keeps_failed_copy() {
-        commands.push(words(&["lsfs", "-c"]));
-        commands.push(words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]));
+        commands.extend([argv::lsfs(), argv::ls(&marks::on_client())]);
     }
     vec![look(HostRole::Client, commands)]
-}
-
-/// Where the answers are that only a copy that is to stay is looked at for.
-fn of_one_that_stays(ctx: &Context<'_>) -> usize {
-    5 + usize::from(excludes(ctx.spec))
 }
 
 /// The state of the target disks. A reboot varies off a copy that is awake: it is
 /// asleep only where its file systems have no stanzas below /alt_inst any more.
 /// The difference matters where it is to stay.
 pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
-    let said = Said::by(answers, 0);
-    let state = copy::copy_state(copy::baseline(ctx)?, &said.read(0, aix::lspv)?);
+    let said = answers.client();
+    let state = copy::copy_state(copy::baseline(ctx)?, &said.lspv()?);
     match state {
         CopyState::Asleep(vg) if ctx.spec.keeps_failed_copy() && vg == ALT_VG => {
-            let rows = said.read(of_one_that_stays(ctx), aix::lsfs)?;
+            let rows = said.lsfs()?;
             let is_named = rows.iter().any(|row| is_below(&row.mount_point, CLIENT_ROOT));
             Ok(if is_named { CopyState::Part(vg) } else { CopyState::Asleep(vg) })
         }
@@ -234,7 +214,7 @@ pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopySta
 
 fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let state = target_state(ctx, answers)?;
-    let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
+    let lspv = answers.client().lspv()?;
     if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
     }
@@ -252,13 +232,13 @@ fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// at least nine tenths of what the sources hold. Where files are left out, a
 /// mark tells it instead; from a mksysb there is nothing in them yet.
 fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    let said = Said::by(answers, 0);
-    let volumes = said.read(1, aix::logical_volumes)?;
-    let mounts = said.read(2, aix::mounts)?;
-    let usage = said.read(3, aix::df)?;
+    let said = answers.client();
+    let volumes = said.read(argv::lsvg_l(ALT_VG), aix::logical_volumes)?;
+    let mounts = said.mounts()?;
+    let usage = said.read(argv::df("-k", &[]), aix::df)?;
     let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
     // By nimadm, the mark is on the master.
-    if excludes(ctx.spec) && ctx.spec.driver == Driver::Native && !is_marked(ctx, said)? {
+    if excludes(ctx.spec) && ctx.spec.driver == Driver::Native && !is_marked(ctx, answers)? {
         return Ok(false);
     }
     Ok(copy::file_systems(ctx).iter().all(|fs| {
@@ -286,10 +266,10 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let state = target_state(ctx, answers)?;
     if let CopyState::Running = state {
-        let lspv = Said::by(answers, 0).read(0, aix::lspv)?;
+        let lspv = answers.client().lspv()?;
         return Ok(copy::hands_off(ctx, &state, &lspv).unwrap_or(Sight::of(Presence::Present)));
     }
-    let bootlist = Said::by(answers, 0).read(BOOTLIST, aix::bootlist)?;
+    let bootlist = answers.client().bootlist()?;
     let quiet = match &state {
         // Another volume group on the disk is not ours, so ours is gone.
         CopyState::Free | CopyState::Foreign(_) => true,
@@ -297,7 +277,7 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         CopyState::Awake => is_given_up(ctx, answers)?,
         _ => false,
     };
-    let marked = is_marked(ctx, Said::by(answers, 0))?;
+    let marked = is_marked(ctx, answers)?;
     let (is_left, facts) = copy::bootlist_left(ctx, bootlist)?;
     let gone = quiet && is_left && !marked;
     let presence = if gone { Presence::Absent } else { Presence::Present };
@@ -311,8 +291,7 @@ fn is_given_up(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if ctx.spec.failed_copy != CopyPolicy::Wake {
         return Ok(false);
     }
-    let command = of_one_that_stays(ctx) + 1;
-    Ok(Said::by(answers, 0).names(command)?.iter().any(|name| name == GIVEN_UP))
+    Ok(answers.client().names(&marks::on_client())?.iter().any(|name| name == GIVEN_UP))
 }
 
 /// Removes the marks that a clone was begun and, where there may be one, that it is
@@ -330,20 +309,24 @@ fn drop_mark_undone(ctx: &Context<'_>) -> Option<Command> {
     }
 }
 
-fn is_marked(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
-    Ok(excludes(ctx.spec) && said.names(5)?.iter().any(|name| is_named(argv::CLONED, name)))
+fn is_marked(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    if !excludes(ctx.spec) {
+        return Ok(false);
+    }
+    let names = answers.client().names(argv::LEASE_DIR)?;
+    Ok(names.iter().any(|name| is_named(argv::CLONED, name)))
 }
 
 fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
-    let seen = Said::by(answers, 0).read(BOOTLIST, aix::bootlist);
+    let seen = answers.client().bootlist();
     let mut commands = copy::restore_bootlist(baseline, &seen);
     let state = target_state(ctx, answers);
     match (ctx.spec.failed_copy, &state) {
         (_, Ok(CopyState::Free | CopyState::Foreign(_) | CopyState::Running))
         | (CopyPolicy::Sleep | CopyPolicy::Wake, Ok(CopyState::Asleep(_))) => {}
         (CopyPolicy::Wake, Ok(CopyState::Awake) | Err(_)) => {
-            let directory = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
+            let directory = marks::on_client();
             commands.extend([
                 marks::remove_all(CLIENT_ROOT),
                 Command::new(["mkdir", "-p", &directory]),
@@ -370,13 +353,13 @@ fn remove(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let Ok(baseline) = copy::baseline(ctx) else { return Vec::new() };
     let state = target_state(ctx, answers);
     let vg = state.as_ref().ok().and_then(CopyState::vg).unwrap_or(ALT_VG);
-    let seen = Said::by(answers, 0).read(BOOTLIST, aix::bootlist);
+    let seen = answers.client().bootlist();
     let mut commands = copy::restore_bootlist(baseline, &seen);
     commands.push(Command::new(argv::remove_copy(vg)).tolerated());
     // The copy has outlived one removal: clear what it left, but only on disks
     // that still show it.
     if ctx.ticket.attempt > 1 {
-        let lspv = Said::by(answers, 0).read(0, aix::lspv).unwrap_or_default();
+        let lspv = answers.client().lspv().unwrap_or_default();
         let ours = baseline.targets.iter().filter_map(|disk| copy::row_of(disk, &lspv));
         for row in ours.filter(|row| row.is_in(vg)) {
             commands.push(Command::new(argv::clear_disk(&row.disk)).tolerated());

@@ -67,6 +67,14 @@ pub(super) fn on_client(ctx: &Context<'_>, command: argv::Argv) -> argv::Argv {
     argv::c_rsh(&ctx.spec.client, &Command::new(command).shell_text())
 }
 
+/// The commands of a script on the client, from the master.
+pub(super) fn from_master(
+    ctx: &Context<'_>,
+    commands: Vec<Command>,
+) -> impl Iterator<Item = Command> {
+    commands.into_iter().map(|command| Command { argv: on_client(ctx, command.argv), ..command })
+}
+
 /// What the target disks are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CopyState {

@@ -55,19 +55,9 @@ pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {
     let facts = assumed(spec);
     registry()
         .iter()
-        .filter(|def| def.is_in(spec) && !is_assumed(def, spec, &first_ticket(def)))
+        .filter(|def| def.is_in(spec) && !is_assumed(def, spec, &def.first(Direction::Forward)))
         .map(|def| describe_step(def, spec, &facts))
         .collect()
-}
-
-pub(super) fn first_ticket(def: &StepDef) -> Ticket {
-    Ticket {
-        phase: def.phase,
-        step: def.name.clone(),
-        direction: Direction::Forward,
-        round: 0,
-        attempt: 1,
-    }
 }
 
 fn describe_step(def: &StepDef, spec: &MigrationSpec, facts: &Facts) -> StepText {
@@ -82,18 +72,11 @@ fn describe_step(def: &StepDef, spec: &MigrationSpec, facts: &Facts) -> StepText
             now_ms: 0,
         })
     };
-    let ticket = |direction| Ticket {
-        phase: def.phase,
-        step: def.name.clone(),
-        direction,
-        round: 0,
-        attempt: 1,
-    };
-    let (forward, back) = (ticket(Direction::Forward), ticket(Direction::Undo));
+    let (forward, back) = (def.first(Direction::Forward), def.first(Direction::Undo));
     let nothing = Answers::default();
     StepText {
         phase: def.phase,
-        step: def.name.clone(),
+        step: def.step(),
         about: def.about,
         host: hosts.of(def.host).to_string(),
         run: context(&forward, &|ctx| {
@@ -149,11 +132,8 @@ fn assumed(spec: &MigrationSpec) -> Facts {
             bootlist: vec![boot_disk.clone()],
             boot_disk: Some(boot_disk),
             boot_pvid: Some(boot_pvid),
-            rootvg_id: String::new(),
             targets,
             file_systems,
-            exports: Vec::new(),
-            mounts: Vec::new(),
             spot_location: location(&spec.target.spot),
             lpp_source_location: location(&spec.target.lpp_source),
             pre_script_location: spec.options.pre_script.as_ref().map(location),
@@ -161,20 +141,10 @@ fn assumed(spec: &MigrationSpec) -> Facts {
             exclude_location: spec.options.exclude_files.as_ref().map(location),
             bosinst_location: spec.options.bosinst_data.as_ref().map(location),
             mksysb_location: spec.options.mksysb.as_ref().map(location),
-            volumes: Vec::new(),
-            pp_size_mb: 0,
-            boot_time: String::new(),
+            ..Baseline::default()
         }),
-        level: None,
-        asleep: None,
-        lease_over: None,
-        site: None,
         lease: Some("<lease>".to_owned()),
-        booted: None,
-        copy: None,
-        systems: None,
-        mksysb: None,
-        left: Vec::new(),
+        ..Facts::default()
     }
 }
 
@@ -192,7 +162,7 @@ mod tests {
             spec.options.pre_script = Some("pre".parse().unwrap());
             spec.options.bundle = Some("more".parse().unwrap());
             for text in describe(&spec) {
-                let def = super::super::find(text.phase, &text.step).unwrap();
+                let def = crate::phases::find(text.phase, &text.step).unwrap();
                 assert_eq!(text.run.is_empty(), def.run.is_none(), "{}", text.step);
                 assert_eq!(text.undo.is_empty(), def.undo_run.is_none(), "{}", text.step);
                 assert!(!text.probe.is_empty(), "{}", text.step);

@@ -1,13 +1,9 @@
 //! Phase 12: client and master are cleaned; the client is rebooted where that
 //! is asked for.
 
-use std::time::Duration;
-
-use crate::aix;
-use crate::aix::argv::{self, words};
+use crate::aix::{self, argv};
 use crate::domain::{
-    Bootlist, Cause, Direction, DiskName, Facts, FailureClass, HostRole, Phase, Presence, Repeat,
-    StepName, UndoKind,
+    Bootlist, Cause, Direction, DiskName, Facts, FailureClass, HostRole, Phase, Presence, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -17,33 +13,28 @@ use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, moun
 use super::export::remove_top;
 use super::lease::{give_back, guard_of, judge_again, left, list, take_again, takes_over};
 use super::mount::{mount_looks, unmount_all};
-use super::read::{Read, Said, is_named, judged, look};
-use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, chosen};
+use super::read::{Read, is_named, judged, look};
 use super::seen::seen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Settle, Sight, StepDef, minutes};
 use super::whose::{self, Whose};
 
 /// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come. The
 /// lease is the last that goes: after the reboot, where there is one.
 pub(super) const CLEAN_CLIENT: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("clean-client"),
+    name: "clean-client",
     about: "unmount the SPOT, drop the lease",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
+    is: &[Is::SeesToLease],
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::End) && spec.mode.changes_client(),
+    timeout: minutes(10),
+    applies: |spec| spec.mode.changes_client(),
     looks: clean_looks,
     judge: |ctx, answers| judged(judge_clean(ctx, answers)),
     run: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
-        let mounted = said.read(MOUNT, aix::mounts).map_or(1, |rows| spot_rows(&rows));
-        let mut commands: Vec<Command> = guard_of(ctx, said, LEASE).into_iter().collect();
+        let mounted = answers.client().mounts().map_or(1, |rows| spot_rows(&rows));
+        let mut commands: Vec<Command> = guard_of(ctx, answers).into_iter().collect();
         // While the SPOT cannot be unmounted, the lease is held.
         let unmount = unmount_spot(mounted, ctx.ticket.attempt > 1).into_iter();
         let is_last = |at: usize| at == mounted;
@@ -56,42 +47,33 @@ pub(super) const CLEAN_CLIENT: StepDef = StepDef {
         if keeps_lease(ctx) {
             commands.push(Command::new(["rm", "-f", argv::FINISHED, argv::BEGUN]));
         } else {
-            commands.extend(give_back(ctx, said, LEASE, LIST));
+            commands.extend(give_back(ctx, answers));
         }
         Script::new(commands)
     }),
     undo_run: Some(|ctx, _| Script::new(take_again(ctx))),
     judge_undo: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
         judged((|| {
-            let lspv = said.read(DISKS, aix::lspv)?;
+            let lspv = answers.client().lspv()?;
             let state = copy::copy_state(copy::baseline(ctx)?, &lspv);
             let runs_from_copy = state == CopyState::Running && ctx.facts.lease.is_some();
             match copy::hands_off(ctx, &state, &lspv).filter(|_| runs_from_copy) {
                 Some(bar) => Ok(bar),
-                None => judge_again(ctx, said, LEASE),
+                None => judge_again(ctx, answers),
             }
         })())
     }),
+    ..STEP
 };
-
-/// The commands of [`clean_looks`].
-const MOUNT: usize = 0;
-const LEASE: usize = 1;
-const SPOT: usize = 2;
-const DIRECTORY: usize = 3;
-const DISKS: usize = 4;
-const BOOTED: usize = 5;
-const LIST: usize = 6;
 
 fn clean_looks(ctx: &Context<'_>) -> Looks {
     let looks = [
-        words(&["mount"]),
-        words(&["ls", "-l", argv::LEASE]),
-        words(&["ls", "-d", argv::SPOT_MOUNT]),
-        words(&["ls", argv::LEASE_DIR]),
-        words(&["lspv"]),
-        words(&["who", "-b"]),
+        argv::mounts(),
+        argv::ls_l(argv::LEASE),
+        argv::ls_d(argv::SPOT_MOUNT),
+        argv::ls(argv::LEASE_DIR),
+        argv::lspv(),
+        argv::boot_time(),
     ];
     let taken_over = takes_over(ctx.spec).then(list);
     let mut all = vec![look(HostRole::Client, looks.into_iter().chain(taken_over))];
@@ -106,8 +88,8 @@ fn keeps_lease(ctx: &Context<'_>) -> bool {
 }
 
 fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let holder = said.lease(LEASE)?;
+    let said = answers.client();
+    let holder = said.lease()?;
     if ctx.facts.lease.is_some()
         && let Some(other) = holder.filter(|holder| holder.owner != ctx.owner)
     {
@@ -115,25 +97,25 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     // What is called migrated must be the copy that was.
     let whose = match whose::identity(ctx) {
-        Some(_) => whose::judge_copy(ctx, answers, 1)?,
+        Some(_) => whose::judge_copy(ctx, answers)?,
         None => Whose::Ours(true),
     };
     if let Some(cause) = whose::cause(ctx, &whose, "") {
         return Ok(Sight::barred(cause));
     }
-    let mounted = spot_rows(&said.read(MOUNT, aix::mounts)?) > 0 || said.is_there(SPOT)?;
+    let mounted = spot_rows(&said.mounts()?) > 0 || said.is_there(argv::ls_d(argv::SPOT_MOUNT))?;
     let left = if keeps_lease(ctx) {
         let is_mark =
             |name: &String| [argv::FINISHED, argv::BEGUN].iter().any(|mark| is_named(mark, name));
-        said.names(DIRECTORY)?.iter().any(is_mark)
+        said.names(argv::LEASE_DIR)?.iter().any(is_mark)
     } else {
-        left(ctx, said, LEASE, DIRECTORY, LIST)?
+        left(ctx, answers)?
     };
     if mounted || left {
         return Ok(Sight::of(Presence::Absent));
     }
-    let booted = said.read(BOOTED, aix::boot_time)?;
-    let lspv = said.read(DISKS, aix::lspv)?;
+    let booted = said.read(argv::boot_time(), aix::boot_time)?;
+    let lspv = said.lspv()?;
     let early = copy::copy_state(copy::baseline(ctx)?, &lspv) == CopyState::Running;
     let left = if early { booted_early(ctx, &booted, &lspv) } else { Vec::new() };
     Ok(Sight::found(Facts { booted: Some(booted), left, ..seen(&lspv, Vec::new()) }))
@@ -161,77 +143,66 @@ fn booted_early(ctx: &Context<'_>, booted: &str, lspv: &[aix::PhysicalVolume]) -
 /// What phase 9 could not remove.
 pub(super) const CLEAN_MASTER: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("clean-master"),
+    name: "clean-master",
     about: "remove the master's directories of the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::End),
+    drivers: Drivers::Both,
+    timeout: minutes(10),
     looks: mount_looks,
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let mounts = said.read(0, aix::mounts)?;
-            let left = said.is_there(1)? || !mounts_below(&mounts, &master_top(ctx)).is_empty();
+            let said = answers.master();
+            let (mounts, top) = (said.mounts()?, master_top(ctx));
+            let left = said.is_there(argv::ls_d(&top))? || !mounts_below(&mounts, &top).is_empty();
             Ok(Sight::of(if left { Presence::Absent } else { Presence::Present }))
         })())
     },
     run: Some(|ctx, answers| {
         let mut commands = Vec::new();
-        let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
+        let mounts = answers.master().mounts().ok();
         if mounts.is_some() {
             commands.extend(unmount_all(ctx, answers));
         }
         commands.extend(remove_top(ctx, mounts.as_deref()));
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Only with `-r`. A client is rebooted once, and once back: what came of that is
 /// a person's to judge. The lease goes right before, for the copy brings its own.
 pub(super) const REBOOT: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("reboot"),
+    name: "reboot",
     about: "reboot the client from the copy",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
     undo: UndoKind::Backout,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: AS_LONG_AS_THE_PLAN_SAYS,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::End) && spec.options.reboot,
+    timeout: minutes(30),
+    settle: Settle::ByBoot,
+    applies: |spec| spec.options.reboot,
     looks: |ctx| {
         let commands = [
-            words(&["getconf", "BOOT_DEVICE"]),
-            words(&["lspv"]),
-            words(&["who", "-b"]),
+            argv::boot_device(),
+            argv::lspv(),
+            argv::boot_time(),
             argv::show_bootlist(),
-            words(&["ls", "-l", argv::LEASE]),
+            argv::ls_l(argv::LEASE),
         ];
         let taken_over = takes_over(ctx.spec).then(list);
         vec![look(HostRole::Client, commands.into_iter().chain(taken_over))]
     },
     judge: |ctx, answers| {
         judged(runs_from_copy(ctx, answers).and_then(|copy| {
-            let said = Said::by(answers, 0);
+            let said = answers.client();
             // A copy must sleep before any boot: a boot leaves it half mounted.
             let boots = copy == (ctx.ticket.direction == Direction::Undo);
-            let lspv = said.read(1, aix::lspv)?;
+            let lspv = said.lspv()?;
             let is_back = boots && ctx.ticket.direction == Direction::Undo;
             if let Some(gone) = copy::old_gone(ctx, &lspv).filter(|_| is_back) {
                 return Ok(Sight::barred(gone));
             }
-            if boots && let Some(bar) = copy::boots_from_others(ctx, &said.read(3, aix::bootlist)?)?
-            {
+            if boots && let Some(bar) = copy::boots_from_others(ctx, &said.bootlist()?)? {
                 return Ok(bar);
             }
             if boots && lspv.iter().any(|row| row.is_in(ALT_VG) && row.is_active()) {
@@ -241,12 +212,12 @@ pub(super) const REBOOT: StepDef = StepDef {
                 && ctx.ticket.direction == Direction::Forward
                 && let Some(before) = &ctx.facts.booted
             {
-                let booted = said.read(2, aix::boot_time)?;
+                let booted = said.read(argv::boot_time(), aix::boot_time)?;
                 if booted != *before {
                     return Ok(not_from_copy(ctx, &booted));
                 }
             }
-            let first = said.read(3, aix::bootlist)?.into_iter().next();
+            let first = said.bootlist()?.into_iter().next();
             if boots
                 && let Some(disk) = boots_next(ctx).filter(|disk| first.as_ref() != Some(*disk))
             {
@@ -261,7 +232,7 @@ pub(super) const REBOOT: StepDef = StepDef {
     }),
     undo_run: Some(|ctx, answers| {
         let Ok(baseline) = copy::baseline(ctx) else { return Script::default() };
-        let seen = Said::by(answers, 0).read(3, aix::bootlist);
+        let seen = answers.client().bootlist();
         // Always as many commands: by their number it is known whether the last was begun.
         let bootlist = copy::bootlist_to_leave(baseline, &seen);
         let set = Command::new(argv::set_bootlist(&bootlist));
@@ -269,7 +240,7 @@ pub(super) const REBOOT: StepDef = StepDef {
         let script = [set].into_iter().chain(is_set);
         Script::new(script.chain(shutdown(ctx, answers)))
     }),
-    judge_undo: None,
+    ..STEP
 };
 
 /// The disk that a reboot forward is to boot the client from: by the bootlist, where the
@@ -300,7 +271,7 @@ fn shutdown(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     if ctx.facts.lease.is_some() {
         // A `rm` that says that it failed may have removed it: nothing ends the script
         // between the two.
-        commands.extend(give_back(ctx, Said::by(answers, 0), 4, 5).map(Command::tolerated));
+        commands.extend(give_back(ctx, answers).map(Command::tolerated));
     }
     commands.push(Command::new(["shutdown", "-Fr"]));
     commands
@@ -343,7 +314,7 @@ fn awake(ctx: &Context<'_>) -> Sight {
 /// Whether rootvg is on the target disks.
 fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let baseline = copy::baseline(ctx)?;
-    let lspv = Said::by(answers, 0).read(1, aix::lspv)?;
+    let lspv = answers.client().lspv()?;
     if copy::copy_state(baseline, &lspv) == CopyState::Running {
         return Ok(true);
     }
@@ -357,56 +328,50 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 /// nothing is left to keep others from it for.
 pub(super) const VERIFY_BOOT: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("verify-boot"),
+    name: "verify-boot",
     about: "verify the client after the reboot, drop the lease",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
+    is: &[Is::SeesToLease],
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
-    applies: |spec| chosen(spec, Phase::End) && spec.options.reboot,
+    timeout: minutes(10),
+    applies: |spec| spec.options.reboot,
     looks: |ctx| {
         let commands = [
-            words(&["oslevel", "-s"]),
-            words(&["lspv"]),
+            argv::level(),
+            argv::lspv(),
             argv::show_bootlist(),
-            words(&["ls", "-l", argv::LEASE]),
-            words(&["ls", argv::LEASE_DIR]),
+            argv::ls_l(argv::LEASE),
+            argv::ls(argv::LEASE_DIR),
         ];
         let taken_over = takes_over(ctx.spec).then(list);
         vec![look(HostRole::Client, commands.into_iter().chain(taken_over))]
     },
     judge: |ctx, answers| judged(judge_boot(ctx, answers)),
     run: Some(|ctx, answers| {
-        let back = give_back(ctx, Said::by(answers, 0), 3, 5);
-        Script::new(guard_of(ctx, Said::by(answers, 0), 3).into_iter().chain(back))
+        Script::new(guard_of(ctx, answers).into_iter().chain(give_back(ctx, answers)))
     }),
     undo_run: Some(|ctx, _| Script::new(take_again(ctx))),
     judge_undo: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
         judged((|| {
-            let lspv = said.read(1, aix::lspv)?;
+            let lspv = answers.client().lspv()?;
             if copy::copy_state(copy::baseline(ctx)?, &lspv) != CopyState::Running {
                 return Ok(Sight::of(Presence::Absent));
             }
             // Nothing is taken back that ends before the reboot.
             match copy::old_gone(ctx, &lspv) {
                 Some(gone) => Ok(Sight::barred(gone)),
-                None => judge_again(ctx, said, 3),
+                None => judge_again(ctx, answers),
             }
         })())
     }),
+    ..STEP
 };
 
 fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
+    let said = answers.client();
     let baseline = copy::baseline(ctx)?;
-    let level = said.read(0, aix::level)?;
-    let lspv = said.read(1, aix::lspv)?;
-    let bootlist = said.read(2, aix::bootlist)?;
+    let (level, lspv, bootlist) = (said.level()?, said.lspv()?, said.bootlist()?);
     let wanted = &ctx.spec.target.level;
     let text = if !level.reaches(wanted) {
         format!("the client is at {level} after the reboot, not at {wanted}")
@@ -420,7 +385,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
         let found = Sight::found(Facts { level: Some(level), ..seen(&lspv, bootlist) });
-        let leased = ctx.facts.lease.is_some() && left(ctx, said, 3, 4, 5)?;
+        let leased = ctx.facts.lease.is_some() && left(ctx, answers)?;
         return Ok(if leased { Sight::of(Presence::Absent) } else { found });
     };
     let hint = "look at the client before anything else is done";

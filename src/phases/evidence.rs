@@ -50,22 +50,19 @@ pub(super) async fn take(
 }
 
 fn looks(order: &Order) -> [(HostRole, Script); 2] {
-    let mut master = vec![
-        words(&["alog", "-o", "-t", "nim"]),
-        argv::lsnim(&order.spec.client),
-        words(&["mount"]),
-    ];
+    let mut master =
+        vec![words(&["alog", "-o", "-t", "nim"]), argv::lsnim(&order.spec.client), argv::mounts()];
     if order.spec.driver == Driver::Nimadm {
         master.push(argv::processes());
-        master.push(words(&["cat", &nimadm::log(&order.spec)]));
+        master.push(argv::cat(&nimadm::log(&order.spec)));
     }
     let client = [
-        words(&["lspv"]),
+        argv::lspv(),
         argv::lsvg_l(ALT_VG),
-        words(&["mount"]),
-        words(&["exportfs"]),
+        argv::mounts(),
+        argv::exports(),
         argv::show_bootlist(),
-        words(&["cat", "/var/adm/ras/alt_disk_inst.log"]),
+        argv::cat("/var/adm/ras/alt_disk_inst.log"),
     ];
     [look(HostRole::Master, master), look(HostRole::Client, client)]
 }

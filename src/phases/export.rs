@@ -1,47 +1,39 @@
 //! Phase 2: the copy's file systems are exported to the master; with local
 //! disk caching, the cache is made instead.
 
+use crate::aix::{FsRow, MountRow, argv};
+use crate::domain::{HostRole, Phase, Presence, UndoKind};
+use crate::transport::{Command, Script};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, FsRow, MountRow};
-use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
-use crate::transport::{Command, Script};
 
 use super::copy::{
     client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
 };
 use super::marks;
-use super::read::{Read, Said, all_or_any, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::read::{Read, all_or_any, judged, look};
+use super::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// Plain mode.
 pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Export,
-    name: StepName::new("export-filesystems"),
+    name: "export-filesystems",
     about: "export the copy's file systems to the master",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Export) && !spec.caches(),
+    timeout: minutes(10),
+    applies: |spec| !spec.caches(),
     looks: export_looks,
     judge: |ctx, answers| judged(judge_exported(ctx, answers)),
     run: Some(export_missing),
     undo_run: Some(unexport_all),
     judge_undo: Some(judge_unexported),
+    ..STEP
 };
 
 pub(super) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let there = exported(ctx, answers)?;
-    if let Some(bar) = lost_by_client(ctx, &Said::by(answers, 0).read(1, aix::mounts)?) {
+    if let Some(bar) = lost_by_client(ctx, &answers.client().mounts()?) {
         return Ok(bar);
     }
     let all = there.len() == file_systems(ctx).len();
@@ -58,12 +50,12 @@ pub(super) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 
 /// What the master's exports of the copy are looked for by, here and in phase 10.
 pub(super) fn export_looks(_: &Context<'_>) -> Looks {
-    vec![look(HostRole::Client, [words(&["exportfs"]), words(&["mount"])])]
+    vec![look(HostRole::Client, [argv::exports(), argv::mounts()])]
 }
 
 /// Those of the copy's file systems that are exported.
 fn exported(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
-    let exports = Said::by(answers, 0).exports(0)?;
+    let exports = answers.client().exports()?;
     Ok(client_paths(ctx).into_iter().filter(|path| exports.contains(path)).collect())
 }
 
@@ -81,23 +73,16 @@ pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
     }))
 }
 
-/// The step that makes the cache.
-pub(super) const MAKE: &str = "make-cache";
-
 /// With local disk caching.
 pub(super) const MAKE_CACHE: StepDef = StepDef {
     phase: Phase::Export,
-    name: StepName::new(MAKE),
+    name: "make-cache",
+    is: &[Is::MakesCache],
     about: "make the cache file systems on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::Export) && spec.caches(),
+    timeout: hours(1),
+    applies: |spec| spec.caches(),
     looks: cache_looks,
     judge: |ctx, answers| {
         judged((|| {
@@ -113,28 +98,28 @@ pub(super) const MAKE_CACHE: StepDef = StepDef {
         judged((|| {
             let (made, mounts) = cache(ctx, answers)?;
             let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-            let has_top = Said::by(answers, 0).is_there(2)?;
+            let has_top = answers.master().is_there(argv::ls_d(&master_top(ctx)))?;
             Ok(all_or_any(mounted || !made.is_empty(), has_top))
         })())
     }),
+    ..STEP
 };
 
 /// What the cache is looked for by.
 pub(super) fn cache_looks(ctx: &Context<'_>) -> Looks {
-    let top = words(&["ls", "-d", &master_top(ctx)]);
-    vec![look(HostRole::Master, [words(&["lsfs", "-c"]), words(&["mount"]), top])]
+    let top = argv::ls_d(&master_top(ctx));
+    vec![look(HostRole::Master, [argv::lsfs(), argv::mounts(), top])]
 }
 
 /// The cache's file systems that exist, and the master's mounts.
 fn cache(ctx: &Context<'_>, answers: &Answers) -> Read<(Vec<FsRow>, Vec<MountRow>)> {
-    let said = Said::by(answers, 0);
-    Ok((cache_rows(ctx, said)?, said.read(1, aix::mounts)?))
+    Ok((cache_rows(ctx, answers)?, answers.master().mounts()?))
 }
 
-/// The cache's file systems that exist, by `lsfs -c` as command 0.
-pub(super) fn cache_rows(ctx: &Context<'_>, said: Said<'_>) -> Read<Vec<FsRow>> {
+/// The cache's file systems that exist.
+pub(super) fn cache_rows(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
     let paths = master_paths(ctx);
-    let rows = said.read(0, aix::lsfs)?;
+    let rows = answers.master().lsfs()?;
     Ok(rows.into_iter().filter(|row| paths.contains(&row.mount_point)).collect())
 }
 

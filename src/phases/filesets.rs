@@ -1,17 +1,14 @@
 //! Phase 6: filesets and RPMs of the copy are migrated.
 
-use std::time::Duration;
-
-use crate::aix::argv;
-use crate::aix::{self, NimObject};
-use crate::domain::{Cause, Facts, FailureClass, HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::aix;
+use crate::aix::argv::{self, Argv};
+use crate::domain::{Cause, Facts, FailureClass, HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 
 use super::copy::baseline;
 use super::marks;
-use super::read::{Read, Said, judged, last_words, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, judged, last_words, look};
+use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
 
 const FILESETS: &str = "install-filesets";
 const RPMS: &str = "install-rpms";
@@ -19,17 +16,12 @@ const RPMS: &str = "install-rpms";
 /// By installp.
 pub(super) const INSTALL_FILESETS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
-    name: StepName::new(FILESETS),
+    name: FILESETS,
     about: "install the filesets into the copy",
     host: HostRole::Master,
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 8,
-    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    timeout: hours(6),
+    stall: Some(hours(2)),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         let bundle = ctx.spec.options.bundle.iter();
@@ -39,12 +31,11 @@ pub(super) const INSTALL_FILESETS: StepDef = StepDef {
     },
     judge: |ctx, answers| judged(judge_filesets(ctx, answers)),
     run: Some(run_installp),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn judge_filesets(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, Said::by(answers, 0), FILESETS)?;
+    let sight = marks::judge(ctx, answers, FILESETS)?;
     if ctx.spec.options.bundle.is_some() {
         bundle_file(ctx, answers)?;
     }
@@ -54,9 +45,7 @@ fn judge_filesets(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// Where the bundle's file lies on the master.
 fn bundle_file(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
     let Some(name) = &ctx.spec.options.bundle else { return Err("no bundle".to_owned()) };
-    let said = Said::by(answers, 1);
-    let object: NimObject = said.read(0, |text| aix::nim_object(text, name.as_str()))?;
-    let location = object.get("location").map(str::to_owned);
+    let location = answers.master().nim_object(name)?.get("location").map(str::to_owned);
     location.ok_or_else(|| format!("the bundle {name} has no location"))
 }
 
@@ -96,19 +85,14 @@ fn update_all(root: &str, flags: &str, images: &str) -> Command {
 /// By geninstall.
 pub(super) const INSTALL_RPMS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
-    name: StepName::new(RPMS),
+    name: RPMS,
     about: "install the RPMs into the copy",
     host: HostRole::Master,
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(2 * 3600),
-    stall: Some(Duration::from_secs(3600)),
-    settle: Duration::ZERO,
-    weight: 3,
-    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    timeout: hours(2),
+    stall: Some(hours(1)),
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), RPMS)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, RPMS)),
     run: Some(|ctx, _| {
         let Ok(baseline) = baseline(ctx) else { return Script::default() };
         let flags = if ctx.spec.options.accept_licenses { "acgXY" } else { "acgX" };
@@ -117,39 +101,32 @@ pub(super) const INSTALL_RPMS: StepDef = StepDef {
         let install = ["geninstall", "-R", &root, "-I", flags, "-d", images, "R:all"];
         marks::between(ctx, RPMS, [Command::new(install)])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// No boot image is made of a copy that is not at its level.
 pub(super) const VERIFY_LEVEL: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
-    name: StepName::new("verify-level"),
+    name: "verify-level",
     about: "verify the level of the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::MigrateFilesets),
+    drivers: Drivers::Both,
+    timeout: minutes(10),
     looks: |ctx| {
-        let root = ctx.spec.master_root();
-        let level = argv::chroot(&root, &["/usr/bin/oslevel", "-s"]);
-        let check = argv::chroot(&root, &["/usr/bin/lppchk", "-v"]);
-        vec![look(HostRole::Master, [level, check])]
+        vec![look(HostRole::Master, [argv::level_below(&ctx.spec.master_root()), agreement(ctx)])]
     },
     judge: |ctx, answers| judged(judge_level(ctx, answers)),
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
+/// Whether the copy's filesets agree.
+fn agreement(ctx: &Context<'_>) -> Argv {
+    argv::chroot(&ctx.spec.master_root(), &["/usr/bin/lppchk", "-v"])
+}
+
 fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let level = said.read(0, aix::level)?;
+    let said = answers.master();
+    let level = said.read(argv::level_below(&ctx.spec.master_root()), aix::level)?;
     let wanted = &ctx.spec.target.level;
     let failed = |text: String, hint: &str| {
         Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
@@ -158,7 +135,7 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let text = format!("the copy is at {level}, not at {wanted}");
         return failed(text, "the lpp_source may be incomplete: `instfix -i` in the copy");
     }
-    let check = said.output(1)?;
+    let check = said.output(agreement(ctx))?;
     if !check.ok() {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
         return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");

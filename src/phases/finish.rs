@@ -1,34 +1,26 @@
 //! Phase 11: the copy is put to sleep, and becomes the boot disk.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, CopyPhase, words};
+use crate::aix::argv::{self, CopyPhase};
 use crate::aix::{self, Bootable};
-use crate::domain::{
-    Bootlist, Cause, FailureClass, HostRole, Phase, Presence, Repeat, StepName, UndoKind,
-};
+use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Phase, Presence, Repeat, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use super::marks;
-use super::read::{Read, Said, is_named, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::read::{Read, is_named, judged, look};
+use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef, hours};
 
 /// Only while the copy is awake. The bootlist is left to the next step.
 pub(super) const FINISH_CLONE: StepDef = StepDef {
     phase: Phase::Finish,
-    name: StepName::new("finish-clone"),
+    name: "finish-clone",
     about: "put the copy to sleep",
     host: HostRole::Client,
+    is: &[Is::ByName],
     repeat: Repeat::Never,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.changes_client(),
+    timeout: hours(1),
+    applies: |spec| spec.mode.changes_client(),
     looks: finish_looks,
     judge: |ctx, answers| judged(judge_finish(ctx, answers)),
     run: Some(|ctx, _| {
@@ -36,19 +28,18 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
         let disks = &ctx.spec.options.disks;
         let cached = ctx.spec.caches();
         let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
-        let marks = format!("{CLIENT_ROOT}{}", marks::IN_COPY);
-        let mut commands = marks::remove(&marks).to_vec();
+        let mut commands = marks::remove(&marks::on_client()).to_vec();
         commands.extend(bring_lease(ctx));
         commands.extend([Command::new(finish), Command::new(["touch", argv::FINISHED])]);
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
-        let mut script = restore_bootlist(ctx, answers, 3);
+        let mut script = restore_bootlist(ctx, answers);
         script.commands.push(Command::new(["rm", "-f", argv::FINISHED]));
         script
     }),
     judge_undo: Some(|ctx, answers| {
-        let sight = judge_bootlist_undo(ctx, answers, 3);
+        let sight = judge_bootlist_undo(ctx, answers);
         match is_marked(answers) {
             Ok(true) if sight.presence == Presence::Absent => {
                 Sight { presence: Presence::Present, ..sight }
@@ -57,6 +48,7 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
             Err(why) => Sight::of(Presence::Unknown(why)),
         }
     }),
+    ..STEP
 };
 
 /// Puts the lease into the copy that is going to be booted, where it then keeps
@@ -74,16 +66,16 @@ pub(super) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
 }
 
 fn finish_looks(ctx: &Context<'_>) -> Looks {
-    let mut commands = vec![words(&["lspv"]), words(&["mount"])];
+    let mut commands = vec![argv::lspv(), argv::mounts()];
     commands.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
     commands.push(argv::show_bootlist());
-    commands.push(words(&["ls", argv::LEASE_DIR]));
+    commands.push(argv::ls(argv::LEASE_DIR));
     vec![look(HostRole::Client, commands)]
 }
 
 fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let lspv = said.read(0, aix::lspv)?;
+    let said = answers.client();
+    let lspv = said.lspv()?;
     let state = copy::copy_state(copy::baseline(ctx)?, &lspv);
     if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
@@ -93,13 +85,13 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     // Only while it is awake can it be put to sleep: there is no other way to know
     // that it sleeps whole.
-    if let Some(bar) = copy::lost_by_client(ctx, &said.read(1, aix::mounts)?) {
+    if let Some(bar) = copy::lost_by_client(ctx, &said.mounts()?) {
         return Ok(bar);
     }
     if state != CopyState::Awake {
         return Ok(Sight::of(Presence::Partial));
     }
-    Ok(match said.read(2, aix::is_bootable)? {
+    Ok(match said.read(argv::bootable(boot_target(ctx)?), aix::is_bootable)? {
         Bootable::Yes => Sight::of(Presence::Absent),
         Bootable::No => no_boot_image(ctx),
     })
@@ -107,7 +99,7 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 
 /// Whether the mark of this step is on the running system.
 fn is_marked(answers: &Answers) -> Read<bool> {
-    let names = Said::by(answers, 0).names(4)?;
+    let names = answers.client().names(argv::LEASE_DIR)?;
     Ok(names.iter().any(|name| is_named(argv::FINISHED, name)))
 }
 
@@ -117,22 +109,20 @@ pub(super) fn no_boot_image(ctx: &Context<'_>) -> Sight {
     Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))
 }
 
-/// Puts the bootlist, shown by `command`, back.
-fn restore_bootlist(ctx: &Context<'_>, answers: &Answers, command: usize) -> Script {
-    let seen = Said::by(answers, 0).read(command, aix::bootlist);
+/// Puts the bootlist back.
+fn restore_bootlist(ctx: &Context<'_>, answers: &Answers) -> Script {
+    let seen = answers.client().bootlist();
     let baseline = copy::baseline(ctx).ok().into_iter();
     Script::new(baseline.flat_map(|baseline| copy::restore_bootlist(baseline, &seen)))
 }
 
-/// Absent when the bootlist, shown by `command`, is the baseline's, or what others
-/// have set.
-fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers, command: usize) -> Sight {
+/// Absent when the bootlist is the baseline's, or what others have set.
+fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers) -> Sight {
     judged((|| {
         if copy::baseline(ctx).is_err() {
             return Ok(Sight::of(Presence::Absent));
         }
-        let bootlist = Said::by(answers, 0).read(command, aix::bootlist)?;
-        let (is_left, facts) = copy::bootlist_left(ctx, bootlist)?;
+        let (is_left, facts) = copy::bootlist_left(ctx, answers.client().bootlist()?)?;
         let presence = if is_left { Presence::Absent } else { Presence::Present };
         Ok(Sight { facts: Some(facts), ..Sight::of(presence) })
     })())
@@ -141,33 +131,24 @@ fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers, command: usize) -> 
 /// Not with `-B`.
 pub(super) const SET_BOOTLIST: StepDef = StepDef {
     phase: Phase::Finish,
-    name: StepName::new("set-bootlist"),
+    name: "set-bootlist",
     about: "make the copy the boot disk",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| {
-        chosen(spec, Phase::Finish)
-            && spec.mode.changes_client()
-            && spec.options.bootlist == Bootlist::Set
-    },
+    applies: |spec| spec.mode.changes_client() && spec.options.bootlist == Bootlist::Set,
     looks: |ctx| {
         let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
         vec![look(HostRole::Client, [argv::show_bootlist()].into_iter().chain(disks))]
     },
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
+            let said = answers.client();
             let wanted = boot_target(ctx)?;
-            if said.read(1, aix::is_bootable)? == Bootable::No {
+            if said.read(argv::bootable(wanted), aix::is_bootable)? == Bootable::No {
                 return Ok(no_boot_image(ctx));
             }
-            let bootlist = said.read(0, aix::bootlist)?;
+            let bootlist = said.bootlist()?;
             if let Some(bar) = copy::boots_from_others(ctx, &bootlist)? {
                 return Ok(bar);
             }
@@ -176,10 +157,11 @@ pub(super) const SET_BOOTLIST: StepDef = StepDef {
         })())
     },
     run: Some(|ctx, answers| {
-        let seen = Said::by(answers, 0).read(0, aix::bootlist);
+        let seen = answers.client().bootlist();
         let wanted = boot_target(ctx).ok().into_iter();
         Script::new(wanted.flat_map(|disk| copy::set_bootlist(&seen, [disk])))
     }),
-    undo_run: Some(|ctx, answers| restore_bootlist(ctx, answers, 0)),
-    judge_undo: Some(|ctx, answers| judge_bootlist_undo(ctx, answers, 0)),
+    undo_run: Some(restore_bootlist),
+    judge_undo: Some(judge_bootlist_undo),
+    ..STEP
 };

@@ -8,20 +8,17 @@
 //! is. What was claimed is checked in the same job: a taker that slept in
 //! between claims nothing that others have given back meanwhile.
 
-use std::time::Duration;
-
 use crate::aix;
 use crate::aix::argv::{self, Argv, words};
 use crate::base::duration_text;
 use crate::domain::{
-    Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat,
-    StepName, Task, UndoKind,
+    Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Task,
+    TaskKind, UndoKind,
 };
 use crate::transport::{Command, Script};
 
-use super::operations::cleanup_check::is_alive;
-use super::read::{Read, Said, all_or_any, holds, judged, look};
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, all_or_any, holds, judged, look};
+use super::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef};
 
 /// Names beside the lease: who takes over whose lease, and a lease that is made.
 const CLAIM: &str = "lease.over.";
@@ -39,85 +36,80 @@ pub(super) fn takes_over(spec: &MigrationSpec) -> bool {
 
 /// The look at what a takeover leaves.
 pub(super) fn list() -> Argv {
-    words(&["ls", "-l", argv::LEASE_DIR])
+    argv::ls_l(argv::LEASE_DIR)
 }
 
 /// One migration at a time works on a client.
-pub(super) const TAKE_LEASE: StepDef = taking(Phase::Clone, "take-lease");
-
-const fn taking(phase: Phase, name: &'static str) -> StepDef {
-    StepDef {
-        phase,
-        name: StepName::new(name),
-        about: "take the lease on the client",
-        host: HostRole::Client,
-        repeat: Repeat::Safe,
-        undo: UndoKind::Reverse,
-        gate: false,
-        timeout: Duration::from_secs(5 * 60),
-        stall: None,
-        settle: Duration::ZERO,
-        weight: 1,
-        applies: |spec| spec.mode.changes_client(),
-        looks: |ctx| {
-            let directory = words(&["ls", argv::LEASE_DIR]);
-            let looks = [words(&["ls", "-l", argv::LEASE]), directory];
-            vec![look(HostRole::Client, looks.into_iter().chain(takes_over(ctx.spec).then(list)))]
-        },
-        judge: |ctx, answers| judged(judge(ctx, answers)),
-        run: Some(|ctx, answers| {
-            let mut commands = vec![Command::new(["mkdir", "-p", argv::LEASE_DIR])];
-            match Held::read(ctx, Said::by(answers, 0)) {
-                Ok(Some(held)) if takes_over(ctx.spec) => commands.extend(held.take_over(ctx)),
-                _ => {
-                    let lease = ctx.lease().to_string();
-                    commands.push(Command::new(["ln", "-s", &lease, argv::LEASE]));
-                }
+pub(super) const TAKE_LEASE: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: "take-lease",
+    about: "take the lease on the client",
+    host: HostRole::Client,
+    drivers: Drivers::Both,
+    is: &[Is::TakesLease, Is::SeesToLease],
+    undo: UndoKind::Reverse,
+    applies: |spec| spec.mode.changes_client(),
+    looks: |ctx| {
+        let directory = argv::ls(argv::LEASE_DIR);
+        let looks = [argv::ls_l(argv::LEASE), directory];
+        vec![look(HostRole::Client, looks.into_iter().chain(takes_over(ctx.spec).then(list)))]
+    },
+    judge: |ctx, answers| judged(judge(ctx, answers)),
+    run: Some(|ctx, answers| {
+        let mut commands = vec![Command::new(["mkdir", "-p", argv::LEASE_DIR])];
+        match Held::read(ctx, answers) {
+            Ok(Some(held)) if takes_over(ctx.spec) => commands.extend(held.take_over(ctx)),
+            _ => {
+                let lease = ctx.lease().to_string();
+                commands.push(Command::new(["ln", "-s", &lease, argv::LEASE]));
             }
-            Script::new(commands)
-        }),
-        undo_run: Some(|ctx, answers| {
-            let said = Said::by(answers, 0);
-            let ours = guard_of(ctx, said, 0).filter(|_| !is_anothers(ctx, said, 0));
-            Script::new(ours.into_iter().chain(give_back(ctx, said, 0, 2)))
-        }),
-        judge_undo: Some(|ctx, answers| {
-            let said = Said::by(answers, 0);
-            judged((|| {
-                // Somebody else's lease is not ours to drop.
-                let lease = said.lease(0)?;
-                let is_held = lease.as_ref().is_some_and(|lease| lease.owner == ctx.owner);
-                let other = lease.filter(|lease| lease.owner != ctx.owner);
-                let sight = all_or_any(is_held, left(ctx, said, 0, 1, 2)?);
-                Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..sight })
-            })())
-        }),
-    }
-}
+        }
+        Script::new(commands)
+    }),
+    undo_run: Some(|ctx, answers| {
+        let ours = guard_of(ctx, answers).filter(|_| !is_anothers(ctx, answers));
+        Script::new(ours.into_iter().chain(give_back(ctx, answers)))
+    }),
+    judge_undo: Some(|ctx, answers| {
+        judged((|| {
+            // Somebody else's lease is not ours to drop.
+            let lease = answers.client().lease()?;
+            let is_held = lease.as_ref().is_some_and(|lease| lease.owner == ctx.owner);
+            let other = lease.filter(|lease| lease.owner != ctx.owner);
+            let sight = all_or_any(is_held, left(ctx, answers)?);
+            Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..sight })
+        })())
+    }),
+    ..STEP
+};
 
 /// What cleans up has the lease while it does: nobody else begins meanwhile, and
 /// who is thought dead is barred before anything of its own is touched.
-pub(super) const CLEANUP_LEASE: StepDef = {
-    let mut def = taking(Phase::End, "cleanup-lease");
-    def.about = "take the client's lease, bar who held it";
-    def.undo = UndoKind::Nothing;
-    def.applies = |spec| spec.mode.has_client();
-    def.undo_run = None;
-    def.judge_undo = None;
-    def
+pub(super) const CLEANUP_LEASE: StepDef = StepDef {
+    phase: Phase::End,
+    name: "cleanup-lease",
+    about: "take the client's lease, bar who held it",
+    host: HostRole::Client,
+    task: TaskKind::Cleanup,
+    is: &[Is::SeesToLease],
+    applies: |spec| spec.mode.has_client(),
+    looks: TAKE_LEASE.looks,
+    judge: TAKE_LEASE.judge,
+    run: TAKE_LEASE.run,
+    ..STEP
 };
 
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let Some(lease) = said.lease(0)? else { return Ok(Sight::of(Presence::Absent)) };
+    let said = answers.client();
+    let Some(lease) = said.lease()? else { return Ok(Sight::of(Presence::Absent)) };
     if lease.owner == ctx.owner {
-        let text = said.link(0, argv::LEASE)?;
+        let text = said.link(argv::LEASE)?;
         return Ok(Sight::found(Facts { lease_over: lease.over, lease: text, ..Facts::default() }));
     }
     if !takes_over(ctx.spec) {
         return Ok(refused(ctx, &lease, None));
     }
-    let Some(held) = Held::read(ctx, said)? else { return Ok(Sight::of(Presence::Absent)) };
+    let Some(held) = Held::read(ctx, answers)? else { return Ok(Sight::of(Presence::Absent)) };
     if let Some(why) = held.keeps_it(ctx) {
         return Ok(refused(ctx, &held.holder, Some(why)));
     }
@@ -167,6 +159,13 @@ pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) ->
     Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
+/// Whether the holder of a lease may be at work. One of our own journal is not:
+/// then the client would be in flight here.
+pub(super) fn is_alive(ctx: &Context<'_>, holder: &Lease) -> bool {
+    let scope = |owner: &str| owner.rsplit_once('.').map(|(scope, _)| scope.to_owned());
+    !ctx.spec.options.force && scope(&holder.owner) != scope(ctx.owner)
+}
+
 /// The lease of another.
 struct Held {
     /// The lease as it stands, letter by letter.
@@ -179,13 +178,13 @@ struct Held {
 
 impl Held {
     /// None where nobody holds it, or this migration.
-    fn read(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Held>> {
-        let Some(text) = said.link(0, argv::LEASE)? else { return Ok(None) };
+    fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Held>> {
+        let Some(text) = answers.client().link(argv::LEASE)? else { return Ok(None) };
         let holder = Lease::read(&text);
         if holder.owner == ctx.owner {
             return Ok(None);
         }
-        let claims = claims(ctx, said, 2)?;
+        let claims = claims(ctx, answers)?;
         let mut held = Held { text, holder, is_claimed: false };
         // Each claims from another; more steps than claims would be a ring.
         for _ in 0..claims.len() {
@@ -242,16 +241,21 @@ impl Held {
     }
 }
 
-/// Who has claimed whose lease, by `command`, which is [`list`].
-fn claims(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<Vec<(String, Lease)>> {
-    if !takes_over(ctx.spec) || !said.is_there(command)? {
+/// The links beside the lease, by [`list`].
+fn links(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, String)>> {
+    let said = answers.client();
+    if !takes_over(ctx.spec) || !said.is_there(list())? {
         return Ok(Vec::new());
     }
-    let links = aix::links(&said.output(command)?.stdout);
+    Ok(aix::links(&said.output(list())?.stdout))
+}
+
+/// Who has claimed whose lease.
+fn claims(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, Lease)>> {
     let claim = |(name, target): (String, String)| {
         Some((name.strip_prefix(CLAIM)?.to_owned(), Lease::read(&target)))
     };
-    Ok(links.into_iter().filter_map(claim).collect())
+    Ok(links(ctx, answers)?.into_iter().filter_map(claim).collect())
 }
 
 /// Whether a file of a takeover is this migration's to remove: of its own, and,
@@ -260,33 +264,23 @@ fn is_to_drop(ctx: &Context<'_>, holds: bool, over: &str, by: &Lease) -> bool {
     by.owner == ctx.owner || (holds && over != ctx.owner)
 }
 
-/// Files of takeovers that are this migration's to remove, by the lease and
-/// [`list`].
-fn leftovers(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Read<Vec<String>> {
-    let holds = said.lease(lease)?.is_some_and(|lease| lease.owner == ctx.owner);
-    let mut names: Vec<String> = claims(ctx, said, list)?
+/// Files of takeovers that are this migration's to remove.
+fn leftovers(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
+    let holds = answers.client().lease()?.is_some_and(|lease| lease.owner == ctx.owner);
+    let mut names: Vec<String> = claims(ctx, answers)?
         .into_iter()
         .filter(|(over, by)| is_to_drop(ctx, holds, over, by))
         .map(|(over, _)| format!("{CLAIM}{over}"))
         .collect();
-    if takes_over(ctx.spec) && said.is_there(list)? {
-        let own = format!("{FRESH}{}", ctx.owner);
-        let links = aix::links(&said.output(list)?.stdout);
-        names.extend(links.into_iter().map(|(name, _)| name).filter(|name| *name == own));
-    }
+    let own = format!("{FRESH}{}", ctx.owner);
+    let links = links(ctx, answers)?.into_iter();
+    names.extend(links.map(|(name, _)| name).filter(|name| *name == own));
     Ok(names)
 }
 
-/// Whether anything of this migration's lease is there, by looks at the lease, at
-/// the names in its directory, and by [`list`].
-pub(super) fn left(
-    ctx: &Context<'_>,
-    said: Said<'_>,
-    lease: usize,
-    directory: usize,
-    list: usize,
-) -> Read<bool> {
-    Ok(said.leased(lease, directory, ctx.owner)? || !leftovers(ctx, said, lease, list)?.is_empty())
+/// Whether anything of this migration's lease is there.
+pub(super) fn left(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    Ok(answers.client().leased(ctx.owner)? || !leftovers(ctx, answers)?.is_empty())
 }
 
 /// Makes sure that the lease is still what it was when it was taken: the first
@@ -299,18 +293,13 @@ pub(super) fn guard(ctx: &Context<'_>) -> Option<Command> {
 
 /// As [`guard`], where the lease is seen to be there: by a step that drops it, and
 /// that may have done so in an earlier attempt.
-pub(super) fn guard_of(ctx: &Context<'_>, said: Said<'_>, lease: usize) -> Option<Command> {
-    said.lease(lease).ok().flatten().and_then(|_| guard(ctx))
+pub(super) fn guard_of(ctx: &Context<'_>, answers: &Answers) -> Option<Command> {
+    answers.client().lease().ok().flatten().and_then(|_| guard(ctx))
 }
 
 /// Drops the lease and its directory.
-pub(super) fn give_back(
-    ctx: &Context<'_>,
-    said: Said<'_>,
-    lease: usize,
-    list: usize,
-) -> [Command; 2] {
-    let drop = Command::new(drop_lease(ctx, said, lease, list));
+pub(super) fn give_back(ctx: &Context<'_>, answers: &Answers) -> [Command; 2] {
+    let drop = Command::new(drop_lease(ctx, answers));
     [drop, Command::new(["rmdir", argv::LEASE_DIR]).tolerated()]
 }
 
@@ -325,28 +314,28 @@ pub(super) fn take_again(ctx: &Context<'_>) -> Vec<Command> {
     ]
 }
 
-/// Whether the lease, by `command`, is there again: the undo of dropping it.
-pub(super) fn judge_again(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<Sight> {
+/// Whether the lease is there again: the undo of dropping it.
+pub(super) fn judge_again(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     if ctx.facts.lease.is_none() {
         // It was begun without.
         return Ok(Sight::of(Presence::Absent));
     }
-    Ok(match said.lease(command)? {
+    Ok(match answers.client().lease()? {
         None => Sight::of(Presence::Present),
         Some(lease) if lease.owner == ctx.owner => Sight::of(Presence::Absent),
         Some(lease) => refused(ctx, &lease, Some("nothing is taken back beside it".to_owned())),
     })
 }
 
-fn is_anothers(ctx: &Context<'_>, said: Said<'_>, lease: usize) -> bool {
-    said.lease(lease).ok().flatten().is_some_and(|lease| lease.owner != ctx.owner)
+fn is_anothers(ctx: &Context<'_>, answers: &Answers) -> bool {
+    answers.client().lease().ok().flatten().is_some_and(|lease| lease.owner != ctx.owner)
 }
 
 /// Removes the lease, if it is not another's, and what a takeover has left.
-fn drop_lease(ctx: &Context<'_>, said: Said<'_>, lease: usize, list: usize) -> Argv {
+fn drop_lease(ctx: &Context<'_>, answers: &Answers) -> Argv {
     let mut remove =
-        if is_anothers(ctx, said, lease) { words(&["rm", "-f"]) } else { argv::drop_lease() };
-    let names = leftovers(ctx, said, lease, list).unwrap_or_default();
+        if is_anothers(ctx, answers) { words(&["rm", "-f"]) } else { argv::drop_lease() };
+    let names = leftovers(ctx, answers).unwrap_or_default();
     remove.extend(names.iter().map(|name| format!("{}/{name}", argv::LEASE_DIR)));
     remove
 }

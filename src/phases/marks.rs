@@ -2,38 +2,47 @@
 //!
 //! They lie in the copy itself, so that a fresh clone has none.
 
-use crate::aix::{self, argv::words};
+use crate::aix::argv;
 use crate::domain::{HostRole, Presence};
 use crate::transport::{Command, Script};
 
-use super::boot_image;
-use super::copy::{master_paths, mounted};
-use super::read::{Read, Said, look};
-use super::scripts;
-use super::step::{Context, Looks, Sight};
+use super::copy::{CLIENT_ROOT, master_paths, mounted};
+use super::read::{Read, look};
+use super::step::{Answers, Context, Looks, Sight};
 
 /// Where marks lie within the copy.
 pub(super) const IN_COPY: &str = "/var/adm/nimshift";
+
+/// Where a script of the site lies within the copy while it runs.
+pub(super) const SCRIPT: &str = "/tmp/nimshift-script";
+
+/// Where bosboot writes the image, within the copy.
+pub(super) const IMAGE: &str = "/tmp/nimshift-boot";
 
 /// Where marks lie, as the master sees it.
 pub(super) fn directory(ctx: &Context<'_>) -> String {
     format!("{}{IN_COPY}", ctx.spec.master_root())
 }
 
-/// The looks that tell marks: script 0, commands 0 (`ls`) and 1 (`mount`).
+/// Where marks lie, as the client sees it.
+pub(super) fn on_client() -> String {
+    format!("{CLIENT_ROOT}{IN_COPY}")
+}
+
+/// The looks that tell marks.
 pub(super) fn looks(ctx: &Context<'_>) -> Looks {
-    vec![look(HostRole::Master, [words(&["ls", &directory(ctx)]), words(&["mount"])])]
+    vec![look(HostRole::Master, [argv::ls(&directory(ctx)), argv::mounts()])]
 }
 
 /// What the marks of `step` tell. Without the copy's mounts they tell nothing.
-pub(super) fn judge(ctx: &Context<'_>, said: Said<'_>, step: &str) -> Read<Sight> {
-    let mounts = said.read(1, aix::mounts)?;
-    let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+pub(super) fn judge(ctx: &Context<'_>, answers: &Answers, step: &str) -> Read<Sight> {
+    let said = answers.master();
+    let (there, wanted) = mounted(&said.mounts()?, &master_paths(ctx));
     if there < wanted || wanted == 0 {
         let why = format!("{there} of {wanted} file systems of the copy are mounted on the master");
         return Ok(Sight::unmounted(why));
     }
-    let names = said.names(0)?;
+    let names = said.names(&directory(ctx))?;
     let has = |suffix: &str| names.iter().any(|name| *name == format!("{step}.{suffix}"));
     Ok(Sight::of(match (has("done"), has("begun")) {
         (true, _) => Presence::Present,
@@ -55,7 +64,7 @@ pub(super) fn remove(directory: &str) -> [Command; 3] {
 /// Removes all of ours from the copy below `root`: what a step that was cut off has
 /// left in it, too. None of it may stay in a copy that is kept.
 pub(super) fn remove_all(root: &str) -> Command {
-    let ours = [IN_COPY, scripts::IN_COPY, boot_image::IMAGE].map(|path| format!("{root}{path}"));
+    let ours = [IN_COPY, SCRIPT, IMAGE].map(|path| format!("{root}{path}"));
     Command::new(["rm", "-rf"].into_iter().chain(ours.iter().map(String::as_str))).tolerated()
 }
 

@@ -1,18 +1,14 @@
 //! Phases 1 and 12: what a migration keeps on the master beside the copy, in a
 //! directory of its own: its lease where no client holds one, and image.data.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, NimObject};
+use crate::aix::argv;
 use crate::domain::{
-    Cause, Driver, FailureClass, HostRole, Lease, MigrationSpec, NimName, Phase, Presence, Repeat,
-    StepName, UndoKind,
+    Cause, Driver, FailureClass, HostRole, Lease, MigrationSpec, NimName, Phase, Presence, UndoKind,
 };
 use crate::transport::{Command, Script};
 
-use super::read::{Read, Said, judged, look};
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, judged, look};
+use super::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef, minutes};
 
 /// Whether the migration has a directory of its own on the master.
 fn has_directory(spec: &MigrationSpec) -> bool {
@@ -37,20 +33,16 @@ pub(super) fn wait_or_remove(spec: &MigrationSpec) -> String {
 /// Where no client is changed, the lease is on the master.
 pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("take-master-lease"),
+    name: "take-master-lease",
     about: "take the lease on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
+    is: &[Is::TakesLease],
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(5 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
     applies: |spec| spec.mode.writes_mksysb(),
     looks: |ctx| {
-        let lease = words(&["ls", "-l", &lease(ctx.spec)]);
-        let directory = words(&["ls", "-d", &ctx.spec.work_directory()]);
+        let lease = argv::ls_l(&lease(ctx.spec));
+        let directory = argv::ls_d(&ctx.spec.work_directory());
         vec![look(HostRole::Master, [lease, directory])]
     },
     judge: |ctx, answers| {
@@ -84,14 +76,20 @@ pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
         judged((|| {
             // Somebody else's lease is not ours to drop.
             let ours = holder(ctx, answers)?.is_none_or(|holder| holder.owner == ctx.owner);
-            let left = ours && Said::by(answers, 0).is_there(1)?;
+            let left = ours && is_there(ctx, answers)?;
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
+    ..STEP
 };
 
 fn holder(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Lease>> {
-    Said::by(answers, 0).lease_at(0, &lease(ctx.spec))
+    answers.master().lease_at(&lease(ctx.spec))
+}
+
+/// Whether the migration's own directory is there.
+fn is_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    answers.master().is_there(argv::ls_d(&ctx.spec.work_directory()))
 }
 
 const FETCHED: &str = "image.data.done";
@@ -99,26 +97,21 @@ const FETCHED: &str = "image.data.done";
 /// Out of the mksysb, or the resource of `-i`.
 pub(super) const FETCH_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("fetch-image-data"),
+    name: "fetch-image-data",
     about: "fetch the image.data that the copy is made by",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
+    drivers: Drivers::Both,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
+    timeout: minutes(30),
     applies: MigrationSpec::has_image_data,
     looks: |ctx| {
-        let list = words(&["ls", &ctx.spec.work_directory()]);
+        let list = argv::ls(&ctx.spec.work_directory());
         vec![look(HostRole::Master, [list].into_iter().chain(source(ctx).map(argv::lsnim)))]
     },
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let names = said.names(0)?;
-            location(ctx, said)?;
+            let names = answers.master().names(&ctx.spec.work_directory())?;
+            location(ctx, answers)?;
             let has = |wanted: &str| names.iter().any(|name| name == wanted);
             Ok(Sight::of(match (has(FETCHED), has("image.data")) {
                 (true, true) => Presence::Present,
@@ -129,7 +122,7 @@ pub(super) const FETCH_IMAGE_DATA: StepDef = StepDef {
     },
     run: Some(|ctx, answers| {
         let directory = ctx.spec.work_directory();
-        let from = location(ctx, Said::by(answers, 0)).unwrap_or_else(|_| {
+        let from = location(ctx, answers).unwrap_or_else(|_| {
             source(ctx).map(|name| format!("<location of {name}>")).unwrap_or_default()
         });
         let fetch = match ctx.spec.options.image_data {
@@ -149,16 +142,17 @@ pub(super) const FETCH_IMAGE_DATA: StepDef = StepDef {
             Command::new(["rmdir", &directory]).tolerated(),
         ])
     }),
-    judge_undo: Some(|_, answers| {
+    judge_undo: Some(|ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let names = said.names(0)?;
+            let (said, work) = (answers.master(), ctx.spec.work_directory());
+            let names = said.names(&work)?;
             // An empty directory is ours too; one that holds the lease stays.
             let ours = names.is_empty() || names.iter().any(|name| name.starts_with("image.data"));
-            let left = ours && said.is_there(0)?;
+            let left = ours && said.is_there(argv::ls(&work))?;
             Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
+    ..STEP
 };
 
 /// The NIM object that image.data comes from.
@@ -167,9 +161,9 @@ fn source<'a>(ctx: &Context<'a>) -> Option<&'a NimName> {
     options.image_data.as_ref().or(options.mksysb.as_ref())
 }
 
-fn location(ctx: &Context<'_>, said: Said<'_>) -> Read<String> {
+fn location(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
     let name = source(ctx).ok_or_else(|| "no image.data is asked for".to_owned())?;
-    let object: NimObject = said.read(1, |text| aix::nim_object(text, name.as_str()))?;
+    let object = answers.master().nim_object(name)?;
     let location = object.get("location").filter(|path| path.starts_with('/'));
     location.map(str::to_owned).ok_or_else(|| format!("the NIM object {name} has no location"))
 }
@@ -177,26 +171,18 @@ fn location(ctx: &Context<'_>, said: Said<'_>) -> Read<String> {
 /// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
 pub(super) const RELEASE_MASTER: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("release-master"),
+    name: "release-master",
     about: "remove the migration's own directory on the master, with its lease",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| super::registry::chosen(spec, Phase::End) && has_directory(spec),
-    looks: |ctx| vec![look(HostRole::Master, [words(&["ls", "-d", &ctx.spec.work_directory()])])],
-    judge: |_, answers| {
+    drivers: Drivers::Both,
+    applies: |spec| has_directory(spec),
+    looks: |ctx| vec![look(HostRole::Master, [argv::ls_d(&ctx.spec.work_directory())])],
+    judge: |ctx, answers| {
         judged(
-            Said::by(answers, 0)
-                .is_there(0)
+            is_there(ctx, answers)
                 .map(|there| Sight::of(if there { Presence::Absent } else { Presence::Present })),
         )
     },
     run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };

@@ -5,18 +5,14 @@
 //! An update within a release (`-U`) restores nothing, so there is nothing to be
 //! saved and merged: it only makes room.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, FsUsage};
-use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::aix::{self, FsUsage, argv};
+use crate::domain::{HostRole, Phase, Presence, Repeat};
 use crate::transport::{Command, Script};
 
 use super::copy::{CLIENT_ROOT, baseline, file_systems, master_paths, mounted, on_client};
 use super::marks;
-use super::read::{Read, Said, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, judged, look};
+use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
 
 /// Space in MiB that must be free in a file system of the copy before bos is
 /// restored. Together they stay within the 500 MB that the check demands beyond
@@ -31,19 +27,13 @@ const CONFIG: &str = "merge-config";
 /// The client's configuration files are kept for the merge.
 pub(super) const SAVE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new(SAVE),
+    name: SAVE,
     about: "save the configuration files of the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
+    timeout: minutes(30),
+    applies: |spec| !spec.options.update,
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), SAVE)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, SAVE)),
     run: Some(|ctx, _| {
         let root = ctx.spec.master_root();
         let (marks, saved) = (marks::directory(ctx), format!("{root}/lpp/save.config"));
@@ -53,28 +43,18 @@ pub(super) const SAVE_CONFIG: StepDef = StepDef {
             Command::new(["touch", &format!("{marks}/{SAVE}.done")]),
         ])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Room for the new base.
 pub(super) const EXPAND_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new("expand-filesystems"),
+    name: "expand-filesystems",
     about: "expand the copy's file systems",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::MigrateBase),
-    looks: |ctx| {
-        let usage = argv::df("-m", &master_paths(ctx));
-        vec![look(HostRole::Master, [usage, words(&["mount"])])]
-    },
+    is: &[Is::ByRemoteShell],
+    timeout: minutes(30),
+    looks: |ctx| vec![look(HostRole::Master, [argv::df("-m", &master_paths(ctx)), argv::mounts()])],
     judge: |ctx, answers| {
         judged(wanted_sizes(ctx, answers).map(|wanted| {
             Sight::of(if wanted.is_empty() { Presence::Present } else { Presence::Absent })
@@ -99,20 +79,18 @@ pub(super) const EXPAND_FILESYSTEMS: StepDef = StepDef {
         }
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The file systems that are too small, by the client's mount point, each with
 /// the size that it needs in MiB.
 fn wanted_sizes(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, u64)>> {
-    let said = Said::by(answers, 0);
-    let mounts = said.read(1, aix::mounts)?;
-    let (there, all) = mounted(&mounts, &master_paths(ctx));
+    let (said, paths) = (answers.master(), master_paths(ctx));
+    let (there, all) = mounted(&said.mounts()?, &paths);
     if there < all || all == 0 {
         return Err(format!("{there} of {all} file systems of the copy are mounted"));
     }
-    let usages = said.read(0, aix::df)?;
+    let usages = said.read(argv::df("-m", &paths), aix::df)?;
     let mut wanted = Vec::new();
     for fs in file_systems(ctx) {
         let path = fs.below(&ctx.spec.master_root());
@@ -132,22 +110,16 @@ fn wanted_sizes(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, u64)>
 /// The point of no return for the copy.
 pub(super) const RESTORE_BOS: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new(RESTORE),
+    name: RESTORE,
     about: "restore the base operating system into the copy",
     host: HostRole::Master,
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(4 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 8,
-    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
+    timeout: hours(4),
+    stall: Some(hours(2)),
+    applies: |spec| !spec.options.update,
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
-        let root = ctx.spec.master_root();
-        let bos = argv::chroot(&root, &["/usr/bin/lslpp", "-Lqc", "bos.rte"]);
-        looks.push(look(HostRole::Master, [bos]));
+        looks.push(look(HostRole::Master, [argv::base_below(&ctx.spec.master_root())]));
         looks
     },
     judge: |ctx, answers| judged(judge_bos(ctx, answers)),
@@ -157,16 +129,16 @@ pub(super) const RESTORE_BOS: StepDef = StepDef {
         let restore = Command::new(["restore", "-xqf", &image]).within(ctx.spec.master_root());
         marks::between(ctx, RESTORE, [restore])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, Said::by(answers, 0), RESTORE)?;
+    let sight = marks::judge(ctx, answers, RESTORE)?;
     if sight.presence != Presence::Present {
         return Ok(sight);
     }
-    let filesets = Said::by(answers, 1).read(0, aix::filesets)?;
+    let base = argv::base_below(&ctx.spec.master_root());
+    let filesets = answers.master().read(base, aix::filesets)?;
     let level = filesets.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
     let wanted = ctx.spec.target.level.version_release();
     let restored = level.is_some_and(|level| level.version_release() == wanted);
@@ -176,49 +148,37 @@ fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// The device database.
 pub(super) const MERGE_DEVICES: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new(DEVICES),
+    name: DEVICES,
     about: "merge the device database",
     host: HostRole::Master,
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
+    timeout: hours(1),
+    applies: |spec| !spec.options.update,
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), DEVICES)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, DEVICES)),
     run: Some(|ctx, _| {
         let merge = ["/usr/lpp/bosinst/ODM_merge", "CuDv", "CuAt", "CuDep"];
         let merge = Command::new(argv::chroot(&ctx.spec.master_root(), &merge));
         marks::between(ctx, DEVICES, [merge])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The client's own settings.
 pub(super) const MERGE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
-    name: StepName::new(CONFIG),
+    name: CONFIG,
     about: "merge the saved configuration",
     host: HostRole::Master,
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::MigrateBase) && !spec.options.update,
+    timeout: hours(1),
+    applies: |spec| !spec.options.update,
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), CONFIG)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, CONFIG)),
     run: Some(|ctx, _| {
         let merge = ["/usr/lpp/bosinst/merge_config", "/lpp/save.config"];
         let merge = Command::new(argv::chroot(&ctx.spec.master_root(), &merge));
         marks::between(ctx, CONFIG, [merge])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };

@@ -1,12 +1,10 @@
 //! The steps that a migration from a mksysb, or to one, has of its own.
 
-use std::time::Duration;
-
 use crate::aix::argv::{self, words};
 use crate::aix::{self, VolumeLine};
 use crate::domain::{
     Cause, Facts, FailureClass, HostRole, MadeMksysb, MigrationSpec, Mode, NimName, Phase,
-    Presence, Repeat, StepName, UndoKind,
+    Presence, UndoKind,
 };
 use crate::transport::{Command, CommandOutput, Script};
 
@@ -15,30 +13,24 @@ use super::export::{cache_looks, cache_rows, undo_make_cache};
 use super::marks;
 use super::master::image_data;
 use super::mount::{if_filled, passwd};
-use super::read::{Read, Said, all_or_any, holds, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::read::{Read, all_or_any, holds, judged, look};
+use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
 
 /// From a mksysb: instead of copying a client's data into the cache.
 pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
     phase: Phase::Mount,
-    name: StepName::new("restore-mksysb"),
+    name: "restore-mksysb",
     about: "restore the mksysb into the cache",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 10,
-    applies: |spec| chosen(spec, Phase::Mount) && spec.mode.reads_mksysb(),
+    timeout: hours(6),
+    stall: Some(hours(2)),
+    applies: |spec| spec.mode.reads_mksysb(),
     looks: |ctx| {
         marks::looks(ctx).into_iter().chain([look(HostRole::Master, [passwd(ctx)])]).collect()
     },
     judge: |ctx, answers| {
-        let sight = marks::judge(ctx, Said::by(answers, 0), "restore-mksysb");
-        judged(sight.and_then(|sight| if_filled(sight, Said::by(answers, 1))))
+        let sight = marks::judge(ctx, answers, "restore-mksysb");
+        judged(sight.and_then(|sight| if_filled(ctx, answers, sight)))
     },
     run: Some(|ctx, _| {
         let location = baseline(ctx).ok().and_then(|b| b.mksysb_location.as_deref());
@@ -52,29 +44,22 @@ pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
             Command::new(["touch", &format!("{directory}/restore-mksysb.done")]),
         ])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// To a mksysb: how a rootvg is made of it.
 pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Finish,
-    name: StepName::new(WRITE),
+    name: WRITE,
     about: "write image.data into the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
+    timeout: minutes(10),
+    applies: |spec| spec.mode.writes_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         let mut commands = vec![argv::df("-m", &master_paths(ctx))];
         let files = [written(ctx)].into_iter().chain(given(ctx));
-        commands.extend(files.map(|path| words(&["cat", &path])));
+        commands.extend(files.map(|path| argv::cat(&path)));
         looks.push(look(HostRole::Master, commands));
         looks
     },
@@ -87,8 +72,7 @@ pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
         };
         marks::between(ctx, WRITE, [command])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 const WRITE: &str = "write-image-data";
@@ -106,27 +90,28 @@ fn given(ctx: &Context<'_>) -> Option<String> {
 /// Its marks, and what is written: the mksysb may have brought one of its own, with
 /// the sizes that file systems had before the migration.
 fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, Said::by(answers, 0), WRITE)?;
-    let said = Said::by(answers, 1);
+    let sight = marks::judge(ctx, answers, WRITE)?;
+    let (said, paths) = (answers.master(), master_paths(ctx));
     if given(ctx).is_none() && !matches!(sight.presence, Presence::Unknown(_)) {
         // What is written goes by it.
-        let usages = said.read(0, aix::df)?;
+        let usages = said.read(argv::df("-m", &paths), aix::df)?;
         let is_told = |path: &String| usages.iter().any(|(over, _)| over == path);
-        if let Some(path) = master_paths(ctx).iter().find(|path| !is_told(path)) {
+        if let Some(path) = paths.iter().find(|path| !is_told(path)) {
             return Err(format!("`df` does not tell of {path}"));
         }
     }
     if sight.presence != Presence::Present {
         return Ok(sight);
     }
-    let wanted = if given(ctx).is_some() {
-        said.read(2, aix::image_data)?
+    let wanted = if let Some(given) = given(ctx) {
+        said.read(argv::cat(&given), aix::image_data)?
     } else {
         let text = image_lines(ctx, answers).join("\n");
         aix::image_data(&text).map_err(|unread| unread.to_string())?
     };
-    let is_written = said.is_there(1)?
-        && said.read(1, aix::image_data).is_ok_and(|image| image.has_sizes_of(&wanted));
+    let written = argv::cat(&written(ctx));
+    let is_written = said.is_there(written.clone())?
+        && said.read(written, aix::image_data).is_ok_and(|image| image.has_sizes_of(&wanted));
     Ok(if is_written { sight } else { Sight::of(Presence::Partial) })
 }
 
@@ -134,7 +119,8 @@ fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// to in the cache.
 fn image_lines(ctx: &Context<'_>, answers: &Answers) -> Vec<String> {
     let Ok(baseline) = baseline(ctx) else { return Vec::new() };
-    let usages = Said::by(answers, 1).read(0, aix::df).unwrap_or_default();
+    let usages = argv::df("-m", &master_paths(ctx));
+    let usages = answers.master().read(usages, aix::df).unwrap_or_default();
     let root = ctx.spec.master_root();
     let volumes: Vec<VolumeLine<'_>> = baseline
         .volumes
@@ -173,24 +159,17 @@ fn begun(ctx: &Context<'_>) -> String {
 /// `-O`. It gets its name when it is whole.
 pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
     phase: Phase::Finish,
-    name: StepName::new("archive-mksysb"),
+    name: "archive-mksysb",
     about: "write the copy to a mksysb file",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 10,
-    applies: |spec| chosen(spec, Phase::Finish) && spec.mode.writes_mksysb(),
+    timeout: hours(6),
+    stall: Some(hours(2)),
+    applies: |spec| spec.mode.writes_mksysb(),
     looks: |ctx| {
-        let commands = [
-            words(&["ls", "-lid", output(ctx)]),
-            words(&["ls", "-lid", &part(ctx)]),
-            words(&["ls", &ctx.spec.work_directory()]),
-            words(&["mount"]),
-        ];
+        let files = [argv::ls_lid(output(ctx)), argv::ls_lid(&part(ctx))];
+        let further = [argv::ls(&ctx.spec.work_directory()), argv::mounts()];
+        let commands = files.into_iter().chain(further);
         vec![look(HostRole::Master, commands)]
     },
     judge: |ctx, answers| judged(judge_archive(ctx, answers)),
@@ -209,31 +188,33 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
         Script::new(commands)
     }),
     undo_run: Some(|ctx, answers| {
-        let said = Said::by(answers, 0);
-        let marked = ours(answers).unwrap_or(true);
-        let half = match said.output(1) {
+        let said = answers.master();
+        let marked = ours(ctx, answers).unwrap_or(true);
+        let half = match said.output(argv::ls_lid(&part(ctx))) {
             Ok(seen) if marked && seen.ok() => while_seen(&part(ctx), seen),
             Ok(_) => Vec::new(),
             Err(_) => vec![Command::new(["rm", "-f", &part(ctx)])],
         };
-        let is_whole = marked && !said.is_there(1).unwrap_or(true);
-        let whole = remove_seen(ctx, said, 0, is_whole);
+        let is_whole = marked && !is_half_there(ctx, answers).unwrap_or(true);
+        let whole = remove_seen(ctx, answers, is_whole);
         let begun = Command::new(["rm", "-f", &begun(ctx)]);
         Script::new(half.into_iter().chain(whole).chain([begun]))
     }),
     judge_undo: Some(|ctx, answers| {
         judged((|| {
-            let (said, marked) = (Said::by(answers, 0), ours(answers)?);
-            let half = said.is_there(1)?;
-            let whole = whole(ctx, said, 0, marked && !half)?;
+            let marked = ours(ctx, answers)?;
+            let half = is_half_there(ctx, answers)?;
+            let whole = whole(ctx, answers, marked && !half)?;
             let mut left = left_alone(ctx, whole);
             if half && !marked && left.is_none() {
                 left = Some(cannot_be_told(&part(ctx)));
             }
-            let sight = all_or_any(whole == Whole::Ours, marked && (half || is_begun(answers)?));
+            let sight =
+                all_or_any(whole == Whole::Ours, marked && (half || is_begun(ctx, answers)?));
             Ok(taken_back(sight.presence, MadeMksysb::default(), left))
         })())
     }),
+    ..STEP
 };
 
 /// What is at the path of the mksysb.
@@ -249,41 +230,37 @@ pub(super) enum Whole {
     Anothers,
 }
 
-/// Whose the file at the path of the mksysb is, by `command`, an `ls -lid` of it: what
-/// was recorded when it was written tells it, and its mark.
-pub(super) fn whole(
-    ctx: &Context<'_>,
-    said: Said<'_>,
-    command: usize,
-    marked: bool,
-) -> Read<Whole> {
-    if !said.is_there(command)? {
+/// Whether what is being written is there.
+fn is_half_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    answers.master().is_there(argv::ls_lid(&part(ctx)))
+}
+
+/// Whose the file at the path of the mksysb is: what was recorded when it was written
+/// tells it, and its mark.
+pub(super) fn whole(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Read<Whole> {
+    let (said, file) = (answers.master(), argv::ls_lid(output(ctx)));
+    if !said.is_there(file.clone())? {
         return Ok(Whole::Gone);
     }
     let by_mark = if marked { Whole::Ours } else { Whole::Untold };
     let Some(recorded) = made(ctx).file else { return Ok(by_mark) };
     // What is no file cannot be the one that was written.
-    let seen = said.output(command)?;
+    let seen = said.output(file.clone())?;
     if seen.stdout.split_whitespace().nth(1).is_some_and(|mode| !mode.starts_with('-')) {
         return Ok(Whole::Anothers);
     }
-    let seen = said.read(command, |text| aix::file_identity(text, output(ctx)))?;
+    let seen = said.read(file, |text| aix::file_identity(text, output(ctx)))?;
     Ok(if aix::is_same_file(&recorded, &seen) { by_mark } else { Whole::Anothers })
 }
 
 /// Removes the file at the path of the mksysb where it is ours, and still the one that
-/// `command` has seen: nothing fits between that question and its end.
-pub(super) fn remove_seen(
-    ctx: &Context<'_>,
-    said: Said<'_>,
-    command: usize,
-    marked: bool,
-) -> Vec<Command> {
-    let (Ok(Whole::Ours), Ok(seen)) = (whole(ctx, said, command, marked), said.output(command))
-    else {
-        return Vec::new();
-    };
-    while_seen(output(ctx), seen)
+/// was seen: nothing fits between that question and its end.
+pub(super) fn remove_seen(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Vec<Command> {
+    let seen = answers.master().output(argv::ls_lid(output(ctx)));
+    match (whole(ctx, answers, marked), seen) {
+        (Ok(Whole::Ours), Ok(seen)) => while_seen(output(ctx), seen),
+        _ => Vec::new(),
+    }
 }
 
 /// Removes the file where it is the one that an `ls -lid` has `seen`.
@@ -294,8 +271,9 @@ fn while_seen(path: &str, seen: &CommandOutput) -> Vec<Command> {
 
 /// What the file at the path of the mksysb is told by, as [`whole`] asks. One that
 /// cannot be read is known by its name and mark only.
-pub(super) fn identity(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Option<String> {
-    said.read(command, |text| aix::file_identity(text, output(ctx))).ok()
+pub(super) fn identity(ctx: &Context<'_>, answers: &Answers) -> Option<String> {
+    let (said, path) = (answers.master(), output(ctx));
+    said.read(argv::ls_lid(path), |text| aix::file_identity(text, path)).ok()
 }
 
 /// What was recorded of the mksysb: by a part before this one, too.
@@ -331,32 +309,36 @@ fn cannot_be_told(path: &str) -> String {
     )
 }
 
-fn is_begun(answers: &Answers) -> Read<bool> {
-    Ok(Said::by(answers, 0).names(2)?.iter().any(|name| name == BEGUN))
+fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    let names = answers.master().names(&ctx.spec.work_directory())?;
+    Ok(names.iter().any(|name| name == BEGUN))
 }
 
 /// Whether a file of that name is this migration's: it has begun the archive, or
 /// is past the end, where its directory is removed.
-fn ours(answers: &Answers) -> Read<bool> {
-    Ok(is_begun(answers)? || !Said::by(answers, 0).is_there(2)?)
+fn ours(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    let work = argv::ls(&ctx.spec.work_directory());
+    Ok(is_begun(ctx, answers)? || !answers.master().is_there(work)?)
 }
 
 /// Mounts what a reboot of the master has unmounted of the cache, parents first.
 fn mount_cache(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
-    let Ok(mounts) = Said::by(answers, 0).read(3, aix::mounts) else { return Vec::new() };
+    let Ok(mounts) = answers.master().mounts() else { return Vec::new() };
     let paths = master_paths(ctx).into_iter();
     let gone = paths.filter(|path| !mounts.iter().any(|row| row.over == *path));
     gone.map(|path| Command::new(["mount", &path])).collect()
 }
 
 fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let mounts = said.read(3, aix::mounts)?;
-    match (said.is_there(0)?, is_begun(answers)?) {
+    let said = answers.master();
+    let mounts = said.mounts()?;
+    match (said.is_there(argv::ls_lid(output(ctx)))?, is_begun(ctx, answers)?) {
         // What was written has no other name any more.
-        (true, true) if said.is_there(1)? => return Ok(Sight::barred(in_the_way(output(ctx)))),
+        (true, true) if is_half_there(ctx, answers)? => {
+            return Ok(Sight::barred(in_the_way(output(ctx))));
+        }
         (true, true) => {
-            let made = MadeMksysb { file: identity(ctx, said, 0), object: None };
+            let made = MadeMksysb { file: identity(ctx, answers), object: None };
             return Ok(Sight::found(Facts { mksysb: Some(made), ..Facts::default() }));
         }
         (true, false) => return Ok(Sight::barred(in_the_way(output(ctx)))),
@@ -365,7 +347,7 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let (there, wanted) = mounted(&mounts, &master_paths(ctx));
     // What an attempt that was cut off has written is this step's own to undo: it
     // mounts the cache by itself, where else that is made again before it.
-    if (there < wanted || wanted == 0) && !is_begun(answers)? {
+    if (there < wanted || wanted == 0) && !is_begun(ctx, answers)? {
         let why = format!("{there} of {wanted} file systems of the cache are mounted");
         return Ok(Sight::unmounted(why));
     }
@@ -381,17 +363,12 @@ pub(super) fn in_the_way(path: &str) -> Cause {
 /// `-N`.
 pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
     phase: Phase::Finish,
-    name: StepName::new("define-mksysb"),
+    name: "define-mksysb",
     about: "define the mksysb in NIM",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Finish) && new_name(spec).is_some(),
+    timeout: minutes(30),
+    applies: |spec| new_name(spec).is_some(),
     looks: |ctx| vec![look(HostRole::Master, new_name(ctx.spec).map(argv::lsnim))],
     judge: |ctx, answers| {
         judged(defined(ctx, answers).map(|found| match found {
@@ -441,6 +418,7 @@ pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
             taken_back(presence, MadeMksysb { object: None, ..made(ctx) }, left)
         }))
     }),
+    ..STEP
 };
 
 fn new_name(spec: &MigrationSpec) -> Option<&NimName> {
@@ -457,12 +435,12 @@ enum Defined {
 }
 
 fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
-    let said = Said::by(answers, 0);
+    let said = answers.master();
     let name = new_name(ctx.spec).ok_or_else(|| "no name is asked for".to_owned())?;
-    if said.output(0)?.text().contains("0042-053") {
+    if !said.is_defined(name)? {
         return Ok(Defined::Nowhere);
     }
-    let object = said.read(0, |text| aix::nim_object(text, name.as_str()))?;
+    let object = said.nim_object(name)?;
     let ours = object.get("type") == Some("mksysb") && object.get("location") == Some(output(ctx));
     let date = object.get("creation_date").map(str::to_owned);
     Ok(match made(ctx).object {
@@ -475,30 +453,25 @@ fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
 /// To a mksysb: the cache lives until the archive is made.
 pub(super) const DROP_CACHE: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("drop-cache"),
+    name: "drop-cache",
     about: "unmount and remove the cache file systems",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
-    applies: |spec| chosen(spec, Phase::End) && spec.mode.writes_mksysb(),
+    drivers: Drivers::Both,
+    timeout: hours(1),
+    applies: |spec| spec.mode.writes_mksysb(),
     looks: cache_looks,
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let mounts = said.read(1, aix::mounts)?;
-            let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-            let left = mounted || !cache_rows(ctx, said)?.is_empty() || said.is_there(2)?;
+            let (said, top) = (answers.master(), master_top(ctx));
+            let mounted = !mounts_below(&said.mounts()?, &top).is_empty();
+            let left = mounted
+                || !cache_rows(ctx, answers)?.is_empty()
+                || said.is_there(argv::ls_d(&top))?;
             Ok(Sight::of(if left { Presence::Absent } else { Presence::Present }))
         })())
     },
     run: Some(undo_make_cache),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Why a phase of such a migration has nothing to do.

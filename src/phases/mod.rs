@@ -6,6 +6,8 @@
 //! and for a recovery after a crash.
 
 mod alone;
+#[cfg(test)]
+mod asked_tests;
 mod boot_image;
 mod bring;
 mod check;
@@ -59,10 +61,10 @@ mod whose;
 mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
-pub use left::{LeftBy, left};
+pub use left::left;
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
-pub use seen::{copy_seen, look_at_copy};
-pub use step::{Answers, Context, HostNames, Looks, Sight, StepDef};
+pub use seen::{LeftBy, copy_seen, look_at_copy};
+pub use step::{Answers, Context, Drivers, HostNames, Is, Looks, Settle, Sight, StepDef};

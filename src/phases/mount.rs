@@ -1,13 +1,9 @@
 //! Phase 3: the master mounts the copy; with local disk caching, it fills its
 //! cache instead.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, Argv, words};
+use crate::aix::argv::{self, Argv};
 use crate::aix::{self, FsUsage, MountRow};
-use crate::domain::{
-    BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, Repeat, StepName, UndoKind,
-};
+use crate::domain::{BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::copy::{
@@ -17,28 +13,21 @@ use super::copy::{
 use super::export::{export_looks, judge_exported, remove_top};
 use super::marks;
 use super::read::{Read, Said, all_or_any, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// Plain mode.
 pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Mount,
-    name: StepName::new("mount-filesystems"),
+    name: "mount-filesystems",
     about: "mount the copy's file systems on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
     undo: UndoKind::Reverse,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Mount) && !spec.caches(),
+    timeout: minutes(30),
+    applies: |spec| !spec.caches(),
     looks: |ctx| mount_looks(ctx).into_iter().chain(export_looks(ctx)).collect(),
     judge: |ctx, answers| {
         judged((|| {
-            let client = Answers(answers.0.iter().skip(1).cloned().collect());
-            let exported = judge_exported(ctx, &client)?;
+            let exported = judge_exported(ctx, answers)?;
             if exported.barred.is_some() {
                 return Ok(exported);
             }
@@ -55,19 +44,19 @@ pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     run: Some(mount_missing),
     undo_run: Some(unmount_and_remove),
     judge_undo: Some(judge_unmounted),
+    ..STEP
 };
 
 /// The same, as the nimadm driver sees it, which looks at the client by itself.
-pub(super) const ON_MASTER: StepDef = {
-    let mut def = MOUNT_FILESYSTEMS;
-    def.looks = mount_looks;
-    def.judge = |ctx, answers| judged(judge_mounts(ctx, answers));
-    def
+pub(super) const ON_MASTER: StepDef = StepDef {
+    looks: mount_looks,
+    judge: |ctx, answers| judged(judge_mounts(ctx, answers)),
+    ..MOUNT_FILESYSTEMS
 };
 
 /// Mounts what is not mounted, parents first.
 pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
-    let mounts = Said::by(answers, 0).read(0, aix::mounts).unwrap_or_default();
+    let mounts = answers.master().mounts().unwrap_or_default();
     let options = ctx.spec.options.mount_options.as_deref();
     let client = ctx.spec.client.as_str();
     let mut commands = Vec::new();
@@ -84,24 +73,24 @@ pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// Unmounts everything, and removes the directories.
 pub(super) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = unmount_all(ctx, answers);
-    let mounts = Said::by(answers, 0).read(0, aix::mounts).ok();
+    let mounts = answers.master().mounts().ok();
     commands.extend(remove_top(ctx, mounts.as_deref()));
     Script::new(commands)
 }
 
 /// Absent when nothing is mounted any more, and the directories are gone.
 pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
-    let said = Said::by(answers, 0);
-    judged(said.read(0, aix::mounts).and_then(|mounts| {
-        let mounted = !mounts_below(&mounts, &master_top(ctx)).is_empty();
-        Ok(all_or_any(mounted, said.is_there(1)?))
+    let (said, top) = (answers.master(), master_top(ctx));
+    judged(said.mounts().and_then(|mounts| {
+        let mounted = !mounts_below(&mounts, &top).is_empty();
+        Ok(all_or_any(mounted, said.is_there(argv::ls_d(&top))?))
     }))
 }
 
 /// The sight of a step that unmounts: present when the master has nothing of the
 /// copy mounted.
 pub(super) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
-    judged(Said::by(answers, 0).read(0, aix::mounts).map(|mounts| {
+    judged(answers.master().mounts().map(|mounts| {
         let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
         Sight::of(if gone { Presence::Present } else { Presence::Absent })
     }))
@@ -109,12 +98,12 @@ pub(super) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Si
 
 /// What the master's mounts of the copy are looked for by, here and later.
 pub(super) fn mount_looks(ctx: &Context<'_>) -> Looks {
-    let top = words(&["ls", "-d", &master_top(ctx)]);
-    vec![look(HostRole::Master, [words(&["mount"]), top])]
+    let top = argv::ls_d(&master_top(ctx));
+    vec![look(HostRole::Master, [argv::mounts(), top])]
 }
 
 pub(super) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let mounts = Said::by(answers, 0).read(0, aix::mounts)?;
+    let mounts = answers.master().mounts()?;
     let (mut there, mut wanted) = (0, 0);
     for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {
         wanted += 1;
@@ -136,7 +125,7 @@ fn in_the_way(row: &MountRow) -> Sight {
 /// Unmounts everything at or below the master's directory of the copy, children
 /// first; by force where an attempt has failed.
 pub(super) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
-    let paths = match Said::by(answers, 0).read(0, aix::mounts) {
+    let paths = match answers.master().mounts() {
         Ok(mounts) => mounts_below(&mounts, &master_top(ctx))
             .into_iter()
             .map(|row| row.over.clone())
@@ -150,52 +139,43 @@ pub(super) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> 
 /// With local disk caching.
 pub(super) const FILL_CACHE: StepDef = StepDef {
     phase: Phase::Mount,
-    name: StepName::new("fill-cache"),
+    name: "fill-cache",
     about: "copy the client's data into the cache",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 10,
-    applies: |spec| chosen(spec, Phase::Mount) && spec.caches() && !spec.mode.reads_mksysb(),
+    timeout: hours(6),
+    stall: Some(hours(2)),
+    applies: |spec| spec.caches() && !spec.mode.reads_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
-        looks.push(look(HostRole::Client, [words(&["mount"])]));
+        looks.push(look(HostRole::Client, [argv::mounts()]));
         looks.push(look(HostRole::Master, [passwd(ctx)]));
         looks.extend(filled_looks(ctx));
         looks
     },
     judge: |ctx, answers| {
         judged((|| {
-            let mounts = Said::by(answers, 1).read(0, aix::mounts)?;
-            if let Some(bar) = missing_source(ctx, &mounts) {
+            if let Some(bar) = missing_source(ctx, &answers.client().mounts()?) {
                 return Ok(bar);
             }
-            let master = Said::by(answers, 4);
-            if exclude_list(ctx).is_some() && !master.is_there(1)? {
+            if let Some(list) = exclude_list(ctx)
+                && !answers.master().is_there(argv::cat(list))?
+            {
                 return Err("the exclude list is not on the master".to_owned());
             }
-            if let Some(Err(line)) = list(ctx, master).map(paths_of) {
+            if let Some(Err(line)) = list(ctx, answers).map(paths_of) {
                 return Ok(not_a_path(&line));
             }
-            let sight = marks::judge(ctx, Said::by(answers, 0), "fill-cache")?;
-            let sight = if_filled(sight, Said::by(answers, 2))?;
+            let sight = marks::judge(ctx, answers, "fill-cache")?;
+            let sight = if_filled(ctx, answers, sight)?;
             match sight.presence {
-                Presence::Present if !is_filled(ctx, Said::by(answers, 3), master)? => {
-                    Ok(Sight::of(Presence::Absent))
-                }
+                Presence::Present if !is_filled(ctx, answers)? => Ok(Sight::of(Presence::Absent)),
                 _ => Ok(sight),
             }
         })())
     },
     run: Some(|ctx, answers| {
         let mut commands = Vec::new();
-        let left_out = list(ctx, Said::by(answers, 4))
-            .and_then(|text| paths_of(text).ok())
-            .unwrap_or_default();
+        let left_out = list(ctx, answers).and_then(|text| paths_of(text).ok()).unwrap_or_default();
         for (from, fs) in sources(ctx).iter().zip(file_systems(ctx)) {
             if left_out.iter().any(|path| is_below(&fs.mount_point, path)) {
                 continue;
@@ -216,18 +196,18 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
         commands.push(Command::new(["touch", &format!("{directory}/fill-cache.done")]));
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// What shows that there is a system in the cache: a mark alone fills nothing.
 pub(super) fn passwd(ctx: &Context<'_>) -> Argv {
-    words(&["ls", "-d", &format!("{}/etc/passwd", ctx.spec.master_root())])
+    argv::ls_d(&format!("{}/etc/passwd", ctx.spec.master_root()))
 }
 
 /// `sight`, unless it says that the cache is filled, and by [`passwd`] it is not.
-pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
-    let is_empty = sight.presence == Presence::Present && !said.is_there(0)?;
+pub(super) fn if_filled(ctx: &Context<'_>, answers: &Answers, sight: Sight) -> Read<Sight> {
+    let is_empty =
+        sight.presence == Presence::Present && !answers.master().is_there(passwd(ctx))?;
     Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
 }
 
@@ -237,9 +217,9 @@ pub(super) fn if_filled(sight: Sight, said: Said<'_>) -> Read<Sight> {
 pub(super) fn filled_looks(ctx: &Context<'_>) -> Looks {
     let names = |tops: Vec<String>| {
         let tops = tops.into_iter().filter(|_| exclude_list(ctx).is_some());
-        tops.map(|top| words(&["ls", &top])).collect::<Vec<_>>()
+        tops.map(|top| argv::ls(&top)).collect::<Vec<_>>()
     };
-    let cat = exclude_list(ctx).map(|location| words(&["cat", location]));
+    let cat = exclude_list(ctx).map(argv::cat);
     let client = [argv::df("-k", &[])].into_iter().chain(names(sources(ctx)));
     let master = [argv::df("-k", &[])].into_iter().chain(cat).chain(names(master_paths(ctx)));
     vec![look(HostRole::Client, client), look(HostRole::Master, master)]
@@ -248,16 +228,19 @@ pub(super) fn filled_looks(ctx: &Context<'_>) -> Looks {
 /// Whether the cache holds what was copied, as far as [`filled_looks`] tell: at least
 /// half of each file system. Of one that the exclude list leaves something out of, at
 /// least one name at its top.
-pub(super) fn is_filled(ctx: &Context<'_>, client: Said<'_>, master: Said<'_>) -> Read<bool> {
-    let mut source = client.read(0, aix::df)?;
+pub(super) fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    let (client, master) = (answers.client(), answers.master());
+    let usage = argv::df("-k", &[]);
+    let mut source = client.read(usage.clone(), aix::df)?;
     if exclude_list(ctx).is_some() {
         // What a list with patterns leaves out is not known.
-        let Some(Ok(left_out)) = list(ctx, master).map(paths_of) else { return Ok(true) };
-        for (at, (from, fs)) in sources(ctx).iter().zip(file_systems(ctx)).enumerate() {
+        let Some(Ok(left_out)) = list(ctx, answers).map(paths_of) else { return Ok(true) };
+        let ways = sources(ctx).into_iter().zip(master_paths(ctx)).zip(file_systems(ctx));
+        for ((from, to), fs) in ways {
             if !left_out.iter().any(|path| is_touched(ctx, &fs.mount_point, path)) {
                 continue;
             }
-            let (sent, arrived) = (names(client, 1 + at), names(master, 2 + at));
+            let (sent, arrived) = (names(client, &from), names(master, &to));
             let is_sent = |name: &&str| {
                 let path = format!("{}/{name}", fs.below(""));
                 *name != "lost+found" && !left_out.iter().any(|out| is_below(&path, out))
@@ -266,16 +249,17 @@ pub(super) fn is_filled(ctx: &Context<'_>, client: Said<'_>, master: Said<'_>) -
             if sent.peek().is_some() && !sent.any(|name| arrived.contains(&name)) {
                 return Ok(false);
             }
-            source.retain(|(over, _)| over != from);
+            source.retain(|(over, _)| *over != from);
         }
     }
     let ways = sources(ctx).into_iter().zip(master_paths(ctx));
-    Ok(!lacks(&source, &master.read(0, aix::df)?, ways, 16 * 1024))
+    Ok(!lacks(&source, &master.read(usage, aix::df)?, ways, 16 * 1024))
 }
 
-/// The names that `ls` has told.
-fn names(said: Said<'_>, command: usize) -> Vec<&str> {
-    said.output(command).map_or(Vec::new(), |output| output.stdout.lines().map(str::trim).collect())
+/// The names in `directory`, as `ls` has told them.
+fn names<'a>(said: Said<'a>, directory: &str) -> Vec<&'a str> {
+    let output = said.output(argv::ls(directory));
+    output.map_or(Vec::new(), |output| output.stdout.lines().map(str::trim).collect())
 }
 
 /// Whether leaving out `path` leaves out anything of the file system at `mount_point`.
@@ -337,9 +321,9 @@ pub(super) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
 }
 
 /// The exclude list's text.
-fn list<'a>(ctx: &Context<'_>, master: Said<'a>) -> Option<&'a str> {
-    exclude_list(ctx)?;
-    Some(&master.output(1).ok().filter(|output| output.ok())?.stdout)
+fn list<'a>(ctx: &Context<'_>, answers: &'a Answers) -> Option<&'a str> {
+    let output = answers.master().output(argv::cat(exclude_list(ctx)?));
+    Some(&output.ok().filter(|output| output.ok())?.stdout)
 }
 
 /// The paths that an exclude list names, or its first line that is none.

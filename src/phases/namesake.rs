@@ -2,45 +2,35 @@
 //! name, or clean up by it when they fail, do it to whatever bears it; and a colleague
 //! can have made a copy on another disk while ours was not there, or ran.
 
-use crate::aix::{self, PhysicalVolume};
+use crate::aix::{PhysicalVolume, argv};
 use crate::domain::{Cause, Direction, FailureClass, HostRole, Presence, Repeat};
 
 use super::copy::{self, ALT_VG};
-use super::read::Said;
-use super::registry::repeat_of;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
-
-/// What acts on the name and is not nimadm: that cleans up by it in any phase.
-const BY_NAME: [&str; 5] =
-    ["clone-rootvg", "make-rootvg", "finish-clone", "wake-copy", "sleep-copy"];
-
-/// What removes the copy, or puts it to sleep, when it is taken back.
-const BACK_BY_NAME: [&str; 4] = ["clone-rootvg", "make-rootvg", "nimadm-clone", "wake-copy"];
+use super::step::{Answers, Context, Is, Sight, StepDef};
 
 /// The bar where the step is about to act on the name, and a look at the disks shows it
 /// on one that is not ours.
 pub(super) fn bar(
     ctx: &Context<'_>,
     def: &StepDef,
-    looks: &Looks,
     answers: &Answers,
     presence: &Presence,
 ) -> Option<Sight> {
-    let name = def.name.as_str();
     let acts = ctx.spec.mode.changes_client()
         && match ctx.ticket.direction {
             Direction::Forward => {
-                let repeats = repeat_of(def, ctx.spec) == Repeat::Safe;
+                let repeats = def.repeat_in(ctx.spec) == Repeat::Safe;
                 let starts =
                     *presence == Presence::Absent || *presence == Presence::Partial && repeats;
-                starts && (BY_NAME.contains(&name) || name.starts_with("nimadm-"))
+                // nimadm cleans up by the name in any phase.
+                starts && (def.is(Is::ByName) || def.is(Is::OfNimadm))
             }
             Direction::Undo => {
                 let is_left = matches!(presence, Presence::Present | Presence::Partial);
-                is_left && BACK_BY_NAME.contains(&name)
+                is_left && def.is(Is::BackByName)
             }
         };
-    let lspv = acts.then(|| disks(looks, answers)).flatten()?;
+    let lspv = acts.then(|| disks(answers)).flatten()?;
     let own: Vec<&PhysicalVolume> = ours(ctx, &lspv);
     let other = lspv.iter().find(|row| row.is_in(ALT_VG) && !own.contains(row))?;
     // An operation acts on what there is, and an undo on nothing by that name where ours
@@ -50,13 +40,10 @@ pub(super) fn bar(
     (makes || is_one_of_two).then(|| Sight::barred(cause(ctx, other)))
 }
 
-/// What a look has told of the client's disks.
-fn disks(looks: &Looks, answers: &Answers) -> Option<Vec<PhysicalVolume>> {
-    let mut scripts = looks.iter().enumerate().filter(|(_, (role, _))| *role == HostRole::Client);
-    scripts.find_map(|(script, (_, look))| {
-        let command = look.commands.iter().position(|command| command.argv == ["lspv"])?;
-        Said::by(answers, script).read(command, aix::lspv).ok()
-    })
+/// What a look has told of the client's disks, if there was one.
+fn disks(answers: &Answers) -> Option<Vec<PhysicalVolume>> {
+    let is_told = answers.has_asked(HostRole::Client, &argv::lspv().into());
+    is_told.then(|| answers.client().lspv().ok()).flatten()
 }
 
 /// The disks that the copy is on, or is to be on.

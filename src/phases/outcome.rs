@@ -7,8 +7,7 @@ use crate::domain::{Cause, FailureClass, MessageRule};
 use crate::transport::{CommandOutput, End, Output, Script};
 
 use super::read::last_words;
-use super::scripts::{POST, PRE};
-use super::step::{Answers, StepDef};
+use super::step::{Answers, Is, StepDef};
 
 /// The cause that the commands' own words and statuses give, if they tell of a
 /// failure: that of the command which ended the script, else the gravest.
@@ -22,7 +21,7 @@ pub(super) fn words(
     let fatal = fatal(script, output);
     if let Some((at, failed)) = fatal {
         // A site's own script may say anything: its status alone counts.
-        let own = [PRE, POST].contains(&def.name.as_str());
+        let own = def.is(Is::SiteScript);
         let verdict = aix::classify(rules, &failed.text(), failed.status).filter(|_| !own);
         return Some(match verdict {
             Some(Verdict { class: FailureClass::AlreadyDone, .. }) | None => {
@@ -63,8 +62,7 @@ pub(super) fn overrules(
 
 /// Whether a look failed for a reason that may pass: a stale handle, a lock.
 pub(super) fn is_passing(rules: &[MessageRule], answers: &Answers) -> bool {
-    let mut outputs = answers.0.iter().flat_map(|output| &output.commands);
-    outputs.any(|command| {
+    answers.all().any(|command| {
         let verdict = aix::classify(rules, &command.text(), command.status);
         verdict.is_some_and(|verdict| verdict.class == FailureClass::Transient)
     })
@@ -100,7 +98,7 @@ mod tests {
     use crate::transport::Command;
 
     fn cause(step: &str, status: i32, text: &str, tolerated: bool) -> Option<Cause> {
-        let def = registry().iter().find(|def| def.name.as_str() == step).unwrap();
+        let def = registry().iter().find(|def| def.name == step).unwrap();
         let mut command = Command::new(["/usr/bin/tool"]);
         command.tolerate = tolerated;
         let said = CommandOutput { status, stderr: text.to_owned(), ..CommandOutput::default() };

@@ -2,20 +2,16 @@
 //! that is asked for. Whoever has done what comes before it, it is the hosts that
 //! are asked, and not the journal.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, Bootable, MountRow};
+use crate::aix::{self, Bootable, MountRow, argv};
 use crate::domain::{
-    Cause, Direction, FailureClass, HostRole, MigrationSpec, Phase, Presence, Repeat, StepName,
-    Ticket, UndoKind, phases_text,
+    Cause, Direction, FailureClass, HostRole, MigrationSpec, Phase, Presence, Repeat, Ticket,
+    phases_text,
 };
 
-use super::copy::{ALT_VG, CLIENT_ROOT, master_top, mounts_below};
+use super::copy::{ALT_VG, CLIENT_ROOT, boot_target, master_top, mounts_below};
 use super::mksysb;
 use super::read::{Read, Said, judged, look};
-use super::registry::asked;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef};
 use super::whose;
 
 /// Whether a step is one that parts before have done, or others: it is neither
@@ -27,7 +23,7 @@ pub(super) fn is_assumed(def: &StepDef, spec: &MigrationSpec, ticket: &Ticket) -
         && ticket.direction == Direction::Forward
         && ticket.round == 0
         && !prepares
-        && !asked(spec, def.phase)
+        && !spec.asks_for(def.phase)
 }
 
 /// The first phase that is asked for, where others come before it.
@@ -50,46 +46,39 @@ fn gap(spec: &MigrationSpec) -> Option<Phase> {
 /// The gate of a part.
 pub(super) const CHECK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("check-phases"),
+    name: "check-phases",
     about: "check that the phases before have been done",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    drivers: Drivers::Both,
     gate: true,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
     applies: |spec| first(spec).is_some() || gap(spec).is_some(),
     looks,
     judge: |ctx, answers| judged(judge(ctx, answers)),
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn looks(ctx: &Context<'_>) -> Looks {
     let root = ctx.spec.master_root();
-    let output = ctx.spec.options.output.as_deref().unwrap_or("/");
     let master = [
-        words(&["mount"]),
-        words(&["lsfs", "-c"]),
-        argv::chroot(&root, &["/usr/bin/oslevel", "-s"]),
-        argv::chroot(&root, &["/usr/bin/lslpp", "-Lqc", "bos.rte"]),
-        words(&["ls", "-d", output]),
+        argv::mounts(),
+        argv::lsfs(),
+        argv::level_below(&root),
+        argv::base_below(&root),
+        argv::ls_d(output(ctx)),
     ];
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {
-        let mut client = vec![
-            words(&["lspv"]),
-            words(&["mount"]),
-            words(&["exportfs"]),
-            argv::boot_image_level(),
-        ];
+        let mut client =
+            vec![argv::lspv(), argv::mounts(), argv::exports(), argv::boot_image_level()];
         client.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
         looks.push(look(HostRole::Client, client));
     }
     looks
+}
+
+/// Where the mksysb is to be, or what is there anyway.
+fn output<'a>(ctx: &Context<'a>) -> &'a str {
+    ctx.spec.options.output.as_deref().unwrap_or("/")
 }
 
 /// What of a migration stands on its hosts.
@@ -123,16 +112,16 @@ struct Standing {
 
 impl Standing {
     fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Standing> {
-        let master = Said::by(answers, 0);
+        let master = answers.master();
         let (top, root) = (master_top(ctx), ctx.spec.master_root());
-        let mounts = master.read(0, aix::mounts)?;
-        let caches = master.read(1, aix::lsfs)?;
+        let mounts = master.mounts()?;
+        let caches = master.lsfs()?;
         let below = mounts_below(&mounts, &top);
         let is_over = |path: &str| mounts.iter().any(|row| row.over == path);
         let mounted = is_over(&root) && is_over(&format!("{root}/usr"));
-        let base = master.read(3, aix::filesets).unwrap_or_default();
+        let base = master.read(argv::base_below(&root), aix::filesets).unwrap_or_default();
         let base = base.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
-        let level = master.read(2, aix::level).ok();
+        let level = master.read(argv::level_below(&root), aix::level).ok();
         let target = &ctx.spec.target.level;
         let mut standing = Standing {
             awake: false,
@@ -147,18 +136,19 @@ impl Standing {
                 && base.is_some_and(|base| base.version_release() == target.version_release()),
             migrated: mounted && level.is_some_and(|level| level.reaches(target)),
             bootable: false,
-            written: ctx.spec.options.output.is_some() && master.is_there(4)?,
+            written: ctx.spec.options.output.is_some()
+                && master.is_there(argv::ls_d(output(ctx)))?,
         };
         if ctx.spec.mode.changes_client() {
-            standing.read_client(ctx, Said::by(answers, 1))?;
+            standing.read_client(ctx, answers.client())?;
         }
         Ok(standing)
     }
 
     fn read_client(&mut self, ctx: &Context<'_>, client: Said<'_>) -> Read<()> {
-        let lspv = client.read(0, aix::lspv)?;
-        let mounts = client.read(1, aix::mounts)?;
-        let exports = client.exports(2)?;
+        let lspv = client.lspv()?;
+        let mounts = client.mounts()?;
+        let exports = client.exports()?;
         let copy: Vec<&MountRow> = mounts_below(&mounts, CLIENT_ROOT);
         let is_target = |disk| ctx.spec.options.disks.contains(disk);
         let rows = || lspv.iter().filter(|row| row.is_in(ALT_VG) && is_target(&row.disk));
@@ -168,8 +158,10 @@ impl Standing {
         self.asleep = rows().any(|row| !row.is_active()) && copy.is_empty();
         self.exported = whole && copy.iter().all(|row| exports.contains(&row.over));
         self.any_exported = exports.iter().any(|path| path.starts_with(CLIENT_ROOT));
-        let level = client.output(3)?.stdout.trim().to_owned();
-        let bootable = client.read(4, aix::is_bootable).is_ok_and(|boot| boot == Bootable::Yes);
+        let level = client.output(argv::boot_image_level())?.stdout.trim().to_owned();
+        let bootable = argv::bootable(boot_target(ctx)?);
+        let bootable =
+            client.read(bootable, aix::is_bootable).is_ok_and(|boot| boot == Bootable::Yes);
         self.bootable = bootable && level == ctx.spec.target.level.version_release();
         Ok(())
     }

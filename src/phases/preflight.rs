@@ -3,17 +3,18 @@
 
 use crate::base::ClockRef;
 use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
-use crate::domain::{Cause, Control, Facts, FailureClass, MigrationSpec, Presence, StepName};
+use crate::domain::{
+    Cause, Control, Direction, Facts, FailureClass, MigrationSpec, Presence, StepName,
+};
 use crate::transport::Transport;
 
-use super::describe::first_ticket;
 use super::lease::NOBODY;
 use super::order::hosts;
 use super::outcome;
 use super::parts::is_assumed;
 use super::perform::of_transport;
 use super::registry::registry;
-use super::step::{Answers, Context, StepDef};
+use super::step::{Answers, Context, Is, StepDef};
 
 /// One thing that stands against a migration. Class `AlreadyDone`: nothing is to
 /// be done.
@@ -45,7 +46,7 @@ pub async fn preflight(
     let hosts = hosts(spec);
     let mut found = Vec::new();
     for def in registry().iter().filter(|def| def.is_in(spec) && comes_first(def)) {
-        let ticket = first_ticket(def);
+        let ticket = def.first(Direction::Forward);
         if is_assumed(def, spec, &ticket) {
             continue;
         }
@@ -54,7 +55,7 @@ pub async fn preflight(
         let (mut answers, mut silent) = (Answers::default(), Vec::new());
         for (role, script) in (def.looks)(&ctx) {
             match transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await {
-                Ok(output) => answers.0.push(output),
+                Ok(output) => answers.add(role, &script, output),
                 Err(error) => silent.push(of_transport(&error)),
             }
         }
@@ -65,7 +66,7 @@ pub async fn preflight(
             // The gate looks at the lease as well, and may tell more of it.
             let is_told = |known: &Objection| known.cause.text.starts_with(&cause.text);
             if !found.iter().any(is_told) {
-                found.push(Objection { step: def.name.clone(), gate: def.gate, cause });
+                found.push(Objection { step: def.step(), gate: def.gate, cause });
             }
         }
         if is_silent || is_over {
@@ -77,13 +78,12 @@ pub async fn preflight(
 
 /// Whether a step comes before anything is changed, and may stand against that.
 fn comes_first(def: &StepDef) -> bool {
-    def.gate || matches!(def.name.as_str(), "take-lease" | "take-master-lease")
+    def.gate || def.is(Is::TakesLease)
 }
 
 fn against(def: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Vec<Cause> {
     let cause = |class, text: String| vec![Cause::new(class, text)];
-    let mut said = answers.0.iter().flat_map(|output| &output.commands);
-    if said.any(|command| command.truncated) {
+    if answers.all().any(|command| command.truncated) {
         let text = format!("a host says more than {OUTPUT_BYTES_MAX} bytes");
         return cause(FailureClass::Permanent, text);
     }

@@ -1,10 +1,10 @@
 //! The answers of a probe, read. What cannot be read is `Err` with the reason,
 //! and makes the sight `Unknown`: no step guesses.
 
-use crate::aix::{self, argv, argv::Argv};
+use crate::aix::{self, FsRow, MountRow, NimObject, PhysicalVolume, Process, argv};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
-use crate::domain::{HostRole, Lease, Presence};
+use crate::domain::{DiskName, HostRole, Lease, Level, NimName, Presence};
 use crate::transport::{Command, CommandOutput, Script};
 
 use super::step::{Answers, Sight};
@@ -13,8 +13,11 @@ use super::step::{Answers, Sight};
 pub(super) type Read<T> = Result<T, String>;
 
 /// A script of looks on one host: each command runs, whatever the others say.
-pub(super) fn look(role: HostRole, commands: impl IntoIterator<Item = Argv>) -> (HostRole, Script) {
-    (role, Script::new(commands.into_iter().map(|argv| Command::new(argv).tolerated())))
+pub(super) fn look(
+    role: HostRole,
+    commands: impl IntoIterator<Item = impl Into<Command>>,
+) -> (HostRole, Script) {
+    (role, Script::new(commands.into_iter().map(|command| command.into().tolerated())))
 }
 
 /// The sight, or `Unknown` with the reason.
@@ -37,11 +40,23 @@ pub(super) fn all_or_any(all: bool, any: bool) -> Sight {
     })
 }
 
-/// The answers of the script at an index of a probe.
+/// What one host has said. Each reader asks for its answer by the question.
 #[derive(Clone, Copy)]
 pub(super) struct Said<'a> {
     answers: &'a Answers,
-    script: usize,
+    role: HostRole,
+}
+
+impl Answers {
+    /// What the master has said.
+    pub(super) fn master(&self) -> Said<'_> {
+        Said::of(self, HostRole::Master)
+    }
+
+    /// What the client has said.
+    pub(super) fn client(&self) -> Said<'_> {
+        Said::of(self, HostRole::Client)
+    }
 }
 
 /// Whether `path` is that of the entry `name` of its directory.
@@ -54,15 +69,15 @@ pub(super) fn is_named(path: &str, name: &str) -> bool {
 const UNEXPECTED: &str = "An unexpected result was returned by";
 
 impl<'a> Said<'a> {
-    /// The answers of `script`.
-    pub(super) fn by(answers: &'a Answers, script: usize) -> Said<'a> {
-        Said { answers, script }
+    /// What the host of `role` has said.
+    pub(super) fn of(answers: &'a Answers, role: HostRole) -> Said<'a> {
+        Said { answers, role }
     }
 
-    /// The output of `command`. Nothing but NIM's word that the result was not what
+    /// The output of `question`. Nothing but NIM's word that the result was not what
     /// it had expected is no answer, whatever the exit code is.
-    pub(super) fn output(self, command: usize) -> Read<&'a CommandOutput> {
-        let output = self.answers.get(self.script, command);
+    pub(super) fn output(self, question: impl Into<Command>) -> Read<&'a CommandOutput> {
+        let output = self.answers.get(self.role, &question.into());
         let output = output.ok_or_else(|| "the host gave no answer".to_owned())?;
         if output.stdout.trim().is_empty() && output.stderr.contains(UNEXPECTED) {
             let words = last_words(output);
@@ -71,14 +86,14 @@ impl<'a> Said<'a> {
         Ok(output)
     }
 
-    /// The output of `command` as `reader` reads it. One that has failed, and says
+    /// The output of `question` as `reader` reads it. One that has failed, and says
     /// only why, has not said that there is nothing.
     pub(super) fn read<T>(
         self,
-        command: usize,
+        question: impl Into<Command>,
         reader: impl FnOnce(&'a str) -> Result<T, aix::Unread>,
     ) -> Read<T> {
-        let output = self.output(command)?;
+        let output = self.output(question)?;
         if output.status != 0
             && output.stdout.trim().is_empty()
             && let Some(words) = last_words(output)
@@ -91,19 +106,59 @@ impl<'a> Said<'a> {
         })
     }
 
-    /// The directories that `command`, `exportfs`, names. That there are none it may
-    /// say as an error.
-    pub(super) fn exports(self, command: usize) -> Read<Vec<String>> {
-        let words = last_words(self.output(command)?).unwrap_or_default();
+    /// What is mounted.
+    pub(super) fn mounts(self) -> Read<Vec<MountRow>> {
+        self.read(argv::mounts(), aix::mounts)
+    }
+
+    /// The file systems that have stanzas.
+    pub(super) fn lsfs(self) -> Read<Vec<FsRow>> {
+        self.read(argv::lsfs(), aix::lsfs)
+    }
+
+    /// The disks, and what is on them.
+    pub(super) fn lspv(self) -> Read<Vec<PhysicalVolume>> {
+        self.read(argv::lspv(), aix::lspv)
+    }
+
+    /// The disks that are booted from next.
+    pub(super) fn bootlist(self) -> Read<Vec<DiskName>> {
+        self.read(argv::show_bootlist(), aix::bootlist)
+    }
+
+    /// The level of the system.
+    pub(super) fn level(self) -> Read<Level> {
+        self.read(argv::level(), aix::level)
+    }
+
+    /// What runs.
+    pub(super) fn processes(self) -> Read<Vec<Process>> {
+        self.read(argv::processes(), aix::processes)
+    }
+
+    /// The NIM object `name`.
+    pub(super) fn nim_object(self, name: &NimName) -> Read<NimObject> {
+        self.read(argv::lsnim(name), |text| aix::nim_object(text, name.as_str()))
+    }
+
+    /// Whether NIM knows `name`.
+    pub(super) fn is_defined(self, name: &NimName) -> Read<bool> {
+        Ok(!self.output(argv::lsnim(name))?.text().contains("0042-053"))
+    }
+
+    /// The directories that are exported. That there are none `exportfs` may say as
+    /// an error.
+    pub(super) fn exports(self) -> Read<Vec<String>> {
+        let words = last_words(self.output(argv::exports())?).unwrap_or_default();
         if words.ends_with("nothing exported") {
             return Ok(Vec::new());
         }
-        self.read(command, aix::exports)
+        self.read(argv::exports(), aix::exports)
     }
 
-    /// Whether `command`, an `ls` of one path, found it.
-    pub(super) fn is_there(self, command: usize) -> Read<bool> {
-        let output = self.output(command)?;
+    /// Whether `question`, about one path, found it.
+    pub(super) fn is_there(self, question: impl Into<Command>) -> Read<bool> {
+        let output = self.output(question)?;
         match output.ok() {
             true => Ok(true),
             false if aix::is_missing(&output.text()) => Ok(false),
@@ -111,47 +166,43 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// The names that `command`, an `ls` of a directory, found; none where
-    /// there is no directory.
-    pub(super) fn names(self, command: usize) -> Read<Vec<String>> {
-        if !self.is_there(command)? {
+    /// The names in `directory`; none where there is no directory.
+    pub(super) fn names(self, directory: &str) -> Read<Vec<String>> {
+        if !self.is_there(argv::ls(directory))? {
             return Ok(Vec::new());
         }
-        Ok(aix::names(&self.output(command)?.stdout))
+        Ok(aix::names(&self.output(argv::ls(directory))?.stdout))
     }
 
-    /// Who holds the client's lease, by `command`, an `ls -l` of it.
-    pub(super) fn lease(self, command: usize) -> Read<Option<Lease>> {
-        self.lease_at(command, argv::LEASE)
+    /// Who holds the client's lease.
+    pub(super) fn lease(self) -> Read<Option<Lease>> {
+        self.lease_at(argv::LEASE)
     }
 
-    /// As [`Said::lease`], of the lease at `path`.
-    pub(super) fn lease_at(self, command: usize, path: &str) -> Read<Option<Lease>> {
-        Ok(self.link(command, path)?.map(|text| Lease::read(&text)))
+    /// Who holds the lease at `path`.
+    pub(super) fn lease_at(self, path: &str) -> Read<Option<Lease>> {
+        Ok(self.link(path)?.map(|text| Lease::read(&text)))
     }
 
-    /// What the link `path` says, by `command`, an `ls -l` of it.
-    pub(super) fn link(self, command: usize, path: &str) -> Read<Option<String>> {
-        if !self.is_there(command)? {
+    /// What the link `path` says.
+    pub(super) fn link(self, path: &str) -> Read<Option<String>> {
+        if !self.is_there(argv::ls_l(path))? {
             return Ok(None);
         }
-        self.read(command, |text| aix::link_target(text, path)).map(Some)
+        self.read(argv::ls_l(path), |text| aix::link_target(text, path)).map(Some)
     }
-}
 
-impl Said<'_> {
-    /// Whether the lease of `owner`, or its directory with nothing of anybody
-    /// else's in it, is there: by `lease`, an `ls -l` of the lease, and
-    /// `directory`, an `ls` of its directory.
-    pub(super) fn leased(self, lease: usize, directory: usize, owner: &str) -> Read<bool> {
-        match self.lease(lease)? {
+    /// Whether the lease of `owner`, or its directory with nothing of anybody else's
+    /// in it, is there.
+    pub(super) fn leased(self, owner: &str) -> Read<bool> {
+        match self.lease()? {
             Some(holder) => Ok(holder.owner == owner),
-            None if self.is_there(directory)? => {
+            None if self.is_there(argv::ls(argv::LEASE_DIR))? => {
                 let own = |name: &String| {
                     let marks = [argv::FINISHED, argv::BEGUN];
                     marks.iter().any(|mark| is_named(mark, name))
                 };
-                Ok(self.names(directory)?.iter().all(own))
+                Ok(self.names(argv::LEASE_DIR)?.iter().all(own))
             }
             None => Ok(false),
         }

@@ -1,31 +1,23 @@
 //! Phase 1: what the client is like before the first change.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, ImageData, LogicalVolume, MountRow, NimObject};
+use crate::aix::{self, ImageData, LogicalVolume, MountRow, argv};
 use crate::domain::{
     Baseline, BaselineDisk, BaselineFs, BaselineVolume, Cause, DiskName, Facts, FailureClass,
-    HostRole, Mode, NimName, Options, Phase, Presence, Repeat, StepName, UndoKind,
+    HostRole, Mode, NimName, Options, Phase, Presence,
 };
 
 use super::master::image_data;
 use super::read::{Read, Said, look};
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
 
 /// A rollback restores what this step finds, and no more.
 pub(super) const RECORD_BASELINE: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("record-baseline"),
+    name: "record-baseline",
     about: "record the client as it is",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(5 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
+    drivers: Drivers::Both,
+    is: &[Is::SeesOtherLease],
     applies: |spec| spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
@@ -35,33 +27,23 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
         },
         Err(why) => Sight::of(Presence::Unknown(why)),
     },
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// As [`RECORD_BASELINE`], where there is no client.
 pub(super) const RECORD_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("record-mksysb"),
+    name: "record-mksysb",
     about: "record the mksysb as it is",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(5 * 60),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
+    drivers: Drivers::Both,
     applies: |spec| !spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
         Ok(baseline) => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
         Err(why) => Sight::of(Presence::Unknown(why)),
     },
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The objects whose locations are recorded beside SPOT and lpp_source.
@@ -81,54 +63,40 @@ pub(super) fn baseline_looks(ctx: &Context<'_>) -> Looks {
     let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
     let mut master: Vec<argv::Argv> = names.map(argv::lsnim).collect();
     if ctx.spec.has_image_data() {
-        master.push(words(&["cat", &image_data(ctx.spec)]));
+        master.push(argv::cat(&image_data(ctx.spec)));
     }
     let master = look(HostRole::Master, master);
     if !ctx.spec.mode.has_client() {
         return vec![master];
     }
     let mut client = vec![
-        words(&["getconf", "BOOT_DEVICE"]),
+        argv::boot_device(),
         argv::show_bootlist(),
-        words(&["lspv"]),
+        argv::lspv(),
         argv::lsvg("rootvg"),
         argv::lsvg_l("rootvg"),
-        words(&["exportfs"]),
-        words(&["mount"]),
-        words(&["who", "-b"]),
+        argv::exports(),
+        argv::mounts(),
+        argv::boot_time(),
     ];
     client.extend(options.disks.iter().map(argv::disk_size));
     vec![look(HostRole::Client, client), master]
 }
 
 pub(super) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
-    let master = Said::by(answers, usize::from(ctx.spec.mode.has_client()));
+    let (master, target) = (answers.master(), &ctx.spec.target);
     let options = &ctx.spec.options;
-    let mut commands = 2..;
-    let mut further = located(options).into_iter().map(|name| match name {
-        None => Ok(None),
-        Some(name) => location(master, commands.next().unwrap_or_default(), name).map(Some),
-    });
-    let mut next = || further.next().unwrap_or(Ok(None));
+    let found =
+        |name: &Option<NimName>| name.as_ref().map(|name| location(master, name)).transpose();
     let mut baseline = Baseline {
-        boot_disk: None,
-        boot_pvid: None,
-        bootlist: Vec::new(),
-        rootvg_id: String::new(),
-        targets: Vec::new(),
-        mounts: Vec::new(),
-        file_systems: Vec::new(),
-        exports: Vec::new(),
-        spot_location: location(master, 0, &ctx.spec.target.spot)?,
-        lpp_source_location: location(master, 1, &ctx.spec.target.lpp_source)?,
-        pre_script_location: next()?,
-        post_script_location: next()?,
-        exclude_location: next()?,
-        bosinst_location: next()?,
-        mksysb_location: next()?,
-        volumes: Vec::new(),
-        pp_size_mb: 0,
-        boot_time: String::new(),
+        spot_location: location(master, &target.spot)?,
+        lpp_source_location: location(master, &target.lpp_source)?,
+        pre_script_location: found(&options.pre_script)?,
+        post_script_location: found(&options.post_script)?,
+        exclude_location: found(&options.exclude_files)?,
+        bosinst_location: found(&options.bosinst_data)?,
+        mksysb_location: found(&options.mksysb)?,
+        ..Baseline::default()
     };
     if let Some(before) = ctx.spec.part.as_ref().and_then(|part| part.facts.baseline.as_ref()) {
         return Ok(carried(baseline, before));
@@ -137,8 +105,8 @@ pub(super) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseli
         read_client(ctx, answers, &mut baseline)?;
     }
     if ctx.spec.has_image_data() {
-        let command = 2 + located(options).into_iter().flatten().count();
-        apply_image(ctx, &master.read(command, aix::image_data)?, &mut baseline);
+        let image = argv::cat(&image_data(ctx.spec));
+        apply_image(ctx, &master.read(image, aix::image_data)?, &mut baseline);
     }
     Ok(baseline)
 }
@@ -191,7 +159,7 @@ fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
 /// the copy: somebody waits for that boot, and a rollback would boot it.
 fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) -> Option<Cause> {
     let first = baseline.bootlist.first().filter(|_| ctx.spec.mode.changes_client())?;
-    let lspv = Said::by(answers, 0).read(2, aix::lspv).ok()?;
+    let lspv = answers.client().lspv().ok()?;
     let row = lspv.iter().find(|row| row.disk == *first)?;
     if row.is_in("rootvg") || ctx.spec.options.disks.contains(first) {
         return None;
@@ -210,13 +178,12 @@ fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) 
 
 /// What is told of a client.
 fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) -> Read<()> {
-    let client = Said::by(answers, 0);
-    let options = &ctx.spec.options;
-    let lspv = client.read(2, aix::lspv)?;
-    let bootlist = client.read(1, aix::bootlist)?;
-    let vg = client.read(3, aix::volume_group)?;
-    let mounts = client.read(6, aix::mounts)?;
-    let volumes = client.read(4, aix::logical_volumes)?;
+    let client = answers.client();
+    let lspv = client.lspv()?;
+    let bootlist = client.bootlist()?;
+    let vg = client.read(argv::lsvg("rootvg"), aix::volume_group)?;
+    let mounts = client.mounts()?;
+    let volumes = client.read(argv::lsvg_l("rootvg"), aix::logical_volumes)?;
     let file_systems = copied_file_systems(&volumes, &mounts, vg.pp_size_mb);
     if file_systems.is_empty() {
         return Err("no file system of rootvg is mounted on the client".to_owned());
@@ -230,17 +197,17 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
         return Err("the client's normal bootlist names no disk".to_owned());
     }
     let mut targets = Vec::new();
-    for (index, disk) in options.disks.iter().enumerate() {
+    for disk in &ctx.spec.options.disks {
         let row = lspv.iter().find(|row| row.disk == *disk);
         let row = row.ok_or_else(|| format!("{disk} is not on the client"))?;
-        let size_mb = client.read(8 + index, disk_size)?;
+        let size_mb = client.read(argv::disk_size(disk), disk_size)?;
         targets.push(BaselineDisk { name: disk.clone(), pvid: row.pvid.clone(), size_mb });
     }
     let ours: Vec<&str> = file_systems.iter().map(|fs| fs.mount_point.as_str()).collect();
     let foreign = mounts.iter().filter(|row| !ours.contains(&row.over.as_str()));
     let mounts = foreign.map(|row| row.over.clone()).collect();
-    baseline.exports = client.exports(5)?;
-    baseline.boot_time = client.read(7, aix::boot_time)?;
+    baseline.exports = client.exports()?;
+    baseline.boot_time = client.read(argv::boot_time(), aix::boot_time)?;
     if ctx.spec.mode == Mode::ClientToMksysb {
         let copied = |lv: &&LogicalVolume| {
             !lv.is_file_system() || file_systems.iter().any(|fs| fs.lv == lv.name)
@@ -268,7 +235,8 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
 /// migration; then it is the only disk of rootvg, if there is only one.
 pub(super) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
     let fits: fn(&str) -> bool = |word| word.parse::<DiskName>().is_ok();
-    let named = client.read(0, |text| aix::one_word("getconf BOOT_DEVICE", text, fits));
+    let named =
+        client.read(argv::boot_device(), |text| aix::one_word("getconf BOOT_DEVICE", text, fits));
     if let Ok(disk) = &named {
         return disk.parse().map_err(|_| format!("`{disk}` is not a disk"));
     }
@@ -309,9 +277,8 @@ pub(super) fn disk_size(text: &str) -> Result<u64, aix::Unread> {
     word.parse().map_err(|_| aix::Unread::line("bootinfo -s", word))
 }
 
-fn location(master: Said<'_>, command: usize, name: &NimName) -> Read<String> {
-    let object: NimObject = master.read(command, |text| aix::nim_object(text, name.as_str()))?;
-    match object.get("location") {
+fn location(master: Said<'_>, name: &NimName) -> Read<String> {
+    match master.nim_object(name)?.get("location") {
         Some(path) if path.starts_with('/') => Ok(path.to_owned()),
         _ => Err(format!("the NIM object {name} has no location")),
     }

@@ -1,18 +1,12 @@
 //! All steps of both drivers, in the order in which they run.
 
-use std::time::Duration;
-
-use crate::domain::{Driver, MigrationSpec, Phase, Repeat, StepName, StepSpec};
+use crate::domain::{MigrationSpec, Phase, StepName, StepSpec};
 
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
 use super::{boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, lease};
 use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, site, unmount, whose};
-
-/// The `settle` of a step whose effect may take as long as the plan gives a
-/// reboot.
-pub(super) const AS_LONG_AS_THE_PLAN_SAYS: Duration = Duration::MAX;
 
 static REGISTRY: [StepDef; 89] = [
     check::CHECK_CLIENT,
@@ -113,56 +107,13 @@ pub fn registry() -> &'static [StepDef] {
 
 /// The step of that name.
 pub fn find(phase: Phase, step: &StepName) -> Option<&'static StepDef> {
-    REGISTRY.iter().find(|def| def.phase == phase && def.name == *step)
+    REGISTRY.iter().find(|def| def.phase == phase && def.name == step.as_str())
 }
 
-/// Steps of the native driver that the nimadm driver has too.
-const SHARED: [&str; 20] = [
-    "check-client",
-    "check-mksysb",
-    "check-phases",
-    "take-lease",
-    "take-master-lease",
-    "fetch-image-data",
-    "record-baseline",
-    "record-mksysb",
-    "record-copy",
-    "clean-copy",
-    "record-site",
-    "verify-level",
-    "verify-copy",
-    "set-bootlist",
-    "drop-cache",
-    "clean-client",
-    "clean-master",
-    "release-master",
-    "reboot",
-    "verify-boot",
-];
-
-impl StepDef {
-    /// Whether `driver` has it.
-    pub(super) fn is_of(&self, driver: Driver) -> bool {
-        let name = self.name.as_str();
-        let of_nimadm = name == "mark-phases" || name.starts_with("nimadm-");
-        match driver {
-            Driver::Native => !of_nimadm,
-            Driver::Nimadm => of_nimadm || SHARED.contains(&name),
-        }
-    }
-}
-
-/// Whether a run comes as far as a phase. With `-P`, steps of phases before
-/// those that are asked for are part of it, so that they are taken back with the
-/// rest; see [`parts::is_assumed`].
-pub(super) fn chosen(spec: &MigrationSpec, phase: Phase) -> bool {
-    spec.options.phases.as_ref().is_none_or(|phases| phases.iter().max() >= Some(&phase))
-}
-
-/// Whether a phase is asked for. Check, lease, baseline and SPOT are part of
-/// every run.
-pub(super) fn asked(spec: &MigrationSpec, phase: Phase) -> bool {
-    spec.options.phases.as_ref().is_none_or(|phases| phases.contains(&phase))
+/// Whether its phase begins with `def` in what `spec` asks for.
+pub(super) fn begins_phase(def: &StepDef, spec: &MigrationSpec) -> bool {
+    let mut of_phase = REGISTRY.iter().filter(|other| other.phase == def.phase);
+    of_phase.find(|other| other.is_in(spec)).is_some_and(|first| first.name == def.name)
 }
 
 /// What a migration will do.
@@ -179,19 +130,19 @@ pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     let steps: Vec<StepSpec> = REGISTRY
         .iter()
         .filter(|def| def.is_in(spec))
-        .map(|def| StepSpec { repeat: repeat_of(def, spec), ..def.spec() })
+        .map(|def| StepSpec { repeat: def.repeat_in(spec), ..def.spec() })
         .collect();
     if !spec.task.is_migration() {
         return MigrationPlan { steps, skipped: Vec::new() };
     }
     let is_idle =
-        |phase: &Phase| !asked(spec, *phase) || !steps.iter().any(|step| step.phase == *phase);
+        |phase: &Phase| !spec.asks_for(*phase) || !steps.iter().any(|step| step.phase == *phase);
     let skipped = Phase::ALL
         .into_iter()
         .filter(is_idle)
         .map(|phase| {
             let why = match phase {
-                _ if !asked(spec, phase) => "left out by the plan's phases (-P)",
+                _ if !spec.asks_for(phase) => "left out by the plan's phases (-P)",
                 Phase::PreScript => "no pre-migration script",
                 Phase::PostScript => "no post-migration script",
                 _ => mksysb::idle(spec.mode, phase).unwrap_or("nothing to do"),
@@ -202,51 +153,30 @@ pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
     MigrationPlan { steps, skipped }
 }
 
-/// How long the effect of a step may take to show after its job has ended.
-pub(super) fn settle_of(def: &StepDef, spec: &MigrationSpec) -> Duration {
-    if def.settle == AS_LONG_AS_THE_PLAN_SAYS {
-        return Duration::from_millis(spec.reboot_timeout_ms);
-    }
-    def.settle
-}
-
-/// How a step is repeated: the plan may say that its scripts can be.
-pub(super) fn repeat_of(def: &StepDef, spec: &MigrationSpec) -> Repeat {
-    let is_script = [scripts::PRE, scripts::POST].contains(&def.name.as_str());
-    // To a mksysb, a fresh copy begins with a fresh cache.
-    if def.name.as_str() == export::MAKE && spec.mode.writes_mksysb() {
-        return Repeat::AfterUndo;
-    }
-    if is_script && spec.options.scripts_repeatable {
-        return Repeat::Safe;
-    }
-    def.repeat
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use proptest::prelude::*;
+    use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Bootlist, Control, Direction, Presence, Task, Ticket, UndoKind};
+    use crate::domain::{Bootlist, Control, Direction, Presence, Repeat, Task, UndoKind};
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
-    use crate::transport::{CommandOutput, Output};
-
-    fn task_of(def: &StepDef) -> &str {
-        let first = def.name.as_str().split('-').next().unwrap();
-        if Task::Migrate.has_step(def.name.as_str()) { "migrate" } else { first }
-    }
 
     #[test]
     fn names_are_unique_and_phases_in_order() {
-        let names: BTreeSet<&str> = REGISTRY.iter().map(|def| def.name.as_str()).collect();
+        let names: BTreeSet<&str> = REGISTRY.iter().map(|def| def.name).collect();
         assert_eq!(names.len(), REGISTRY.len());
-        for task in ["migrate", "cleanup", "wake", "sleep", "sync"] {
-            let of_task = REGISTRY.iter().filter(|def| task_of(def) == task);
-            assert!(of_task.map(|def| def.phase).is_sorted(), "{task}");
+        let device = None;
+        let sync = Task::Sync { device, preview: false };
+        for task in [Task::Migrate, Task::Cleanup, Task::Wake, Task::Sleep, sync] {
+            let of_task = || REGISTRY.iter().filter(|def| def.task == task.kind());
+            assert!(of_task().map(|def| def.phase).is_sorted(), "{task:?}");
+            // Who reads the name of a step's job knows what it is part of.
+            let begin = format!("{}-", task.name());
+            let is_so = |def: &StepDef| task.is_migration() || def.name.starts_with(&begin);
+            assert!(of_task().all(is_so), "{task:?}");
         }
         let phases: BTreeSet<Phase> = REGISTRY.iter().map(|def| def.phase).collect();
         assert_eq!(phases.len(), Phase::ALL.len());
@@ -255,19 +185,18 @@ mod tests {
     #[test]
     fn every_step_has_what_its_kind_needs() {
         for def in &REGISTRY {
-            let name = &def.name;
+            let name = def.name;
             assert!(def.timeout > Duration::ZERO, "{name}");
             assert!(def.stall.is_none_or(|stall| stall < def.timeout), "{name}");
-            assert!(!def.about.is_empty(), "{name}");
+            assert!(!name.is_empty() && !def.about.is_empty(), "{name}");
             assert_eq!(def.undo == UndoKind::Nothing, def.undo_run.is_none(), "{name}");
             if def.run.is_none() {
                 assert_eq!(def.undo, UndoKind::Nothing, "{name} only looks");
             }
             // Job ids hold scope, migration, phase and step within 80 characters.
-            assert!(name.as_str().len() <= 24, "{name}");
+            assert!(name.len() <= 24, "{name}");
         }
-        let gates: Vec<&str> =
-            REGISTRY.iter().filter(|def| def.gate).map(|def| def.name.as_str()).collect();
+        let gates: Vec<&str> = REGISTRY.iter().filter(|def| def.gate).map(|def| def.name).collect();
         assert_eq!(
             gates,
             [
@@ -283,66 +212,11 @@ mod tests {
         assert!(REGISTRY[0].gate, "nothing comes before the gate");
     }
 
-    fn judge_anything(outputs: &[(i32, String)], cached: bool, direction: Direction) {
-        let mut spec = sample::spec();
-        spec.options.cache_vg = cached.then(|| "cachevg".parse().unwrap());
-        spec.options.pre_script = Some("pre".parse().unwrap());
-        let facts = sample::facts();
-        let said: Vec<CommandOutput> = outputs
-            .iter()
-            .map(|(status, text)| CommandOutput {
-                status: *status,
-                stdout: text.clone(),
-                ..CommandOutput::default()
-            })
-            .collect();
-        let answers = Answers(vec![Output { commands: said }; 2]);
-        for def in &REGISTRY {
-            let ticket = Ticket {
-                phase: def.phase,
-                step: def.name.clone(),
-                direction,
-                round: 0,
-                attempt: 2,
-            };
-            let ctx = Context {
-                spec: &spec,
-                facts: &facts,
-                ticket: &ticket,
-                owner: "s1.m1",
-                control: &Control::default(),
-                now_ms: 0,
-            };
-            let _ = (def.judge)(&ctx, &answers);
-            let _ = def.judge_undo.map(|judge| judge(&ctx, &answers));
-            let _ = def.run.map(|run| run(&ctx, &answers));
-            let _ = def.undo_run.map(|undo| undo(&ctx, &answers));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_a_step_panic(
-            outputs in prop::collection::vec((0..3_i32, ".{0,60}(\n.{0,60}){0,3}"), 0..10),
-            cached: bool,
-            back: bool,
-        ) {
-            let direction = if back { Direction::Undo } else { Direction::Forward };
-            judge_anything(&outputs, cached, direction);
-        }
-    }
-
     #[test]
     fn a_host_that_says_nothing_is_never_taken_for_one_where_all_is_well() {
         let (spec, facts) = (sample::spec(), sample::facts());
         for def in &REGISTRY {
-            let ticket = Ticket {
-                phase: def.phase,
-                step: def.name.clone(),
-                direction: Direction::Forward,
-                round: 0,
-                attempt: 1,
-            };
+            let ticket = def.first(Direction::Forward);
             let ctx = Context {
                 spec: &spec,
                 facts: &facts,
@@ -364,7 +238,7 @@ mod tests {
     #[test]
     fn every_step_is_found_by_its_name() {
         for def in &REGISTRY {
-            assert!(find(def.phase, &def.name).is_some_and(|found| std::ptr::eq(found, def)));
+            assert!(find(def.phase, &def.step()).is_some_and(|found| std::ptr::eq(found, def)));
         }
         assert!(find(Phase::End, &StepName::new("take-lease")).is_none());
     }
@@ -442,17 +316,11 @@ mod tests {
         let mut spec = sample::spec();
         spec.options.phases = Some(vec![Phase::BootImage]);
         let runs = |def: &&StepDef| {
-            let ticket = Ticket {
-                phase: def.phase,
-                step: def.name.clone(),
-                direction: Direction::Forward,
-                round: 0,
-                attempt: 1,
-            };
+            let ticket = def.first(Direction::Forward);
             !parts::is_assumed(def, &spec, &ticket)
         };
         let of_spec = || REGISTRY.iter().filter(|def| def.is_in(&spec));
-        let run: Vec<&str> = of_spec().filter(runs).map(|def| def.name.as_str()).collect();
+        let run: Vec<&str> = of_spec().filter(runs).map(|def| def.name).collect();
         assert_eq!(
             run,
             [
@@ -465,9 +333,9 @@ mod tests {
                 "make-boot-image",
             ]
         );
-        assert_eq!(of_spec().next_back().unwrap().name.as_str(), "make-boot-image");
+        assert_eq!(of_spec().next_back().unwrap().name, "make-boot-image");
         let undone = of_spec().filter(|def| def.undo != UndoKind::Nothing);
-        let undone: Vec<&str> = undone.map(|def| def.name.as_str()).collect();
+        let undone: Vec<&str> = undone.map(|def| def.name).collect();
         assert_eq!(
             undone,
             ["take-lease", "mount-spot", "clone-rootvg", "export-filesystems", "mount-filesystems"]

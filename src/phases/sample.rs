@@ -1,55 +1,42 @@
 //! A migration and what is known of its hosts, for the tests of this layer.
 
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, BootFailure, Bootlist, CopyPolicy, Driver, Facts,
-    FailurePolicy, MigrationSpec, Mode, Options, RetryPolicy, SPEC_FORMAT, Target, Task,
+    Baseline, BaselineDisk, BaselineFs, Facts, HostRole, MigrationSpec, Options, RetryPolicy,
+    Target,
 };
+use crate::transport::{Command, CommandOutput, Output};
+
+use super::step::{Answers, Looks};
+
+/// What hosts that answer as `say` have said to `looks`.
+pub(crate) fn answers(
+    looks: &Looks,
+    mut say: impl FnMut(HostRole, &Command) -> CommandOutput,
+) -> Answers {
+    let mut answers = Answers::default();
+    for (role, script) in looks {
+        let commands = script.commands.iter().map(|command| say(*role, command)).collect();
+        answers.add(*role, script, Output { commands });
+    }
+    answers
+}
 
 /// `lpar7` to 7300-02, plain, without reboot.
 pub(crate) fn spec() -> MigrationSpec {
-    MigrationSpec {
-        format: SPEC_FORMAT,
-        client: "lpar7".parse().unwrap(),
-        master: "nim1".parse().unwrap(),
-        mode: Mode::Disk,
-        driver: Driver::Native,
-        target: Target {
-            spot: "spot_7300_02".parse().unwrap(),
-            lpp_source: "lpp_7300_02".parse().unwrap(),
-            level: "7300-02".parse().unwrap(),
-        },
-        options: Options {
-            disks: vec!["hdisk1".parse().unwrap()],
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy { attempts: 3, delay_ms: 1000, delay_max_ms: 8000, jitter_percent: 0 },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 1_800_000,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: Task::Migrate,
-        part: None,
-    }
+    let target = Target {
+        spot: "spot_7300_02".parse().unwrap(),
+        lpp_source: "lpp_7300_02".parse().unwrap(),
+        level: "7300-02".parse().unwrap(),
+    };
+    let retry = RetryPolicy { attempts: 3, delay_ms: 1000, delay_max_ms: 8000, jitter_percent: 0 };
+    let options = Options {
+        disks: vec!["hdisk1".parse().unwrap()],
+        accept_licenses: true,
+        ..Options::default()
+    };
+    let plain =
+        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), target, retry);
+    MigrationSpec { options, ..plain }
 }
 
 /// What `record-baseline` would have found.
@@ -71,28 +58,11 @@ pub(crate) fn facts() -> Facts {
                 size_mb: 51_200,
             }],
             file_systems: vec![fs("hd4", "/", 512), fs("hd2", "/usr", 2560)],
-            exports: Vec::new(),
-            mounts: Vec::new(),
             spot_location: "/export/nim/spot_7300_02/usr".into(),
             lpp_source_location: "/export/nim/lpp_7300_02".into(),
-            pre_script_location: None,
-            post_script_location: None,
-            exclude_location: None,
-            bosinst_location: None,
-            mksysb_location: None,
-            volumes: Vec::new(),
-            pp_size_mb: 0,
             boot_time: "Mar 02 07:15".into(),
+            ..Baseline::default()
         }),
-        level: None,
-        asleep: None,
-        lease_over: None,
-        site: None,
-        lease: None,
-        booted: None,
-        copy: None,
-        systems: None,
-        mksysb: None,
-        left: Vec::new(),
+        ..Facts::default()
     }
 }

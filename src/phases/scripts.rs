@@ -1,19 +1,13 @@
 //! Phases 4 and 7: the site's own scripts, within the copy.
 
-use std::time::Duration;
-
 use crate::aix::argv;
-use crate::domain::{HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::domain::{HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 
 use super::copy::baseline;
-use super::marks;
-use super::read::{Said, judged};
-use super::registry::chosen;
-use super::step::{Context, StepDef};
-
-/// Where a script lies within the copy while it runs.
-pub(super) const IN_COPY: &str = "/tmp/nimshift-script";
+use super::marks::{self, SCRIPT};
+use super::read::judged;
+use super::step::{Context, Is, STEP, StepDef, hours};
 
 /// The step that runs the pre-migration script.
 pub(super) const PRE: &str = "run-pre-script";
@@ -24,56 +18,46 @@ pub(super) const POST: &str = "run-post-script";
 /// Phase 4.
 pub(super) const RUN_PRE_SCRIPT: StepDef = StepDef {
     phase: Phase::PreScript,
-    name: StepName::new(PRE),
+    name: PRE,
     about: "run the pre-migration script in the copy",
     host: HostRole::Master,
+    is: &[Is::SiteScript],
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(2 * 3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 3,
-    applies: |spec| chosen(spec, Phase::PreScript) && spec.options.pre_script.is_some(),
+    timeout: hours(2),
+    applies: |spec| spec.options.pre_script.is_some(),
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), PRE)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, PRE)),
     run: Some(|ctx, _| {
         let location = baseline(ctx).ok().and_then(|b| b.pre_script_location.as_deref());
         run_script(ctx, PRE, location)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Phase 7.
 pub(super) const RUN_POST_SCRIPT: StepDef = StepDef {
     phase: Phase::PostScript,
-    name: StepName::new(POST),
+    name: POST,
     about: "run the post-migration script in the copy",
     host: HostRole::Master,
+    is: &[Is::SiteScript],
     repeat: Repeat::Never,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(2 * 3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 3,
-    applies: |spec| chosen(spec, Phase::PostScript) && spec.options.post_script.is_some(),
+    timeout: hours(2),
+    applies: |spec| spec.options.post_script.is_some(),
     looks: marks::looks,
-    judge: |ctx, answers| judged(marks::judge(ctx, Said::by(answers, 0), POST)),
+    judge: |ctx, answers| judged(marks::judge(ctx, answers, POST)),
     run: Some(|ctx, _| {
         let location = baseline(ctx).ok().and_then(|b| b.post_script_location.as_deref());
         run_script(ctx, POST, location)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 pub(super) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
     let Some(location) = location else { return Script::default() };
     let root = ctx.spec.master_root();
-    let there = format!("{root}{IN_COPY}");
-    let run = Command::new(argv::chroot(&root, &[IN_COPY]))
+    let there = format!("{root}{SCRIPT}");
+    let run = Command::new(argv::chroot(&root, &[SCRIPT]))
         .with_env("NIMSHIFT_PHASE", ctx.ticket.phase.number().to_string())
         .with_env("NIMSHIFT_CLIENT", ctx.spec.client.as_str())
         .with_env("NIMSHIFT_MASTER", ctx.spec.master.as_str())

@@ -1,18 +1,19 @@
 //! What a client runs from, and whether its copy stands: what is kept of a look,
 //! and what it tells of a migration's copy.
 
-use crate::aix::argv::{self, words};
+use crate::aix::argv::{self, Argv};
 use crate::aix::{self, PhysicalVolume};
+use crate::base::Millis;
 use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
-    BaselineDisk, CopyIs, CopySeen, DiskName, Facts, HostRole, MigrationSpec, OldSeen, SystemDisk,
-    Systems,
+    BaselineDisk, Control, CopyIs, CopySeen, DiskName, Facts, HostRole, MigrationSpec, OldSeen,
+    SystemDisk, Systems,
 };
 use crate::transport::{Command, Script, Transport};
 
 use super::copy::{ALT_VG, CopyState, OLD_VG, is_system, state_of};
-use super::left::LeftBy;
 use super::order::hosts;
+use super::step::Answers;
 use super::whose::vg_id;
 
 /// What is kept of a look at a client's disks.
@@ -85,22 +86,42 @@ fn row(disk: &SystemDisk) -> PhysicalVolume {
     }
 }
 
+/// What is asked after.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftBy<'a> {
+    /// What the migration was asked to do.
+    pub spec: &'a MigrationSpec,
+    /// What its steps have found out.
+    pub facts: &'a Facts,
+    /// Who holds its lease.
+    pub owner: &'a str,
+    /// The engine that asks.
+    pub control: &'a Control,
+    /// The time now.
+    pub now_ms: Millis,
+}
+
 /// What the client says of the copy now; `None` where it does not answer.
 pub async fn look_at_copy(transport: &dyn Transport, by: LeftBy<'_>) -> Option<CopySeen> {
     let known = by.facts.copy.as_ref().filter(|copy| !copy.disks.is_empty());
     let disks = known.iter().flat_map(|copy| &copy.disks);
     let groups: Vec<_> = disks.clone().map(|disk| argv::vg_of_disk(&disk.name)).collect();
-    let looks = [words(&["lspv"]), argv::show_bootlist()].into_iter().chain(groups);
+    let looks = [argv::lspv(), argv::show_bootlist()].into_iter().chain(groups);
     let script = Script::new(looks.map(Command::new));
     let host = hosts(by.spec).of(HostRole::Client).clone();
-    let said = transport.exec(&host, &script, PROBE_TIMEOUT).await.ok()?;
-    let text = |at: usize| said.get(at).filter(|said| said.ok()).map(|said| said.stdout.as_str());
-    let lspv = aix::lspv(text(0)?).ok()?;
-    let bootlist = text(1).and_then(|text| aix::bootlist(text).ok()).unwrap_or_default();
-    let mut systems = seen(&lspv, bootlist).systems?;
+    let output = transport.exec(&host, &script, PROBE_TIMEOUT).await.ok()?;
+    let mut answers = Answers::default();
+    answers.add(HostRole::Client, &script, output);
+    let text = |question: Argv| {
+        let said = answers.get(HostRole::Client, &question.into());
+        said.filter(|said| said.ok()).map(|said| said.stdout.as_str())
+    };
+    let lspv = aix::lspv(text(argv::lspv())?).ok()?;
+    let bootlist = text(argv::show_bootlist()).and_then(|text| aix::bootlist(text).ok());
+    let mut systems = seen(&lspv, bootlist.unwrap_or_default()).systems?;
     // What others have made on its disk is no copy of ours.
-    for (at, disk) in (2..).zip(disks) {
-        let id = text(at).and_then(|text| vg_id(text).ok());
+    for disk in disks {
+        let id = text(argv::vg_of_disk(&disk.name)).and_then(|text| vg_id(text).ok());
         if id.is_some_and(|id| known.is_some_and(|copy| copy.vg_id != id)) {
             systems.disks.retain(|seen| seen.name != disk.name);
         }

@@ -4,22 +4,15 @@
 //! copy before the base is migrated, and again afterwards; each time by the files
 //! themselves, whatever driver has changed them.
 
-use std::time::Duration;
-
-use crate::aix::argv::words;
-use crate::aix::{self, DeviceAttribute};
+use crate::aix::{self, DeviceAttribute, argv};
 use crate::base::limits::CAUSE_BYTES_MAX;
 use crate::base::sanitize_line;
-use crate::domain::{
-    Cause, Driver, Facts, FailureClass, HostRole, Phase, Presence, Repeat, SiteOwn, SiteRows,
-    StepName, UndoKind,
-};
+use crate::domain::{Cause, Driver, Facts, FailureClass, HostRole, Phase, SiteOwn, SiteRows};
 use crate::transport::{Command, Script};
 
 use super::copy::{master_paths, mounted};
 use super::read::{Read, Said, judged, last_words};
-use super::registry::chosen;
-use super::step::{Answers, Context, Looks, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef, minutes};
 use super::{marks, nimadm};
 
 /// Where rows of a kind come from, below the root of the copy.
@@ -130,9 +123,9 @@ impl Source {
         .tolerated()
     }
 
-    fn rows(&self, said: Said<'_>, command: usize) -> Read<Vec<String>> {
+    fn rows(&self, said: Said<'_>, question: Command) -> Read<Vec<String>> {
+        let output = said.output(question.clone())?;
         if let Source::Attributes(_) = self {
-            let output = said.output(command)?;
             if !output.ok() {
                 let words = last_words(output).unwrap_or_default();
                 return Err(format!("the copy's device attributes cannot be read: {words}"));
@@ -141,10 +134,9 @@ impl Source {
                 let DeviceAttribute { device, attribute, value } = row;
                 format!("{device} {attribute}={value}")
             };
-            let rows = said.read(command, aix::device_attributes)?;
+            let rows = said.read(question, aix::device_attributes)?;
             return Ok(rows.into_iter().map(text).collect());
         }
-        let output = said.output(command)?;
         let lines = || output.stdout.lines();
         match self {
             Source::Field(path, always) => {
@@ -171,94 +163,82 @@ fn is_absent(output: &crate::transport::CommandOutput) -> bool {
     !output.ok() && (aix::is_missing(&text) || text.contains("annot open"))
 }
 
-/// The first command of a kind: before them is what is mounted, and what was
-/// begun in this copy.
-const FIRST: usize = 2;
+/// Where it is marked what was begun in this copy.
+fn marked(ctx: &Context<'_>) -> String {
+    match ctx.spec.driver {
+        Driver::Native => marks::directory(ctx),
+        Driver::Nimadm => nimadm::marks(ctx),
+    }
+}
 
 fn looks(ctx: &Context<'_>, lines: usize) -> Looks {
     let root = ctx.spec.master_root();
-    let marks = match ctx.spec.driver {
-        Driver::Native => marks::directory(ctx),
-        Driver::Nimadm => nimadm::marks(ctx),
-    };
-    let first = [words(&["mount"]), words(&["ls", &marks])].into_iter();
+    let first = [argv::mounts(), argv::ls(&marked(ctx))].into_iter();
     let kinds = KINDS.iter().map(|(_, source)| source.command(&root, lines));
     let commands = first.map(|argv| Command::new(argv).tolerated()).chain(kinds);
     vec![(HostRole::Master, Script::new(commands))]
 }
 
-/// What the copy has of each kind.
-fn read_kinds(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(&'static str, Vec<String>)>> {
-    let said = Said::by(answers, 0);
-    let mounts = said.read(0, aix::mounts)?;
-    let (there, wanted) = mounted(&mounts, &master_paths(ctx));
+/// What the copy has of each kind, by so many `lines`.
+fn read_kinds(
+    ctx: &Context<'_>,
+    answers: &Answers,
+    lines: usize,
+) -> Read<Vec<(&'static str, Vec<String>)>> {
+    let (said, root) = (answers.master(), ctx.spec.master_root());
+    let (there, wanted) = mounted(&said.mounts()?, &master_paths(ctx));
     if there < wanted || wanted == 0 {
         return Err(format!(
             "{there} of {wanted} file systems of the copy are mounted on the master"
         ));
     }
-    let kinds = (FIRST..).zip(&KINDS);
-    kinds.map(|(command, (name, source))| Ok((*name, source.rows(said, command)?))).collect()
+    let rows = |source: &Source| source.rows(said, source.command(&root, lines));
+    KINDS.iter().map(|(name, source)| Ok((*name, rows(source)?))).collect()
 }
 
 /// Whether the copy's base or filesets have been touched: what it has now is not
 /// what it had.
-fn is_begun(answers: &Answers) -> Read<bool> {
+fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let begun = ["restore-bos.begun", "install-filesets.begun", "05.begun"];
-    let names = Said::by(answers, 0).names(1)?;
+    let names = answers.master().names(&marked(ctx))?;
     Ok(names.iter().any(|name| begun.contains(&name.as_str())))
 }
 
-const fn look_at_site(phase: Phase, name: &'static str, about: &'static str) -> StepDef {
-    StepDef {
-        phase,
-        name: StepName::new(name),
-        about,
-        host: HostRole::Master,
-        repeat: Repeat::Safe,
-        undo: UndoKind::Nothing,
-        gate: false,
-        timeout: Duration::from_secs(600),
-        stall: None,
-        settle: Duration::ZERO,
-        weight: 1,
-        applies: |_| false,
-        looks: |ctx| looks(ctx, LINES),
-        judge: |_, _| Sight::of(Presence::Present),
-        run: None,
-        undo_run: None,
-        judge_undo: None,
-    }
-}
-
 /// Before the first change of the copy's system; a script of phase 4 has run.
-pub(super) const RECORD_SITE: StepDef = {
-    let about = "record what the site has made its own in the copy";
-    let mut def = look_at_site(Phase::MigrateBase, "record-site", about);
-    def.applies = |spec| chosen(spec, Phase::MigrateBase);
-    def.judge = |ctx, answers| {
+pub(super) const RECORD_SITE: StepDef = StepDef {
+    phase: Phase::MigrateBase,
+    name: "record-site",
+    about: "record what the site has made its own in the copy",
+    host: HostRole::Master,
+    drivers: Drivers::Both,
+    timeout: minutes(10),
+    looks: |ctx| looks(ctx, LINES),
+    judge: |ctx, answers| {
         judged((|| {
-            let kinds = read_kinds(ctx, answers)?;
-            if is_begun(answers)? {
+            let kinds = read_kinds(ctx, answers, LINES)?;
+            if is_begun(ctx, answers)? {
                 return Ok(Sight::found(Facts::default()));
             }
             let kinds = kinds.into_iter().map(|(kind, rows)| (kind.to_owned(), SiteRows::of(rows)));
             let site = Some(SiteOwn { kinds: kinds.collect() });
             Ok(Sight::found(Facts { site, ..Facts::default() }))
         })())
-    };
-    def
+    },
+    ..STEP
 };
 
 /// Before a script of phase 7, which may take away what it likes.
-pub(super) const VERIFY_COPY: StepDef = {
-    let about = "verify that the copy has what the site had made its own";
-    let mut def = look_at_site(Phase::MigrateFilesets, "verify-copy", about);
-    def.applies = |spec| chosen(spec, Phase::MigrateFilesets);
-    def.looks = |ctx| looks(ctx, 2 * LINES);
-    def.judge = |ctx, answers| {
+pub(super) const VERIFY_COPY: StepDef = StepDef {
+    phase: Phase::MigrateFilesets,
+    name: "verify-copy",
+    about: "verify that the copy has what the site had made its own",
+    host: HostRole::Master,
+    drivers: Drivers::Both,
+    timeout: minutes(10),
+    looks: |ctx| looks(ctx, 2 * LINES),
+    judge: |ctx, answers| {
         judged((|| {
-            let kinds = read_kinds(ctx, answers)?;
+            let kinds = read_kinds(ctx, answers, 2 * LINES)?;
             let earlier = ctx.spec.part.as_ref().and_then(|part| part.facts.site.as_ref());
             // Phase 5 of one that an older version has begun has recorded nothing.
             let Some(site) = ctx.facts.site.as_ref().or(earlier) else {
@@ -278,8 +258,8 @@ pub(super) const VERIFY_COPY: StepDef = {
                  `policy = \"hold\"` keeps the copy to be looked at",
             )))
         })())
-    };
-    def
+    },
+    ..STEP
 };
 
 /// What is missing of a kind, in words.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::base::Millis;
 use crate::domain::{
-    Cause, Control, Facts, HostRole, Lease, MigrationSpec, Phase, Presence, Repeat, StepName,
-    StepSpec, Ticket, Trace, UndoKind,
+    Cause, Control, Direction, Driver, Facts, HostRole, Lease, MigrationSpec, Phase, Presence,
+    Repeat, StepName, StepSpec, TaskKind, Ticket, Trace, UndoKind,
 };
-use crate::transport::{CommandOutput, HostId, Output, Script};
+use crate::transport::{Command, CommandOutput, HostId, Output, Script};
 
 /// What a step is given.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +39,53 @@ impl Context<'_> {
 /// nothing.
 pub type Looks = Vec<(HostRole, Script)>;
 
-/// What the scripts of a probe gave, in the order of [`Looks`].
+/// What a probe has asked, and what was said to it. An answer is found by its
+/// question, wherever in the [`Looks`] that stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answers(pub Vec<Output>);
+pub struct Answers(Vec<Asked>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    role: HostRole,
+    question: Command,
+    said: Option<CommandOutput>,
+}
 
 impl Answers {
-    /// The output of command `command` of script `script`, if it ran.
-    pub fn get(&self, script: usize, command: usize) -> Option<&CommandOutput> {
-        self.0.get(script)?.get(command)
+    /// Adds what the host of `role` has said to `script`.
+    pub fn add(&mut self, role: HostRole, script: &Script, output: Output) {
+        let mut said = output.commands.into_iter();
+        let asked = script.commands.iter().cloned();
+        self.0.extend(asked.map(|question| Asked { role, question, said: said.next() }));
+    }
+
+    /// All that was said.
+    pub fn all(&self) -> impl Iterator<Item = &CommandOutput> {
+        self.0.iter().filter_map(|asked| asked.said.as_ref())
+    }
+
+    /// Whether the host of `role` was asked `question`.
+    pub fn has_asked(&self, role: HostRole, question: &Command) -> bool {
+        self.asked(role, question).next().is_some()
+    }
+
+    /// What the host of `role` has said to `question`, if it has.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, where a probe did not ask what its step reads. A script
+    /// that nobody has looked before has asked nothing: that is no mistake.
+    pub fn get(&self, role: HostRole, question: &Command) -> Option<&CommandOutput> {
+        debug_assert!(
+            self.0.is_empty() || self.has_asked(role, question),
+            "`{}` is read of the {role:?}, and the probe does not ask it",
+            question.shell_text()
+        );
+        self.asked(role, question).find_map(|asked| asked.said.as_ref())
+    }
+
+    fn asked(&self, role: HostRole, question: &Command) -> impl Iterator<Item = &Asked> {
+        self.0.iter().filter(move |asked| asked.role == role && asked.question.is_like(question))
     }
 }
 
@@ -93,19 +132,26 @@ impl Sight {
     }
 }
 
-/// A step: a row of the registry.
+/// A step: a row of the registry. It says what is special; the rest is [`STEP`]'s.
 ///
 /// A step whose `run` is `None` only looks. A run or undo whose script is empty
 /// has nothing to do.
+#[derive(Clone, Copy)]
 pub struct StepDef {
     /// The phase it belongs to.
     pub phase: Phase,
     /// Its stable name.
-    pub name: StepName,
+    pub name: &'static str,
     /// What it does, for people.
     pub about: &'static str,
     /// The host of its effect.
     pub host: HostRole,
+    /// The task that it is part of.
+    pub task: TaskKind,
+    /// The drivers that have it, where that is a migration.
+    pub drivers: Drivers,
+    /// What else is to be known of it.
+    pub is: &'static [Is],
     /// How it is repeated.
     pub repeat: Repeat,
     /// What undoing it takes.
@@ -117,12 +163,9 @@ pub struct StepDef {
     /// How long its job may say nothing; `None` for jobs that are silent.
     pub stall: Option<Duration>,
     /// How long its effect may take to show after the job has ended, the host
-    /// being unreachable meanwhile or not: a reboot.
-    pub settle: Duration,
-    /// Its share of a busy host: 0 for a look, 1 for a command, 10 for a copy
-    /// of rootvg.
-    pub weight: u8,
-    /// Whether it is part of a migration of this kind.
+    /// being unreachable meanwhile or not.
+    pub settle: Settle,
+    /// Whether it is part of what is asked for, where its phase is.
     pub applies: fn(&MigrationSpec) -> bool,
     /// The commands that tell whether the effect is there.
     pub looks: fn(&Context<'_>) -> Looks,
@@ -137,19 +180,150 @@ pub struct StepDef {
     pub judge_undo: Option<fn(&Context<'_>, &Answers) -> Sight>,
 }
 
+/// What most steps are: of a migration by the native driver, short, and repeated as
+/// they are. It does nothing.
+pub(super) const STEP: StepDef = StepDef {
+    phase: Phase::Clone,
+    name: "",
+    about: "",
+    host: HostRole::Client,
+    task: TaskKind::Migrate,
+    drivers: Drivers::Native,
+    is: &[],
+    repeat: Repeat::Safe,
+    undo: UndoKind::Nothing,
+    gate: false,
+    timeout: minutes(5),
+    stall: None,
+    settle: Settle::AtOnce,
+    applies: |_| true,
+    looks: |_| Vec::new(),
+    judge: |_, _| Sight::of(Presence::Unknown("nothing is looked for".to_owned())),
+    run: None,
+    undo_run: None,
+    judge_undo: None,
+};
+
+/// So many minutes.
+pub(super) const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+/// So many hours.
+pub(super) const fn hours(count: u64) -> Duration {
+    minutes(count * 60)
+}
+
+/// The drivers that have a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drivers {
+    /// The native one.
+    Native,
+    /// That of nimadm.
+    Nimadm,
+    /// Both.
+    Both,
+}
+
+/// How long the effect of a step may take to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// It is there when the job has ended.
+    AtOnce,
+    /// So long.
+    Within(Duration),
+    /// It is a boot of the client: as long as the plan gives that.
+    ByBoot,
+}
+
+/// What is to be known of a few steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Is {
+    /// Runs a phase of nimadm, which looks by itself whether anybody works.
+    OfNimadm,
+    /// Makes the copy on the client's disks.
+    MakesCopy,
+    /// Records which copy is ours.
+    RecordsCopy,
+    /// Makes the cache, which in a migration to a mksysb is made anew with the copy.
+    MakesCache,
+    /// Acts on whatever volume group is named altinst_rootvg.
+    ByName,
+    /// Does so when it is taken back.
+    BackByName,
+    /// Works on the master, and changes the client by NIM's remote shell.
+    ByRemoteShell,
+    /// Takes the lease of a migration.
+    TakesLease,
+    /// Takes the lease, drops it or takes it again: by what it has seen of it, it asks
+    /// for it itself.
+    SeesToLease,
+    /// Looks for the lease of the other kind: before anything is begun, or right behind
+    /// our own.
+    SeesOtherLease,
+    /// Runs a script of the site, which may say anything.
+    SiteScript,
+}
+
 impl StepDef {
     /// Whether it is a step of what `spec` asks for.
     pub fn is_in(&self, spec: &MigrationSpec) -> bool {
         // An operation beside a migration is nimshift's own, whatever the driver.
-        let by_driver = !spec.task.is_migration() || self.is_of(spec.driver);
-        spec.has_step(self.name.as_str()) && by_driver && (self.applies)(spec)
+        let is_part =
+            !spec.task.is_migration() || self.is_of(spec.driver) && spec.reaches(self.phase);
+        self.task == spec.task.kind() && is_part && (self.applies)(spec)
+    }
+
+    /// Whether `driver` has it.
+    fn is_of(&self, driver: Driver) -> bool {
+        match self.drivers {
+            Drivers::Native => driver == Driver::Native,
+            Drivers::Nimadm => driver == Driver::Nimadm,
+            Drivers::Both => true,
+        }
+    }
+
+    /// Whether that is to be known of it.
+    pub fn is(&self, what: Is) -> bool {
+        self.is.contains(&what)
+    }
+
+    /// How it is repeated in what `spec` asks for: the plan may say that its scripts can
+    /// be, and to a mksysb a fresh copy begins with a fresh cache.
+    pub(super) fn repeat_in(&self, spec: &MigrationSpec) -> Repeat {
+        if self.is(Is::MakesCache) && spec.mode.writes_mksysb() {
+            return Repeat::AfterUndo;
+        }
+        if self.is(Is::SiteScript) && spec.options.scripts_repeatable {
+            return Repeat::Safe;
+        }
+        self.repeat
+    }
+
+    /// How long its effect may take to show after its job has ended.
+    pub(super) fn settles_in(&self, spec: &MigrationSpec) -> Duration {
+        match self.settle {
+            Settle::AtOnce => Duration::ZERO,
+            Settle::Within(time) => time,
+            Settle::ByBoot => Duration::from_millis(spec.reboot_timeout_ms),
+        }
+    }
+
+    /// The name, as journal and hosts have it.
+    pub fn step(&self) -> StepName {
+        StepName::new(self.name)
+    }
+
+    /// Its first attempt.
+    pub fn first(&self, direction: Direction) -> Ticket {
+        Ticket { phase: self.phase, step: self.step(), direction, round: 0, attempt: 1 }
     }
 
     /// The step as the machine and the journal know it.
     pub fn spec(&self) -> StepSpec {
         StepSpec {
             phase: self.phase,
-            step: self.name.clone(),
+            step: self.step(),
             repeat: self.repeat,
             undo: self.undo,
             gate: self.gate,

@@ -1,10 +1,8 @@
 //! Phases 9 and 10: the master lets go of the copy.
 
-use std::time::Duration;
-
 use crate::aix::argv::{self, words};
 use crate::aix::{self, FsUsage};
-use crate::domain::{HostRole, Phase, Presence, Repeat, StepName, UndoKind};
+use crate::domain::{HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted};
@@ -13,42 +11,36 @@ use super::export::{cache_rows, export_looks, remove_top, unexport_all};
 use super::marks;
 use super::mount::{judge_master_unmounted, lacks, mount_looks, unmount_all, unmount_and_remove};
 use super::read::{Read, Said, judged, look};
-use super::registry::chosen;
-use super::step::{Answers, Context, Sight, StepDef};
+use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
 
 /// With local disk caching: the client gets its data back.
 pub(super) const RETURN_CACHE: StepDef = StepDef {
     phase: Phase::Unmount,
-    name: StepName::new("return-cache"),
+    name: "return-cache",
     about: "copy the cache back to the client",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(6 * 3600),
-    stall: Some(Duration::from_secs(2 * 3600)),
-    settle: Duration::ZERO,
-    weight: 10,
-    applies: |spec| chosen(spec, Phase::Unmount) && spec.caches() && spec.mode.changes_client(),
+    is: &[Is::ByRemoteShell],
+    timeout: hours(6),
+    stall: Some(hours(2)),
+    applies: |spec| spec.caches() && spec.mode.changes_client(),
     looks: |ctx| {
-        let marks = words(&["ls", &format!("{CLIENT_ROOT}{}", marks::IN_COPY)]);
-        let client = [marks, words(&["mount"]), argv::df("-m", &client_paths(ctx))];
-        let master = [words(&["mount"]), argv::df("-m", &master_paths(ctx))];
+        let usage = argv::df("-m", &client_paths(ctx));
+        let client = [argv::ls(&marks::on_client()), argv::mounts(), usage];
+        let master = [argv::mounts(), argv::df("-m", &master_paths(ctx))];
         vec![look(HostRole::Client, client), look(HostRole::Master, master)]
     },
     judge: |ctx, answers| judged(judge_return(ctx, answers)),
     run: Some(run_return),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let (client, master) = (Said::by(answers, 0), Said::by(answers, 1));
-    if let Some(bar) = lost_by_client(ctx, &client.read(1, aix::mounts)?) {
+    let (client, master) = (answers.client(), answers.master());
+    if let Some(bar) = lost_by_client(ctx, &client.mounts()?) {
         return Ok(bar);
     }
-    if client.names(0)?.iter().any(|name| name == "return-cache.done") {
-        let usages = (master.read(1, aix::df), client.read(2, aix::df));
+    if client.names(&marks::on_client())?.iter().any(|name| name == "return-cache.done") {
+        let usages = (usage(master, &master_paths(ctx)), usage(client, &client_paths(ctx)));
         let ways = master_paths(ctx).into_iter().zip(client_paths(ctx));
         let lacks_data = match &usages {
             (Ok(sent), Ok(arrived)) => lacks(sent, arrived, ways, 16),
@@ -57,7 +49,7 @@ fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let presence = if lacks_data { Presence::Absent } else { Presence::Present };
         return Ok(Sight::of(presence));
     }
-    let (there, wanted) = mounted(&master.read(0, aix::mounts)?, &master_paths(ctx));
+    let (there, wanted) = mounted(&master.mounts()?, &master_paths(ctx));
     if there < wanted {
         let why = format!("{there} of {wanted} file systems of the cache are mounted");
         return Ok(Sight::unmounted(why));
@@ -65,11 +57,14 @@ fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     Ok(Sight::of(Presence::Absent))
 }
 
+/// How full the file systems at `paths` are.
+fn usage(said: Said<'_>, paths: &[String]) -> Read<Vec<(String, FsUsage)>> {
+    said.read(argv::df("-m", paths), aix::df)
+}
+
 fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
-    let usage = |script: usize, command: usize| {
-        Said::by(answers, script).read(command, aix::df).unwrap_or_default()
-    };
-    let (client, master) = (usage(0, 2), usage(1, 1));
+    let client = usage(answers.client(), &client_paths(ctx)).unwrap_or_default();
+    let master = usage(answers.master(), &master_paths(ctx)).unwrap_or_default();
     let size = |usages: &[(String, FsUsage)], path: &str| {
         usages.iter().find(|(over, _)| over == path).map(|(_, usage)| usage.total)
     };
@@ -85,7 +80,7 @@ fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
         let write = on_client(ctx, argv::unpack(&to));
         commands.push(Command::new(argv::pack(&from)).piped_to(write));
     }
-    let mark = format!("{CLIENT_ROOT}{}/return-cache.done", marks::IN_COPY);
+    let mark = format!("{}/return-cache.done", marks::on_client());
     commands.push(Command::new(on_client(ctx, words(&["touch", &mark]))));
     Script::new(commands)
 }
@@ -93,17 +88,11 @@ fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// NFS mounts, or the cache's.
 pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Unmount,
-    name: StepName::new("unmount-filesystems"),
+    name: "unmount-filesystems",
     about: "unmount the copy on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Unmount) && spec.mode.changes_client(),
+    timeout: minutes(30),
+    applies: |spec| spec.mode.changes_client(),
     looks: mount_looks,
     judge: judge_master_unmounted,
     run: Some(|ctx, answers| {
@@ -113,58 +102,44 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
         }
         unmount_and_remove(ctx, answers)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Plain mode.
 pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Unexport,
-    name: StepName::new("unexport-filesystems"),
+    name: "unexport-filesystems",
     about: "remove the exports of the copy",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Unexport) && !spec.caches(),
+    timeout: minutes(10),
+    applies: |spec| !spec.caches(),
     looks: export_looks,
     judge: |ctx, answers| {
-        judged(Said::by(answers, 0).exports(0).map(|exports| {
+        judged(answers.client().exports().map(|exports| {
             let left = client_paths(ctx).iter().any(|path| exports.contains(path));
             Sight::of(if left { Presence::Absent } else { Presence::Present })
         }))
     },
     run: Some(unexport_all),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// With local disk caching.
 pub(super) const REMOVE_CACHE: StepDef = StepDef {
     phase: Phase::Unexport,
-    name: StepName::new("remove-cache"),
+    name: "remove-cache",
     about: "remove the cache file systems",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |spec| chosen(spec, Phase::Unexport) && spec.caches() && spec.mode.changes_client(),
-    looks: |_| vec![look(HostRole::Master, [words(&["lsfs", "-c"])])],
+    timeout: minutes(30),
+    applies: |spec| spec.caches() && spec.mode.changes_client(),
+    looks: |_| vec![look(HostRole::Master, [argv::lsfs()])],
     judge: |ctx, answers| {
-        judged(cache_rows(ctx, Said::by(answers, 0)).map(|rows| {
+        judged(cache_rows(ctx, answers).map(|rows| {
             Sight::of(if rows.is_empty() { Presence::Present } else { Presence::Absent })
         }))
     },
     run: Some(|ctx, answers| {
-        let rows = cache_rows(ctx, Said::by(answers, 0)).ok();
+        let rows = cache_rows(ctx, answers).ok();
         let is_there = |path: &String| {
             rows.as_ref().is_none_or(|rows| rows.iter().any(|row| row.mount_point == *path))
         };
@@ -172,6 +147,5 @@ pub(super) const REMOVE_CACHE: StepDef = StepDef {
         let remove = paths.iter().map(|path| Command::new(argv::remove_fs(path)).tolerated());
         Script::new(remove.chain(remove_top(ctx, None)))
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };

@@ -4,11 +4,10 @@
 //! A copy is known by the id of its volume group, which a copy that is made again
 //! does not have, and by its disks' own ids.
 
-use crate::aix::argv::{self, words};
-use crate::aix::{self, PhysicalVolume};
+use crate::aix::{self, PhysicalVolume, argv};
 use crate::domain::{
     Cause, CopyDisk, CopyIdentity, Direction, DiskName, Driver, Facts, FailureClass, FailurePolicy,
-    HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
+    HostRole, Lease, Phase, Presence,
 };
 use crate::transport::Command;
 
@@ -17,32 +16,21 @@ use super::copy::{self, on_client};
 use super::lease;
 use super::nimadm;
 use super::read::{Read, Said, holds, is_named, judged, look};
-use super::registry::{asked, chosen};
-use super::step::{Answers, Context, Looks, Sight, StepDef};
-
-/// Steps that take the lease, drop it or take it again: by what they have seen of
-/// it, they ask for it themselves.
-const SEE_TO_IT: [&str; 5] =
-    ["take-lease", "clean-client", "verify-boot", "cleanup-lease", "cleanup-work-client"];
-
-/// Steps of the master that change the client by `c_rsh`, beside those of nimadm.
-const BY_C_RSH: [&str; 3] = ["expand-filesystems", "make-boot-image", "return-cache"];
+use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
 
 /// Whether a script of the step asks before it changes the client, or its copy, which
 /// the master works in by NFS.
 pub(super) fn is_guarded(ctx: &Context<'_>, def: &StepDef) -> bool {
-    let name = def.name.as_str();
     let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&def.phase) && !ctx.spec.caches();
-    let from_master = in_copy || name.starts_with("nimadm-") || BY_C_RSH.contains(&name);
+    let from_master = in_copy || def.is(Is::OfNimadm) || def.is(Is::ByRemoteShell);
     let changes_client =
         def.host == HostRole::Client || from_master && ctx.spec.mode.changes_client();
-    changes_client && ctx.facts.lease.is_some() && !SEE_TO_IT.contains(&name)
+    changes_client && ctx.facts.lease.is_some() && !def.is(Is::SeesToLease)
 }
 
 /// Whether the step makes the copy on the client's disks.
 pub(super) fn makes_copy(ctx: &Context<'_>, def: &StepDef) -> bool {
-    let makes = ["clone-rootvg", "make-rootvg", "nimadm-clone"];
-    makes.contains(&def.name.as_str()) && ctx.spec.mode.changes_client()
+    def.is(Is::MakesCopy) && ctx.spec.mode.changes_client()
 }
 
 /// The commands that a script of the step begins with. The first that fails ends
@@ -104,27 +92,22 @@ pub(super) enum Whose {
 /// What is asked of the client; by nimadm, the mark that the copy was begun is on
 /// the master.
 pub(super) fn looks(ctx: &Context<'_>) -> Looks {
-    let mut commands =
-        vec![words(&["ls", "-l", argv::LEASE]), words(&["lspv"]), words(&["ls", argv::LEASE_DIR])];
+    let mut commands = vec![argv::ls_l(argv::LEASE), argv::lspv(), argv::ls(argv::LEASE_DIR)];
     commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
     match goes_back_to(ctx).filter(|_| identity(ctx).is_some()) {
-        Some(disk) => commands.extend([words(&["lsvg", "rootvg"]), argv::vg_of_disk(disk)]),
+        Some(disk) => commands.extend([argv::lsvg("rootvg"), argv::vg_of_disk(disk)]),
         None => commands.push(argv::show_bootlist()),
     }
     let mut looks = vec![look(HostRole::Client, commands)];
     if ctx.spec.driver == Driver::Nimadm {
-        looks.push(look(HostRole::Master, [words(&["ls", &nimadm::marks(ctx)])]));
+        looks.push(look(HostRole::Master, [argv::ls(&nimadm::marks(ctx))]));
     }
     looks
 }
 
-/// The first of the commands that ask for the volume groups of the target disks.
-const GROUPS: usize = 3;
-
 pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
-    let said = Said::by(answers, 0);
-    let holder = said.lease(0)?;
-    let lspv = said.read(1, aix::lspv)?;
+    let said = answers.client();
+    let (holder, lspv) = (said.lease()?, said.lspv()?);
     if holder.as_ref().is_none_or(|holder| holder.owner != ctx.owner) {
         let mut rows = standing(ctx, &lspv).into_iter();
         let is_booted = holder.is_none() && rows.any(|row| row.is_in("rootvg"));
@@ -136,13 +119,13 @@ pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
             Whose::Lost(holder)
         });
     }
-    judge_copy(ctx, answers, 0)
+    judge_copy(ctx, answers)
 }
 
-/// Whose the copy is, by [`looks`] from script `script` on.
-pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) -> Read<Whose> {
-    let said = Said::by(answers, script);
-    let lspv = said.read(1, aix::lspv)?;
+/// Whose the copy is, by [`looks`].
+pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
+    let said = answers.client();
+    let lspv = said.lspv()?;
     let rows = standing(ctx, &lspv);
     let disks = || {
         let names: Vec<&str> = ctx.spec.options.disks.iter().map(DiskName::as_str).collect();
@@ -162,14 +145,17 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
     }
     let Some(copy) = identity(ctx) else {
         let is_begun = match ctx.spec.driver {
-            Driver::Native => said.names(2)?.iter().any(|name| is_named(argv::BEGUN, name)),
+            Driver::Native => {
+                said.names(argv::LEASE_DIR)?.iter().any(|name| is_named(argv::BEGUN, name))
+            }
             Driver::Nimadm => {
-                Said::by(answers, script + 1).names(0)?.iter().any(|name| name == "01.begun")
+                let names = answers.master().names(&nimadm::marks(ctx))?;
+                names.iter().any(|name| name == "01.begun")
             }
         };
         return Ok(match rows.first() {
             // Without phase 1, the copy is one that others have made for this run.
-            _ if ctx.ticket.round == 0 && !asked(ctx.spec, Phase::Clone) => {
+            _ if ctx.ticket.round == 0 && !ctx.spec.asks_for(Phase::Clone) => {
                 Whose::Ours(!rows.is_empty())
             }
             Some(row) if !is_begun && !row.is_in("rootvg") => {
@@ -183,10 +169,10 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers, script: usize) ->
         return Ok(Whose::Gone(format!("there is none on {} any more", disks())));
     }
     for row in rows {
-        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
+        if !ctx.spec.options.disks.contains(&row.disk) {
             continue;
-        };
-        let id = said.read(GROUPS + at, vg_id)?;
+        }
+        let id = said.read(argv::vg_of_disk(&row.disk), vg_id)?;
         let recorded = copy.disks.iter().find(|disk| disk.name == row.disk);
         if id != copy.vg_id || recorded.is_none_or(|disk| Some(&disk.pvid) != row.pvid.as_ref()) {
             let vg = row.vg.as_deref().unwrap_or_default();
@@ -210,14 +196,13 @@ fn goes_back_to<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
 fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Read<Option<String>> {
     let Some(disk) = goes_back_to(ctx) else { return Ok(None) };
     let baseline = copy::baseline(ctx)?;
-    let at = GROUPS + ctx.spec.options.disks.len();
-    if said.read(at, aix::volume_group)?.id == baseline.rootvg_id {
+    if said.read(argv::lsvg("rootvg"), aix::volume_group)?.id == baseline.rootvg_id {
         return Ok(None);
     }
     let Some(vg) = copy::old_row(baseline, lspv).and_then(|row| row.vg.as_deref()) else {
         return Ok(Some(format!("there is none on {disk} any more")));
     };
-    let id = said.read(at + 1, vg_id)?;
+    let id = said.read(argv::vg_of_disk(disk), vg_id)?;
     let is_old = id == baseline.rootvg_id;
     Ok((!is_old).then(|| {
         format!("{vg} on {disk} is volume group {id}, the old rootvg was {}", baseline.rootvg_id)
@@ -228,7 +213,7 @@ fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Re
 /// and what has not been recorded yet is not finished: who has made a copy to boot
 /// from, has made another.
 fn boots_it(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
-    let bootlist = said.read(GROUPS + ctx.spec.options.disks.len(), aix::bootlist)?;
+    let bootlist = said.bootlist()?;
     let baseline = copy::baseline(ctx)?;
     let first = bootlist.first();
     let is_target = baseline.targets.iter().any(|disk| Some(&disk.name) == first);
@@ -258,19 +243,18 @@ pub(super) fn who_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()])]
 }
 
-/// Who it may be, by what NIM says and what runs on the master, by [`who_looks`] from
-/// script `script` on.
-pub(super) fn who(ctx: &Context<'_>, answers: &Answers, script: usize) -> String {
-    let said = Said::by(answers, script);
+/// Who it may be, by what NIM says and what runs on the master: by [`who_looks`].
+pub(super) fn who(ctx: &Context<'_>, answers: &Answers) -> String {
+    let said = answers.master();
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
     let mut told = Vec::new();
-    if let Ok(object) = said.read(0, |text| aix::nim_object(text, client.as_str())) {
+    if let Ok(object) = said.nim_object(client) {
         let state = |key: &str| object.get(key).map(|value| format!("{key} `{value}`"));
         let states: Vec<String> =
             ["Cstate", "prev_state", "info"].into_iter().filter_map(state).collect();
         told.push(format!("NIM says of {client}: {}", states.join(", ")));
     }
-    let processes = said.read(1, aix::processes).unwrap_or_default();
+    let processes = said.processes().unwrap_or_default();
     if let Some(process) = alone::foreign(ctx, &processes) {
         told.push(format!("a nimadm of it runs on {master}, process {}", process.pid));
     }
@@ -372,27 +356,20 @@ pub(super) fn taken_over(ctx: &Context<'_>, by: &str, text: String) -> Cause {
 /// The copy, as soon as it is whole.
 pub(super) const RECORD_COPY: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("record-copy"),
+    name: "record-copy",
+    is: &[Is::RecordsCopy],
     about: "record what the copy is known by",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: std::time::Duration::from_secs(300),
-    stall: None,
-    settle: std::time::Duration::ZERO,
-    weight: 0,
-    applies: |spec| chosen(spec, Phase::Clone) && spec.mode.changes_client(),
+    drivers: Drivers::Both,
+    applies: |spec| spec.mode.changes_client(),
     looks: |ctx| looks(ctx).into_iter().chain(who_looks(ctx)).collect(),
     judge: |ctx, answers| judged(judge_record(ctx, answers)),
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let said = Said::by(answers, 0);
-    let lspv = said.read(1, aix::lspv)?;
+    let said = answers.client();
+    let lspv = said.lspv()?;
     let rows = standing(ctx, &lspv);
     if let Some(row) = rows.first()
         && identity(ctx).is_none()
@@ -402,7 +379,7 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let Some(copy) = told_by(ctx, said, &rows)? else {
         let whose = Whose::Gone("there is none on the target disks".to_owned());
-        let bar = cause(ctx, &whose, &who(ctx, answers, looks(ctx).len())).map(Sight::barred);
+        let bar = cause(ctx, &whose, &who(ctx, answers)).map(Sight::barred);
         return bar.ok_or_else(|| "there is no copy on the target disks".to_owned());
     };
     if let Some(before) =
@@ -425,10 +402,10 @@ fn told_by(
 ) -> Read<Option<CopyIdentity>> {
     let mut found: Option<CopyIdentity> = None;
     for row in rows {
-        let Some(at) = ctx.spec.options.disks.iter().position(|disk| *disk == row.disk) else {
+        if !ctx.spec.options.disks.contains(&row.disk) {
             return Err(format!("{} has another name now", row.disk));
-        };
-        let id = said.read(GROUPS + at, vg_id)?;
+        }
+        let id = said.read(argv::vg_of_disk(&row.disk), vg_id)?;
         let pvid = row.pvid.clone().ok_or_else(|| format!("{} has no PVID", row.disk))?;
         let new = CopyIdentity { vg_id: id.clone(), ..forgotten(ctx.ticket.round) };
         let copy = found.get_or_insert(new);
@@ -443,8 +420,8 @@ fn told_by(
 /// What the step has left that was to make the copy, and failed, by [`looks`]. What
 /// the client is set to boot from is another's.
 pub(super) fn left_by_failed(ctx: &Context<'_>, answers: &Answers) -> Read<CopyIdentity> {
-    let said = Said::by(answers, 0);
-    let lspv = said.read(1, aix::lspv)?;
+    let said = answers.client();
+    let lspv = said.lspv()?;
     let rows = standing(ctx, &lspv);
     let is_anothers = !rows.is_empty() && boots_it(ctx, said)?;
     let left = if is_anothers { None } else { told_by(ctx, said, &rows)? };
@@ -453,8 +430,7 @@ pub(super) fn left_by_failed(ctx: &Context<'_>, answers: &Answers) -> Read<CopyI
 
 /// The bar where the copy is somebody else's.
 fn another(ctx: &Context<'_>, answers: &Answers, text: String) -> Sight {
-    let who = who(ctx, answers, looks(ctx).len());
-    cause(ctx, &Whose::Others(text), &who)
+    cause(ctx, &Whose::Others(text), &who(ctx, answers))
         .map_or_else(|| Sight::of(Presence::Present), Sight::barred)
 }
 

@@ -6,11 +6,9 @@ use std::collections::BTreeMap;
 use super::copy::CLIENT_ROOT;
 use super::registry::{find, registry};
 use super::sample;
-use super::step::{Answers, Context, StepDef};
-use crate::domain::{
-    Control, Direction, Driver, HostRole, MigrationSpec, Mode, Presence, StepName, Ticket,
-};
-use crate::transport::{Command, CommandOutput, Output};
+use super::step::{Context, StepDef};
+use crate::domain::{Control, Direction, Driver, MigrationSpec, Mode, Presence, StepName};
+use crate::transport::{Command, CommandOutput};
 
 /// How it would show that a step whose marks say that it is done is not.
 #[derive(Debug)]
@@ -85,13 +83,7 @@ fn is_by_marks(def: &StepDef, spec: &MigrationSpec) -> bool {
 
 fn is_there(def: &StepDef, spec: &MigrationSpec, marked: bool) -> bool {
     let facts = sample::facts();
-    let ticket = Ticket {
-        phase: def.phase,
-        step: def.name.clone(),
-        direction: Direction::Forward,
-        round: 0,
-        attempt: 1,
-    };
+    let ticket = def.first(Direction::Forward);
     let control = Control::default();
     let ctx = Context {
         spec,
@@ -101,11 +93,8 @@ fn is_there(def: &StepDef, spec: &MigrationSpec, marked: bool) -> bool {
         control: &control,
         now_ms: 0,
     };
-    let scripts = (def.looks)(&ctx);
-    let answers = scripts.iter().map(|(_, script): &(HostRole, _)| Output {
-        commands: script.commands.iter().map(|command| only_marks(&ctx, command, marked)).collect(),
-    });
-    (def.judge)(&ctx, &Answers(answers.collect())).presence == Presence::Present
+    let say = |_, command: &Command| only_marks(&ctx, command, marked);
+    (def.judge)(&ctx, &sample::answers(&(def.looks)(&ctx), say)).presence == Presence::Present
 }
 
 #[test]
@@ -115,11 +104,10 @@ fn every_step_that_its_marks_alone_tell_of_has_a_witness_or_a_reason() {
     for mode in [Mode::Disk, Mode::ClientToMksysb, Mode::MksysbToMksysb, Mode::MksysbToClient] {
         let mut spec = sample::spec();
         (spec.mode, spec.driver) = (mode, Driver::Native);
-        for def in
-            registry().iter().filter(|def| def.run.is_some() && spec.has_step(def.name.as_str()))
+        for def in registry().iter().filter(|def| def.run.is_some() && def.task == spec.task.kind())
         {
             if is_by_marks(def, &spec) {
-                found.push(def.name.as_str());
+                found.push(def.name);
             }
         }
     }
@@ -132,8 +120,7 @@ fn every_step_that_its_marks_alone_tell_of_has_a_witness_or_a_reason() {
     for (step, witness) in known {
         match witness {
             Step(later) => {
-                let place =
-                    |name: &str| registry().iter().position(|def| def.name.as_str() == name);
+                let place = |name: &str| registry().iter().position(|def| def.name == name);
                 let (at, seen) = (place(step).unwrap(), place(later).unwrap());
                 assert!(at < seen, "{later} looks after {step}");
                 let def = &registry()[seen];

@@ -94,6 +94,13 @@ impl Command {
         self
     }
 
+    /// Whether it says the same as `other`, tolerated or not.
+    pub fn is_like(&self, other: &Command) -> bool {
+        let Command { argv, env, cwd, stdin, pipe_to, tolerate: _ } = other;
+        (&self.argv, &self.env, &self.cwd, &self.stdin, &self.pipe_to)
+            == (argv, env, cwd, stdin, pipe_to)
+    }
+
     /// The command as a POSIX shell could be given it: for people.
     pub fn shell_text(&self) -> String {
         let mut text = String::new();
@@ -116,6 +123,12 @@ impl Command {
             text.push_str(&joined(second));
         }
         text
+    }
+}
+
+impl From<Vec<String>> for Command {
+    fn from(argv: Vec<String>) -> Command {
+        Command::new(argv)
     }
 }
 

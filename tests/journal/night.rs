@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::power_vfs::chance;
 use nimshift::domain::{
-    AttemptRecord, BootFailure, Bootlist, Cause, CommandRecord, CopyPolicy, Driver, Facts,
-    FailureClass, FailurePolicy, MigrationId, MigrationSpec, Mode, Options, Phase, Presence,
-    Repeat, RetryPolicy, SPEC_FORMAT, StepName, StepSpec, Target, Ticket, Trace, UndoKind, Way,
+    AttemptRecord, Cause, CommandRecord, Facts, FailureClass, MigrationId, MigrationSpec, Options,
+    Phase, Presence, Repeat, RetryPolicy, StepName, StepSpec, Target, Ticket, Trace, UndoKind, Way,
 };
 use nimshift::journal::{
     Ack, Append, BatchId, Journal, JournalError, Loaded, NewBatch, NewMigration, OpenOptions,
@@ -24,49 +23,20 @@ pub(crate) fn options() -> OpenOptions {
 }
 
 pub(crate) fn spec(client: &str) -> MigrationSpec {
-    MigrationSpec {
-        format: SPEC_FORMAT,
-        client: client.parse().unwrap(),
-        master: "master01".parse().unwrap(),
-        mode: Mode::Disk,
-        driver: Driver::Native,
-        target: Target {
-            spot: "spot_73".parse().unwrap(),
-            lpp_source: "lpp_73".parse().unwrap(),
-            level: "7300-02".parse().unwrap(),
-        },
-        options: Options {
-            disks: vec!["hdisk1".parse().unwrap()],
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy { attempts: 3, delay_ms: 1000, delay_max_ms: 9000, jitter_percent: 0 },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 600_000,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: nimshift::domain::Task::Migrate,
-        part: None,
-    }
+    let target = Target {
+        spot: "spot_73".parse().unwrap(),
+        lpp_source: "lpp_73".parse().unwrap(),
+        level: "7300-02".parse().unwrap(),
+    };
+    let retry = RetryPolicy { attempts: 3, delay_ms: 1000, delay_max_ms: 9000, jitter_percent: 0 };
+    let options = Options {
+        disks: vec!["hdisk1".parse().unwrap()],
+        accept_licenses: true,
+        ..Options::default()
+    };
+    let plain =
+        MigrationSpec::plain(client.parse().unwrap(), "master01".parse().unwrap(), target, retry);
+    MigrationSpec { options, reboot_timeout_ms: 600_000, ..plain }
 }
 
 pub(crate) fn blueprint(spec: &MigrationSpec) -> Arc<Blueprint> {

@@ -183,7 +183,7 @@ fn nothing_runs_beside_an_undo() {
     for flavour in flavours() {
         let good = virtual_time(async || good_end(flavour).await);
         for (index, def) in flavour.steps().into_iter().enumerate() {
-            if def.run.is_none() || had_jobs.contains(def.name.as_str()) && !is_soak() {
+            if def.run.is_none() || had_jobs.contains(def.name) && !is_soak() {
                 continue;
             }
             for leaves in [Leaves::Running, Leaves::Late(index as u64 % 5)] {
@@ -192,14 +192,14 @@ fn nothing_runs_beside_an_undo() {
                     let world = World::new(flavour);
                     let class = FailureClass::Permanent;
                     if turned_back(&world, def, leaves, class, &what).await {
-                        had_jobs.insert(def.name.as_str());
+                        had_jobs.insert(def.name);
                         assert_mended(flavour, &world, def, &good, &what).await;
                     }
                 });
             }
         }
     }
-    let all = registry().iter().filter(|def| def.run.is_some()).map(|def| def.name.as_str());
+    let all = registry().iter().filter(|def| def.run.is_some()).map(|def| def.name);
     if std::env::var_os("NIMSHIFT_FLAVOURS").is_none() {
         let never: Vec<&str> = all.filter(|name| !had_jobs.contains(name)).collect();
         assert_eq!(never, FIND_ALL_DONE, "never left with a job");
@@ -213,7 +213,7 @@ fn nothing_runs_beside_a_rewind() {
     for flavour in flavours() {
         for (index, def) in flavour.steps().into_iter().enumerate() {
             let rewinds = def.run.is_some() && def.repeat != Repeat::Safe;
-            if !rewinds || !tried.insert(def.name.as_str()) && !is_soak() {
+            if !rewinds || !tried.insert(def.name) && !is_soak() {
                 continue;
             }
             for leaves in [Leaves::Running, Leaves::Late(index as u64 % 5)] {

@@ -44,7 +44,7 @@ use power_vfs::{Disk, Loss, Vfs};
 use world::{CLIENT, FLAVOURS, Flavour, World, assert_same, flavours, is_soak, virtual_time};
 
 fn forward(def: &StepDef) -> Mark {
-    Mark { step: def.name.clone(), direction: Direction::Forward }
+    Mark { step: def.step(), direction: Direction::Forward }
 }
 
 /// The image of the estate after a migration that met no trouble.
@@ -129,7 +129,7 @@ fn assert_taken_back(flavour: Flavour, world: &World, def: &StepDef, what: &str)
     let is = world.lab.image().expect("an image");
     // A takeover that did not come to its end leaves the lease to its holder.
     let is_left = flavour == Flavour::TakenOver && is == world.begun_image;
-    let image = if is_left && def.name.as_str() == "take-lease" { &is } else { image };
+    let image = if is_left && def.name == "take-lease" { &is } else { image };
     assert_same(image, &is, what);
     if world.first_image == *image {
         let violations = world.lab.check(&[Expectation::untouched(CLIENT)]).expect("a check");
@@ -228,7 +228,7 @@ fn undo_failure_is_stuck_and_resumable() {
                 };
                 let undo_fails = Fails {
                     inner: Arc::new(last_fails),
-                    mark: Mark { step: def.name.clone(), direction: Direction::Undo },
+                    mark: Mark { step: def.step(), direction: Direction::Undo },
                     form: Form::Before,
                     done: AtomicBool::new(false),
                 };

@@ -155,7 +155,7 @@ fn a_nimadm_of_somebody_else_holds_the_next_phase_whatever_it_is() {
         let first = steps.iter().find(|def| def.phase == phase).expect("a step of each phase");
         virtual_time(async || {
             let world = plain(true);
-            met(&world, first.name.as_str(), Comes::Hanging).await;
+            met(&world, first.name, Comes::Hanging).await;
             let cause = world.last_cause();
             // The gate refuses, and begins nothing.
             let (held, again) = match phase {
@@ -228,7 +228,7 @@ fn a_role_that_forces_keeps_its_finished_copy() {
         let places = PLACES.map(|(_, step)| step);
         let within = steps
             .iter()
-            .map(|def| def.name.as_str())
+            .map(|def| def.name)
             .filter(|name| first.contains(name) || places.contains(name) || *name == "record-copy");
         for step in within {
             virtual_time(async || {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nimshift::domain::{Direction, MigrationId, MigrationSpec, Outcome, Ticket};
+use nimshift::domain::{Direction, MigrationId, MigrationSpec, Outcome};
 use nimshift::engine::{Order, Performer as _};
 use nimshift::journal::Reader;
 use nimshift::phases::registry;
@@ -140,14 +140,8 @@ fn whose_lease_was_taken_begins_nothing_any_more() {
 }
 
 fn order(step: &str, migration: u64) -> Order {
-    let def = registry().iter().find(|def| def.name.as_str() == step).expect("a step");
-    let ticket = Ticket {
-        phase: def.phase,
-        step: def.name.clone(),
-        direction: Direction::Forward,
-        round: 0,
-        attempt: 1,
-    };
+    let def = registry().iter().find(|def| def.name == step).expect("a step");
+    let ticket = def.first(Direction::Forward);
     let (_, interrupt) = tokio::sync::watch::channel(false);
     Order {
         migration: MigrationId(migration),

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    self, BootFailure, Bootlist, Control, CopyPolicy, Driver, Facts, FailurePolicy, MigrationId,
-    MigrationSpec, Mode, NimName, Options, Phase, RetryPolicy, SPEC_FORMAT, Target, Task,
+    self, BootFailure, Control, Driver, Facts, MigrationId, MigrationSpec, Mode, NimName, Options,
+    Phase, RetryPolicy, Target, Task,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -130,52 +130,43 @@ impl Flavour {
         let given = |is: bool, text: &str| is.then(|| name(text));
         let shaped = matches!(self, Shaped | NimadmShaped);
         let disks = if mode.changes_client() { vec!["hdisk1"] } else { Vec::new() };
+        let target = Target {
+            spot: name("spot_7300_02"),
+            lpp_source: name("lpp_7300_02"),
+            level: self.target().parse().expect("a level"),
+        };
+        let retry = RetryPolicy {
+            attempts: 4,
+            delay_ms: 30_000,
+            delay_max_ms: 300_000,
+            jitter_percent: 20,
+        };
+        let master = MASTER.parse().expect("a host name");
         MigrationSpec {
-            format: SPEC_FORMAT,
-            client: name(CLIENT),
-            master: MASTER.parse().expect("a host name"),
             mode,
             driver: self.driver(),
-            target: Target {
-                spot: name("spot_7300_02"),
-                lpp_source: name("lpp_7300_02"),
-                level: self.target().parse().expect("a level"),
-            },
             options: Options {
                 disks: disks.iter().map(|disk| disk.parse().expect("a disk")).collect(),
                 cache_vg: (matches!(self, Cached | NimadmCached) || mode != Mode::Disk)
                     .then(|| "nimadmvg".parse().expect("a VG")),
                 pre_script: Some(name("before")),
                 post_script: Some(name("after")),
-                scripts_repeatable: false,
-                bundle: None,
                 exclude_files: given(shaped || mode == Mode::ClientToMksysb, "no_oper"),
                 image_data: given(shaped, "image"),
                 bosinst_data: given(shaped || mode == Mode::MksysbToMksysb, "bosinst"),
                 mount_options: shaped.then(|| "rsize=65536".to_owned()),
                 accept_licenses: true,
                 update: self.updates(),
-                force: false,
-                bootlist: Bootlist::Set,
                 reboot: mode.changes_client(),
                 phases: (self == Flavour::Part).then(|| Phase::ALL[3..].to_vec()),
                 mksysb: given(mode.reads_mksysb(), "old_mksysb"),
                 output: mode.writes_mksysb().then(|| "/export/nim/mksysb/new".to_owned()),
                 new_mksysb: given(mode.writes_mksysb(), "new_mksysb"),
+                ..Options::default()
             },
-            retry: RetryPolicy {
-                attempts: 4,
-                delay_ms: 30_000,
-                delay_max_ms: 300_000,
-                jitter_percent: 20,
-            },
-            on_failure: FailurePolicy::Rollback,
-            failed_copy: CopyPolicy::Remove,
             on_boot_failure: BootFailure::Backout,
             reboot_timeout_ms: 2_700_000,
             dead_lease_after_ms: (self == Flavour::TakenOver).then_some(0),
-            wave: 1,
-            messages: Vec::new(),
             task: match self {
                 Flavour::Cleanup => Task::Cleanup,
                 Flavour::Wake => Task::Wake,
@@ -183,7 +174,7 @@ impl Flavour {
                 Flavour::Sync => Task::Sync { device: None, preview: false },
                 _ => Task::Migrate,
             },
-            part: None,
+            ..MigrationSpec::plain(name(CLIENT), master, target, retry)
         }
     }
 

@@ -4,15 +4,14 @@ use crate::aix::argv::{Argv, NIMADM, words};
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
-use super::super::finish::bring_lease;
-use super::super::mksysb;
-use super::super::read::Said;
-use super::super::step::{Answers, Context, StepDef};
-use super::undo::from_master;
 use super::{marks, sight};
+use crate::phases::copy::from_master;
+use crate::phases::finish::bring_lease;
+use crate::phases::mksysb;
+use crate::phases::step::{Answers, Context, Is, StepDef};
 
 /// nimadm's own log on the master.
-pub(in super::super) fn log(spec: &MigrationSpec) -> String {
+pub(in crate::phases) fn log(spec: &MigrationSpec) -> String {
     let name = match &spec.options.mksysb {
         Some(mksysb) if !spec.mode.has_client() => mksysb,
         _ => &spec.client,
@@ -73,10 +72,10 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     commands.extend(reset(ctx, answers));
     if phase == Phase::Finish
         && ctx.spec.mode.writes_mksysb()
-        && sight::is_marked(answers, phase, "begun").unwrap_or(false)
+        && sight::is_marked(ctx, answers, "begun").unwrap_or(false)
     {
         // What an attempt that was cut off has written.
-        commands.extend(mksysb::remove_seen(ctx, Said::by(answers, 0), sight::OUTPUT, true));
+        commands.extend(mksysb::remove_seen(ctx, answers, true));
     }
     // Without the mark, what this leaves would be taken for untouched, or for
     // somebody else's.
@@ -98,8 +97,8 @@ pub(super) fn reset(ctx: &Context<'_>, answers: &Answers) -> Option<Command> {
 
 /// What shows on the master that nimadm goes on although it says nothing: its
 /// log grows, or NIM's record of it changes.
-pub(in super::super) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Option<Script> {
-    if spec.driver != Driver::Nimadm || !def.name.as_str().starts_with("nimadm-") {
+pub(in crate::phases) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Option<Script> {
+    if spec.driver != Driver::Nimadm || !def.is(Is::OfNimadm) {
         return None;
     }
     let mut commands = vec![Command::new(["ls", "-l", &log(spec)]).tolerated()];
@@ -113,8 +112,8 @@ pub(in super::super) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample;
     use super::*;
+    use crate::phases::sample;
 
     fn line(spec: &MigrationSpec, phase: Phase) -> String {
         Command::new(nimadm(spec, phase)).shell_text()
@@ -124,7 +123,7 @@ mod tests {
     fn a_dry_run_shows_nimadm_and_what_takes_it_back() {
         let mut spec = sample::spec();
         spec.driver = Driver::Nimadm;
-        let steps = super::super::super::describe(&spec);
+        let steps = crate::phases::describe(&spec);
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         let run = &of("nimadm-migrate-base").run;
         assert!(run[3].starts_with("/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 "), "{run:?}");

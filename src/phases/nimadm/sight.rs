@@ -1,46 +1,28 @@
 //! What is there of a phase: nimadm's marks, and what the native driver's probes
 //! say of the same effect.
 
-use crate::aix::{self, Bootable, Process, argv, argv::words};
+use crate::aix::{self, Bootable, Process, argv};
 use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
 
-use super::super::copy::{self, ALT_VG, CopyState, client_paths, mounted};
-use super::super::mksysb::in_the_way;
-use super::super::read::{Read, Said, judged, look};
-use super::super::step::{Answers, Context, Looks, Sight, StepDef};
-use super::super::{alone, boot_image, clone, export, finish, mksysb, mount, unmount};
 use super::marks;
-
-/// The script that every look at the master begins with: these commands, and
-/// `ls -lid` of the mksysb that is to be.
-const MARKS: usize = 0;
-const PROCESSES: usize = 1;
-const OBJECT: usize = 2;
-pub(super) const OUTPUT: usize = 3;
-
-/// The script that every look at a client begins with.
-const CLIENT: usize = 1;
-const DISKS: usize = 0;
-const MOUNTS: usize = 1;
-const BOOTABLE: usize = 2;
+use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
+use crate::phases::mksysb::in_the_way;
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Looks, Sight, StepDef};
+use crate::phases::{alone, boot_image, clone, export, finish, mksysb, mount, unmount};
 
 /// What is looked at whatever the phase.
 pub(super) fn base(ctx: &Context<'_>) -> Looks {
     let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
-    let mut master = vec![words(&["ls", &marks(ctx)]), argv::processes(), argv::lsnim(name)];
-    master.extend(ctx.spec.options.output.iter().map(|path| words(&["ls", "-lid", path])));
+    let mut master = vec![argv::ls(&marks(ctx)), argv::processes(), argv::lsnim(name)];
+    master.extend(ctx.spec.options.output.iter().map(|path| argv::ls_lid(path)));
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {
         let disk = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        let client = [words(&["lspv"]), words(&["mount"])].into_iter().chain(disk);
+        let client = [argv::lspv(), argv::mounts()].into_iter().chain(disk);
         looks.push(look(HostRole::Client, client));
     }
     looks
-}
-
-/// How many scripts that are.
-pub(super) fn base_len(ctx: &Context<'_>) -> usize {
-    1 + usize::from(ctx.spec.mode.changes_client())
 }
 
 /// The native steps whose effect the phase has.
@@ -83,59 +65,44 @@ pub(super) fn looks(ctx: &Context<'_>) -> Looks {
     looks
 }
 
-/// Whether the phase copies a client into a cache: the last two looks show of both
-/// ends then whether it is filled.
+/// Whether the phase copies a client into a cache: it is looked at both ends then
+/// whether that is filled.
 fn fills_cache(ctx: &Context<'_>) -> bool {
     ctx.ticket.phase == Phase::Mount && ctx.spec.caches() && !ctx.spec.mode.reads_mksysb()
 }
 
 /// Whether the cache holds what was copied, as far as can be told.
 fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    let said = |back: usize| Said::by(answers, looks(ctx).len() - back);
-    Ok(!fills_cache(ctx) || mount::is_filled(ctx, said(2), said(1))?)
+    Ok(!fills_cache(ctx) || mount::is_filled(ctx, answers)?)
 }
 
-/// The answers that are for the native step at `index` of [`views`].
-pub(super) fn part(ctx: &Context<'_>, answers: &Answers, index: usize) -> Answers {
-    let views = views(ctx);
-    let count = |view: &StepDef| (view.looks)(ctx).len();
-    let from: usize = base_len(ctx) + views.iter().take(index).map(count).sum::<usize>();
-    let many = views.get(index).map_or(0, count);
-    Answers(answers.0.iter().skip(from).take(many).cloned().collect())
-}
-
-/// What the native step at `index` of [`views`] sees.
-fn seen(ctx: &Context<'_>, answers: &Answers, index: usize) -> Sight {
-    match views(ctx).get(index) {
-        Some(view) => (view.judge)(ctx, &part(ctx, answers, index)),
+/// What the first of [`views`] sees: what the phase makes, or works in.
+fn seen(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    match views(ctx).first() {
+        Some(view) => (view.judge)(ctx, answers),
         None => Sight::of(Presence::Unknown("there is nothing to look at".to_owned())),
     }
 }
 
 /// Whether the phase is marked as `begun` or `done`.
-pub(super) fn is_marked(answers: &Answers, phase: Phase, suffix: &str) -> Read<bool> {
-    let wanted = format!("{:02}.{suffix}", phase.number());
-    Ok(Said::by(answers, 0).names(MARKS)?.contains(&wanted))
-}
-
-/// Whether the mksysb is there.
-pub(super) fn output_is_there(answers: &Answers) -> Read<bool> {
-    Said::by(answers, 0).is_there(OUTPUT)
+pub(super) fn is_marked(ctx: &Context<'_>, answers: &Answers, suffix: &str) -> Read<bool> {
+    let wanted = format!("{:02}.{suffix}", ctx.ticket.phase.number());
+    Ok(answers.master().names(&marks(ctx))?.contains(&wanted))
 }
 
 /// Whether there are any marks.
-pub(super) fn has_marks(answers: &Answers) -> Read<bool> {
-    Ok(!Said::by(answers, 0).names(MARKS)?.is_empty())
+pub(super) fn has_marks(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+    Ok(!answers.master().names(&marks(ctx))?.is_empty())
 }
 
 /// The process that NIM's lock names, and whether it is one that lives.
 fn lock(ctx: &Context<'_>, answers: &Answers) -> Read<Option<(String, Option<Process>)>> {
-    let said = Said::by(answers, 0);
-    let processes = said.read(PROCESSES, aix::processes)?;
+    let said = answers.master();
+    let processes = said.processes()?;
     if !ctx.spec.mode.has_client() {
         return Ok(None);
     }
-    let object = said.read(OBJECT, |text| aix::nim_object(text, ctx.spec.client.as_str()))?;
+    let object = said.nim_object(&ctx.spec.client)?;
     let holder = aix::lock_holder(&object, &processes).cloned();
     Ok(object.get("locked").map(|pid| (pid.to_owned(), holder)))
 }
@@ -146,8 +113,7 @@ pub(super) fn is_left_in_nim(ctx: &Context<'_>, answers: &Answers) -> Read<bool>
     if !ctx.spec.mode.has_client() {
         return Ok(false);
     }
-    let read = |text: &str| aix::nim_object(text, ctx.spec.client.as_str());
-    let object = Said::by(answers, 0).read(OBJECT, read)?;
+    let object = answers.master().nim_object(&ctx.spec.client)?;
     let is_ready = object.get("Cstate") == Some("ready for a NIM operation");
     Ok(object.get("locked").is_some() || !is_ready)
 }
@@ -161,7 +127,7 @@ pub(super) fn is_locked(ctx: &Context<'_>, answers: &Answers) -> bool {
 /// an administrator has started, or whose job was lost. Nothing may be done
 /// beside it.
 pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
-    let processes = Said::by(answers, 0).read(PROCESSES, aix::processes)?;
+    let processes = answers.master().processes()?;
     let holder = lock(ctx, answers)?.and_then(|(_, holder)| holder);
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
     Ok(match (alone::foreign(ctx, &processes), holder) {
@@ -184,8 +150,8 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(bar);
     }
     let phase = ctx.ticket.phase;
-    let done = is_marked(answers, phase, "done")?;
-    let begun = is_marked(answers, phase, "begun")?;
+    let done = is_marked(ctx, answers, "done")?;
+    let begun = is_marked(ctx, answers, "begun")?;
     let present =
         |is: bool| Ok(Sight::of(if done && is { Presence::Present } else { Presence::Absent }));
     let changes_client = ctx.spec.mode.changes_client();
@@ -195,12 +161,12 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Phase::Finish => return archived(ctx, answers, done, begun),
         Phase::End => return ended(ctx, answers, done),
         Phase::Unexport if changes_client => {
-            let effect = seen(ctx, answers, 0);
+            let effect = seen(ctx, answers);
             return known(effect).and_then(|effect| present(effect.presence == Presence::Present));
         }
         // Past it the master's mounts are gone, as they should be.
         Phase::Unmount if changes_client && done => {
-            let effect = known(seen(ctx, answers, 1))?;
+            let effect = known((unmount::UNMOUNT_FILESYSTEMS.judge)(ctx, answers))?;
             if effect.presence == Presence::Present {
                 return Ok(effect);
             }
@@ -210,7 +176,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     if changes_client && let Some(lost) = not_awake(ctx, answers)? {
         return Ok(lost);
     }
-    let effect = known(seen(ctx, answers, 0))?;
+    let effect = known(seen(ctx, answers))?;
     if effect.barred.is_some() {
         return Ok(effect);
     }
@@ -222,7 +188,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Phase::Unmount if changes_client && !ctx.spec.caches() => present(false),
         _ if !there => Ok(lost(format!("the copy is not mounted on {} any more", ctx.spec.master))),
         Phase::BootImage if changes_client => {
-            let image = known(seen(ctx, answers, 1))?;
+            let image = known((boot_image::MAKE_BOOT_IMAGE.judge)(ctx, answers))?;
             present(image.presence == Presence::Present)
         }
         Phase::Unmount if changes_client => present(false),
@@ -250,7 +216,7 @@ fn known(sight: Sight) -> Read<Sight> {
 
 /// The copy on the client, by its disks.
 fn copy_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
-    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv)?;
+    let lspv = answers.client().lspv()?;
     Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
 }
 
@@ -262,7 +228,7 @@ fn lost(why: String) -> Sight {
 /// What is seen where the copy is not awake on the client: it is gone, as after
 /// nimadm's own clean-up, or its mounts are.
 fn not_awake(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
-    let mounts = Said::by(answers, CLIENT).read(MOUNTS, aix::mounts)?;
+    let mounts = answers.client().mounts()?;
     let (there, wanted) = mounted(&mounts, &client_paths(ctx));
     match copy_state(ctx, answers)? {
         CopyState::Awake if there == wanted && wanted > 0 => Ok(None),
@@ -297,7 +263,7 @@ fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read
     if !ctx.spec.mode.changes_client() {
         return Ok(Sight::of(marked));
     }
-    let copy = known(seen(ctx, answers, 0))?;
+    let copy = known(seen(ctx, answers))?;
     Ok(match copy.presence {
         Presence::Present if !done => Sight::of(Presence::Partial),
         _ => copy,
@@ -306,7 +272,7 @@ fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read
 
 /// Whether there is an altinst_rootvg on a disk that is no target.
 pub(super) fn has_copy_elsewhere(ctx: &Context<'_>, answers: &Answers) -> bool {
-    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv).unwrap_or_default();
+    let lspv = answers.client().lspv().unwrap_or_default();
     let is_target = |disk| ctx.spec.options.disks.contains(disk);
     lspv.iter().any(|row| row.is_in(ALT_VG) && !is_target(&row.disk))
 }
@@ -314,7 +280,7 @@ pub(super) fn has_copy_elsewhere(ctx: &Context<'_>, answers: &Answers) -> bool {
 /// Phase 11, with a copy on the client. That nimadm has set the bootlist is seen by
 /// the step that follows.
 fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
-    let lspv = Said::by(answers, CLIENT).read(DISKS, aix::lspv)?;
+    let lspv = answers.client().lspv()?;
     let state = copy_state(ctx, answers)?;
     if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
@@ -326,12 +292,13 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     if let Some(lost) = not_awake(ctx, answers)? {
         return Ok(lost);
     }
-    let bootlist = Said::by(&part(ctx, answers, 0), 0).read(0, aix::bootlist)?;
+    let bootlist = answers.client().bootlist()?;
     let is_set = ctx.spec.options.bootlist == Bootlist::Set;
     if let Some(bar) = copy::boots_from_others(ctx, &bootlist)?.filter(|_| is_set) {
         return Ok(bar);
     }
-    Ok(match Said::by(answers, CLIENT).read(BOOTABLE, aix::is_bootable)? {
+    let bootable = argv::bootable(boot_target(ctx)?);
+    Ok(match answers.client().read(bootable, aix::is_bootable)? {
         Bootable::Yes => Sight::of(Presence::Absent),
         Bootable::No => finish::no_boot_image(ctx),
     })
@@ -339,22 +306,21 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
 
 /// Phase 11, to a mksysb.
 fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Sight> {
-    let there = output_is_there(answers)?;
+    let path = ctx.spec.options.output.as_deref().unwrap_or_default();
+    let there = answers.master().is_there(argv::ls_lid(path))?;
     if there && !begun {
-        let path = ctx.spec.options.output.as_deref().unwrap_or_default();
         return Ok(Sight::barred(in_the_way(path)));
     }
     let defined = match ctx.spec.options.new_mksysb {
-        Some(_) => known(seen(ctx, answers, 1))?,
+        Some(_) => known((mksysb::DEFINE_MKSYSB.judge)(ctx, answers))?,
         None => Sight::of(Presence::Present),
     };
     if there && done && defined.presence == Presence::Present {
         let mut facts = defined.facts.unwrap_or_default();
-        let file = mksysb::identity(ctx, Said::by(answers, 0), OUTPUT);
-        facts.mksysb.get_or_insert_default().file = file;
+        facts.mksysb.get_or_insert_default().file = mksysb::identity(ctx, answers);
         return Ok(Sight::found(facts));
     }
-    let cache = known(seen(ctx, answers, 0))?;
+    let cache = known(seen(ctx, answers))?;
     if cache.presence != Presence::Present {
         let why = "the cache is gone: nimadm removes it when it cleans up by itself";
         return Ok(lost(why.to_owned()));
@@ -372,7 +338,7 @@ fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
                 return Ok(Sight::of(Presence::Present));
             }
             // Without phase 11 it is awake still.
-            CopyState::Awake if !super::chosen(ctx.spec, Phase::Finish) => {}
+            CopyState::Awake if !ctx.spec.reaches(Phase::Finish) => {}
             state => return Err(not_there(ctx, &state)),
         }
     }

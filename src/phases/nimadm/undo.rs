@@ -1,18 +1,17 @@
 //! What takes the phases back: nimadm's own clean-up first, and by hand what it
 //! leaves; the bootlist always by hand, for nimadm sets it as it likes.
 
-use crate::aix;
 use crate::aix::argv::{self, NIMADM};
-use crate::domain::{MadeMksysb, Mode, Phase, Presence};
+use crate::domain::{MadeMksysb, Mode, Presence};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{self, CopyState, on_client};
-use super::super::mksysb::Whole;
-use super::super::read::{Read, Said, all_or_any, judged};
-use super::super::step::{Answers, Context, Sight, StepDef};
-use super::super::{clone, export, finish, mksysb, mount};
 use super::command::reset;
 use super::{marks, sight};
+use crate::phases::copy::{self, CopyState, from_master};
+use crate::phases::mksysb::Whole;
+use crate::phases::read::{Read, all_or_any, judged};
+use crate::phases::step::{Answers, Context, Sight, StepDef};
+use crate::phases::{clone, export, finish, mksysb, mount};
 
 fn left(is: bool) -> Sight {
     Sight::of(if is { Presence::Present } else { Presence::Absent })
@@ -26,27 +25,19 @@ fn alone(ctx: &Context<'_>, answers: &Answers, judge: impl FnOnce() -> Read<Sigh
     })())
 }
 
-/// What the native step at `index` of the views sees of what is left.
-fn seen(ctx: &Context<'_>, answers: &Answers, index: usize) -> Sight {
-    let judge = sight::views(ctx).get(index).and_then(|view| view.judge_undo);
-    match judge {
-        Some(judge) => judge(ctx, &sight::part(ctx, answers, index)),
-        None => left(false),
-    }
+/// What a native step sees of what is left.
+fn seen(view: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Sight {
+    view.judge_undo.map_or_else(|| left(false), |judge| judge(ctx, answers))
+}
+
+/// What the first of the views sees.
+fn first_seen(ctx: &Context<'_>, answers: &Answers) -> Sight {
+    sight::views(ctx).first().map_or_else(|| left(false), |view| seen(view, ctx, answers))
 }
 
 /// The commands of a native step's undo.
-fn native(def: &StepDef, ctx: &Context<'_>, answers: &Answers, index: usize) -> Vec<Command> {
-    let part = sight::part(ctx, answers, index);
-    def.undo_run.map(|undo| undo(ctx, &part).commands).unwrap_or_default()
-}
-
-/// The same, from the master.
-pub(super) fn from_master(
-    ctx: &Context<'_>,
-    commands: Vec<Command>,
-) -> impl Iterator<Item = Command> {
-    commands.into_iter().map(|command| Command { argv: on_client(ctx, command.argv), ..command })
+fn native(def: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+    def.undo_run.map(|undo| undo(ctx, answers).commands).unwrap_or_default()
 }
 
 /// The marks, and what nimadm has left in NIM.
@@ -59,9 +50,10 @@ pub(super) fn unmark(ctx: &Context<'_>, answers: &Answers) -> Script {
 
 pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
-        let said = Said::by(answers, sight::base_len(ctx));
+        let (said, work) = (answers.master(), ctx.spec.work_directory());
         // An empty directory is left by the undo of phase 1.
-        let there = said.is_there(0)? || said.is_there(1)? && said.names(2)?.is_empty();
+        let there = said.is_there(argv::ls_d(&marks(ctx)))?
+            || said.is_there(argv::ls_d(&work))? && said.names(&work)?.is_empty();
         Ok(left(there || sight::is_left_in_nim(ctx, answers)?))
     })
 }
@@ -72,9 +64,8 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
     let baseline = copy::baseline(ctx).ok().filter(|_| ctx.spec.mode.changes_client());
     // Without a baseline, nothing of the migration can be on the client yet.
     if let Some(baseline) = baseline {
-        let clone = sight::part(ctx, answers, 0);
-        let seen = Said::by(&clone, 0).read(clone::BOOTLIST, aix::bootlist);
-        let state = clone::target_state(ctx, &clone);
+        let seen = answers.client().bootlist();
+        let state = clone::target_state(ctx, answers);
         // Another's volume group, or the running one, is nothing to clean up, and nimadm
         // would remove another's copy on other disks: it knows one by its name alone.
         let ours = !matches!(state, Ok(CopyState::Foreign(_) | CopyState::Running));
@@ -84,9 +75,8 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
             let wanted = copy::bootlist_to_leave(baseline, &seen);
             commands.extend(from_master(ctx, vec![Command::new(argv::set_bootlist(&wanted))]));
         } else {
-            let views = sight::views(ctx);
-            for (index, view) in views.iter().enumerate() {
-                commands.extend(from_master(ctx, native(view, ctx, answers, index)));
+            for view in &sight::views(ctx) {
+                commands.extend(from_master(ctx, native(view, ctx, answers)));
             }
         }
     }
@@ -106,9 +96,9 @@ fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
 
 pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
-        let (mut has_rest, mut facts) = (sight::has_marks(answers)?, None);
-        for index in 0..sight::views(ctx).len() {
-            let sight = seen(ctx, answers, index);
+        let (mut has_rest, mut facts) = (sight::has_marks(ctx, answers)?, None);
+        for (index, view) in sight::views(ctx).iter().enumerate() {
+            let sight = seen(view, ctx, answers);
             match sight.presence {
                 Presence::Absent => facts = facts.or(sight.facts),
                 // What comes after the copy is the rest of it.
@@ -123,56 +113,58 @@ pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Sight {
 /// Phase 2.
 pub(super) fn unexport(ctx: &Context<'_>, answers: &Answers) -> Script {
     if ctx.spec.caches() {
-        return Script::new(native(&export::MAKE_CACHE, ctx, answers, 0));
+        return Script::new(native(&export::MAKE_CACHE, ctx, answers));
     }
-    let commands = native(&export::EXPORT_FILESYSTEMS, ctx, answers, 0);
+    let commands = native(&export::EXPORT_FILESYSTEMS, ctx, answers);
     Script::new(from_master(ctx, commands))
 }
 
 pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
-    alone(ctx, answers, || Ok(seen(ctx, answers, 0)))
+    alone(ctx, answers, || Ok(first_seen(ctx, answers)))
 }
 
 /// Phase 3. A cache goes with phase 2.
 pub(super) fn unmount(ctx: &Context<'_>, answers: &Answers) -> Script {
-    Script::new(native(&mount::ON_MASTER, ctx, answers, 0))
+    Script::new(native(&mount::ON_MASTER, ctx, answers))
 }
 
 pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
-    alone(ctx, answers, || Ok(if ctx.spec.caches() { left(false) } else { seen(ctx, answers, 0) }))
+    alone(ctx, answers, || {
+        Ok(if ctx.spec.caches() { left(false) } else { first_seen(ctx, answers) })
+    })
 }
 
 /// Phase 11: the bootlist, or the mksysb. The copy goes with phase 1.
 pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
     if ctx.spec.mode.changes_client() {
-        let commands = native(&finish::SET_BOOTLIST, ctx, answers, 0);
+        let commands = native(&finish::SET_BOOTLIST, ctx, answers);
         return Script::new(from_master(ctx, commands));
     }
     let mut commands = Vec::new();
     if seen_definition(ctx, answers).is_some_and(|sight| sight.presence == Presence::Present) {
-        commands.extend(native(&mksysb::DEFINE_MKSYSB, ctx, answers, 1));
+        commands.extend(native(&mksysb::DEFINE_MKSYSB, ctx, answers));
     }
     let marked = seen_file(ctx, answers).is_ok_and(|(_, marked)| marked);
-    commands.extend(mksysb::remove_seen(ctx, Said::by(answers, 0), sight::OUTPUT, marked));
+    commands.extend(mksysb::remove_seen(ctx, answers, marked));
     Script::new(commands)
 }
 
 fn seen_definition(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
-    ctx.spec.options.new_mksysb.as_ref().map(|_| seen(ctx, answers, 1))
+    let name = ctx.spec.options.new_mksysb.as_ref();
+    name.map(|_| seen(&mksysb::DEFINE_MKSYSB, ctx, answers))
 }
 
 /// The file, and whether the marks say that what is there is ours: past the end they
 /// are gone.
 fn seen_file(ctx: &Context<'_>, answers: &Answers) -> Read<(Whole, bool)> {
-    let marked = sight::is_marked(answers, Phase::Finish, "begun")? || !sight::has_marks(answers)?;
-    let said = Said::by(answers, 0);
-    Ok((mksysb::whole(ctx, said, sight::OUTPUT, marked)?, marked))
+    let marked = sight::is_marked(ctx, answers, "begun")? || !sight::has_marks(ctx, answers)?;
+    Ok((mksysb::whole(ctx, answers, marked)?, marked))
 }
 
 pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Sight {
     alone(ctx, answers, || {
         if matches!(ctx.spec.mode, Mode::Disk | Mode::MksysbToClient) {
-            return Ok(seen(ctx, answers, 0));
+            return Ok(first_seen(ctx, answers));
         }
         let (whole, marked) = seen_file(ctx, answers)?;
         let is_ours = whole == Whole::Ours;

@@ -6,59 +6,47 @@ use std::time::Duration;
 
 use crate::aix::argv::{self, words};
 use crate::aix::{self, NimObject, Process};
-use crate::domain::{
-    Cause, FailureClass, HostRole, Lease, Phase, Presence, Repeat, StepName, UndoKind,
-};
+use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence, TaskKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{CLIENT_ROOT, is_below, master_top};
-use super::super::read::{Read, Said, judged, look};
-use super::super::step::{Answers, Context, Looks, Sight, StepDef};
 use super::cleanup_whose::{Standing, VgIs, standing, standing_looks};
+use crate::phases::copy::{CLIENT_ROOT, is_below, master_top};
+use crate::phases::lease::is_alive;
+use crate::phases::read::{Read, Said, judged, look};
+use crate::phases::step::{Answers, Context, Looks, STEP, Settle, Sight, StepDef};
 
 /// The gate: nobody else may be at work on the client.
 pub(crate) const CHECK: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-check"),
+    name: "cleanup-check",
     about: "check that nobody works on the client",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    task: TaskKind::Cleanup,
     gate: true,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
-    applies: |_| true,
     looks: |ctx| {
-        let master_lease = words(&["ls", "-l", &master_lease(ctx)]);
+        let master_lease = argv::ls_l(&master_lease(ctx));
         let mut master = vec![master_lease];
         if !ctx.spec.mode.has_client() {
             return vec![look(HostRole::Master, master)];
         }
         master.extend([argv::lsnim(&ctx.spec.client), argv::processes()]);
-        let lease = words(&["ls", "-l", argv::LEASE]);
+        let lease = argv::ls_l(argv::LEASE);
         let client = [lease].into_iter().chain(standing_looks());
         vec![look(HostRole::Master, master), look(HostRole::Client, client)]
     },
     judge: |ctx, answers| judged(judge(ctx, answers)),
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
-
-/// The first of the client's commands that ask for altinst_rootvg.
-const STANDING: usize = 1;
 
 pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
     format!("{}/lease", ctx.spec.work_directory())
 }
 
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let master = Said::by(answers, 0);
-    let mut holders = vec![master.lease_at(0, &master_lease(ctx))?];
+    let (master, client) = (answers.master(), answers.client());
+    let mut holders = vec![master.lease_at(&master_lease(ctx))?];
     if ctx.spec.mode.has_client() {
-        holders.push(Said::by(answers, 1).lease(0)?);
+        holders.push(client.lease()?);
     }
     if let Some(holder) = holders.into_iter().flatten().find(|holder| is_alive(ctx, holder)) {
         let cause = Cause::new(
@@ -71,12 +59,12 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         )));
     }
     if ctx.spec.mode.has_client() {
-        let object = nim_object(ctx, master, 1)?;
-        let running = master.read(2, aix::processes)?;
+        let object = master.nim_object(&ctx.spec.client)?;
+        let running = master.processes()?;
         if let Some(bar) = busy(ctx, &object, &running) {
             return Ok(bar);
         }
-        if let Some(bar) = not_to_be_touched(ctx, Said::by(answers, 1))? {
+        if let Some(bar) = not_to_be_touched(ctx, client)? {
             return Ok(bar);
         }
     }
@@ -87,7 +75,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 /// and put to sleep, it has that name, and it is the way back), or one of others that
 /// is awake: somebody works in it.
 fn not_to_be_touched(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Sight>> {
-    let standing = standing(ctx, said, STANDING)?.filter(|_| !ctx.spec.options.force);
+    let standing = standing(ctx, said)?.filter(|_| !ctx.spec.options.force);
     let Some(Standing { disk, id, whose, is_awake }) = standing else { return Ok(None) };
     let client = &ctx.spec.client;
     let (text, hint) = match whose {
@@ -110,18 +98,6 @@ fn not_to_be_touched(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Sight>> {
         VgIs::Others | VgIs::Ours => return Ok(None),
     };
     Ok(Some(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))))
-}
-
-/// Whether the holder of a lease may be at work. One of our own journal is not:
-/// then the client would be in flight here.
-pub(crate) fn is_alive(ctx: &Context<'_>, holder: &Lease) -> bool {
-    let scope = |owner: &str| owner.rsplit_once('.').map(|(scope, _)| scope.to_owned());
-    !ctx.spec.options.force && scope(&holder.owner) != scope(ctx.owner)
-}
-
-/// The client's NIM object, by `command`.
-pub(crate) fn nim_object(ctx: &Context<'_>, said: Said<'_>, command: usize) -> Read<NimObject> {
-    said.read(command, |text| aix::nim_object(text, ctx.spec.client.as_str()))
 }
 
 /// Whether the process that has locked the object still runs.
@@ -155,43 +131,32 @@ fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Si
 /// Jobs of a migration that go on without their engine.
 pub(crate) const MASTER_JOBS: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-jobs-master"),
+    name: "cleanup-jobs-master",
     about: "end what runs for the client on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::from_secs(10),
-    weight: 1,
-    applies: |_| true,
+    task: TaskKind::Cleanup,
+    settle: Settle::Within(Duration::from_secs(10)),
     looks: |_| vec![look(HostRole::Master, [argv::processes()])],
-    judge: |ctx, answers| judge_jobs(answers, |process| is_for_client(ctx, process)),
-    run: Some(|ctx, answers| end_jobs(ctx, answers, |process| is_for_client(ctx, process))),
-    undo_run: None,
-    judge_undo: None,
+    judge: |ctx, answers| judge_jobs(answers.master(), |process| is_for_client(ctx, process)),
+    run: Some(|ctx, answers| {
+        end_jobs(ctx, answers.master(), |process| is_for_client(ctx, process))
+    }),
+    ..STEP
 };
 
 /// See [`MASTER_JOBS`].
 pub(crate) const CLIENT_JOBS: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-jobs-client"),
+    name: "cleanup-jobs-client",
     about: "end what runs on a copy on the client",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::from_secs(10),
-    weight: 1,
+    task: TaskKind::Cleanup,
+    settle: Settle::Within(Duration::from_secs(10)),
     applies: |spec| spec.mode.has_client(),
     looks: |_| vec![look(HostRole::Client, [argv::processes()])],
-    judge: |_, answers| judge_jobs(answers, |process| is_on_copy(&process.args)),
-    run: Some(|ctx, answers| end_jobs(ctx, answers, |process| is_on_copy(&process.args))),
-    undo_run: None,
-    judge_undo: None,
+    judge: |_, answers| judge_jobs(answers.client(), |process| is_on_copy(&process.args)),
+    run: Some(|ctx, answers| end_jobs(ctx, answers.client(), |process| is_on_copy(&process.args))),
+    ..STEP
 };
 
 /// Whether a process of the master works on the client's copy: by the copy's
@@ -216,19 +181,19 @@ pub(crate) fn is_on_copy(args: &str) -> bool {
             .any(|word| is_below(word, CLIENT_ROOT) || word.starts_with("/ALT_MIG_"))
 }
 
-fn chosen_jobs(answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Read<Vec<Process>> {
-    let mut running = Said::by(answers, 0).read(0, aix::processes)?;
+fn chosen_jobs(said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Read<Vec<Process>> {
+    let mut running = said.processes()?;
     running.retain(is_ours);
     Ok(running)
 }
 
-fn judge_jobs(answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Sight {
-    judged(chosen_jobs(answers, is_ours).map(|left| gone(left.is_empty())))
+fn judge_jobs(said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Sight {
+    judged(chosen_jobs(said, is_ours).map(|left| gone(left.is_empty())))
 }
 
-fn end_jobs(ctx: &Context<'_>, answers: &Answers, is_ours: impl Fn(&Process) -> bool) -> Script {
+fn end_jobs(ctx: &Context<'_>, said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Script {
     // A dry run has asked nobody: it shows what the command looks like.
-    let ids: Vec<String> = match chosen_jobs(answers, is_ours) {
+    let ids: Vec<String> = match chosen_jobs(said, is_ours) {
         Ok(left) => left.iter().map(|process| process.pid.to_string()).collect(),
         Err(_) => vec!["<process>".to_owned()],
     };
@@ -247,16 +212,16 @@ pub(crate) fn gone(is_gone: bool) -> Sight {
 /// A file or directory, and the files below it: what is looked at before it is
 /// removed.
 pub(crate) fn tree_looks(top: &str) -> Vec<argv::Argv> {
-    vec![words(&["ls", "-d", top]), argv::files_below(top)]
+    vec![argv::ls_d(top), argv::files_below(top)]
 }
 
-/// Whether a directory is there with nothing in it but directories, by the
-/// commands of [`tree_looks`] from `command` on. What holds files is left alone.
-pub(crate) fn is_empty_tree(said: Said<'_>, command: usize) -> Read<bool> {
-    if !said.is_there(command)? {
+/// Whether the directory `top` is there with nothing in it but directories, by
+/// [`tree_looks`]. What holds files is left alone.
+pub(crate) fn is_empty_tree(said: Said<'_>, top: &str) -> Read<bool> {
+    if !said.is_there(argv::ls_d(top))? {
         return Ok(false);
     }
-    let files = said.output(command + 1)?;
+    let files = said.output(argv::files_below(top))?;
     Ok(files.ok() && files.stdout.trim().is_empty())
 }
 

@@ -1,60 +1,47 @@
 //! Cleanup of the client's disks: the bootlist first, then the copy. No volume
 //! group but an altinst_rootvg that was made here is touched, unless by force.
 
-use std::time::Duration;
-
-use crate::aix::argv::{self, words};
-use crate::aix::{self, PhysicalVolume};
-use crate::domain::{DiskName, Facts, HostRole, Phase, Repeat, StepName, UndoKind};
+use crate::aix::{PhysicalVolume, argv};
+use crate::domain::{DiskName, Facts, HostRole, Phase, TaskKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::ALT_VG;
-use super::super::read::{Read, Said, judged};
-use super::super::record::boot_disk;
-use super::super::seen::seen;
-use super::super::step::{Answers, Context, Looks, Sight, StepDef};
 use super::cleanup_check::{gone, only};
 use super::cleanup_whose::{VgIs, standing, standing_looks};
+use crate::phases::copy::ALT_VG;
+use crate::phases::read::{Read, Said, judged};
+use crate::phases::record::boot_disk;
+use crate::phases::seen::seen;
+use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
 
 /// The client must not boot from a copy that is going.
 pub(crate) const BOOTLIST: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-bootlist"),
+    name: "cleanup-bootlist",
     about: "set the bootlist back to the running system",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
+    task: TaskKind::Cleanup,
     applies: |spec| spec.mode.has_client(),
     looks: disk_looks,
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
+            let said = answers.client();
             let is_theirs = others(ctx, answers)?.is_some();
-            Ok(gone(is_theirs || said.read(1, aix::bootlist)? == wanted_bootlist(said)?))
+            Ok(gone(is_theirs || said.bootlist()? == wanted_bootlist(said)?))
         })())
     },
     run: Some(|_, answers| Script::new([restore(answers)])),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn disk_looks(_: &Context<'_>) -> Looks {
-    let boot = words(&["getconf", "BOOT_DEVICE"]);
+    let boot = argv::boot_device();
     let disks = [boot, argv::show_bootlist()];
     only(HostRole::Client, disks.into_iter().chain(standing_looks()))
 }
 
-/// The first of the commands that ask for altinst_rootvg.
-const STANDING: usize = 2;
-
 /// What is told of an altinst_rootvg that stays, for it is none that was made here.
 fn others(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
-    let standing = standing(ctx, Said::by(answers, 0), STANDING)?;
+    let standing = standing(ctx, answers.client())?;
     let theirs = standing.filter(|one| one.whose != VgIs::Ours && !ctx.spec.options.force);
     Ok(theirs.map(|one| {
         format!(
@@ -68,12 +55,12 @@ fn others(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
 /// The bootlist without disks of altinst_rootvg, or of nothing. Where there were any,
 /// it must begin with a disk of the running system; else it is as somebody wants it.
 fn wanted_bootlist(said: Said<'_>) -> Read<Vec<DiskName>> {
-    let lspv = said.read(2, aix::lspv)?;
+    let lspv = said.lspv()?;
     let running = boot_disk(said, &lspv)?;
     let stays = |disk: &&DiskName| {
         lspv.iter().any(|row| row.disk == **disk && row.vg.is_some() && !row.is_in(ALT_VG))
     };
-    let bootlist = said.read(1, aix::bootlist)?;
+    let bootlist = said.bootlist()?;
     let mut wanted: Vec<DiskName> = bootlist.iter().filter(stays).cloned().collect();
     if wanted == bootlist {
         return Ok(wanted);
@@ -89,7 +76,7 @@ fn wanted_bootlist(said: Said<'_>) -> Read<Vec<DiskName>> {
 }
 
 fn restore(answers: &Answers) -> Command {
-    match wanted_bootlist(Said::by(answers, 0)) {
+    match wanted_bootlist(answers.client()) {
         Ok(disks) => Command::new(argv::set_bootlist(&disks)),
         Err(_) => Command::new(["bootlist", "-m", "normal", "<boot disk>"]),
     }
@@ -98,26 +85,21 @@ fn restore(answers: &Answers) -> Command {
 /// Whether it sleeps, is awake, or is half made.
 pub(crate) const COPY: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-copy"),
+    name: "cleanup-copy",
     about: "remove altinst_rootvg",
     host: HostRole::Client,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 2,
+    task: TaskKind::Cleanup,
+    timeout: minutes(30),
     applies: |spec| spec.mode.has_client(),
     looks: disk_looks,
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
+            let said = answers.client();
             let theirs = others(ctx, answers)?;
             let is_gone = theirs.is_some() || copy_disks(answers)?.is_empty();
-            let mut lspv = said.read(2, aix::lspv)?;
+            let mut lspv = said.lspv()?;
             lspv.retain(|row| theirs.is_none() || !row.is_in(ALT_VG));
-            let facts = seen(&lspv, said.read(1, aix::bootlist)?);
+            let facts = seen(&lspv, said.bootlist()?);
             let facts = Facts { left: theirs.into_iter().collect(), ..facts };
             Ok(Sight { facts: Some(facts), ..gone(is_gone) })
         })())
@@ -136,12 +118,11 @@ pub(crate) const COPY: StepDef = StepDef {
         commands.push(restore(answers));
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn copy_disks(answers: &Answers) -> Read<Vec<PhysicalVolume>> {
-    let mut rows = Said::by(answers, 0).read(2, aix::lspv)?;
+    let mut rows = answers.client().lspv()?;
     rows.retain(|row| row.is_in(ALT_VG));
     Ok(rows)
 }

@@ -1,65 +1,48 @@
 //! Cleanup of the master: mounts, cache file systems, NIM, the migration's own
 //! directory.
 
-use std::time::Duration;
-
 use crate::aix::argv::{self, words};
-use crate::aix::{self, FsRow, NimObject};
-use crate::domain::{HostRole, MigrationSpec, Phase, Repeat, StepName, UndoKind};
+use crate::aix::{FsRow, NimObject};
+use crate::domain::{HostRole, Phase, TaskKind};
 use crate::transport::{Command, Script};
 
-use super::super::copy::{is_below, master_top};
-use super::super::mksysb;
-use super::super::mount::{judge_master_unmounted, mount_looks, unmount_all};
-use super::super::read::{Read, Said, judged};
-use super::super::step::{Answers, Context, StepDef};
-use super::cleanup_check::{
-    gone, is_empty_tree, is_locked_by_living, nim_object, only, tree_looks,
-};
+use super::cleanup_check::{gone, is_empty_tree, is_locked_by_living, only, tree_looks};
+use crate::phases::copy::{is_below, master_top};
+use crate::phases::mksysb;
+use crate::phases::mount::{judge_master_unmounted, mount_looks, unmount_all};
+use crate::phases::read::{Read, judged};
+use crate::phases::step::{Answers, Context, STEP, StepDef, minutes};
 
 /// NFS mounts and the cache's.
 pub(crate) const MOUNTS: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-mounts-master"),
+    name: "cleanup-mounts-master",
     about: "unmount the copy on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |_| true,
+    task: TaskKind::Cleanup,
+    timeout: minutes(30),
     looks: mount_looks,
     judge: judge_master_unmounted,
     run: Some(|ctx, answers| Script::new(unmount_all(ctx, answers))),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// File systems of local disk caching, and the directories above them.
 pub(crate) const CACHES: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-caches"),
+    name: "cleanup-caches",
     about: "remove cache file systems and directories of the copy",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(1800),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |_| true,
+    task: TaskKind::Cleanup,
+    timeout: minutes(30),
     looks: |ctx| {
         let top = tree_looks(&master_top(ctx));
-        only(HostRole::Master, [words(&["lsfs", "-c"])].into_iter().chain(top))
+        only(HostRole::Master, [argv::lsfs()].into_iter().chain(top))
     },
     judge: |ctx, answers| {
         judged((|| {
             let clean = caches(ctx, answers)?.is_empty();
-            Ok(gone(clean && !is_empty_tree(Said::by(answers, 0), 1)?))
+            Ok(gone(clean && !is_empty_tree(answers.master(), &master_top(ctx))?))
         })())
     },
     run: Some(|ctx, answers| {
@@ -68,19 +51,19 @@ pub(crate) const CACHES: StepDef = StepDef {
         let remove = paths.map(|path| Command::new(argv::remove_fs(path)).tolerated());
         let mut commands: Vec<Command> = remove.collect();
         // Where nothing but directories is in them; what holds files stays.
-        if is_empty_tree(Said::by(answers, 0), 1).unwrap_or(true) {
-            commands.push(Command::new(argv::remove_empty(&master_top(ctx))).tolerated());
+        let top = master_top(ctx);
+        if is_empty_tree(answers.master(), &top).unwrap_or(true) {
+            commands.push(Command::new(argv::remove_empty(&top)).tolerated());
         }
         Script::new(commands)
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The cache file systems of the client, children first.
 fn caches(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
     let top = master_top(ctx);
-    let mut rows = Said::by(answers, 0).read(0, aix::lsfs)?;
+    let mut rows = answers.master().lsfs()?;
     rows.retain(|row| is_below(&row.mount_point, &top));
     rows.sort_by(|a, b| b.mount_point.cmp(&a.mount_point));
     Ok(rows)
@@ -89,23 +72,18 @@ fn caches(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
 /// The client in NIM: unlocked, ready, with nothing allocated.
 pub(crate) const NIM: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-nim"),
+    name: "cleanup-nim",
     about: "reset the client in NIM, deallocate its resources",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(900),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
+    task: TaskKind::Cleanup,
+    timeout: minutes(15),
     applies: |spec| spec.mode.has_client(),
     looks: |ctx| only(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()]),
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let object = nim_object(ctx, said, 0)?;
-            let running = said.read(1, aix::processes)?;
+            let said = answers.master();
+            let object = said.nim_object(&ctx.spec.client)?;
+            let running = said.processes()?;
             if is_locked_by_living(&object, &running) && !ctx.spec.options.force {
                 return Err(format!("{} is locked in NIM", ctx.spec.client));
             }
@@ -120,8 +98,7 @@ pub(crate) const NIM: StepDef = StepDef {
             Command::new(all).tolerated(),
         ])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Resources that show in a machine's stanza while they are allocated.
@@ -147,33 +124,26 @@ fn is_at_rest(object: &NimObject) -> bool {
 /// which only nimshift calls so. With the directory goes the lease.
 pub(crate) const WORK: StepDef = StepDef {
     phase: Phase::End,
-    name: StepName::new("cleanup-work-master"),
+    name: "cleanup-work-master",
     about: "remove the migration's own directory on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 1,
-    applies: |_: &MigrationSpec| true,
+    task: TaskKind::Cleanup,
     looks: |ctx| {
         let paths = [ctx.spec.work_directory()].into_iter().chain(half_written(ctx));
-        only(HostRole::Master, paths.map(|path| words(&["ls", "-d", &path])))
+        only(HostRole::Master, paths.map(|path| argv::ls_d(&path)))
     },
     judge: |ctx, answers| {
-        let said = Said::by(answers, 0);
-        let half = half_written(ctx).map_or(Ok(false), |_| said.is_there(1));
-        judged(said.is_there(0).and_then(|there| Ok(gone(!there && !half?))))
+        let is_there = |path: &str| answers.master().is_there(argv::ls_d(path));
+        let half = half_written(ctx).map_or(Ok(false), |path| is_there(&path));
+        let work = is_there(&ctx.spec.work_directory());
+        judged(work.and_then(|there| Ok(gone(!there && !half?))))
     },
     run: Some(|ctx, _| {
         let half = half_written(ctx).map(|path| Command::new(["rm", "-f", &path]));
         let work = Command::new(["rm", "-rf", &ctx.spec.work_directory()]);
         Script::new(half.into_iter().chain([work]))
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// The mksysb of the plan while it is being written.

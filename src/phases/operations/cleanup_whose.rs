@@ -1,14 +1,13 @@
 //! Whose the altinst_rootvg is that a cleanup finds: by the id of its volume group,
 //! and by what the journal and its archive have recorded for the client.
 
-use crate::aix;
-use crate::aix::argv::{self, Argv, words};
+use crate::aix::argv::{self, Argv};
 use crate::domain::DiskName;
 
-use super::super::copy::ALT_VG;
-use super::super::read::{Read, Said};
-use super::super::step::Context;
-use super::super::whose::vg_id;
+use crate::phases::copy::ALT_VG;
+use crate::phases::read::{Read, Said};
+use crate::phases::step::Context;
+use crate::phases::whose::vg_id;
 
 /// Whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +34,14 @@ pub(super) struct Standing {
 
 /// What is asked for it.
 pub(super) fn standing_looks() -> [Argv; 2] {
-    [words(&["lspv"]), argv::id_of_vg(ALT_VG)]
+    [argv::lspv(), argv::id_of_vg(ALT_VG)]
 }
 
-/// The altinst_rootvg that stands, by [`standing_looks`] from command `at` on.
-pub(super) fn standing(ctx: &Context<'_>, said: Said<'_>, at: usize) -> Read<Option<Standing>> {
-    let lspv = said.read(at, aix::lspv)?;
+/// The altinst_rootvg that stands, by [`standing_looks`].
+pub(super) fn standing(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Standing>> {
+    let lspv = said.lspv()?;
     let Some(row) = lspv.iter().find(|row| row.is_in(ALT_VG)) else { return Ok(None) };
-    let id = said.read(at + 1, vg_id)?;
+    let id = said.read(argv::id_of_vg(ALT_VG), vg_id)?;
     let is_in = |ids: &Vec<String>| ids.contains(&id);
     let whose = match &ctx.spec.part {
         Some(part) if is_in(&part.ran) => VgIs::Old,

@@ -1,19 +1,16 @@
 //! Sync: `bos.alt_disk_install` at one level on the master and in the SPOT, the
 //! highest that lpp_source or device have.
 
-use std::fmt::Write as _;
-use std::time::Duration;
-
-use crate::aix::argv;
-use crate::aix::{self, Fileset, FilesetLevel, NimObject};
+use crate::aix::argv::{self, Argv};
+use crate::aix::{self, Fileset, FilesetLevel};
 use crate::domain::{
-    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Repeat, StepName, Task,
-    UndoKind,
+    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Task, TaskKind,
 };
 use crate::transport::{Command, Script};
+use std::fmt::Write as _;
 
-use super::super::read::{Read, Said, judged, look};
-use super::super::step::{Answers, Context, Looks, Sight, StepDef};
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours};
 
 /// Where the images of an lpp_source lie below its location.
 const IMAGES: &str = "installp/ppc";
@@ -21,38 +18,30 @@ const IMAGES: &str = "installp/ppc";
 /// The gate: SPOT and lpp_source are what their names say.
 pub(crate) const CHECK: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("sync-check"),
+    name: "sync-check",
     about: "check SPOT and lpp_source",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
+    task: TaskKind::Sync,
     gate: true,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
-    applies: |_| true,
     looks: |ctx| {
         let target = &ctx.spec.target;
         vec![look(HostRole::Master, [&target.spot, &target.lpp_source].map(argv::lsnim))]
     },
     judge: |ctx, answers| {
         judged((|| {
-            let said = Said::by(answers, 0);
-            let target = &ctx.spec.target;
+            let (said, target) = (answers.master(), &ctx.spec.target);
             let wanted = [(&target.spot, "spot"), (&target.lpp_source, "lpp_source")];
-            for (command, (name, kind)) in wanted.into_iter().enumerate() {
-                let found: NimObject =
-                    match said.read(command, |text| aix::nim_object(text, name.as_str())) {
-                        Ok(object) => object,
-                        Err(_) if said.output(command)?.text().contains("0042-053") => {
-                            let text = format!("{name} is not defined in NIM");
-                            return Ok(refused(text, &format!("`lsnim -t {kind}` lists what is")));
-                        }
-                        Err(why) => {
-                            return Ok(refused(format!("{name}: {why}"), "`lsnim -l` it"));
-                        }
-                    };
+            for (name, kind) in wanted {
+                let found = match said.nim_object(name) {
+                    Ok(object) => object,
+                    Err(_) if !said.is_defined(name)? => {
+                        let text = format!("{name} is not defined in NIM");
+                        return Ok(refused(text, &format!("`lsnim -t {kind}` lists what is")));
+                    }
+                    Err(why) => {
+                        return Ok(refused(format!("{name}: {why}"), "`lsnim -l` it"));
+                    }
+                };
                 if found.get("type") != Some(kind) || found.get("location").is_none() {
                     let text = format!("{name} is not of type {kind}");
                     return Ok(refused(text, &format!("`lsnim -t {kind}` lists those")));
@@ -61,9 +50,7 @@ pub(crate) const CHECK: StepDef = StepDef {
             Ok(Sight::of(Presence::Present))
         })())
     },
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 fn refused(text: String, hint: &str) -> Sight {
@@ -81,16 +68,18 @@ fn device(spec: &MigrationSpec) -> Option<&str> {
     }
 }
 
-/// Sources and what is installed: 0 the lpp_source's location, 1 the master, 2
-/// the SPOT, 3 what the device has.
+/// What the SPOT has of the filesets.
+fn of_spot(ctx: &Context<'_>) -> Argv {
+    argv::spot_lslpp(&ctx.spec.target.spot, &[argv::ALT_PATTERN])
+}
+
+/// Sources and what is installed.
 fn level_looks(ctx: &Context<'_>) -> Looks {
-    let target = &ctx.spec.target;
-    let mut commands = vec![
-        argv::lsnim(&target.lpp_source),
-        argv::lslpp(&[argv::ALT_PATTERN]),
-        argv::spot_lslpp(&target.spot, &[argv::ALT_PATTERN]),
-        argv::showres(&target.lpp_source),
-    ];
+    let lpp_source = &ctx.spec.target.lpp_source;
+    let installed = [argv::lslpp(&[argv::ALT_PATTERN]), of_spot(ctx)];
+    let mut commands = vec![argv::lsnim(lpp_source)];
+    commands.extend(installed);
+    commands.push(argv::showres(lpp_source));
     commands.extend(device(ctx.spec).map(argv::installable));
     vec![look(HostRole::Master, commands)]
 }
@@ -121,15 +110,13 @@ struct Levels {
 
 impl Levels {
     fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Levels> {
-        let said = Said::by(answers, 0);
-        let of = |command| Ok::<_, String>(level_of(&said.read(command, aix::filesets)?));
-        let installed =
-            |command| Ok::<_, String>(level_installed(&said.read(command, aix::filesets)?));
+        let filesets = |of: Argv| answers.master().read(of, aix::filesets);
+        let device = device(ctx.spec).map(|device| filesets(argv::installable(device)));
         Ok(Levels {
-            master: installed(1)?,
-            spot: installed(2)?,
-            lpp_source: of(3)?,
-            device: if device(ctx.spec).is_some() { of(4)? } else { None },
+            master: level_installed(&filesets(argv::lslpp(&[argv::ALT_PATTERN]))?),
+            spot: level_installed(&filesets(of_spot(ctx))?),
+            lpp_source: level_of(&filesets(argv::showres(&ctx.spec.target.lpp_source))?),
+            device: level_of(&device.transpose()?.unwrap_or_default()),
         })
     }
 
@@ -183,8 +170,9 @@ fn judge_level(
 /// The directory to install from, and its name for NIM.
 fn source(ctx: &Context<'_>, answers: &Answers) -> (String, String) {
     let name: &NimName = &ctx.spec.target.lpp_source;
-    let located = Said::by(answers, 0)
-        .read(0, |text| aix::nim_object(text, name.as_str()))
+    let located = answers
+        .master()
+        .nim_object(name)
         .ok()
         .and_then(|object| object.get("location").map(str::to_owned))
         .unwrap_or_else(|| format!("<location of {name}>"));
@@ -199,16 +187,11 @@ fn source(ctx: &Context<'_>, answers: &Answers) -> (String, String) {
 /// The master's own.
 pub(crate) const MASTER: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("sync-master"),
+    name: "sync-master",
     about: "level bos.alt_disk_install on the master",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 3,
+    task: TaskKind::Sync,
+    timeout: hours(1),
     applies: levels,
     looks: level_looks,
     judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.master),
@@ -219,23 +202,17 @@ pub(crate) const MASTER: StepDef = StepDef {
             Command::new(argv::install_alt(&source(ctx, answers).0)),
         ])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// That of the SPOT.
 pub(crate) const SPOT: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("sync-spot"),
+    name: "sync-spot",
     about: "level bos.alt_disk_install in the SPOT",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(3600),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 3,
+    task: TaskKind::Sync,
+    timeout: hours(1),
     applies: levels,
     looks: level_looks,
     judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.spot),
@@ -243,24 +220,16 @@ pub(crate) const SPOT: StepDef = StepDef {
         let source = source(ctx, answers).1;
         Script::new([Command::new(argv::customize_spot(&ctx.spec.target.spot, &source))])
     }),
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };
 
 /// Last, and all of a preview.
 pub(crate) const COMPARE: StepDef = StepDef {
     phase: Phase::Clone,
-    name: StepName::new("sync-compare"),
+    name: "sync-compare",
     about: "compare the levels of bos.alt_disk_install",
     host: HostRole::Master,
-    repeat: Repeat::Safe,
-    undo: UndoKind::Nothing,
-    gate: false,
-    timeout: Duration::from_secs(300),
-    stall: None,
-    settle: Duration::ZERO,
-    weight: 0,
-    applies: |_| true,
+    task: TaskKind::Sync,
     looks: level_looks,
     judge: |ctx, answers| {
         judged(Levels::read(ctx, answers).map(|levels| {
@@ -276,7 +245,5 @@ pub(crate) const COMPARE: StepDef = StepDef {
             }))
         }))
     },
-    run: None,
-    undo_run: None,
-    judge_undo: None,
+    ..STEP
 };

@@ -5,7 +5,6 @@ use crate::domain::{Lease, Outcome, Presence, Repeat, Task, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
-use crate::phases::registry::repeat_of;
 use crate::phases::step::Answers;
 use crate::phases::{lease, takeover};
 
@@ -59,7 +58,7 @@ impl Attempt<'_> {
         let starts = sight.barred.is_none()
             && match sight.presence {
                 Presence::Absent => true,
-                Presence::Partial => repeat_of(self.def, &self.order.spec) == Repeat::Safe,
+                Presence::Partial => self.def.repeat_in(&self.order.spec) == Repeat::Safe,
                 Presence::Present | Presence::Unknown(_) => false,
             };
         if !starts && self.order.issued {

@@ -65,7 +65,7 @@ impl Attempt<'_> {
         }
         let looks = self.with_context(whose::who_looks);
         let who = match self.ask_all(&looks).await {
-            Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers, 0)),
+            Ok(answers) => self.with_context(|ctx| whose::who(ctx, &answers)),
             Err(_) => String::new(),
         };
         self.with_context(|ctx| whose::cause(ctx, whose, &who))
@@ -123,7 +123,7 @@ impl Attempt<'_> {
         let Outcome::Failed { cause, .. } = &outcome else { return outcome };
         let ticket = &self.order.ticket;
         // The last step has seen for itself that it is another's.
-        let is_last = ticket.step.as_str() == end::CLEAN_CLIENT.name.as_str()
+        let is_last = ticket.step.as_str() == end::CLEAN_CLIENT.name
             && cause.class == FailureClass::NeedsOperator;
         let works_on_copy = (is_last || (Phase::Export..=Phase::Finish).contains(&ticket.phase))
             && ticket.direction == Direction::Forward

@@ -23,8 +23,8 @@ use super::nimadm;
 use super::order::{EvidenceSink, Order, hosts};
 use super::outcome;
 use super::parts::is_assumed;
-use super::registry::{AS_LONG_AS_THE_PLAN_SAYS, find, repeat_of, settle_of};
-use super::step::{Answers, Context, HostNames, Looks, Sight, StepDef};
+use super::registry::{begins_phase, find};
+use super::step::{Answers, Context, HostNames, Looks, Settle, Sight, StepDef};
 
 mod forward;
 mod guard;
@@ -189,7 +189,7 @@ impl Attempt<'_> {
     fn gone(&self, sight: &Sight) -> Option<Trace> {
         let is_unread = sight.barred.is_none() && matches!(sight.presence, Presence::Unknown(_));
         let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&self.def.phase)
-            && repeat_of(self.def, &self.order.spec) == Repeat::Safe;
+            && self.def.repeat_in(&self.order.spec) == Repeat::Safe;
         sight.gone.or((is_unread && in_copy).then_some(Trace::Unmounted))
     }
 
@@ -209,7 +209,7 @@ impl Attempt<'_> {
         // For a boot that the step asks for the plan has a limit of its own.
         let boots = Duration::from_millis(self.order.spec.reboot_timeout_ms);
         let undoes = self.order.ticket.direction == Direction::Undo && !self.order.issued;
-        let is_boot = self.def.settle == AS_LONG_AS_THE_PLAN_SAYS;
+        let is_boot = self.def.settle == Settle::ByBoot;
         let silence = if is_boot || undoes { boots } else { SILENCE_MIN };
         self.jobs.limits(begun_ms, self.def.timeout, self.def.stall, silence)
     }
@@ -224,7 +224,7 @@ impl Attempt<'_> {
         let silence = match self.order.ticket.direction {
             _ if self.may_run() => return self.jobs.silence(&self.limits()),
             Direction::Undo => Duration::from_millis(spec.reboot_timeout_ms),
-            Direction::Forward => settle_of(self.def, spec),
+            Direction::Forward => self.def.settles_in(spec),
         };
         self.jobs.silence(&self.jobs.limits(None, Duration::ZERO, None, silence))
     }
@@ -375,7 +375,7 @@ impl Attempt<'_> {
 
     /// Looks until `wanted` is seen, or the time is up that the effect may take.
     async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
-        let settle = settle_of(self.def, &self.order.spec);
+        let settle = self.def.settles_in(&self.order.spec);
         let mut patience = self.jobs.patience(settle, &self.limits());
         loop {
             // Asked before the look: a machine that slept in between has not
@@ -408,36 +408,28 @@ impl Attempt<'_> {
             let host = self.hosts.of(*role);
             let output = self.jobs.ask(host, script).await?;
             self.looks.extend(ledger::looked(host, script, &output));
-            answers.0.push(output);
+            answers.add(*role, script, output);
         }
         Ok(answers)
     }
 
     /// Looks once, at all hosts that the step looks at.
     async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
-        let mut looks = self.with_context(|ctx| (self.def.looks)(ctx));
-        let watch = alone::watch(self.def, &self.order.spec, self.order.ticket.direction);
-        let lease = alone::watch_lease(self.def, &self.order.spec, self.order.ticket.direction);
-        let (is_watched, is_leased) = (watch.is_some(), lease.is_some());
-        looks.extend(watch);
-        looks.extend(lease);
+        let looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let is_first = begins_phase(self.def, &self.order.spec);
+        let looks_beside = self.with_context(|ctx| alone::looks(ctx, self.def, is_first));
         self.looks.clear();
-        let mut answers = self.ask_all(&looks).await?;
+        let answers = self.ask_all(&looks).await?;
+        let beside = self.ask_all(&looks_beside).await?;
         let judge = match (self.order.ticket.direction, self.def.judge_undo) {
             (Direction::Undo, Some(judge_undo)) => judge_undo,
             _ => self.def.judge,
         };
-        self.passes = self.is_passing(&answers);
-        let leased = if is_leased { answers.0.pop() } else { None };
-        let watched = if is_watched { answers.0.pop() } else { None };
-        let bar = self.with_context(|ctx| {
-            let bar = watched.and_then(|output| alone::bar(ctx, output));
-            bar.or_else(|| leased.and_then(|output| alone::bar_lease(ctx, output)))
-        });
-        let mut said = answers.0.iter().flat_map(|output| &output.commands);
+        self.passes = self.is_passing(&answers) || self.is_passing(&beside);
+        let bar = self.with_context(|ctx| alone::bar(ctx, self.def, is_first, &beside));
         let mut sight = if let Some(bar) = bar {
             bar
-        } else if said.any(|command| command.truncated) {
+        } else if answers.all().any(|command| command.truncated) {
             // A part of a list could be taken for all of it.
             let why = format!("a host says more than {OUTPUT_BYTES_MAX} bytes: see the commands");
             Sight::of(Presence::Unknown(why))
@@ -445,9 +437,8 @@ impl Attempt<'_> {
             self.with_context(|ctx| judge(ctx, &answers))
         };
         if sight.barred.is_none() {
-            let bar = self.with_context(|ctx| {
-                namesake::bar(ctx, self.def, &looks, &answers, &sight.presence)
-            });
+            let bar =
+                self.with_context(|ctx| namesake::bar(ctx, self.def, &answers, &sight.presence));
             sight = bar.unwrap_or(sight);
         }
         if let Some(cause) = &mut sight.barred
