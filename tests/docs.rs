@@ -105,9 +105,15 @@ fn every_fault_and_trouble_has_its_row() {
 #[test]
 fn every_page_is_linked_from_the_readme() {
     let readme = text("README.md");
-    for page in fs::read_dir(root().join("docs")).unwrap() {
-        let name = page.unwrap().file_name().into_string().unwrap();
-        assert!(readme.contains(&format!("(docs/{name})")), "docs/{name} is linked from nowhere");
+    for folder in ["docs", "docs/pictures"] {
+        for page in fs::read_dir(root().join(folder)).unwrap() {
+            let page = page.unwrap();
+            let path = format!("{folder}/{}", page.file_name().into_string().unwrap());
+            // A link, or a program that is named.
+            let told = [format!("({path})"), format!("`{path}`")];
+            let is_told = told.iter().any(|told| readme.contains(told));
+            assert!(is_told || page.path().is_dir(), "{path} is linked from nowhere");
+        }
     }
 }
 

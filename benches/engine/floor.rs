@@ -110,8 +110,8 @@ pub(crate) fn run(dir: &Path, rows: &[Row], clients: usize) -> Measured {
             .expect("a statement");
         let mut head = connection
             .prepare_cached(
-                "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7
-                 WHERE migration = ?1 AND seq = ?2",
+                "UPDATE head SET seq = ?3, entry = ?4, updated_ms = ?5, state = ?6, chain = ?7,
+                 sum = ?8 WHERE migration = ?1 AND seq = ?2",
             )
             .expect("a statement");
         let mut attempt = connection
@@ -145,6 +145,8 @@ pub(crate) fn run(dir: &Path, rows: &[Row], clients: usize) -> Measured {
                     entry,
                     0,
                     row.state,
+                    row.chain,
+                    // No older sum of the row is kept; the chain is as long.
                     row.chain
                 ])
                 .expect("a row");
@@ -184,10 +186,19 @@ fn prepare(connection: &Connection, clients: usize) {
     for id in 1..=clients {
         let id = i64::try_from(id).expect("few clients");
         connection
-            .execute("INSERT INTO migration VALUES (?1, 1, 0, '', 1, 1, '', x'', '', x'')", [id])
+            .execute(
+                "INSERT INTO migration
+                     (id, batch, number, client, v, format, spec, blueprint, skipped, sum)
+                 VALUES (?1, 1, 0, '', 1, 1, '', x'', '', x'')",
+                [id],
+            )
             .expect("a row");
         connection
-            .execute("INSERT INTO head VALUES (?1, 0, 0, 0, '{\"state\":\"pending\"}', x'')", [id])
+            .execute(
+                "INSERT INTO head (migration, seq, entry, updated_ms, state, chain)
+                 VALUES (?1, 0, 0, 0, '{\"state\":\"pending\"}', x'')",
+                [id],
+            )
             .expect("a row");
     }
     connection.execute_batch("COMMIT").expect("a commit");

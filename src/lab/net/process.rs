@@ -1,5 +1,6 @@
 //! Processes of the machine: started, and ended.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
@@ -106,6 +107,20 @@ fn marked(is_wanted: impl Fn(&str) -> bool) -> Vec<Identity> {
         .collect()
 }
 
+/// A process's network, where it is not the one of this process.
+fn network(pid: Pid) -> Option<PathBuf> {
+    let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    of(&pid.to_string()).filter(|network| Some(network) != of("self").as_ref())
+}
+
+/// Processes that are on their way out of one of the networks. They have no
+/// environment any more, and hold the network until they are gone.
+fn leaving(networks: &HashSet<PathBuf>) -> Vec<Identity> {
+    let of = |pid| network(pid).is_some_and(|network| networks.contains(&network));
+    let found = numbers().into_iter().map(Pid::from_raw);
+    found.filter(|pid| of(*pid)).filter_map(Identity::of_leaving).collect()
+}
+
 /// Ends every process of one part of a lab, and those that it makes meanwhile.
 /// This process is left out.
 pub(super) fn end_part(lab: &Path, part: &str) -> Result<(), NetError> {
@@ -126,17 +141,20 @@ fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
     let this = Pid::this();
     let limit = SystemClock::read_ms() + END_MS;
     let mut killed: Vec<Identity> = Vec::new();
+    let mut networks = HashSet::new();
     loop {
         killed.retain(Identity::lives);
         let found = marked(&is_wanted).into_iter().filter(|found| found.pid() != this);
         for found in found {
+            networks.extend(network(found.pid()));
             // One that is gone already is what was wanted.
             let _ = kill(found.pid(), Signal::SIGKILL);
             if !killed.contains(&found) {
                 killed.push(found);
             }
         }
-        let Some(left) = killed.first() else { return Ok(()) };
+        let leaving = leaving(&networks);
+        let Some(left) = killed.first().or(leaving.first()) else { return Ok(()) };
         if SystemClock::read_ms() > limit {
             return Err(NetError::Refused {
                 what: format!("end process {}", left.pid()),
