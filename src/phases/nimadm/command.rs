@@ -4,7 +4,7 @@ use crate::aix::argv::{Argv, NIMADM, words};
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
-use super::{marks, sight};
+use super::sight::{self, marks};
 use crate::phases::copy::from_master;
 use crate::phases::finish::bring_lease;
 use crate::phases::mksysb;

@@ -18,14 +18,10 @@ use crate::domain::{HostRole, Phase, Presence, Repeat, UndoKind};
 use crate::transport::{Command, Script};
 
 use super::read::{judged, look};
-use super::step::{Context, Drivers, Is, STEP, StepDef, hours, minutes};
+use super::step::{Drivers, Is, STEP, StepDef, hours, minutes};
 
 pub(super) use command::{log, signs_of_life};
-
-/// Where the phases of this migration are marked on the master.
-pub(super) fn marks(ctx: &Context<'_>) -> String {
-    format!("{}/nimadm.{}", ctx.spec.work_directory(), ctx.owner)
-}
+pub(super) use sight::marks;
 
 /// A phase. From the second on a phase is repeated as it is as long as the copy
 /// is whole (its probe tells then that nothing of it is there); otherwise only a

@@ -4,12 +4,16 @@
 use crate::aix::{self, Bootable, Process, argv};
 use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
 
-use super::marks;
 use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
 use crate::phases::mksysb::in_the_way;
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Looks, Sight, StepDef};
 use crate::phases::{alone, boot_image, clone, export, finish, mksysb, mount, unmount};
+
+/// Where the phases of this migration are marked on the master.
+pub(in crate::phases) fn marks(ctx: &Context<'_>) -> String {
+    format!("{}/nimadm.{}", ctx.spec.work_directory(), ctx.owner)
+}
 
 /// What is looked at whatever the phase.
 pub(super) fn base(ctx: &Context<'_>) -> Looks {

@@ -6,7 +6,7 @@ use crate::domain::{MadeMksysb, Mode, Presence};
 use crate::transport::{Command, Script};
 
 use super::command::reset;
-use super::{marks, sight};
+use super::sight::{self, marks};
 use crate::phases::copy::{self, CopyState, from_master};
 use crate::phases::mksysb::Whole;
 use crate::phases::read::{Read, all_or_any, judged};
