@@ -16,11 +16,11 @@ use super::handover::{Answer, hand_over, of_name};
 use super::interrupt;
 use super::left;
 use super::night::tell;
-use super::order::pause;
 use super::out::{Out, Paint};
 use super::place::{self, BatchSettings, Place};
+use super::plan_file::PlanFile;
 use super::preflight::all_may_begin;
-use super::run::{PlanFile, batch_of};
+use super::run::batch_of;
 use super::sort::{Known, Sorted};
 use super::status::{engine, now_ms};
 use super::work::{ClientWork, Work, last_of_each};
@@ -259,7 +259,7 @@ impl Beside<'_> {
                     Out::note("the engine that runs goes on");
                     return Ok(Exit::WorkLeft);
                 }
-                pause();
+                interrupt::pause();
             }
         }
         let clients: Vec<String> = followed.values().map(|view| view.client.clone()).collect();

@@ -17,9 +17,9 @@ use super::estate::runtime;
 use super::examine::{Finding, Questions, Verdict, peer_findings, self_findings};
 use super::exit::Exit;
 use super::out::Out;
+use super::plan_file::read_plan;
 use super::preflight::ask as ask_all;
 use super::real;
-use super::run::read_plan;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
 const DOCTOR_VERSION: u32 = 1;

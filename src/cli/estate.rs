@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{ClockRef, limits};
-use crate::domain::{EstateKind, MigrationSpec, NimName, Plan};
+use crate::base::{ClockRef, SystemClock, limits};
+use crate::domain::{EstateKind, MigrationSpec, NimName, Plan, RealHosts};
 use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
@@ -36,6 +36,14 @@ impl Estate {
     fn of_lab(lab: Lab) -> Estate {
         let clock = lab.clock();
         Estate { clock, transport: Arc::new(lab), job_dir: String::new(), real: None }
+    }
+
+    /// The estate of real hosts. Nothing is asked of them yet.
+    fn of_real(real: Option<&RealHosts>) -> Result<Estate, CliError> {
+        let job_dir = real.map(|real| real.job_dir.clone()).unwrap_or_default();
+        let hosts = Arc::new(real::hosts(real)?);
+        let real = real.map(|real| real::Known::new(Arc::clone(&hosts), real.clone()));
+        Ok(Estate { transport: hosts, clock: Arc::new(SystemClock), job_dir, real })
     }
 
     /// Learns how a plan that joins the one that runs reaches its hosts, `clients`
@@ -69,7 +77,7 @@ impl Estate {
         match (plan.estate.kind, lab) {
             (EstateKind::Lab, Some(file)) => create_lab(place, &file, scale).map(Estate::of_lab),
             (EstateKind::Lab, None) => open_lab(place).map(Estate::of_lab),
-            (EstateKind::Ssh | EstateKind::Local, _) => real::estate(plan.estate.real.as_ref()),
+            (EstateKind::Ssh | EstateKind::Local, _) => Estate::of_real(plan.estate.real.as_ref()),
         }
     }
 
@@ -77,7 +85,7 @@ impl Estate {
     pub(super) fn open(place: &Place, settings: &BatchSettings) -> Result<Estate, CliError> {
         match settings.kind {
             EstateKind::Lab => open_lab(place).map(Estate::of_lab),
-            EstateKind::Ssh | EstateKind::Local => real::estate(settings.real.as_ref()),
+            EstateKind::Ssh | EstateKind::Local => Estate::of_real(settings.real.as_ref()),
         }
     }
 }

@@ -75,3 +75,16 @@ impl From<Exit> for std::process::ExitCode {
         std::process::ExitCode::from(exit.code())
     }
 }
+
+/// How a command ends: with an exit of ours, or with the status of
+/// the command that a host of the lab ran.
+pub(super) enum Ending {
+    Ours(Exit),
+    Status(i32),
+}
+
+impl From<Exit> for Ending {
+    fn from(exit: Exit) -> Ending {
+        Ending::Ours(exit)
+    }
+}

@@ -12,7 +12,7 @@ use super::args::ExplainArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
-use super::run::read_plan;
+use super::plan_file::read_plan;
 
 /// Ids that are named instead of one that is not known.
 const NEAR_MAX: usize = 3;

@@ -15,7 +15,6 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::interrupt;
 use super::operator::operator;
-use super::order::pause;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
 use super::status::engine;
@@ -80,7 +79,7 @@ fn answer(
                     "what it was handed is journaled, and will be carried out: `nimshift status` tells",
                 ));
             }
-            pause();
+            interrupt::pause();
             waited += limits::REQUEST_POLL;
             if waited >= limits::ANSWER_WAIT && !is_told {
                 is_told = true;

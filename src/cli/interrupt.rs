@@ -6,6 +6,8 @@ use std::sync::{Once, mpsc};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::base::limits;
+
 static CAME: AtomicBool = AtomicBool::new(false);
 static WATCH: Once = Once::new();
 
@@ -22,6 +24,12 @@ pub(super) fn watch() {
 /// Whether one has come.
 pub(super) fn came() -> bool {
     CAME.load(Ordering::SeqCst)
+}
+
+/// Between two looks for an answer.
+#[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
+pub(super) fn pause() {
+    std::thread::sleep(limits::REQUEST_POLL);
 }
 
 fn listen(ready: &mpsc::Sender<()>) {

@@ -15,27 +15,14 @@ use super::args::LabCommand;
 use super::confirm::confirmed;
 use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
-use super::exit::Exit;
+use super::exit::{Ending, Exit};
 use super::lab_fault;
 use super::lab_ssh;
 use super::left;
 use super::out::Out;
 use super::place::{self, Place};
-use super::run::read_plan;
+use super::plan_file::read_plan;
 use super::status::engine;
-
-/// How a command of the lab ends: with an exit of ours, or with the status of
-/// the command that a host ran.
-pub(super) enum Ending {
-    Ours(Exit),
-    Status(i32),
-}
-
-impl From<Exit> for Ending {
-    fn from(exit: Exit) -> Ending {
-        Ending::Ours(exit)
-    }
-}
 
 /// `nimshift lab …`.
 pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {

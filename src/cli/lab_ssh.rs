@@ -7,29 +7,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::ValueEnum;
-
 use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
 use crate::lab::{Lab, Program, Session, Streams, Unmounts};
 
-use super::args::ColorChoice;
+use super::args::{ColorChoice, SshWay};
 use super::error::CliError;
-use super::exit::Exit;
-use super::lab::Ending;
+use super::exit::{Ending, Exit};
 use super::out::Out;
-
-/// How hosts are reached, as the command line says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum SshWay {
-    /// Namespaces where this machine allows them, otherwise proxy.
-    Auto,
-    /// With root: namespaces with a network, and an `sshd` that listens in it.
-    Namespaces,
-    /// Without root: an `sshd -i` for each connection, nothing listens.
-    Proxy,
-}
 
 /// The way to take, on a machine that has what it needs; what is missing is said
 /// before anything is made.

@@ -34,6 +34,7 @@ mod pages;
 mod parse;
 mod place;
 mod plan;
+mod plan_file;
 mod preflight;
 mod progress;
 mod real;
@@ -52,7 +53,7 @@ use crate::journal::RequestKind;
 
 use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
 use error::CliError;
-use lab::Ending;
+use exit::Ending;
 use order::{Order, Whom};
 use out::Out;
 use place::Place;

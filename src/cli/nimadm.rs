@@ -26,15 +26,16 @@ use super::args::{EngineArgs, NimadmArgs, OperationArgs};
 use super::current::unhidden;
 use super::error::CliError;
 use super::exit::Exit;
+use super::interrupt;
 use super::left;
 use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{self, Operation, Prepared};
-use super::order::pause;
 use super::out::Out;
 use super::place::Place;
-use super::run::{begin, latest_of, licences_by_environment};
+use super::plan_file::licences_by_environment;
+use super::run::{begin, latest_of};
 use super::sort::rest_of;
 
 /// Options that stand before a command, or before nimadm's flags, and have a
@@ -85,15 +86,6 @@ fn texts(words: Vec<OsString>) -> Result<Vec<String>, CliError> {
         })
     };
     words.into_iter().map(text).collect()
-}
-
-/// All forms, for the help.
-pub(super) fn forms_text() -> String {
-    let forms: Vec<&str> = Form::ALL.iter().map(|form| form.synopsis()).collect();
-    format!(
-        "nimadm's forms:\n  {}\n\nExit code 0 when all is done, above 0 otherwise; see `nimshift --help`.",
-        forms.join("\n  ")
-    )
 }
 
 /// `nimshift nimadm …`.
@@ -214,7 +206,7 @@ impl DropIn<'_> {
                         Out::note(&format!("nimadm: waiting: {}", error.message()));
                         is_told = true;
                     }
-                    pause();
+                    interrupt::pause();
                 }
                 opened => return opened,
             }

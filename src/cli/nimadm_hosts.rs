@@ -15,7 +15,7 @@ use super::error::CliError;
 use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::place::Place;
-use super::run::{PlanFile, absolute_config, licences_by_environment};
+use super::plan_file::{PlanFile, absolute_config, licences_by_environment};
 
 /// The part of a plan that is the same for all lines: `[estate]`, `[master]`, and
 /// what else a site wants.

@@ -22,7 +22,8 @@ use super::night::{Night, Open};
 use super::operator::operator;
 use super::out::Out;
 use super::place::{self, BatchSettings, Place};
-use super::run::{create, read_plan};
+use super::plan_file::read_plan;
+use super::run::create;
 
 /// An operation on clients.
 pub(super) struct Operation<'a> {

@@ -224,7 +224,7 @@ impl Order<'_> {
             if SystemClock::read_ms() > until || interrupt::came() {
                 break;
             }
-            pause();
+            interrupt::pause();
         }
         if exit == Exit::Ok && waiting.is_empty() {
             let clients: Vec<String> = chosen.iter().map(|view| view.client.clone()).collect();
@@ -510,12 +510,6 @@ fn store(open: &mut Open, append: Append) -> Result<u64, CliError> {
 
 fn filtered(views: &[MigrationView], keep: impl Fn(&State) -> bool) -> Vec<MigrationView> {
     views.iter().filter(|view| keep(&view.state)).cloned().collect()
-}
-
-/// Between two looks for an answer.
-#[expect(clippy::disallowed_methods, reason = "a command that waits has nothing else to do")]
-pub(super) fn pause() {
-    std::thread::sleep(limits::REQUEST_POLL);
 }
 
 /// Whether a retry of a migration in this state is a new migration.

@@ -11,7 +11,7 @@ use super::args::PlanArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
-use super::run::read_plan;
+use super::plan_file::read_plan;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
 const PLAN_VERSION: u32 = 1;

@@ -22,7 +22,7 @@ use super::exit::Exit;
 use super::left;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
-use super::run::{only, read_plan};
+use super::plan_file::{only, read_plan};
 
 /// The version of the document. Introduced as 1 in 0.1.0.
 const PREFLIGHT_VERSION: u32 = 1;

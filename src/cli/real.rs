@@ -10,16 +10,7 @@ use crate::domain::{Reach, RealHosts, Via};
 use crate::transport::{Bounds, HostId, Hosts, Route, RouteWay, SshSettings, SshTarget};
 
 use super::error::CliError;
-use super::estate::Estate;
 use super::out::Out;
-
-/// The estate of real hosts. Nothing is asked of them yet.
-pub(super) fn estate(real: Option<&RealHosts>) -> Result<Estate, CliError> {
-    let job_dir = real.map(|real| real.job_dir.clone()).unwrap_or_default();
-    let hosts = Arc::new(hosts(real)?);
-    let real = real.map(|real| Known { hosts: Arc::clone(&hosts), real: Mutex::new(real.clone()) });
-    Ok(Estate { transport: hosts, clock: Arc::new(SystemClock), job_dir, real })
-}
 
 /// The hosts of an engine, and how they are reached.
 pub(super) struct Known {
@@ -28,6 +19,10 @@ pub(super) struct Known {
 }
 
 impl Known {
+    pub(super) fn new(hosts: Arc<Hosts>, real: RealHosts) -> Known {
+        Known { hosts, real: Mutex::new(real) }
+    }
+
     /// Whether the master is this machine: the only host that is reached so.
     pub(super) fn master_is_here(&self) -> bool {
         let real = self.real.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Millis, limits};
-use crate::domain::{
-    EstateKind, MigrationId, MigrationSpec, NimName, Plan, PlanErrors, parse_plan_bytes,
-};
+use crate::base::Millis;
+use crate::domain::{EstateKind, MigrationId, MigrationSpec};
 use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, RequestKind};
 use crate::lab::Lab;
 use crate::report::Verdict;
@@ -24,52 +21,10 @@ use super::night::{Night, Open, tell, tell_at_rest};
 use super::operator::operator;
 use super::out::Out;
 use super::place::{BatchSettings, Place};
+use super::plan_file::{PlanFile, only, read_plan};
 use super::preflight::all_may_begin;
 use super::sort::{Known, Sorted};
 use super::work::new_migration;
-
-/// A plan file, as it was read.
-pub(super) struct PlanFile {
-    pub(super) plan: Plan,
-    pub(super) text: String,
-}
-
-/// Whether the environment accepts the software licences, as for nimadm.
-pub(super) fn licences_by_environment() -> bool {
-    std::env::var("ADM_ACCEPT_LICENSES").is_ok_and(|value| value == "yes")
-}
-
-/// Reads a plan. Writes nothing.
-pub(super) fn read_plan(path: &Path) -> Result<PlanFile, CliError> {
-    let unread = |error| CliError::file(Exit::Usage, "read the plan", path, &error);
-    let size = std::fs::metadata(path).map_err(unread)?.len();
-    if size > limits::PLAN_BYTES_MAX {
-        let text = format!("the plan `{}` has {size} bytes: too many", path.display());
-        return Err(CliError::usage(text).help("put its clients in several plans"));
-    }
-    let bytes = std::fs::read(path).map_err(unread)?;
-    let accepted = licences_by_environment();
-    let mut plan = parse_plan_bytes(&path.display().to_string(), &bytes, accepted)
-        .map_err(|errors: PlanErrors| CliError::from(errors))?;
-    absolute_config(&mut plan, path.parent().unwrap_or(Path::new("")))?;
-    Ok(PlanFile { plan, text: String::from_utf8_lossy(&bytes).into_owned() })
-}
-
-/// Names the ssh configuration, which is relative to `folder`, from the root on:
-/// `resume` is called from anywhere.
-pub(super) fn absolute_config(plan: &mut Plan, folder: &Path) -> Result<(), CliError> {
-    if let Some(config) = plan.estate.real.as_mut().and_then(|real| real.ssh_config.as_mut()) {
-        let file = folder.join(&*config);
-        let unread = |error| {
-            CliError::file(Exit::Usage, "read the ssh configuration", &file, &error)
-                .help("`ssh_config` in [estate] is relative to the plan file")
-        };
-        // `ssh` would say so of each host, in the night.
-        std::fs::File::open(&file).map_err(unread)?;
-        *config = std::path::absolute(&file).map_err(unread)?.display().to_string();
-    }
-    Ok(())
-}
 
 /// `nimshift run PLAN`.
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
@@ -145,20 +100,6 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         &clients,
         Verdict::of,
     )
-}
-
-/// Keeps of a plan `clients`, where any are named.
-pub(super) fn only(plan: &mut Plan, clients: &[NimName]) -> Result<(), CliError> {
-    for client in clients {
-        if !plan.migrations.iter().any(|spec| spec.client == *client) {
-            return Err(CliError::usage(format!("the plan has no client `{client}`"))
-                .help("`nimshift plan PLAN` shows its clients"));
-        }
-    }
-    if !clients.is_empty() {
-        plan.migrations.retain(|spec| clients.contains(&spec.client));
-    }
-    Ok(())
 }
 
 /// `nimshift resume`.

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-
-use super::ScaleArgs;
-use crate::cli::lab_ssh::SshWay;
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum LabCommand {
@@ -181,4 +178,29 @@ pub(in crate::cli) struct FaultArgs {
     /// Remove all faults to come, and end troubles that last.
     #[arg(long, conflicts_with = "kind")]
     pub(in crate::cli) clear: bool,
+}
+
+/// How fast the lab's time goes.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct ScaleArgs {
+    /// Lab only, when the estate is made: so many seconds of the lab in a real
+    /// one.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "NIMSHIFT_LAB_TIME_SCALE",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub(in crate::cli) time_scale: Option<u32>,
+}
+
+/// How hosts are reached, as the command line says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SshWay {
+    /// Namespaces where this machine allows them, otherwise proxy.
+    Auto,
+    /// With root: namespaces with a network, and an `sshd` that listens in it.
+    Namespaces,
+    /// Without root: an `sshd -i` for each connection, nothing listens.
+    Proxy,
 }

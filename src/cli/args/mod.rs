@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{DiskName, HostName, Level, NimName, Phase, PhaseError, parse_phases};
+use crate::domain::{DiskName, Form, HostName, Level, NimName, Phase, PhaseError, parse_phases};
 
 mod import;
 mod lab;
 
 pub(super) use import::{ImportArgs, ImportCommand, ImportKind, InventoryFormat};
-pub(super) use lab::{FaultArgs, LabCommand};
+pub(super) use lab::{FaultArgs, LabCommand, ScaleArgs, SshWay};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -198,24 +198,10 @@ impl std::str::FromStr for PhasesArg {
     }
 }
 
-/// How fast the lab's time goes.
-#[derive(Debug, Clone, Args)]
-pub(super) struct ScaleArgs {
-    /// Lab only, when the estate is made: so many seconds of the lab in a real
-    /// one.
-    #[arg(
-        long,
-        value_name = "N",
-        env = "NIMSHIFT_LAB_TIME_SCALE",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
-    )]
-    pub(super) time_scale: Option<u32>,
-}
-
 /// Options of nimshift before a command line of nimadm; see `split` in
 /// `nimadm.rs`.
 #[derive(Debug, Args)]
-#[command(after_help = super::nimadm::forms_text(), override_usage = "\
+#[command(after_help = forms_text(), override_usage = "\
 nimshift nimadm [--log-dir DIR] [--level LEVEL] [--no-wait] [--show-plan] NIMADM'S FLAGS
        a link named `nimadm` takes nimadm's flags alone")]
 pub(super) struct NimadmArgs {
@@ -236,6 +222,15 @@ pub(super) struct NimadmArgs {
     /// What SIGINT and SIGTERM do to steps that run; see `nimshift run --help`.
     #[arg(long, value_name = "HOW", default_value = "leave")]
     pub(super) on_stop: OnStopChoice,
+}
+
+/// All forms, for the help.
+fn forms_text() -> String {
+    let forms: Vec<&str> = Form::ALL.iter().map(|form| form.synopsis()).collect();
+    format!(
+        "nimadm's forms:\n  {}\n\nExit code 0 when all is done, above 0 otherwise; see `nimshift --help`.",
+        forms.join("\n  ")
+    )
 }
 
 #[derive(Debug, Args)]
@@ -476,8 +471,8 @@ pub(super) enum JournalCommand {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exit::Exit;
     use super::*;
+    use crate::cli::exit::Exit;
 
     #[test]
     fn the_command_line_is_sound() {
