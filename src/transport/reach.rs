@@ -150,7 +150,7 @@ pub enum TransportError {
     },
     /// The host begins no jobs of that name any more: another has taken over what
     /// they belong to. Not arrived.
-    #[error("{host} begins no job of this migration any more: {by} has taken its client over")]
+    #[error("{host} begins no jobs of that name any more: {by} has barred them")]
     Barred { host: HostId, by: String },
     /// There is no such host.
     #[error("there is no host {0}")]
@@ -307,8 +307,8 @@ pub trait Transport: Send + Sync {
     /// may have run before the boot.
     fn kill<'a>(&'a self, host: &'a HostId, id: &'a JobId) -> TransportFuture<'a, JobState>;
 
-    /// Forgets all jobs whose id begins with `prefix` and that do not run:
-    /// their migration has ended. One that was kept from beginning is forgotten
+    /// Forgets all jobs whose id begins with `prefix` and that do not run: nobody
+    /// asks for them any more. One that was kept from beginning is forgotten
     /// a day later, by then or whenever anything is forgotten there: its start
     /// may still be under way.
     fn forget<'a>(&'a self, host: &'a HostId, prefix: &'a str) -> TransportFuture<'a, ()>;

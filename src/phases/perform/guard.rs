@@ -81,8 +81,11 @@ impl Attempt<'_> {
     /// Why a start was answered with `error`.
     pub(super) fn not_begun_for(&self, error: &TransportError) -> Cause {
         match error {
-            TransportError::Barred { by, .. } => {
-                self.with_context(|ctx| whose::taken_over(ctx, by, error.to_string()))
+            TransportError::Barred { host, by } => {
+                let text = format!(
+                    "{host} begins no job of this migration any more: {by} has taken its client over"
+                );
+                self.with_context(|ctx| whose::taken_over(ctx, by, text))
             }
             _ => of_transport(error),
         }

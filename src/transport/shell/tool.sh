@@ -251,7 +251,7 @@ nm_keep() {
 
 nm_start() {
   umask 077
-  # Another migration's end may remove what is empty.
+  # Who forgets other jobs may remove what is empty.
   for nm_try in 1 2 3; do
     nm_e=$(mkdir -p "$nm_root" 2>&1)
     nm_e=$nm_e\ $(mkdir "$nm_j" 2>&1)
