@@ -7,6 +7,7 @@ pub mod base;
 pub mod cli;
 pub mod domain;
 pub mod engine;
+pub mod fleet;
 pub mod import;
 pub mod journal;
 pub mod lab;

@@ -23,8 +23,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("phases", &["base", "domain", "transport", "aix"]),
     ("lab", &["base", "domain", "transport"]),
     ("engine", &["base", "domain", "machine", "journal", "transport", "phases"]),
-    ("report", &["base", "domain", "machine", "journal"]),
+    ("report", &["base", "domain", "machine", "journal", "phases"]),
     ("import", &["base", "domain", "aix"]),
+    (
+        "fleet",
+        &["base", "domain", "machine", "journal", "transport", "aix", "phases", "engine", "report"],
+    ),
     (
         "cli",
         &[
@@ -38,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "lab",
             "engine",
             "report",
+            "fleet",
             "import",
         ],
     ),

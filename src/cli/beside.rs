@@ -5,25 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{MigrationId, MigrationSpec};
+use crate::fleet::{
+    BatchSettings, ClientWork, Known, PlanFile, Sorted, Work, batch_of, current, last_of_each,
+    of_name,
+};
 use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, State};
-use crate::report::{MigrationView, Verdict, cause_text, clock_text, facts_of, spoken_as};
+use crate::report::{self, MigrationView, Verdict, cause_text, clock_text, facts_of, spoken_as};
 
 use super::args::RunArgs;
 use super::error::CliError;
 use super::exit::Exit;
-use super::handover::{Answer, hand_over, of_name};
+use super::handover::{Answer, hand_over};
 use super::interrupt;
 use super::left;
 use super::night::tell;
+use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::{self, BatchSettings, Place};
-use super::plan_file::PlanFile;
+use super::place::Place;
 use super::preflight::all_may_begin;
-use super::run::batch_of;
-use super::sort::{Known, Sorted};
 use super::status::{engine, now_ms};
-use super::work::{ClientWork, Work, last_of_each};
 
 /// A plan that is run beside an engine.
 pub(super) struct Beside<'a> {
@@ -202,7 +203,7 @@ impl Beside<'_> {
             spec: spec.clone().into_owned(),
             after: last.get(spec.client.as_str()).copied(),
         };
-        let batch = batch_of(self.file, self.digest, 0);
+        let batch = batch_of(self.file, self.digest, (0, operator()));
         let settings = BatchSettings::of(&self.file.plan);
         let clients = sorted.fresh.iter().map(client).collect();
         let work = Work::new(beside.clone(), batch, settings, clients);
@@ -215,7 +216,7 @@ impl Beside<'_> {
         reader: &Reader,
         refused: &BTreeSet<String>,
     ) -> Result<BTreeMap<MigrationId, MigrationView>, CliError> {
-        let mut views = place::latest(place::views(reader)?);
+        let mut views = current(report::views(reader)?);
         let asked = |client: &str| {
             self.file.plan.migrations.iter().any(|spec| spec.client.as_str() == client)
         };

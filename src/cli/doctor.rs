@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, SystemClock, limits};
 use crate::domain::{Control, MigrationSpec, Reach, RealHosts, Via};
+use crate::fleet::{Finding, Gravity, Questions, peer_findings, self_findings};
 use crate::transport::{HostId, Hosts, JobId, JobState, Transport};
 
 use super::args::DoctorArgs;
 use super::error::CliError;
 use super::estate::runtime;
-use super::examine::{Finding, Questions, Verdict, peer_findings, self_findings};
 use super::exit::Exit;
 use super::out::Out;
 use super::plan_file::read_plan;
@@ -83,7 +83,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
             findings: found.get(host).cloned().unwrap_or_default(),
         })
         .collect();
-    let is_bad = |finding: &Finding| finding.verdict == Verdict::Bad;
+    let is_bad = |finding: &Finding| finding.verdict == Gravity::Bad;
     let well = !documents.iter().flat_map(|host| &host.findings).any(is_bad);
     if args.json {
         let batch = plan.name.to_string();

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use crate::domain::PlanErrors;
+use crate::fleet::{BeginError, UnreadSettings};
 use crate::journal::JournalError;
 
 use super::exit::Exit;
@@ -122,5 +123,24 @@ impl From<JournalError> for CliError {
 impl From<PlanErrors> for CliError {
     fn from(errors: PlanErrors) -> CliError {
         CliError::usage(format!("the plan is not right\n{errors}"))
+    }
+}
+
+impl From<UnreadSettings> for CliError {
+    fn from(error: UnreadSettings) -> CliError {
+        let told = CliError::internal(error.to_string());
+        match error.source() {
+            Some(source) => told.because(source),
+            None => told,
+        }
+    }
+}
+
+impl From<BeginError> for CliError {
+    fn from(error: BeginError) -> CliError {
+        match error {
+            BeginError::Plan { .. } => CliError::usage(error.to_string()),
+            BeginError::Journal(error) => error.into(),
+        }
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::base::{ClockRef, SystemClock, limits};
 use crate::domain::{EstateKind, MigrationSpec, NimName, Plan, RealHosts};
+use crate::fleet::BatchSettings;
 use crate::lab::{EstateFile, Lab, LabError, MksysbSpec, PlainClient, PlainMaster};
 use crate::transport::Transport;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::place::{BatchSettings, Place};
+use super::place::Place;
 use super::real;
 
 /// Hosts, and the clock that they live by.

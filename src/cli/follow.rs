@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use crate::base::{limits, sanitize_line};
 use crate::domain::Direction;
+use crate::fleet::BatchSettings;
 use crate::journal::Reader;
 use crate::machine::State;
 use crate::phases;
-use crate::report::{Detail, MigrationView, direction, history_begun, history_lines};
+use crate::report::{self, Detail, MigrationView, direction, history_begun, history_lines};
 use crate::transport::{HostId, JobId, OutputMark, Transport};
 
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::out::Out;
-use super::place::{self, BatchSettings, Place};
+use super::place::Place;
 use super::status::{engine, now_ms};
 
 /// How often a host is asked for more, and how long it is waited for.
@@ -51,12 +52,12 @@ pub(super) fn follow(
         // Asked first: what an engine writes last is read after that.
         let is_worked_on = engine(place)?.is_some();
         let version = reader.data_version()?;
-        let all = place::views(reader)?;
+        let all = report::views(reader)?;
         let Some(view) = all.iter().find(|one| one.id == view.id).cloned() else {
             return Err(CliError::internal(format!("the journal has no migration {}", view.id)));
         };
         let state = view.state.clone();
-        let mut story = place::story(reader, view)?;
+        let mut story = report::story(reader, view)?;
         let lines = history_begun(&story, detail);
         if lines.len() > told
             && let Some(ended) = &mut job

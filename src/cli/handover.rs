@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
 use crate::domain::MigrationSpec;
+use crate::fleet::{BatchSettings, ClientWork, Work, last_of_each, of_name};
 use crate::journal::{
-    BatchId, BatchRow, JournalError, MigrationRow, NewBatch, NewRequest, Reader, RequestId,
-    RequestKind, Requests,
+    BatchId, JournalError, MigrationRow, NewBatch, NewRequest, Reader, RequestId, RequestKind,
+    Requests,
 };
 use crate::report::MigrationView;
 
@@ -16,9 +17,8 @@ use super::exit::Exit;
 use super::interrupt;
 use super::operator::operator;
 use super::out::Out;
-use super::place::{BatchSettings, Place};
+use super::place::Place;
 use super::status::engine;
-use super::work::{ClientWork, Work, last_of_each};
 
 /// What an engine made of work.
 pub(super) enum Answer {
@@ -145,17 +145,4 @@ pub(super) fn begin_anew(
         }
     }
     Ok(refused)
-}
-
-/// The batches called `name` that an engine may work on: those that are unfinished, and
-/// the last.
-pub(super) fn of_name<'a>(
-    name: &str,
-    batches: impl Iterator<Item = &'a BatchRow>,
-    rows: &[MigrationRow],
-) -> BTreeSet<BatchId> {
-    let all: BTreeSet<BatchId> =
-        batches.filter(|batch| batch.name == name).map(|batch| batch.id).collect();
-    let live = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.batch);
-    live.filter(|id| all.contains(id)).chain(all.last().copied()).collect()
 }

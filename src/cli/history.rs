@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::machine::State;
-use crate::report::{Detail, HistoryDocument, MigrationView, history_begun, history_lines};
+use crate::report::{self, Detail, HistoryDocument, MigrationView, history_begun, history_lines};
 
 use super::args::HistoryArgs;
 use super::error::CliError;
@@ -17,7 +17,7 @@ use super::status::now_ms;
 /// `nimshift history CLIENT`.
 pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
-    let views = place::views(&reader)?;
+    let views = report::views(&reader)?;
     // What something has happened to last, an operation too: an order may be about a
     // migration after a later part of it was refused.
     let mut newest: Vec<_> = views.iter().rev().cloned().collect();
@@ -41,14 +41,14 @@ pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Ex
     if args.follow {
         return follow(out, place, &reader, view, detail);
     }
-    let mut story = place::story(&reader, view.clone())?;
+    let mut story = report::story(&reader, view.clone())?;
     left::ask_all(place, &reader, &views, std::slice::from_mut(&mut story))?;
     if args.json {
         out.json(&HistoryDocument::new(&story));
         return Ok(Exit::Ok);
     }
     for refused in before {
-        out.lines(&history_begun(&place::story(&reader, refused.clone())?, detail));
+        out.lines(&history_begun(&report::story(&reader, refused.clone())?, detail));
         out.lines(&[String::new()]);
     }
     out.lines(&history_lines(&story, now_ms(place, &reader)?, detail));

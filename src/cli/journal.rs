@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::base::Millis;
 use crate::domain::NimName;
+use crate::fleet::{current, unhidden};
 use crate::journal::{self, JournalDir, JournalError};
-use crate::report::MigrationView;
+use crate::report::{self, MigrationView};
 
-use super::current::unhidden;
 use super::error::CliError;
 use super::exit::Exit;
 use super::left;
@@ -91,11 +91,11 @@ pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, 
 /// client says itself: orders must reach it.
 fn waiting(place: &Place, before_ms: Millis) -> Result<Vec<MigrationView>, CliError> {
     let reader = place.reader()?;
-    let all = place::views(&reader)?;
+    let all = report::views(&reader)?;
     let waits = |view: &MigrationView| {
         !view.is_archived && view.since_ms < before_ms && view.standing().waits_for_boot()
     };
-    let mut views = place::latest(unhidden(all.clone()));
+    let mut views = current(unhidden(all.clone()));
     views.retain(waits);
     let mut views = left::asked(place, &reader, &all, views)?;
     views.retain(waits);
@@ -104,7 +104,7 @@ fn waiting(place: &Place, before_ms: Millis) -> Result<Vec<MigrationView>, CliEr
 
 /// `nimshift journal export CLIENT`.
 pub(super) fn export(out: &Out, place: &Place, client: &NimName) -> Result<Exit, CliError> {
-    let views = place::latest(place::views(&place.reader()?)?);
+    let views = current(report::views(&place.reader()?)?);
     let view = place::find(&views, client)?;
     let mut lines = Vec::new();
     journal::export(place.dir(), view.id, &mut lines)?;

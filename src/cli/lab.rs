@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::base::redact;
 use crate::domain::{Bootlist, CopyIs, CopyPolicy, Task};
+use crate::fleet::current;
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
 use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry, Stage};
 use crate::machine::State;
-use crate::report::{MigrationView, Table, clock_text};
+use crate::report::{self, MigrationView, Table, clock_text};
 
 use super::args::LabCommand;
 use super::confirm::confirmed;
@@ -20,7 +21,7 @@ use super::lab_fault;
 use super::lab_ssh;
 use super::left;
 use super::out::Out;
-use super::place::{self, Place};
+use super::place::Place;
 use super::plan_file::read_plan;
 use super::status::engine;
 
@@ -222,8 +223,8 @@ fn expectations(
     log: &[LogEntry],
 ) -> Result<Vec<Expectation>, JournalError> {
     let mut expected = Vec::new();
-    let views = place::views(reader)?;
-    for latest in place::latest(views.clone()) {
+    let views = report::views(reader)?;
+    for latest in current(views.clone()) {
         let view = left::before(&views, &latest).unwrap_or(&latest);
         let host = hosts.iter().find(|host| host.name == view.client);
         let one = expectation(view);

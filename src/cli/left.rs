@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::domain::{Control, MigrationId, Presence, StepName, Task};
+use crate::fleet::{BatchSettings, current, unhidden};
 use crate::journal::Reader;
 use crate::machine::State;
 use crate::phases::{self, LeftBy};
-use crate::report::{MigrationView, Story, asked_after};
+use crate::report::{self, MigrationView, Story, asked_after, has_begun};
 
-use super::current::{has_begun, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
-use super::place::{self, BatchSettings, Place};
+use super::place::Place;
 
 /// The one of `all` whose copy may stand where `view` has touched nothing.
 pub(super) fn before<'a>(
@@ -66,7 +66,7 @@ pub(super) fn asked(
 ) -> Result<Vec<MigrationView>, CliError> {
     let stories = views.into_iter().map(|view| {
         if has_copy(&view) {
-            place::story(reader, view)
+            report::story(reader, view)
         } else {
             Ok(Story { view, entries: Vec::new(), found: Vec::new(), before: None })
         }
@@ -84,9 +84,9 @@ pub(super) fn as_they_stand(
     clients: &[String],
 ) -> Result<Vec<MigrationView>, CliError> {
     let reader = place.reader()?;
-    let mut all = place::views(&reader)?;
+    let mut all = report::views(&reader)?;
     all.retain(|view| clients.contains(&view.client) && !view.is_archived);
-    let views = place::latest(unhidden(all.clone()));
+    let views = current(unhidden(all.clone()));
     let (migrated, others): (Vec<_>, Vec<_>) =
         views.into_iter().partition(|view| matches!(view.state, State::Migrated { .. }));
     let mut views = asked(place, &reader, &all, migrated)?;
@@ -114,7 +114,7 @@ fn ask_those(
 ) -> Result<(), CliError> {
     for story in &mut *stories {
         let before = before(all, &story.view).cloned();
-        story.before = before.map(|view| place::story(reader, view)).transpose()?.map(Box::new);
+        story.before = before.map(|view| report::story(reader, view)).transpose()?.map(Box::new);
     }
     let mut stories: Vec<&mut Story> = stories
         .iter_mut()

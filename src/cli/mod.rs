@@ -4,12 +4,10 @@
 mod args;
 mod beside;
 mod confirm;
-mod current;
 mod doctor;
 mod error;
 mod estate;
 mod evidence;
-mod examine;
 mod exit;
 mod explain;
 mod follow;
@@ -40,9 +38,7 @@ mod progress;
 mod real;
 mod requests;
 mod run;
-mod sort;
 mod status;
-mod work;
 
 use std::process::ExitCode;
 

@@ -10,9 +10,10 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
+use crate::fleet::current;
 use crate::journal::{Ack, Journal, Loaded, Reader};
 use crate::machine::State;
-use crate::report::{MigrationView, Story, Verdict, summary_lines};
+use crate::report::{self, MigrationView, Story, Verdict, summary_lines};
 
 use super::args::{EngineArgs, OnStopChoice};
 use super::error::CliError;
@@ -114,8 +115,8 @@ impl Night<'_> {
             return Ok(());
         }
         let (reader, now_ms) = (self.place.reader()?, self.estate.clock.now_ms());
-        for view in place::views(&reader)?.into_iter().filter(|view| begun.contains(&view.id)) {
-            let story = place::story(&reader, view)?;
+        for view in report::views(&reader)?.into_iter().filter(|view| begun.contains(&view.id)) {
+            let story = report::story(&reader, view)?;
             progress.under_way(story.view.id, now_ms.saturating_sub(story.duration_ms(now_ms)));
         }
         Ok(())
@@ -253,8 +254,8 @@ fn tell_by(
     ask: Ask,
 ) -> Result<Exit, CliError> {
     let reader = place.reader()?;
-    let all = place::views(&reader)?;
-    let mut views = place::latest(all.clone());
+    let all = report::views(&reader)?;
+    let mut views = current(all.clone());
     views.retain(|view| clients.contains(&view.client));
     for view in &mut views {
         let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
@@ -269,8 +270,10 @@ fn tell_by(
     }
     let verdicts = views.iter().map(|view| judge(&view.state));
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
-    let mut stories =
-        views.into_iter().map(|view| place::story(&reader, view)).collect::<Result<Vec<_>, _>>()?;
+    let mut stories = views
+        .into_iter()
+        .map(|view| report::story(&reader, view))
+        .collect::<Result<Vec<_>, _>>()?;
     ask(place, &reader, &all, &mut stories)?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);

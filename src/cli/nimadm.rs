@@ -18,12 +18,12 @@ use crate::domain::{
     Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
 };
 use crate::engine::EngineLimits;
+use crate::fleet::{self, latest_of, rest_of, unhidden};
 use crate::journal::Loaded;
 use crate::machine::State;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
-use super::current::unhidden;
 use super::error::CliError;
 use super::exit::Exit;
 use super::interrupt;
@@ -32,11 +32,10 @@ use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{self, Operation, Prepared};
+use super::operator::operator;
 use super::out::Out;
 use super::place::Place;
 use super::plan_file::licences_by_environment;
-use super::run::{begin, latest_of};
-use super::sort::rest_of;
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.
@@ -283,7 +282,8 @@ impl DropIn<'_> {
             })
             .collect();
         let now_ms = settled.estate.clock.now_ms();
-        let loaded = begin(&open.journal, &plan, &plan.plan.digest(), &fresh, now_ms)?;
+        let begun = (now_ms, operator());
+        let loaded = fleet::begin(&open.journal, &plan, &plan.plan.digest(), &fresh, begun)?;
         let Some(one) = loaded.first() else {
             return Err(CliError::internal("a migration that is not there"));
         };

@@ -8,6 +8,7 @@ use crate::base::{limits, sanitize_line};
 use crate::domain::{
     BatchName, EstateKind, HostName, Level, NimadmLine, UPDATES_SINCE, parse_plan,
 };
+use crate::fleet::PlanFile;
 use crate::lab::Lab;
 use crate::transport::{Command, CommandOutput, HostId, Script};
 
@@ -15,7 +16,7 @@ use super::error::CliError;
 use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::place::Place;
-use super::plan_file::{PlanFile, absolute_config, licences_by_environment};
+use super::plan_file::{absolute_config, licences_by_environment};
 
 /// The part of a plan that is the same for all lines: `[estate]`, `[master]`, and
 /// what else a site wants.

@@ -11,12 +11,12 @@ use crate::domain::{MigrationId, Phase};
 use crate::engine::{Observer, SlotView};
 use crate::journal::{JournalError, Reader};
 use crate::machine::State;
-use crate::report::{AltMigLog, LogDetail};
+use crate::report::{self, AltMigLog, LogDetail};
 
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::{Out, Paint};
-use super::place::{self, Place};
+use super::place::Place;
 
 /// Bytes of one line of the log; longer ones are cut.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -76,7 +76,7 @@ impl<'a> LogFollower<'a> {
     ) -> Result<LogFollower<'a>, CliError> {
         let Subject { id, skipped, created_ms, parameters, detail } = subject;
         let reader = place.reader()?;
-        let views = place::views(&reader)?;
+        let views = report::views(&reader)?;
         let Some(view) = views.into_iter().find(|view| view.id == id) else {
             return Err(CliError::internal(format!("the journal has no migration {id}")));
         };
@@ -109,7 +109,7 @@ impl<'a> LogFollower<'a> {
                 continue;
             }
             self.seen = entry.seq;
-            let lines = self.log.entry(place::told(entry));
+            let lines = self.log.entry(entry.into());
             self.write(&lines, quiet);
         }
         Ok(())

@@ -10,20 +10,19 @@ use crate::domain::{
     MigrationSpec, Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
 };
 use crate::engine::EngineLimits;
+use crate::fleet::{BatchSettings, create, current};
 use crate::journal::{BatchRow, Loaded, NewBatch};
-use crate::report::{Verdict, operation_lines, spoken, ways_out};
+use crate::report::{self, Verdict, has_begun, operation_lines, spoken, ways_out};
 
 use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
-use super::current::{current, has_begun};
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
 use super::night::{Night, Open};
 use super::operator::operator;
 use super::out::Out;
-use super::place::{self, BatchSettings, Place};
+use super::place::Place;
 use super::plan_file::read_plan;
-use super::run::create;
 
 /// An operation on clients.
 pub(super) struct Operation<'a> {
@@ -189,7 +188,7 @@ impl Operation<'_> {
         if let Some(plan) = self.plan()? {
             return Ok(plan.migrations.into_iter().map(|spec| spec.target.spot).collect());
         }
-        let views = place::latest(place::views(&self.place.reader()?)?);
+        let views = current(report::views(&self.place.reader()?)?);
         let spots: Vec<NimName> = views.iter().map(|view| view.spec.target.spot.clone()).collect();
         if spots.is_empty() {
             return Err(CliError::usage("no SPOT is known here")
@@ -291,7 +290,7 @@ impl Operation<'_> {
         if let Some(master) = given {
             return Ok(master);
         }
-        if let Ok(views) = self.place.reader().and_then(|reader| Ok(place::views(&reader)?))
+        if let Ok(views) = self.place.reader().and_then(|reader| Ok(report::views(&reader)?))
             && let Some(view) = views.last()
         {
             return Ok(view.spec.master.clone());
@@ -321,12 +320,12 @@ impl Operation<'_> {
     /// The report of the operations `ids`, and the exit that they come to.
     fn tell(&self, ids: &[MigrationId], now_ms: u64) -> Result<Exit, CliError> {
         let reader = self.place.reader()?;
-        let mut views = place::views(&reader)?;
+        let mut views = report::views(&reader)?;
         views.retain(|view| ids.contains(&view.id));
         let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
         let stories = views
             .into_iter()
-            .map(|view| place::story(&reader, view))
+            .map(|view| report::story(&reader, view))
             .collect::<Result<Vec<_>, _>>()?;
         self.out.lines(&operation_lines(&stories, now_ms));
         let exit = Exit::from(verdict);

@@ -11,16 +11,16 @@ use std::time::Duration;
 use crate::base::{SystemClock, limits};
 use crate::domain::{FailureClass, MigrationSpec, NimName, StepSpec, UndoKind};
 use crate::engine::{STILL_RUNS, order};
+use crate::fleet::{BatchSettings, Row, create, current, latest_of, unhidden};
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
 use crate::machine::{Event, Operator, Place as At, State};
-use crate::report::{FRESH_CLONE, MigrationView, Verdict, spoken, ways_out};
+use crate::report::{self, FRESH_CLONE, MigrationView, Verdict, spoken, ways_out};
 use crate::transport::JobState;
 
 use super::args::EngineArgs;
 use super::confirm::confirmed;
-use super::current::{Row, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
@@ -30,8 +30,7 @@ use super::interrupt;
 use super::night::{Night, Open, tell};
 use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::{self, BatchSettings, Place};
-use super::run::{create, latest_of};
+use super::place::{self, Place};
 use super::status::now_ms;
 
 /// Which clients an order is for.
@@ -60,7 +59,7 @@ impl Order<'_> {
     /// Carries the order out for `whom`.
     pub(super) fn give(&self, whom: &Whom<'_>) -> Result<Exit, CliError> {
         let reader = self.place.reader()?;
-        let mut views = place::latest(self.reached(place::views(&reader)?));
+        let mut views = current(self.reached(report::views(&reader)?));
         let archived = reader.archived()?;
         drop(reader);
         if !matches!(whom, Whom::Named(_)) {
@@ -298,7 +297,7 @@ impl Order<'_> {
             self.out.labelled("  help", Paint::Green, &help);
             return Ok(());
         }
-        let views = place::latest(place::views(&self.place.reader()?)?);
+        let views = current(report::views(&self.place.reader()?)?);
         match views.iter().find(|view| view.client == client) {
             Some(view) if answer.contains("not part of this run") => {
                 let text = format!("{client} is not part of the run that goes on");

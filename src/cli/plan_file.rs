@@ -4,15 +4,10 @@ use std::path::Path;
 
 use crate::base::limits;
 use crate::domain::{NimName, Plan, PlanErrors, parse_plan_bytes};
+use crate::fleet::PlanFile;
 
 use super::error::CliError;
 use super::exit::Exit;
-
-/// A plan file, as it was read.
-pub(super) struct PlanFile {
-    pub(super) plan: Plan,
-    pub(super) text: String,
-}
 
 /// Whether the environment accepts the software licences, as for nimadm.
 pub(super) fn licences_by_environment() -> bool {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, limits};
 use crate::domain::{Control, EstateKind, FailureClass, MigrationSpec, Plan};
+use crate::fleet::BatchSettings;
 use crate::machine::State;
 use crate::phases::{self, Objection};
 use crate::report::cause_text;
@@ -21,7 +22,7 @@ use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{BatchSettings, Place};
+use super::place::Place;
 use super::plan_file::{only, read_plan};
 
 /// The version of the document. Introduced as 1 in 0.1.0.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::MigrationId;
 use crate::engine::{NewWork, OperatorRequest, RequestSource};
+use crate::fleet::Work;
 use crate::journal::{BatchId, JournalError, Loaded, Reader, Request, RequestId, RequestKind};
 use crate::machine::Operator;
 use crate::report::spoken;
 
 use super::estate::Estate;
-use super::work::Work;
 
 /// The names of the batches of migrations, as leases tell them.
 pub(super) type BatchNames = Arc<Mutex<BTreeMap<MigrationId, String>>>;

@@ -1,18 +1,15 @@
 //! `nimshift run PLAN` and `nimshift resume`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::base::Millis;
-use crate::domain::{EstateKind, MigrationId, MigrationSpec};
-use crate::journal::{BatchId, BatchRow, Journal, Loaded, NewBatch, RequestKind};
+use crate::domain::{EstateKind, MigrationId};
+use crate::fleet::{self, BatchSettings, Known, Sorted, latest_of, unhidden};
+use crate::journal::{BatchId, BatchRow, RequestKind};
 use crate::lab::Lab;
 use crate::report::Verdict;
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::beside::Beside;
-use super::current::{current, unhidden};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
@@ -20,11 +17,9 @@ use super::left;
 use super::night::{Night, Open, tell, tell_at_rest};
 use super::operator::operator;
 use super::out::Out;
-use super::place::{BatchSettings, Place};
-use super::plan_file::{PlanFile, only, read_plan};
+use super::place::Place;
+use super::plan_file::{only, read_plan};
 use super::preflight::all_may_begin;
-use super::sort::{Known, Sorted};
-use super::work::new_migration;
 
 /// `nimshift run PLAN`.
 pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
@@ -74,7 +69,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         file.plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
     let views = left::as_they_stand(place, &clients)?;
     let known = Known { loaded: &open.loaded, batches: &batches, views: &views, beside: false };
-    let sorted = Sorted::new(&file.plan, &digest, &known).whole()?;
+    let sorted = all_or_none(Sorted::new(&file.plan, &digest, &known))?;
     if args.preflight && !is_first {
         let fresh = sorted.fresh.iter().map(|(_, spec)| spec.clone().into_owned());
         all_may_begin(out, place, &file.plan, fresh.collect())?;
@@ -84,7 +79,8 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         Out::note(&format!("{client}: {what}"));
     }
     let created_ms = estate.clock.now_ms();
-    let begun = begin(&open.journal, &file, &digest, &sorted.fresh, created_ms)?;
+    let by = (created_ms, operator());
+    let begun = fleet::begin(&open.journal, &file, &digest, &sorted.fresh, by)?;
     let of_plan = latest_of(unhidden(std::mem::take(&mut open.loaded)), &clients);
     open.loaded = of_plan.into_iter().filter(|one| !sorted.is_fresh(&one.client)).collect();
     open.loaded.extend(begun);
@@ -100,6 +96,20 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         &clients,
         Verdict::of,
     )
+}
+
+/// `sorted`, or an error where not all of the plan can be run.
+fn all_or_none(sorted: Sorted<'_>) -> Result<Sorted<'_>, CliError> {
+    if sorted.refused.is_empty() {
+        return Ok(sorted);
+    }
+    let refused: Vec<String> =
+        sorted.refused.iter().map(|one| format!("{} {}", one.client, one.why)).collect();
+    let error = CliError::usage(format!(
+        "the plan cannot be run: a client can be in one live migration only\n{}",
+        refused.join("\n")
+    ));
+    Err(sorted.refused.into_iter().fold(error, |error, one| error.help(one.way)))
 }
 
 /// `nimshift resume`.
@@ -132,60 +142,4 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
         &clients,
         Verdict::of_going_on,
     )
-}
-
-/// What counts for each of `clients`.
-pub(super) fn latest_of(mut loaded: Vec<Loaded>, clients: &[String]) -> Vec<Loaded> {
-    loaded.retain(|one| clients.contains(&one.client));
-    loaded.sort_by_key(|one| one.id);
-    let mut latest = current(loaded);
-    latest.sort_by_key(|one| one.id);
-    latest
-}
-
-/// Journals the batch and the migrations of `fresh`, and gives them as an engine
-/// takes them.
-pub(super) fn begin(
-    journal: &Journal,
-    file: &PlanFile,
-    digest: &str,
-    fresh: &[(u32, Cow<'_, MigrationSpec>)],
-    created_ms: Millis,
-) -> Result<Vec<Loaded>, CliError> {
-    if fresh.is_empty() {
-        return Ok(Vec::new());
-    }
-    let batch = batch_of(file, digest, created_ms);
-    let specs = fresh.iter().map(|(number, spec)| (*number, Arc::new(spec.clone().into_owned())));
-    create(journal, &batch, specs)
-}
-
-/// What is journaled of a plan beside its migrations.
-pub(super) fn batch_of(file: &PlanFile, digest: &str, created_ms: Millis) -> NewBatch {
-    let settings = BatchSettings::of(&file.plan);
-    NewBatch {
-        name: file.plan.name.to_string(),
-        digest: digest.to_owned(),
-        plan_text: file.text.clone(),
-        created_ms,
-        operator: operator(),
-        estate: serde_json::to_value(settings).expect("settings have text for keys"),
-    }
-}
-
-/// Journals `batch` with a migration for each of `specs`.
-pub(super) fn create(
-    journal: &Journal,
-    batch: &NewBatch,
-    specs: impl Iterator<Item = (u32, Arc<MigrationSpec>)>,
-) -> Result<Vec<Loaded>, CliError> {
-    let migrations = specs
-        .map(|(number, spec)| {
-            let client = spec.client.clone();
-            new_migration(number, spec)
-                .map_err(|why| CliError::usage(format!("{client} cannot be migrated: {why}")))
-        })
-        .collect::<Result<Vec<_>, CliError>>()?;
-    let (id, ids) = journal.create_batch(batch, migrations.clone())?;
-    Ok(Loaded::of_batch(id, ids, batch, migrations))
 }

@@ -2,18 +2,18 @@
 
 use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
+use crate::fleet::{BatchSettings, current, later};
 use crate::journal::{BatchRow, Holder, Reader};
 use crate::lab::Lab;
 use crate::machine::State;
-use crate::report::{BatchStatus, MigrationView, Status, status_lines};
+use crate::report::{self, BatchStatus, MigrationView, Status, status_lines};
 
 use super::args::StatusArgs;
-use super::current::later;
 use super::error::CliError;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{self, BatchSettings, Place};
+use super::place::Place;
 
 /// What status is made from.
 struct Seen {
@@ -28,7 +28,7 @@ struct Seen {
 impl Seen {
     /// All of batch `of`, or how each client stands.
     fn look(place: &Place, reader: &Reader, of: Option<&str>) -> Result<Seen, CliError> {
-        let all = place::views(reader)?;
+        let all = report::views(reader)?;
         let batches = reader.batches()?;
         let named = of.map(|of| {
             batches.iter().rfind(|batch| batch.name == of).ok_or_else(|| {
@@ -42,11 +42,11 @@ impl Seen {
         let (engine, now_ms) = (engine(place)?, now_ms(place, reader)?);
         if let Some(batch) = named.transpose()? {
             let views = all.iter().filter(|view| view.batch == batch.name).cloned().collect();
-            let batch = Some(place::batch_status(batch));
+            let batch = Some(BatchStatus::from(batch));
             return Ok(Seen { all, views, batch, engine, now_ms });
         }
         let mut views = Vec::new();
-        for view in place::latest(all.clone()) {
+        for view in current(all.clone()) {
             // What has been done to the client since.
             let since = later(&all, &view.client).last().copied().cloned();
             let id = view.id;
@@ -64,7 +64,7 @@ impl Seen {
         let is_plan = |batch: &&BatchRow| {
             all.iter().any(|view| view.spec.task.is_migration() && view.batch == batch.name)
         };
-        let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(place::batch_status);
+        let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(BatchStatus::from);
         Ok(Seen { all, views, batch, engine, now_ms })
     }
 

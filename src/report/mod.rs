@@ -1,11 +1,13 @@
-//! Layer 6: read models and how they are shown. Knows no terminal, no clock and
-//! no state directory: views in, lines and documents out.
+//! Layer 6: read models, made from a journal, and how they are shown. Knows no
+//! terminal and no clock: views in, lines and documents out.
 
 mod alt_mig;
 mod history;
 mod line;
 mod operation;
+mod read;
 mod remains;
+mod since;
 mod standing;
 mod status;
 mod summary;
@@ -19,7 +21,9 @@ pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
 pub use operation::operation_lines;
+pub use read::{story, views};
 pub use remains::{FRESH_CLONE, asked_after, next_step, remains, ways_out};
+pub use since::has_begun;
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
     BatchStatus, CauseStatus, MigrationStatus, STATUS_VERSION, StateCount, Status, cause_text,

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::base::sanitize_line;
 use crate::domain::{MigrationId, MigrationSpec};
 use crate::engine::NewWork;
-use crate::journal::{BatchId, MigrationRow, NewBatch, NewMigration, Request};
+use crate::journal::{BatchId, BatchRow, MigrationRow, NewBatch, NewMigration, Request};
 use crate::machine::{Blueprint, Operator, State};
 use crate::phases::plan_steps;
 
-use super::place::BatchSettings;
+use super::settings::BatchSettings;
 
 /// Introduced as 1 with version 3 of the journal's tables.
 const WORK_VERSION: u32 = 1;
@@ -21,32 +21,39 @@ const WORK_VERSION: u32 = 1;
 /// Clients of a plan that are to be begun. Unknown keys are refused.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Work {
+pub struct Work {
     version: u32,
     /// The batches of that name when it was posted: an engine that has none of them
     /// at work is another's.
-    pub(super) beside: BTreeSet<BatchId>,
-    pub(super) name: String,
-    pub(super) digest: String,
-    pub(super) plan_text: String,
-    pub(super) settings: BatchSettings,
-    pub(super) clients: Vec<ClientWork>,
+    pub beside: BTreeSet<BatchId>,
+    /// The name of the batch.
+    pub name: String,
+    /// The digest of its plan.
+    pub digest: String,
+    /// The text of its plan.
+    pub plan_text: String,
+    /// How its hosts are reached.
+    pub settings: BatchSettings,
+    /// What is to be begun.
+    pub clients: Vec<ClientWork>,
 }
 
 /// A client that is to be begun.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ClientWork {
+pub struct ClientWork {
     /// Its place in the plan.
-    pub(super) number: u32,
-    pub(super) spec: MigrationSpec,
+    pub number: u32,
+    /// What is asked for.
+    pub spec: MigrationSpec,
     /// The last migration of the client when it was posted. Where there is another
     /// by now, somebody was faster.
-    pub(super) after: Option<MigrationId>,
+    pub after: Option<MigrationId>,
 }
 
 impl Work {
-    pub(super) fn new(
+    /// Work for an engine that has one of the batches `beside` at work.
+    pub fn new(
         beside: BTreeSet<BatchId>,
         batch: NewBatch,
         settings: BatchSettings,
@@ -57,7 +64,7 @@ impl Work {
     }
 
     /// What came with a request, or why it cannot be read.
-    pub(super) fn read(request: &Request) -> Result<Work, String> {
+    pub fn read(request: &Request) -> Result<Work, String> {
         let text = request.work.as_deref().ok_or("it names no work")?;
         let unread = |why: String| {
             let why = sanitize_line(&why, 200);
@@ -73,12 +80,12 @@ impl Work {
     }
 
     /// Whether it is for an engine that works on `batches`.
-    pub(super) fn is_for(&self, batches: &BTreeSet<BatchId>) -> bool {
+    pub fn is_for(&self, batches: &BTreeSet<BatchId>) -> bool {
         !self.beside.is_disjoint(batches)
     }
 
     /// What of it can be begun as things stand in `rows`, all migrations.
-    pub(super) fn settle(self, request: &Request, rows: &[MigrationRow]) -> NewWork {
+    pub fn settle(self, request: &Request, rows: &[MigrationRow]) -> NewWork {
         let last = last_of_each(rows);
         let mut migrations = Vec::new();
         let mut refused = Vec::new();
@@ -99,7 +106,7 @@ impl Work {
                 }
             }
         }
-        let settings = serde_json::to_value(&self.settings).expect("settings have text for keys");
+        let settings = self.settings.value();
         let batch = NewBatch {
             name: self.name,
             digest: self.digest,
@@ -115,7 +122,7 @@ impl Work {
 }
 
 /// The last migration of each client.
-pub(super) fn last_of_each(rows: &[MigrationRow]) -> BTreeMap<&str, MigrationId> {
+pub fn last_of_each(rows: &[MigrationRow]) -> BTreeMap<&str, MigrationId> {
     let mut last = BTreeMap::new();
     for row in rows {
         let known = last.entry(row.client.as_str()).or_insert(row.id);
@@ -124,8 +131,21 @@ pub(super) fn last_of_each(rows: &[MigrationRow]) -> BTreeMap<&str, MigrationId>
     last
 }
 
+/// The batches called `name` that an engine may work on: those that are unfinished, and
+/// the last.
+pub fn of_name<'a>(
+    name: &str,
+    batches: impl Iterator<Item = &'a BatchRow>,
+    rows: &[MigrationRow],
+) -> BTreeSet<BatchId> {
+    let all: BTreeSet<BatchId> =
+        batches.filter(|batch| batch.name == name).map(|batch| batch.id).collect();
+    let live = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.batch);
+    live.filter(|id| all.contains(id)).chain(all.last().copied()).collect()
+}
+
 /// What is journaled for a client, or why it cannot be migrated.
-pub(super) fn new_migration(number: u32, spec: Arc<MigrationSpec>) -> Result<NewMigration, String> {
+pub fn new_migration(number: u32, spec: Arc<MigrationSpec>) -> Result<NewMigration, String> {
     let planned = plan_steps(&spec);
     let blueprint = Blueprint::new(&spec, planned.steps).map_err(|error| error.to_string())?;
     Ok(NewMigration {

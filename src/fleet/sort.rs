@@ -25,40 +25,45 @@ use crate::machine::State;
 use crate::report::{MigrationView, Standing, spoken_as, ways_out};
 
 use super::current::{current, unhidden};
-use super::error::CliError;
-use super::place::BatchSettings;
+use super::settings::BatchSettings;
 
 /// A client that is not begun though the plan asks for it.
-pub(super) struct Refusal {
-    pub(super) client: String,
-    pub(super) why: String,
+pub struct Refusal {
+    /// Its name.
+    pub client: String,
+    /// How it stands.
+    pub why: String,
     /// What to do, beside an engine.
-    pub(super) help: String,
+    pub help: String,
     /// What to do where no engine runs.
-    way: String,
+    pub way: String,
 }
 
 /// The clients of a plan, by what is to be done with them.
-pub(super) struct Sorted<'a> {
-    pub(super) fresh: Vec<(u32, Cow<'a, MigrationSpec>)>,
+pub struct Sorted<'a> {
+    /// What is begun, with its place in the plan.
+    pub fresh: Vec<(u32, Cow<'a, MigrationSpec>)>,
     /// What is said of the others, and of whom.
-    pub(super) said: Vec<(String, String)>,
-    pub(super) refused: Vec<Refusal>,
+    pub said: Vec<(String, String)>,
+    /// What is neither begun nor left.
+    pub refused: Vec<Refusal>,
 }
 
 /// What a plan is sorted by.
-pub(super) struct Known<'a> {
+pub struct Known<'a> {
     /// All migrations, the oldest first.
-    pub(super) loaded: &'a [Loaded],
-    pub(super) batches: &'a BTreeMap<BatchId, BatchRow>,
+    pub loaded: &'a [Loaded],
+    /// All batches.
+    pub batches: &'a BTreeMap<BatchId, BatchRow>,
     /// What counts for each client of the plan, as it says itself.
-    pub(super) views: &'a [MigrationView],
+    pub views: &'a [MigrationView],
     /// Whether an engine runs.
-    pub(super) beside: bool,
+    pub beside: bool,
 }
 
 impl<'a> Sorted<'a> {
-    pub(super) fn new(plan: &'a Plan, digest: &str, known: &Known<'_>) -> Sorted<'a> {
+    /// Sorts the clients of `plan`.
+    pub fn new(plan: &'a Plan, digest: &str, known: &Known<'_>) -> Sorted<'a> {
         let mut sorted = Sorted { fresh: Vec::new(), said: Vec::new(), refused: Vec::new() };
         let latest: BTreeMap<&str, &Loaded> = current(unhidden(known.loaded))
             .into_iter()
@@ -133,20 +138,6 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// The same, or an error where not all of the plan can be run.
-    pub(super) fn whole(self) -> Result<Sorted<'a>, CliError> {
-        if self.refused.is_empty() {
-            return Ok(self);
-        }
-        let refused: Vec<String> =
-            self.refused.iter().map(|one| format!("{} {}", one.client, one.why)).collect();
-        let error = CliError::usage(format!(
-            "the plan cannot be run: a client can be in one live migration only\n{}",
-            refused.join("\n")
-        ));
-        Err(self.refused.into_iter().fold(error, |error, one| error.help(one.way)))
-    }
-
     fn say(&mut self, spec: &MigrationSpec, what: &str) {
         self.said.push((spec.client.to_string(), what.to_owned()));
     }
@@ -171,7 +162,8 @@ impl<'a> Sorted<'a> {
         self.refused.push(Refusal { client, why, help, way });
     }
 
-    pub(super) fn is_fresh(&self, client: &str) -> bool {
+    /// Whether `client` is begun.
+    pub fn is_fresh(&self, client: &str) -> bool {
         self.fresh.iter().any(|(_, spec)| spec.client.as_str() == client)
     }
 }
@@ -211,7 +203,7 @@ fn is_reached_otherwise(plan: &Plan, spec: &MigrationSpec, batch: Option<&BatchR
 
 /// What is asked for, after the parts that have been done: the phases that are
 /// named, or all that are left.
-pub(super) fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
+pub fn rest_of(spec: &MigrationSpec, before: &Loaded) -> MigrationSpec {
     let first = before.spec.part.as_ref().map_or(before.id, |part| part.first);
     let mut rest = spec.clone();
     rest.part = Some(Part::of(first, before.facts.clone()));

@@ -12,7 +12,7 @@ use crate::transport::{Command, CommandOutput, JobState, Output, Script, Transpo
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Verdict {
+pub enum Gravity {
     /// As it should be.
     Good,
     /// A night could begin, and may go wrong.
@@ -21,24 +21,29 @@ pub(super) enum Verdict {
     Bad,
 }
 
-impl Verdict {
-    pub(super) fn word(self) -> &'static str {
+impl Gravity {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
         match self {
-            Verdict::Good => "ok",
-            Verdict::Warning => "warn",
-            Verdict::Bad => "BAD",
+            Gravity::Good => "ok",
+            Gravity::Warning => "warn",
+            Gravity::Bad => "BAD",
         }
     }
 }
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) verdict: Verdict,
-    pub(super) text: String,
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it is to be taken.
+    pub verdict: Gravity,
+    /// What was found.
+    pub text: String,
+    /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) help: Option<String>,
+    pub help: Option<String>,
 }
 
 /// All checks, in the order in which they are shown.
@@ -70,7 +75,8 @@ const ROOM_KIB: u64 = 10 * 1024;
 const SKEW_WARN_MS: Millis = 60_000;
 
 /// Questions as scripts: each command may fail.
-pub(super) struct Questions;
+#[derive(Debug)]
+pub struct Questions;
 
 fn sh(text: &str, words: &[&str]) -> Command {
     let argv = ["/bin/sh", "-c", text, "sh"].into_iter().chain(words.iter().copied());
@@ -93,7 +99,7 @@ const LEASE: &str = r#"
 
 impl Questions {
     /// Of a host itself; of a client, also what it sees of its master.
-    pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
+    pub fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
         let parent = match job_dir.rsplit_once('/') {
             Some(("", _)) | None => "/",
             Some((parent, _)) => parent,
@@ -116,7 +122,7 @@ impl Questions {
     }
 
     /// Of a client, on the master.
-    pub(super) fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
+    pub fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
         Script::new([
             sh(RESOLVE, &[client]),
             Command::new(["lsnim", "-l", client]).tolerated(),
@@ -126,33 +132,33 @@ impl Questions {
     }
 
     /// A job that does nothing.
-    pub(super) fn job() -> Script {
+    pub fn job() -> Script {
         Script::new([Command::new(["echo", "job"])])
     }
 }
 
 impl Finding {
     fn good(check: &'static str, text: impl Into<String>) -> Finding {
-        Finding { check, verdict: Verdict::Good, text: text.into(), help: None }
+        Finding { check, verdict: Gravity::Good, text: text.into(), help: None }
     }
 
-    fn other(check: &'static str, verdict: Verdict, text: &str, help: &str) -> Finding {
+    fn other(check: &'static str, verdict: Gravity, text: &str, help: &str) -> Finding {
         let help = Some(help.to_owned());
         Finding { check, verdict, text: sanitize_line(text, 200), help }
     }
 
     fn bad(check: &'static str, text: &str, help: &str) -> Finding {
-        Finding::other(check, Verdict::Bad, text, help)
+        Finding::other(check, Gravity::Bad, text, help)
     }
 
     /// The host was not asked.
-    pub(super) fn unreached(error: &TransportError) -> Finding {
+    pub fn unreached(error: &TransportError) -> Finding {
         let help = error.way_out().unwrap_or("is the host up, and is there a way to it?");
         Finding::bad("login", &error.to_string(), help)
     }
 
     /// What became of a job that does nothing.
-    pub(super) fn of_job(state: &Result<JobState, TransportError>) -> Finding {
+    pub fn of_job(state: &Result<JobState, TransportError>) -> Finding {
         let help =
             "look at `job_dir` and its file system there; jobs need it to be writable by root";
         match state {
@@ -163,7 +169,7 @@ impl Finding {
             }
             Ok(JobState::Running { .. }) => Finding::other(
                 "job",
-                Verdict::Warning,
+                Gravity::Warning,
                 "a job that does nothing has not ended within 10 s",
                 "is the host very busy?",
             ),
@@ -174,14 +180,14 @@ impl Finding {
 
     /// What the checks that the migration of `client` begins with have found. Who
     /// holds the lease is told by itself.
-    pub(super) fn of_checks(client: &str, objections: &[Objection]) -> Vec<Finding> {
+    pub fn of_checks(client: &str, objections: &[Objection]) -> Vec<Finding> {
         let finding = |Objection { cause, .. }: &Objection| {
             let verdict = match cause.class {
-                FailureClass::AlreadyDone => Verdict::Good,
-                FailureClass::Transient | FailureClass::Informative => Verdict::Warning,
-                _ => Verdict::Bad,
+                FailureClass::AlreadyDone => Gravity::Good,
+                FailureClass::Transient | FailureClass::Informative => Gravity::Warning,
+                _ => Gravity::Bad,
             };
-            let help = cause.hint.clone().filter(|_| verdict != Verdict::Good);
+            let help = cause.hint.clone().filter(|_| verdict != Gravity::Good);
             Finding { check: "may-begin", verdict, text: cause_text(cause), help }
         };
         let told = objections.iter().filter(|one| one.step.as_str() != "take-lease");
@@ -194,7 +200,8 @@ impl Finding {
         found
     }
 
-    pub(super) fn order(&self) -> usize {
+    /// Its place among the findings of a host.
+    pub fn order(&self) -> usize {
         CHECKS.iter().position(|check| *check == self.check).unwrap_or(CHECKS.len())
     }
 }
@@ -208,7 +215,7 @@ fn words(output: Option<&CommandOutput>) -> String {
 }
 
 /// What a host says of itself, and a client of its master.
-pub(super) fn self_findings(
+pub fn self_findings(
     host: &str,
     master: Option<&str>,
     output: &Output,
@@ -247,7 +254,7 @@ pub(super) fn self_findings(
         ),
         (true, true) => Finding::other(
             "commands",
-            Verdict::Warning,
+            Gravity::Warning,
             "there is no fuser: what a job leaves running behind its shell is not found",
             "it belongs to bos.rte.filesystem: look at /usr/sbin",
         ),
@@ -264,7 +271,7 @@ pub(super) fn self_findings(
 }
 
 /// What the master says of a client.
-pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
+pub fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
     let nim = match output.get(1) {
         Some(lsnim) if lsnim.ok() && lsnim.stdout.contains("standalone") => {
             Finding::good("nim", format!("{master} knows it as a standalone machine"))
@@ -313,14 +320,14 @@ fn name_of(check: &'static str, name: &str, on: &str, output: Option<&CommandOut
         return Finding::good(check, format!("{on} resolves {name} and its address"));
     }
     let text = format!("on {on}, the address of {name} has the name `{back}`");
-    Finding::other(check, Verdict::Warning, &text, &help)
+    Finding::other(check, Gravity::Warning, &text, &help)
 }
 
 /// A lease is shown with the jobs of its holder that may run.
 fn lease(output: Option<&CommandOutput>) -> Finding {
     let Some(said) = output.filter(|output| output.ok()) else {
         let text = format!("it cannot be told who holds it: {}", words(output));
-        return Finding::other("lease", Verdict::Warning, &text, "look at it by hand");
+        return Finding::other("lease", Gravity::Warning, &text, "look at it by hand");
     };
     let mut lines = said.stdout.lines();
     let Some(holder) = lines.next().map(|line| Lease::read(line).words()) else {
@@ -341,7 +348,7 @@ fn lease(output: Option<&CommandOutput>) -> Finding {
                 .to_owned(),
         )
     };
-    Finding::other("lease", Verdict::Warning, &text, &help)
+    Finding::other("lease", Gravity::Warning, &text, &help)
 }
 
 fn exports(check: &'static str, host: &str, output: Option<&CommandOutput>) -> Finding {
@@ -363,7 +370,7 @@ fn clock(said: &str, now_ms: Millis) -> Finding {
     let Some(since) = since else {
         return Finding::other(
             "clock",
-            Verdict::Warning,
+            Gravity::Warning,
             &format!("`date` says `{said}`"),
             "look at the clock of the host",
         );
@@ -375,7 +382,7 @@ fn clock(said: &str, now_ms: Millis) -> Finding {
         return Finding::good("clock", "within a minute of this machine's");
     }
     let text = format!("{} from this machine's", duration_text(skew));
-    Finding::other("clock", Verdict::Warning, &text, "run NTP on both (`startsrc -s xntpd`)")
+    Finding::other("clock", Gravity::Warning, &text, "run NTP on both (`startsrc -s xntpd`)")
 }
 
 fn room(output: Option<&CommandOutput>) -> Finding {
@@ -401,7 +408,7 @@ mod tests {
         CommandOutput { status, stdout: stdout.to_owned(), ..CommandOutput::default() }
     }
 
-    use Verdict::{Bad, Good, Warning};
+    use Gravity::{Bad, Good, Warning};
 
     /// A client where all is well, on 2026-11-25 at 12:00.
     fn well() -> Output {
@@ -425,11 +432,11 @@ mod tests {
 
     const NOON: Millis = 1_795_608_000_000;
 
-    fn verdicts(output: &Output) -> Vec<(&'static str, Verdict)> {
+    fn verdicts(output: &Output) -> Vec<(&'static str, Gravity)> {
         let findings = self_findings("lpar01", Some("nim1"), output, NOON);
         findings
             .into_iter()
-            .filter(|finding| finding.verdict != Verdict::Good)
+            .filter(|finding| finding.verdict != Gravity::Good)
             .map(|finding| {
                 assert!(finding.help.is_some(), "{finding:?}");
                 (finding.check, finding.verdict)
@@ -471,12 +478,12 @@ mod tests {
         let found = self_findings("lpar01", Some("nim1"), &Output::default(), NOON);
         let good: Vec<&str> = found
             .iter()
-            .filter(|finding| finding.verdict == Verdict::Good)
+            .filter(|finding| finding.verdict == Gravity::Good)
             .map(|finding| finding.check)
             .collect();
         assert_eq!(good, ["login"]);
         let found = peer_findings("lpar01", "nim1", &Output::default());
-        assert!(found.iter().all(|finding| finding.verdict == Verdict::Bad), "{found:?}");
+        assert!(found.iter().all(|finding| finding.verdict == Gravity::Bad), "{found:?}");
     }
 
     #[test]
