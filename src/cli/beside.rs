@@ -2,16 +2,15 @@
 //! corrected, where it works on the plan's batch, and is followed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::domain::{MigrationId, MigrationSpec};
 use crate::fleet::{
     BatchSettings, ClientWork, Known, PlanFile, Sorted, Work, batch_of, current, last_of_each,
-    of_name,
+    loaded, of_name,
 };
-use crate::journal::{BatchId, BatchRow, Loaded, MigrationRow, Reader};
-use crate::machine::{DECISIONS, Machine, State};
-use crate::report::{self, MigrationView, Verdict, cause_text, clock_text, facts_of, spoken_as};
+use crate::journal::{BatchId, BatchRow, MigrationRow, Reader};
+use crate::machine::State;
+use crate::report::{self, MigrationView, Verdict, cause_text, clock_text, spoken_as};
 
 use super::args::RunArgs;
 use super::error::CliError;
@@ -55,7 +54,7 @@ impl Beside<'_> {
             return Err(self.another(held, &batches, &rows));
         }
         let plan = &self.file.plan;
-        let loaded = self.loaded(&reader, &rows)?;
+        let loaded = loaded(&reader, &rows, plan)?;
         let views = self.views()?;
         let known = Known { loaded: &loaded, batches: &batches, views: &views, beside: true };
         let sorted = Sorted::new(plan, self.digest, &known);
@@ -120,7 +119,7 @@ impl Beside<'_> {
     /// What is said by now of clients that nothing is to be begun for.
     fn by_now(&self, reader: &Reader) -> Result<Vec<(String, String)>, CliError> {
         let batches = reader.batches()?.into_iter().map(|batch| (batch.id, batch)).collect();
-        let loaded = self.loaded(reader, &reader.migrations(None)?)?;
+        let loaded = loaded(reader, &reader.migrations(None)?, &self.file.plan)?;
         let views = self.views()?;
         let known = Known { loaded: &loaded, batches: &batches, views: &views, beside: true };
         Ok(Sorted::new(&self.file.plan, self.digest, &known).said)
@@ -144,49 +143,6 @@ impl Beside<'_> {
             held.help(format!("batch {names} is under way, and the plan is batch `{own}`"))
         };
         waits(held)
-    }
-
-    /// What is known of the plan's clients, as an engine loads it.
-    fn loaded(&self, reader: &Reader, rows: &[MigrationRow]) -> Result<Vec<Loaded>, CliError> {
-        let archived = reader.archived()?;
-        let clients: BTreeSet<&str> =
-            self.file.plan.migrations.iter().map(|spec| spec.client.as_str()).collect();
-        let wanted = |row: &&MigrationRow| {
-            clients.contains(row.client.as_str()) && !archived.contains(&row.id)
-        };
-        let mut copies = reader.copies()?;
-        let mut loaded = Vec::new();
-        for row in rows.iter().filter(wanted) {
-            let spec = reader.spec(row.id)?;
-            let machine = Machine::at(Arc::new(reader.blueprint(row.id)?), row.state.clone())
-                .map_err(|error| {
-                    CliError::new(Exit::Damaged, format!("{} cannot be read", row.id))
-                        .because(&error)
-                })?;
-            // Only what a later part takes over, and what is known of copies, is asked for.
-            let facts = if spec.is_whole() {
-                copies.remove(&row.id).unwrap_or_default()
-            } else {
-                facts_of(reader.history(row.id)?.iter().map(|entry| &entry.event.kind))
-            };
-            loaded.push(Loaded {
-                id: row.id,
-                batch: row.batch,
-                client: row.client.clone(),
-                number: row.number,
-                seq: row.seq,
-                decisions: DECISIONS,
-                machine,
-                spec: Arc::new(spec),
-                facts,
-                skipped_phases: row.skipped_phases.clone(),
-                created_ms: row.created_ms,
-                updated_ms: row.updated_ms,
-                is_ordered: false,
-            });
-        }
-        loaded.sort_by_key(|one| one.id);
-        Ok(loaded)
     }
 
     /// Posts what is new, and waits for the answer.

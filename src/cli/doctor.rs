@@ -1,16 +1,14 @@
 //! `nimshift doctor PLAN`: asks the real hosts of a plan whether a night could
 //! begin, and says what to do where it could not.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::task::JoinSet;
 
-use crate::base::{ClockRef, SystemClock, limits};
-use crate::domain::{Control, MigrationSpec, Reach, RealHosts, Via};
-use crate::fleet::{Finding, Gravity, Questions, peer_findings, self_findings};
-use crate::transport::{HostId, Hosts, JobId, JobState, Transport};
+use crate::base::{ClockRef, SystemClock};
+use crate::domain::{Control, MigrationSpec, Reach, Via};
+use crate::fleet::{Finding, Gravity, examine, objections};
+use crate::transport::Transport;
 
 use super::args::DoctorArgs;
 use super::error::CliError;
@@ -18,7 +16,6 @@ use super::estate::runtime;
 use super::exit::Exit;
 use super::out::Out;
 use super::plan_file::read_plan;
-use super::preflight::ask as ask_all;
 use super::real;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
@@ -69,7 +66,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let transport: Arc<dyn Transport> = hosts;
     let clock: ClockRef = Arc::new(SystemClock);
     let control = Control { job_dir: real.job_dir.clone(), ..Control::default() };
-    let checked = runtime.block_on(ask_all(&transport, &clock, "none", &control, specs));
+    let checked = runtime.block_on(objections(&transport, &clock, "none", &control, specs));
     for (client, objections) in checked {
         let host = if clients.contains(&client) { &client } else { &master };
         found.entry(host.clone()).or_default().extend(Finding::of_checks(&client, &objections));
@@ -120,80 +117,5 @@ fn show(out: &Out, host: &HostDocument) {
         if let Some(help) = help {
             out.line(&format!("  {:<5} {:<12} {help}", "", "=> do:"));
         }
-    }
-}
-
-/// Asks all hosts, many at once.
-async fn examine(
-    hosts: &Arc<Hosts>,
-    real: &RealHosts,
-    master: &str,
-    clients: &[String],
-) -> BTreeMap<String, Vec<Finding>> {
-    let mut asked = JoinSet::new();
-    for host in std::iter::once(master).chain(clients.iter().map(String::as_str)) {
-        let peer = (host != master).then(|| master.to_owned());
-        asked.spawn(ask(Arc::clone(hosts), host.to_owned(), real.clone(), peer));
-    }
-    // The master is asked of each client, as the client's finding.
-    for client in clients {
-        let (hosts, master, real) = (Arc::clone(hosts), master.to_owned(), real.clone());
-        let client = client.clone();
-        asked.spawn(async move {
-            let script = Questions::of_client_on_master(&client, &real.remote_shell);
-            let told = hosts.exec(&HostId::new(&master), &script, limits::PROBE_TIMEOUT).await;
-            let findings = match told {
-                Ok(output) => peer_findings(&client, &master, &output),
-                // The master's own findings say why.
-                Err(_) => Vec::new(),
-            };
-            (client, findings)
-        });
-    }
-    let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-    while let Some(told) = asked.join_next().await {
-        if let Ok((host, findings)) = told {
-            found.entry(host).or_default().extend(findings);
-        }
-    }
-    for findings in found.values_mut() {
-        findings.sort_by_key(Finding::order);
-    }
-    found
-}
-
-/// What a host says of itself, and of the master.
-async fn ask(
-    hosts: Arc<Hosts>,
-    host: String,
-    real: RealHosts,
-    master: Option<String>,
-) -> (String, Vec<Finding>) {
-    let id = HostId::new(&host);
-    let script = Questions::of_itself(&real.job_dir, master.as_deref());
-    let before_ms = SystemClock::read_ms();
-    let output = match hosts.exec(&id, &script, limits::PROBE_TIMEOUT).await {
-        Ok(output) => output,
-        Err(error) => return (host, vec![Finding::unreached(&error)]),
-    };
-    let between_ms = u64::midpoint(before_ms, SystemClock::read_ms());
-    let mut findings = self_findings(&host, master.as_deref(), &output, between_ms);
-    findings.push(try_job(&hosts, &id, before_ms).await);
-    (host, findings)
-}
-
-/// A job that does nothing, from its start to its removal.
-async fn try_job(hosts: &Hosts, host: &HostId, now_ms: u64) -> Finding {
-    let prefix = format!("doctor.{}.{now_ms}.", std::process::id());
-    let id = JobId::new(format!("{prefix}1"));
-    let mut state = hosts.start(host, &id, &Questions::job()).await;
-    for _ in 0..10 {
-        let Ok(JobState::Running { output_bytes, .. }) = state else { break };
-        state = hosts.poll(host, &id, output_bytes, std::time::Duration::from_secs(1)).await;
-    }
-    let finding = Finding::of_job(&state);
-    match hosts.forget(host, &prefix).await {
-        Ok(()) => finding,
-        Err(error) => Finding::unreached(&error),
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use crate::domain::PlanErrors;
-use crate::fleet::{BeginError, UnreadSettings};
+use crate::fleet::{BeginError, KnownError, UnreadSettings};
 use crate::journal::JournalError;
 
 use super::exit::Exit;
@@ -141,6 +141,17 @@ impl From<BeginError> for CliError {
         match error {
             BeginError::Plan { .. } => CliError::usage(error.to_string()),
             BeginError::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<KnownError> for CliError {
+    fn from(error: KnownError) -> CliError {
+        match error {
+            KnownError::Unread { ref source, .. } => {
+                CliError::new(Exit::Damaged, error.to_string()).because(source)
+            }
+            KnownError::Journal(error) => error.into(),
         }
     }
 }

@@ -4,17 +4,15 @@
 use std::time::Duration;
 
 use crate::base::{limits, sanitize_line};
-use crate::domain::Direction;
-use crate::fleet::BatchSettings;
+use crate::fleet::{BatchSettings, in_flight};
 use crate::journal::Reader;
-use crate::machine::State;
-use crate::phases;
-use crate::report::{self, Detail, MigrationView, direction, history_begun, history_lines};
+use crate::report::{self, Detail, MigrationView, history_begun, history_lines};
 use crate::transport::{HostId, JobId, OutputMark, Transport};
 
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
+use super::left;
 use super::out::Out;
 use super::place::Place;
 use super::status::{engine, now_ms};
@@ -69,7 +67,7 @@ pub(super) fn follow(
         out.lines(lines.get(told..).unwrap_or_default());
         told = lines.len();
         if state.is_at_rest() || !is_worked_on || out.is_gone() {
-            super::left::ask_all(place, reader, &all, std::slice::from_mut(&mut story))?;
+            left::ask_all(place, reader, &all, std::slice::from_mut(&mut story))?;
             let whole = history_lines(&story, now_ms(place, reader)?, detail);
             out.lines(whole.get(told..).unwrap_or_default());
             return Ok(Exit::Ok);
@@ -92,23 +90,6 @@ pub(super) fn follow(
             });
         }
     }
-}
-
-/// The job of the attempt that is in flight, and its host.
-pub(super) fn in_flight(
-    view: &MigrationView,
-    state: &State,
-    scope: &str,
-) -> Option<(HostId, JobId)> {
-    if !matches!(state, State::Executing { .. } | State::Undoing { .. }) {
-        return None;
-    }
-    let at = state.place()?;
-    let direction: Direction = direction(state);
-    let ticket = view.blueprint.ticket(at, direction);
-    let def = phases::find(ticket.phase, &ticket.step)?;
-    let host = phases::hosts(&view.spec).of(def.host).clone();
-    Some((host, JobId::new(ticket.job_id(scope, view.id))))
 }
 
 /// A job whose output is shown.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::base::redact;
 use crate::domain::{Bootlist, CopyIs, CopyPolicy, Task};
-use crate::fleet::current;
+use crate::fleet::{before, current};
 use crate::journal::{JournalError, Reader};
 use crate::lab::net;
 use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry, Stage};
@@ -19,7 +19,6 @@ use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::{Ending, Exit};
 use super::lab_fault;
 use super::lab_ssh;
-use super::left;
 use super::out::Out;
 use super::place::Place;
 use super::plan_file::read_plan;
@@ -225,7 +224,7 @@ fn expectations(
     let mut expected = Vec::new();
     let views = report::views(reader)?;
     for latest in current(views.clone()) {
-        let view = left::before(&views, &latest).unwrap_or(&latest);
+        let view = before(&views, &latest).unwrap_or(&latest);
         let host = hosts.iter().find(|host| host.name == view.client);
         let one = expectation(view);
         let one = host.map(|host| as_booted(one.clone(), view, host)).unwrap_or(one);

@@ -1,38 +1,14 @@
 //! The hosts are asked what migrations have left on them, before it is told.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::task::JoinSet;
-
-use crate::domain::{Control, MigrationId, Presence, StepName, Task};
-use crate::fleet::{BatchSettings, current, unhidden};
+use crate::domain::Control;
+use crate::fleet::{BatchSettings, HostsNow, ask_left, current, has_copy, unhidden};
 use crate::journal::Reader;
 use crate::machine::State;
-use crate::phases::{self, LeftBy};
-use crate::report::{self, MigrationView, Story, asked_after, has_begun};
+use crate::report::{self, MigrationView, Story};
 
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::place::Place;
-
-/// The one of `all` whose copy may stand where `view` has touched nothing.
-pub(super) fn before<'a>(
-    all: &'a [MigrationView],
-    view: &MigrationView,
-) -> Option<&'a MigrationView> {
-    let touched_nothing = matches!(view.state, State::Refused { .. } | State::Skipped { .. });
-    let is_it = |one: &&MigrationView| {
-        one.client == view.client
-            && one.id < view.id
-            && one.spec.task.is_migration()
-            && has_begun(&one.state)
-    };
-    if touched_nothing { all.iter().rfind(is_it) } else { None }
-}
-
-/// How long hosts are waited for, in real time: the rest is told as last seen.
-const WAIT: Duration = Duration::from_secs(30);
 
 /// Asks the hosts of those of `stories` that may have left something and are not at
 /// their end: all at once. Where there is no estate any more, nobody is asked. `all`
@@ -94,17 +70,6 @@ pub(super) fn as_they_stand(
     Ok(views)
 }
 
-/// Whether a copy may stand that is this one's, and is looked at.
-fn has_copy(view: &MigrationView) -> bool {
-    let spec = &*view.spec;
-    match &view.state {
-        _ if !spec.mode.changes_client() || !spec.mode.has_client() => false,
-        State::Migrated { .. } => !matches!(spec.task, Task::Sync { .. }),
-        State::RolledBack { .. } => spec.task.is_migration() && spec.keeps_failed_copy(),
-        _ => false,
-    }
-}
-
 fn ask_those(
     place: &Place,
     reader: &Reader,
@@ -112,86 +77,22 @@ fn ask_those(
     stories: &mut [Story],
     is_asked: impl Fn(&MigrationView) -> bool,
 ) -> Result<(), CliError> {
-    for story in &mut *stories {
-        let before = before(all, &story.view).cloned();
-        story.before = before.map(|view| report::story(reader, view)).transpose()?.map(Box::new);
-    }
-    let mut stories: Vec<&mut Story> = stories
-        .iter_mut()
-        .map(|story| match story.before {
-            Some(ref mut before) => &mut **before,
-            None => story,
-        })
-        .collect();
-    // Where a later migration has begun, what stands is that one's.
-    let is_last = |view: &MigrationView| {
-        let is_later = |one: &MigrationView| {
-            one.client == view.client && one.id > view.id && one.spec.task.is_migration()
-        };
-        !all.iter().any(|one| is_later(one) && has_begun(&one.state))
-    };
-    let wants = |story: &Story| {
-        let view = &story.view;
-        let steps = !asked_after(story).is_empty();
-        let changes = view.spec.mode.changes_client();
-        let copy = steps && changes || has_copy(view) && is_asked(view);
-        (steps, copy && is_last(view))
-    };
-    if !stories.iter().any(|story| wants(story) != (false, false)) {
-        return Ok(());
-    }
-    let Some(settings) = BatchSettings::of_all(&reader.batches()?)? else { return Ok(()) };
-    let Ok(estate) = Estate::open(place, &settings) else { return Ok(()) };
-    for story in &mut stories {
-        story.view.is_silent = wants(story).1 && has_copy(&story.view);
-    }
-    let scope = reader.scope()?;
     let runtime = runtime()?;
-    runtime.block_on(async {
-        let mut asked = JoinSet::new();
-        for (index, story) in stories.iter().enumerate() {
-            let (has_steps, looks_at_copy) = wants(story);
-            if !has_steps && !looks_at_copy {
-                continue;
-            }
-            let steps = asked_after(story);
-            let (spec, facts) = (Arc::clone(&story.view.spec), story.facts());
-            let first: MigrationId = spec.part.as_ref().map_or(story.view.id, |part| part.first);
-            let owner = format!("{scope}.{first}");
-            let control = Control {
-                job_dir: estate.job_dir.clone(),
-                on_master: estate.own_process(),
-                ..Control::default()
-            };
-            let (transport, now_ms) = (Arc::clone(&estate.transport), estate.clock.now_ms());
-            asked.spawn(async move {
-                let by =
-                    LeftBy { spec: &spec, facts: &facts, owner: &owner, control: &control, now_ms };
-                let copy = async {
-                    if looks_at_copy { phases::look_at_copy(&*transport, by).await } else { None }
-                };
-                let (found, copy) = tokio::join!(phases::left(&*transport, by, &steps), copy);
-                (index, found, copy)
-            });
-        }
-        let collect = async {
-            while let Some(done) = asked.join_next().await {
-                let Ok((index, found, copy)) = done else { continue };
-                let is_file =
-                    |name: &StepName| ["archive-mksysb", "nimadm-finish"].contains(&name.as_str());
-                let mut files = found.iter().filter(|(name, _)| is_file(name));
-                stories[index].view.is_gone =
-                    files.any(|(_, is)| matches!(is, Presence::Absent | Presence::Partial));
-                stories[index].found = found;
-                if copy.is_some() {
-                    stories[index].view.is_silent = false;
-                    stories[index].view.seen = copy;
-                }
-            }
-        };
-        // Those that have not answered by then are told as they were seen last.
-        let _ = tokio::time::timeout(WAIT, collect).await;
-    });
+    let hosts = || hosts_now(place, reader);
+    let asked = runtime.block_on(ask_left(reader, all, stories, is_asked, hosts));
     runtime.shutdown_background();
-    Ok(())
+    asked
+}
+
+/// The hosts that earlier runs have talked to, where they are still there.
+fn hosts_now(place: &Place, reader: &Reader) -> Result<Option<HostsNow>, CliError> {
+    let Some(settings) = BatchSettings::of_all(&reader.batches()?)? else { return Ok(None) };
+    let Ok(estate) = Estate::open(place, &settings) else { return Ok(None) };
+    let control = Control {
+        job_dir: estate.job_dir.clone(),
+        on_master: estate.own_process(),
+        ..Control::default()
+    };
+    let now_ms = estate.clock.now_ms();
+    Ok(Some(HostsNow { transport: estate.transport, control, now_ms }))
 }

@@ -10,7 +10,7 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::fleet::current;
+use crate::fleet::run_for;
 use crate::journal::{Ack, Journal, Loaded, Reader};
 use crate::machine::State;
 use crate::report::{self, MigrationView, Story, Verdict, summary_lines};
@@ -255,19 +255,7 @@ fn tell_by(
 ) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let all = report::views(&reader)?;
-    let mut views = current(all.clone());
-    views.retain(|view| clients.contains(&view.client));
-    for view in &mut views {
-        let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
-        *view = of_run.unwrap_or(view).clone();
-    }
-    // What was leveled or put to sleep some day is none of the night's clients.
-    let is_aside = |view: &MigrationView| {
-        !view.spec.task.is_migration() && view.state.is_terminal() && !ids.contains(&view.id)
-    };
-    if !views.iter().all(is_aside) {
-        views.retain(|view| !is_aside(view));
-    }
+    let views = run_for(&all, clients, ids);
     let verdicts = views.iter().map(|view| judge(&view.state));
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
     let mut stories = views

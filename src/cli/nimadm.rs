@@ -18,9 +18,8 @@ use crate::domain::{
     Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
 };
 use crate::engine::EngineLimits;
-use crate::fleet::{self, latest_of, rest_of, unhidden};
+use crate::fleet::{self, asks_for_same, is_over, latest_of, rest_of, unhidden};
 use crate::journal::Loaded;
-use crate::machine::State;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
@@ -226,7 +225,7 @@ impl DropIn<'_> {
         // The level is what the SPOT had when it was begun.
         let asked = settled.plan(self.line, &before.spec.target.level)?;
         let asked = asked.plan.migrations.into_iter().next();
-        if !asked.is_some_and(|asked| is_same(&asked, &before.spec)) {
+        if !asked.is_some_and(|asked| asks_for_same(&asked, &before.spec)) {
             if state.is_terminal() {
                 return self.begin(settled, logs, open, Some(&before));
             }
@@ -351,27 +350,4 @@ impl DropIn<'_> {
         }
         Ok(exit)
     }
-}
-
-/// Whether nothing of what came before stands against a new migration: it has
-/// ended with nothing done, or what it did is gone, or it was no
-/// migration.
-fn is_over(before: &MigrationView) -> bool {
-    let state = &before.state;
-    let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
-    let cleaned = before.standing().name() == "cleaned";
-    state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
-}
-
-/// Whether a line asks for what a migration was asked for. A lock that a failed
-/// run has left may have to be forced in the meantime.
-fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
-    let mut asked = asked.clone();
-    asked.options.force = begun.options.force;
-    asked.part.clone_from(&begun.part);
-    // Of a whole migration only the rest was begun.
-    if begun.part.is_some() && asked.options.phases.is_none() && begun.phases_left().is_empty() {
-        asked.options.phases.clone_from(&begun.options.phases);
-    }
-    asked == *begun
 }

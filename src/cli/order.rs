@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::base::{SystemClock, limits};
 use crate::domain::{FailureClass, MigrationSpec, NimName, StepSpec, UndoKind};
 use crate::engine::{STILL_RUNS, order};
-use crate::fleet::{BatchSettings, Row, create, current, latest_of, unhidden};
+use crate::fleet::{BatchSettings, Row, create, current, in_flight, latest_of, unhidden};
 use crate::journal::{
     Append, JournalError, Loaded, NewBatch, NewRequest, RequestId, RequestKind, Requests,
 };
@@ -24,7 +24,6 @@ use super::confirm::confirmed;
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
-use super::follow::in_flight;
 use super::handover::begin_anew;
 use super::interrupt;
 use super::night::{Night, Open, tell};

@@ -2,10 +2,9 @@
 
 use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
-use crate::fleet::{BatchSettings, current, later};
-use crate::journal::{BatchRow, Holder, Reader};
+use crate::fleet::{BatchSettings, latest_batch, stand};
+use crate::journal::{Holder, Reader};
 use crate::lab::Lab;
-use crate::machine::State;
 use crate::report::{self, BatchStatus, MigrationView, Status, status_lines};
 
 use super::args::StatusArgs;
@@ -45,26 +44,8 @@ impl Seen {
             let batch = Some(BatchStatus::from(batch));
             return Ok(Seen { all, views, batch, engine, now_ms });
         }
-        let mut views = Vec::new();
-        for view in current(all.clone()) {
-            // What has been done to the client since.
-            let since = later(&all, &view.client).last().copied().cloned();
-            let id = view.id;
-            // What was refused has changed nothing: what stands is told beside it.
-            let stands = left::before(&all, &view).filter(|before| {
-                view.spec.task.is_migration()
-                    && matches!(before.state, State::Migrated { .. })
-                    && before.standing().name() != "cleaned"
-            });
-            views.extend(stands.cloned());
-            views.push(view);
-            views.extend(since.filter(|operation| operation.id != id));
-        }
-        // One of migrations, where there is any: an operation is a batch, too.
-        let is_plan = |batch: &&BatchRow| {
-            all.iter().any(|view| view.spec.task.is_migration() && view.batch == batch.name)
-        };
-        let batch = batches.iter().rev().find(is_plan).or(batches.last()).map(BatchStatus::from);
+        let views = stand(&all);
+        let batch = latest_batch(&batches, &all).map(BatchStatus::from);
         Ok(Seen { all, views, batch, engine, now_ms })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{MigrationSpec, NimName, Plan};
-use crate::journal::{Journal, JournalError, Loaded, NewBatch};
+use crate::journal::{BatchRow, Journal, JournalError, Loaded, NewBatch, Reader};
 
 use super::settings::BatchSettings;
 use super::work::new_migration;
@@ -65,6 +65,22 @@ pub fn batch_of(
         operator,
         estate: BatchSettings::of(&file.plan).value(),
     }
+}
+
+/// What is journaled beside migrations of `batch` that begin anew.
+pub fn batch_again(
+    reader: &Reader,
+    batch: &BatchRow,
+    (created_ms, operator): (Millis, String),
+) -> Result<NewBatch, JournalError> {
+    Ok(NewBatch {
+        name: batch.name.clone(),
+        digest: batch.digest.clone(),
+        plan_text: reader.plan_text(batch.id)?.unwrap_or_default(),
+        created_ms,
+        operator,
+        estate: batch.estate.clone(),
+    })
 }
 
 /// Journals `batch` with a migration for each of `specs`.

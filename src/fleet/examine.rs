@@ -76,7 +76,7 @@ const SKEW_WARN_MS: Millis = 60_000;
 
 /// Questions as scripts: each command may fail.
 #[derive(Debug)]
-pub struct Questions;
+pub(super) struct Questions;
 
 fn sh(text: &str, words: &[&str]) -> Command {
     let argv = ["/bin/sh", "-c", text, "sh"].into_iter().chain(words.iter().copied());
@@ -99,7 +99,7 @@ const LEASE: &str = r#"
 
 impl Questions {
     /// Of a host itself; of a client, also what it sees of its master.
-    pub fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
+    pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
         let parent = match job_dir.rsplit_once('/') {
             Some(("", _)) | None => "/",
             Some((parent, _)) => parent,
@@ -122,7 +122,7 @@ impl Questions {
     }
 
     /// Of a client, on the master.
-    pub fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
+    pub(super) fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
         Script::new([
             sh(RESOLVE, &[client]),
             Command::new(["lsnim", "-l", client]).tolerated(),
@@ -132,7 +132,7 @@ impl Questions {
     }
 
     /// A job that does nothing.
-    pub fn job() -> Script {
+    pub(super) fn job() -> Script {
         Script::new([Command::new(["echo", "job"])])
     }
 }
@@ -215,7 +215,7 @@ fn words(output: Option<&CommandOutput>) -> String {
 }
 
 /// What a host says of itself, and a client of its master.
-pub fn self_findings(
+pub(super) fn self_findings(
     host: &str,
     master: Option<&str>,
     output: &Output,
@@ -271,7 +271,7 @@ pub fn self_findings(
 }
 
 /// What the master says of a client.
-pub fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
+pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
     let nim = match output.get(1) {
         Some(lsnim) if lsnim.ok() && lsnim.stdout.contains("standalone") => {
             Finding::good("nim", format!("{master} knows it as a standalone machine"))

@@ -4,14 +4,28 @@
 
 mod begin;
 mod current;
+mod doctor;
 mod examine;
+mod in_flight;
+mod known;
+mod left;
+mod line;
+mod outlook;
 mod settings;
+mod shown;
 mod sort;
 mod work;
 
-pub use begin::{BeginError, PlanFile, batch_of, begin, create};
+pub use begin::{BeginError, PlanFile, batch_again, batch_of, begin, create};
 pub use current::{Row, current, later, latest_of, unhidden};
-pub use examine::{Finding, Gravity, Questions, peer_findings, self_findings};
+pub use doctor::examine;
+pub use examine::{Finding, Gravity};
+pub use in_flight::in_flight;
+pub use known::{KnownError, loaded};
+pub use left::{HostsNow, ask_left, before, has_copy};
+pub use line::{asks_for_same, is_over};
+pub use outlook::{Looked, Outlook, left_alone, objections, worst};
 pub use settings::{BatchSettings, UnreadSettings};
+pub use shown::{latest_batch, run_for, stand};
 pub use sort::{Known, Refusal, Sorted, rest_of};
 pub use work::{ClientWork, Work, last_of_each, new_migration, of_name};
