@@ -30,7 +30,7 @@ use super::left;
 use super::night::{Night, Open};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
-use super::operation::{self, Operation, Prepared};
+use super::operation::{Operation, Prepared};
 use super::operator::operator;
 use super::out::Out;
 use super::place::Place;
@@ -166,13 +166,13 @@ impl DropIn<'_> {
             ..OperationArgs::default()
         };
         let adapt = |spec: &mut MigrationSpec| match line.form {
-            Form::Wake => operation::adapt_wake(
+            Form::Wake => fleet::adapt_wake(
                 spec,
                 &line.options.disks,
                 line.options.mount_options.as_ref(),
                 line.options.post_script.as_ref(),
             ),
-            Form::Sync => operation::adapt_sync(spec, line.lpp_source.as_ref()),
+            Form::Sync => fleet::adapt_sync(spec, line.lpp_source.as_ref()),
             _ => {}
         };
         let (out, place) = (self.out, self.place);

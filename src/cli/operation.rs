@@ -2,17 +2,16 @@
 //! migration. Each is journaled as a migration is, and carried out by the same
 //! engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{
-    BootFailure, Bootlist, CopyPolicy, DiskName, FailurePolicy, HostName, Limits, MigrationId,
-    MigrationSpec, Mode, NimName, Options, Plan, RetryPolicy, SPEC_FORMAT, Target, Task,
-};
+use crate::domain::{EstateKind, HostName, MigrationId, MigrationSpec, NimName, Plan, Task};
 use crate::engine::EngineLimits;
-use crate::fleet::{BatchSettings, create, current};
-use crate::journal::{BatchRow, Loaded, NewBatch};
-use crate::report::{self, Verdict, has_begun, operation_lines, spoken, ways_out};
+use crate::fleet::{
+    OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, create, current,
+    disks_of_copies, settings_for,
+};
+use crate::journal::{Loaded, NewBatch};
+use crate::report::{self, Verdict, operation_lines, spoken, ways_out};
 
 use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
 use super::error::CliError;
@@ -68,39 +67,6 @@ pub(super) fn sync(out: &Out, place: &Place, args: &SyncArgs) -> Result<Exit, Cl
     operation.run(&clients)
 }
 
-/// What a wake is asked for by its flags.
-pub(super) fn adapt_wake(
-    spec: &mut MigrationSpec,
-    disks: &[DiskName],
-    mount_options: Option<&String>,
-    post_script: Option<&NimName>,
-) {
-    if !disks.is_empty() {
-        disks.clone_into(&mut spec.options.disks);
-    }
-    spec.options.mount_options = mount_options.cloned();
-    spec.options.post_script = post_script.cloned();
-    spec.options.cache_vg = None;
-}
-
-/// The same for the synchronizing of software.
-pub(super) fn adapt_sync(spec: &mut MigrationSpec, lpp_source: Option<&NimName>) {
-    if let Some(lpp_source) = lpp_source {
-        spec.target.lpp_source.clone_from(lpp_source);
-    }
-    // There is no client: its name is only the operation's.
-    spec.mode = Mode::MksysbToMksysb;
-    spec.client.clone_from(&spec.target.spot);
-}
-
-/// What an operation knows of its hosts.
-struct Known {
-    settings: BatchSettings,
-    estate: serde_json::Value,
-    plan: Option<Plan>,
-    latest: Vec<Loaded>,
-}
-
 /// An operation that is journaled, and not yet carried out.
 pub(super) struct Prepared {
     pub(super) open: Open,
@@ -138,45 +104,37 @@ impl Operation<'_> {
             drop(self.place.reader()?);
         }
         let mut open = Open::new(self.place)?;
-        let batches = self.place.reader()?.batches()?;
+        let reader = self.place.reader()?;
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);
-        let (settings, estate) = settings(&batches, plan.as_ref())?;
-        let (disks, systems) = (disks_of_copies(&loaded), self.place.reader()?.systems()?);
-        let known = Known { settings, estate, plan, latest: current(loaded) };
-        let (mut specs, mut going) =
-            self.specs(&clients, &known.latest.iter(), known.plan.as_ref())?;
-        for spec in specs.iter_mut().filter(|spec| spec.task == Task::Cleanup) {
-            // A wake may have been of other disks.
-            if let Some(disks) = disks.get(&spec.client) {
-                spec.options.disks.clone_from(disks);
-            }
-            spec.part = systems.get(spec.client.as_str()).cloned();
-        }
-        let estate = Estate::open(self.place, &known.settings)?;
-        if known.settings.kind == crate::domain::EstateKind::Lab {
+        let settings = settings_for(&reader.batches()?, plan.as_ref())?;
+        let disks = disks_of_copies(&loaded);
+        let mut latest = current(loaded);
+        let (mut specs, mut ids) = self.specs(&clients, &latest, plan.as_ref())?;
+        adapt_cleanup(&mut specs, &disks, &reader.systems()?);
+        let estate = Estate::open(self.place, &settings)?;
+        if settings.kind == EstateKind::Lab {
             self.check_hosts(&specs)?;
         }
-        let created_ms = estate.clock.now_ms();
-        let mut loaded = known.latest;
-        loaded.retain(|one| going.contains(&one.id));
+        latest.retain(|one| ids.contains(&one.id));
         if !specs.is_empty() {
+            let created_ms = estate.clock.now_ms();
             let batch = NewBatch {
                 name: self.task.name().to_owned(),
                 digest: format!("{}-{created_ms}", self.task.name()),
                 plan_text: String::new(),
                 created_ms,
                 operator: operator(),
-                estate: known.estate,
+                estate: settings.value(),
             };
             let specs = (1..).zip(specs.into_iter().map(Arc::new));
             let created = create(&open.journal, &batch, specs)?;
-            going.extend(created.iter().map(|one| one.id));
-            loaded.extend(created);
+            ids.extend(created.iter().map(|one| one.id));
+            latest.extend(created);
         }
-        open.loaded = loaded;
-        let limits = known.settings.engine_limits();
-        Ok(Prepared { open, estate, limits, ids: going })
+        open.loaded = latest;
+        let limits = settings.engine_limits();
+        Ok(Prepared { open, estate, limits, ids })
     }
 
     fn plan(&self) -> Result<Option<Plan>, CliError> {
@@ -198,29 +156,33 @@ impl Operation<'_> {
     }
 
     /// What is begun, and what goes on as it was begun.
-    fn specs<'a>(
+    fn specs(
         &self,
         clients: &[NimName],
-        latest: &(impl Iterator<Item = &'a Loaded> + Clone),
+        latest: &[Loaded],
         plan: Option<&Plan>,
     ) -> Result<(Vec<MigrationSpec>, Vec<MigrationId>), CliError> {
+        let asked = OperationAsked {
+            task: &self.task,
+            plan,
+            master: self.args.master.as_ref(),
+            spot: self.args.spot.as_ref(),
+            force: self.args.force,
+            adapt: self.adapt,
+        };
         let (mut specs, mut going, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut ways = Vec::new();
         for client in clients {
-            let before = latest.clone().find(|one| one.client == client.as_str());
-            match before.filter(|one| !one.machine.state().is_terminal()) {
-                Some(live) if live.spec.task == self.task => {
-                    let state = live.machine.state();
-                    Out::note(&format!("{client}: goes on ({})", spoken(state)));
+            let before = latest.iter().find(|one| one.client == client.as_str());
+            match asked.on(before) {
+                OperationOn::Begins => {
+                    specs.push(asked.spec(client, before, latest, || self.master())?);
+                }
+                OperationOn::GoesOn(live) => {
+                    Out::note(&format!("{client}: goes on ({})", spoken(live.machine.state())));
                     going.push(live.id);
                 }
-                // A copy must be put to sleep before what waits can go on.
-                Some(live)
-                    if self.task == Task::Sleep && live.machine.state().waits_for_operator() =>
-                {
-                    specs.push(self.spec(client, Some(live), latest.clone(), plan)?);
-                }
-                Some(live) => {
+                OperationOn::InFlight(live) => {
                     let state = live.machine.state();
                     ways.push(ways_out(client.as_str(), state));
                     refused.push(format!(
@@ -229,7 +191,6 @@ impl Operation<'_> {
                         spoken(state)
                     ));
                 }
-                None => specs.push(self.spec(client, before, latest.clone(), plan)?),
             }
         }
         if refused.is_empty() {
@@ -243,53 +204,8 @@ impl Operation<'_> {
         Err(ways.into_iter().fold(error, CliError::help))
     }
 
-    /// What is asked for `client`: by the plan, the journal and the flags.
-    fn spec<'a>(
-        &self,
-        client: &NimName,
-        before: Option<&Loaded>,
-        mut latest: impl Iterator<Item = &'a Loaded>,
-        plan: Option<&Plan>,
-    ) -> Result<MigrationSpec, CliError> {
-        let is_it = |spec: &&MigrationSpec| match self.task {
-            Task::Sync { .. } => spec.target.spot == *client,
-            _ => spec.client == *client,
-        };
-        let of_plan = plan.and_then(|plan| plan.migrations.iter().find(is_it));
-        let of_journal = match self.task {
-            Task::Sync { .. } => latest.find(|one| one.spec.target.spot == *client),
-            _ => before,
-        };
-        let base = match (of_plan, of_journal) {
-            (Some(spec), _) => Some(spec.clone()),
-            (None, Some(one)) if plan.is_none() => Some((*one.spec).clone()),
-            _ => None,
-        };
-        let master = self.args.master.clone().or_else(|| plan.map(|plan| plan.master.clone()));
-        let mut spec = match base {
-            Some(spec) => spec,
-            None => bare(client, &self.master(master.clone())?, self.args.spot.as_ref()),
-        };
-        if let Some(master) = master {
-            spec.master = master;
-        }
-        if let Some(spot) = &self.args.spot {
-            spec.target.spot.clone_from(spot);
-        }
-        spec.task = self.task.clone();
-        spec.part = None;
-        spec.options.phases = None;
-        spec.options.force = self.args.force;
-        spec.on_failure = FailurePolicy::Rollback;
-        (self.adapt)(&mut spec);
-        Ok(spec)
-    }
-
-    /// The master: as given, or that of what the journal has, or of the lab.
-    fn master(&self, given: Option<HostName>) -> Result<HostName, CliError> {
-        if let Some(master) = given {
-            return Ok(master);
-        }
+    /// The master where none is given: that of what the journal has, or of the lab.
+    fn master(&self) -> Result<HostName, CliError> {
         if let Ok(views) = self.place.reader().and_then(|reader| Ok(report::views(&reader)?))
             && let Some(view) = views.last()
         {
@@ -333,83 +249,5 @@ impl Operation<'_> {
             Out::note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
         }
         Ok(exit)
-    }
-}
-
-/// The disks that the latest migration of each client has made its copy on. One that
-/// was refused says nothing of the copy before it.
-fn disks_of_copies(loaded: &[Loaded]) -> BTreeMap<NimName, Vec<DiskName>> {
-    let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
-    let (begun, others): (Vec<&Loaded>, Vec<&Loaded>) =
-        migrations.partition(|one| has_begun(one.machine.state()));
-    let disks = |one: &Loaded| (one.spec.client.clone(), one.spec.options.disks.clone());
-    others.into_iter().chain(begun).map(disks).collect()
-}
-
-/// How the hosts are reached: as the plan says, or as the latest batch did.
-fn settings(
-    batches: &[BatchRow],
-    plan: Option<&Plan>,
-) -> Result<(BatchSettings, serde_json::Value), CliError> {
-    let settings = match (plan, batches.last()) {
-        (Some(plan), _) => BatchSettings::of(plan),
-        (None, Some(_)) => BatchSettings::of_all(batches)?.expect("there is a batch"),
-        (None, None) => BatchSettings {
-            kind: crate::domain::EstateKind::Lab,
-            limits: Limits { migrations: 10, phases: BTreeMap::new() },
-            real: None,
-        },
-    };
-    let value = serde_json::to_value(&settings).expect("settings have text for keys");
-    Ok((settings, value))
-}
-
-/// A client that neither plan nor journal know. What the operation does not use
-/// is filled with what is given: the SPOT's name, the lowest level.
-fn bare(client: &NimName, master: &HostName, spot: Option<&NimName>) -> MigrationSpec {
-    let spot = spot.unwrap_or(client).clone();
-    MigrationSpec {
-        format: SPEC_FORMAT,
-        client: client.clone(),
-        master: master.clone(),
-        mode: Mode::Disk,
-        driver: crate::domain::Driver::Native,
-        target: Target { lpp_source: spot.clone(), spot, level: "5300".parse().expect("a level") },
-        options: Options {
-            disks: Vec::new(),
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy {
-            attempts: 4,
-            delay_ms: 30_000,
-            delay_max_ms: 300_000,
-            jitter_percent: 20,
-        },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 1_800_000,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: Task::Migrate,
-        part: None,
     }
 }

@@ -10,6 +10,7 @@ mod in_flight;
 mod known;
 mod left;
 mod line;
+mod operation;
 mod outlook;
 mod settings;
 mod shown;
@@ -24,6 +25,10 @@ pub use in_flight::in_flight;
 pub use known::{KnownError, loaded};
 pub use left::{HostsNow, ask_left, before, has_copy};
 pub use line::{asks_for_same, is_over};
+pub use operation::{
+    OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, disks_of_copies,
+    settings_for,
+};
 pub use outlook::{Looked, Outlook, left_alone, objections, worst};
 pub use settings::{BatchSettings, UnreadSettings};
 pub use shown::{latest_batch, run_for, stand};
