@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
 use crate::domain::MigrationSpec;
-use crate::fleet::{BatchSettings, ClientWork, Work, last_of_each, of_name};
+use crate::fleet::{BatchSettings, ClientWork, Work, batch_again, last_of_each, of_name};
 use crate::journal::{
-    BatchId, JournalError, MigrationRow, NewBatch, NewRequest, Reader, RequestId, RequestKind,
-    Requests,
+    BatchId, JournalError, MigrationRow, NewRequest, OrderAnswer, Reader, RequestId, RequestKind,
+    Requests, WhyRefused,
 };
 use crate::report::MigrationView;
 
@@ -61,7 +61,7 @@ fn answer(
         let holder = engine(place)?;
         let version = reader.data_version()?;
         if let Some(answer) = reader.request(id)?.answer {
-            return Ok(understood(&answer));
+            return understood(answer);
         }
         if holder.is_none() {
             let goes = |row: &MigrationRow| beside.contains(&row.batch) && !row.state.is_at_rest();
@@ -89,15 +89,18 @@ fn answer(
     }
 }
 
-/// An answer: whether it was taken, and a line for each client that was not.
-fn understood(answer: &str) -> Answer {
-    let (word, rest) = answer.split_once('\n').unwrap_or((answer, ""));
-    let lines = rest.lines().filter_map(|line| line.split_once(": "));
-    let but = lines.map(|(client, why)| (client.to_owned(), why.to_owned())).collect();
-    match word.strip_prefix("refused: ") {
-        Some(why) => Answer::Refused(why.to_owned()),
-        None => Answer::Taken(but),
-    }
+fn understood(answer: OrderAnswer) -> Result<Answer, CliError> {
+    Ok(match answer {
+        OrderAnswer::Taken(but) | OrderAnswer::Refused(WhyRefused::Clients(but)) => {
+            Answer::Taken(but.into_iter().collect())
+        }
+        OrderAnswer::Refused(why) => Answer::Refused(why.to_string()),
+        // Of a nimshift that answers otherwise.
+        answer => {
+            let text = format!("the engine that runs has answered `{answer}`");
+            return Err(CliError::new(Exit::WorkLeft, text));
+        }
+    })
 }
 
 /// Hands the migrations `ended` over to be begun anew, each as `spec_of` gives it and
@@ -122,14 +125,7 @@ pub(super) fn begin_anew(
     for (id, clients) in by_batch {
         let Some(batch) = batches.iter().find(|batch| batch.id == id) else { continue };
         let names: Vec<String> = clients.iter().map(|one| one.spec.client.to_string()).collect();
-        let again = NewBatch {
-            name: batch.name.clone(),
-            digest: batch.digest.clone(),
-            plan_text: reader.plan_text(id)?.unwrap_or_default(),
-            created_ms: 0,
-            operator: operator(),
-            estate: batch.estate.clone(),
-        };
+        let again = batch_again(&reader, batch, (0, operator()))?;
         let settings = BatchSettings::read(batch)?;
         let beside = of_name(&batch.name, batches.iter(), &rows);
         let work = Work::new(beside, again, settings, clients);

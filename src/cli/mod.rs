@@ -36,7 +36,6 @@ mod plan_file;
 mod preflight;
 mod progress;
 mod real;
-mod requests;
 mod run;
 mod status;
 
@@ -45,6 +44,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::domain::Task;
+use crate::fleet::OperatorOrder;
 use crate::journal::RequestKind;
 
 use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
@@ -111,7 +111,8 @@ fn trace(verbose: u8) {
 fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
     let place = &Place::new(&cli.global.state_dir);
     let order = |kind, whom: Whom<'_>, engine: &EngineArgs| {
-        Order { out, place, kind, engine, take_lease: false, yes: false }.give(&whom)
+        let asked = OperatorOrder { kind, take_lease: false };
+        Order { out, place, asked, engine, yes: false }.give(&whom)
     };
     let quiet = EngineArgs::default();
     let exit = match cli.command {
@@ -126,8 +127,8 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Nimadm(args) => nimadm::nimadm(out, place, &args, theirs)?,
         Command::Rollback(args) => {
             let whom = if args.failed { Whom::Failed } else { Whom::Named(&args.clients) };
-            let (kind, engine, yes) = (RequestKind::Rollback, &args.engine, args.yes);
-            Order { out, place, kind, engine, take_lease: false, yes }.give(&whom)?
+            let asked = OperatorOrder { kind: RequestKind::Rollback, take_lease: false };
+            Order { out, place, asked, engine: &args.engine, yes: args.yes }.give(&whom)?
         }
         Command::Cleanup(args) => operation::of_clients(out, place, Task::Cleanup, &args)?,
         Command::Wake(args) => operation::wake(out, place, &args)?,
@@ -137,9 +138,9 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,
         Command::Retry(args) => {
-            let (kind, engine, yes) = (RequestKind::Retry, &args.engine, args.yes);
-            let take_lease = args.take_lease;
-            Order { out, place, kind, engine, take_lease, yes }.give(&whom(&args.order))?
+            let asked = OperatorOrder { kind: RequestKind::Retry, take_lease: args.take_lease };
+            let (engine, yes) = (&args.engine, args.yes);
+            Order { out, place, asked, engine, yes }.give(&whom(&args.order))?
         }
         Command::Cancel(args) => order(RequestKind::Cancel, whom(&args.order), &args.engine)?,
         Command::Verify => journal::verify(out, place)?,

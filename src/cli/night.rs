@@ -10,7 +10,7 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::fleet::run_for;
+use crate::fleet::{BatchSettings, JournaledRequests, run_for};
 use crate::journal::{Ack, Journal, Loaded, Reader};
 use crate::machine::State;
 use crate::report::{self, MigrationView, Story, Verdict, summary_lines};
@@ -24,7 +24,6 @@ use super::left;
 use super::out::Out;
 use super::place::{self, Place};
 use super::progress::Progress;
-use super::requests::JournaledRequests;
 
 /// An opened journal, and where it says what is stored.
 pub(super) struct Open {
@@ -131,7 +130,10 @@ impl Night<'_> {
         then: impl FnOnce(&mut O, &[(MigrationId, String)]) -> Result<(), CliError>,
     ) -> Result<Option<Ended>, CliError> {
         let Open { journal, acks, loaded } = open;
-        let mut requests = self.requests(&loaded)?;
+        let learn =
+            |settings: &BatchSettings, clients: &[&str]| self.estate.learn(settings, clients);
+        let requests = JournaledRequests::new(self.place.dir(), &learn, &loaded)?;
+        let mut requests = if self.takes_work { requests.with_work() } else { requests };
         let evidence = EvidenceFiles::new(self.place.evidence());
         let performer = StepPerformer {
             transport: Arc::clone(&self.estate.transport),
@@ -185,11 +187,6 @@ impl Night<'_> {
         drop(requests);
         journal.close()?;
         Ok(ended)
-    }
-
-    fn requests(&self, loaded: &[Loaded]) -> Result<JournaledRequests<'_>, CliError> {
-        let requests = JournaledRequests::new(self.place.dir(), self.estate, loaded)?;
-        Ok(if self.takes_work { requests.with_work() } else { requests })
     }
 
     /// Asks for a stop at the first signal; returns at the second.

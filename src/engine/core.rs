@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use crate::base::{Millis, Moment};
 use crate::domain::{Answer, AttemptRecord, Direction, Facts, MigrationId, Outcome, Phase, Ticket};
-use crate::journal::{Ack, Append, JournalError, Loaded, RequestId, RequestKind};
+use crate::journal::{
+    Ack, Append, JournalError, Loaded, OrderAnswer, RequestId, RequestKind, WhyRefused,
+};
 use crate::machine::{DECISIONS, Effect, Event, EventKind, Operator, State};
 
 use super::delay::{Delays, longest};
@@ -18,9 +20,6 @@ use super::slot::{Attempt, Committing, Slot, SlotView, Waiting};
 use super::work::Order;
 
 mod join;
-
-/// Why what is held is not abandoned yet.
-pub const STILL_RUNS: &str = "its step in flight has not ended";
 
 /// What the machine is told of a request; `None` for one that is not about a
 /// migration.
@@ -81,7 +80,7 @@ pub enum Command {
         order: Box<Order>,
     },
     /// Tell the operator that the request came to nothing.
-    AnswerRequest { id: RequestId, text: String },
+    AnswerRequest { id: RequestId, why: WhyRefused },
     /// A transition is stored: it may be shown.
     Show {
         /// Which migration's.
@@ -448,7 +447,7 @@ impl Core {
     fn requested(&mut self, now_ms: Millis, request: OperatorRequest, out: &mut Vec<Command>) {
         let OperatorRequest { id, kind, migration, by } = request;
         let Some(order) = order(kind, by) else {
-            out.push(Command::AnswerRequest { id, text: "refused: it names no work".to_owned() });
+            out.push(Command::AnswerRequest { id, why: WhyRefused::NoWork });
             return;
         };
         match self.by_id.get(&migration) {
@@ -456,13 +455,13 @@ impl Core {
             Some(index)
                 if kind == RequestKind::Abandon && self.slots[*index].is_held_in_flight() =>
             {
-                out.push(Command::AnswerRequest { id, text: format!("refused: {STILL_RUNS}") });
+                out.push(Command::AnswerRequest { id, why: WhyRefused::StillRuns });
             }
             Some(index) => self.submit(now_ms, *index, order, None, Some(id), out),
-            None => out.push(Command::AnswerRequest {
-                id,
-                text: format!("refused: migration {migration} is not part of this run"),
-            }),
+            None => {
+                let why = WhyRefused::NotPartOfRun(migration);
+                out.push(Command::AnswerRequest { id, why });
+            }
         }
     }
 
@@ -489,8 +488,7 @@ impl Core {
         let slot = &mut self.slots[index];
         if slot.broken {
             if let Some(id) = waiting.request {
-                let text = "the journal cannot be written".to_owned();
-                out.push(Command::AnswerRequest { id, text });
+                out.push(Command::AnswerRequest { id, why: WhyRefused::JournalFailed });
             }
             return;
         }
@@ -513,8 +511,7 @@ impl Core {
                     to: transition.to,
                     effects: transition.effects,
                     record,
-                    request: request
-                        .map(|id| (id, format!("done: {}", slot.machine.state().told()))),
+                    request: request.map(|id| (id, done(slot.machine.state()))),
                 };
                 slot.committing = Some(Box::new(committing));
                 self.committing += 1;
@@ -524,7 +521,8 @@ impl Core {
             Err(rejected) => {
                 tracing::debug!(client = %slot.client, %rejected, "event dropped");
                 if let Some(id) = request {
-                    out.push(Command::AnswerRequest { id, text: format!("refused: {rejected}") });
+                    let why = WhyRefused::Rejected(rejected.to_string());
+                    out.push(Command::AnswerRequest { id, why });
                 }
             }
         }
@@ -591,4 +589,8 @@ impl Core {
             self.apply(index, waiting, out);
         }
     }
+}
+
+fn done(state: &State) -> OrderAnswer {
+    OrderAnswer::Done(Box::new(state.clone()))
 }

@@ -15,7 +15,7 @@ mod run;
 mod slot;
 mod work;
 
-pub use core::{Command, Core, Input, OperatorRequest, STILL_RUNS, order};
+pub use core::{Command, Core, Input, OperatorRequest, order};
 pub use delay::Delays;
 pub use limits::EngineLimits;
 pub use performer::StepPerformer;

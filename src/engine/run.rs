@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 use crate::base::{ClockRef, Moment, limits};
 use crate::domain::{Answer, AttemptRecord, Cause, FailureClass, Outcome, Ticket, Trace, Way};
 use crate::journal::{
-    Ack, Append, Journal, JournalError, Loaded, NewBatch, NewMigration, RequestId,
+    Ack, Append, Journal, JournalError, Loaded, NewBatch, NewMigration, OrderAnswer, RequestId,
+    WhyRefused,
 };
 use crate::machine::{Operator, State};
 
@@ -102,7 +103,7 @@ pub trait RequestSource {
     fn take(&mut self) -> Result<Vec<OperatorRequest>, JournalError>;
 
     /// Those that came with them, cannot be followed, and are answered so.
-    fn refused(&mut self) -> Vec<(RequestId, String)> {
+    fn refused(&mut self) -> Vec<(RequestId, WhyRefused)> {
         Vec::new()
     }
 
@@ -275,18 +276,22 @@ impl Engine<'_> {
 
     fn take_requests(&mut self) -> Option<Asked> {
         let source = self.requests.as_mut()?;
-        let taken = source.take();
-        for (id, why) in source.refused() {
-            if let Err(error) = self.journal.answer_request(id, format!("refused: {why}")) {
-                tracing::warn!(%error, "an operator was not answered");
-            }
+        let (taken, refused, work) = (source.take(), source.refused(), source.work());
+        for (id, why) in refused {
+            self.refuse(id, why);
         }
-        let work = source.work();
         let orders = taken.unwrap_or_else(|error| {
             tracing::warn!(%error, "requests of operators cannot be read");
             Vec::new()
         });
         (!orders.is_empty() || !work.is_empty()).then_some(Asked { orders, work })
+    }
+
+    fn refuse(&self, request: RequestId, why: WhyRefused) {
+        let answered = self.journal.answer_request(request, &OrderAnswer::Refused(why));
+        if let Err(error) = answered {
+            tracing::warn!(%error, "an operator was not answered");
+        }
     }
 
     /// Journals what of `new` can be begun, with the answer to its request.
@@ -301,25 +306,21 @@ impl Engine<'_> {
     ) -> Option<Vec<Loaded>> {
         let NewWork { request, by, mut batch, mut migrations, mut refused } = new;
         if core.is_stopping() {
-            let id = request;
-            let text = "refused: the run is stopping".to_owned();
-            commands.push(Command::AnswerRequest { id, text });
+            commands.push(Command::AnswerRequest { id: request, why: WhyRefused::Stopping });
             return None;
         }
         let clients = migrations.iter().map(|new| new.client.to_string()).collect();
         refused.extend(core.make_room(now, &clients, &by, commands));
         migrations.retain(|new| !refused.iter().any(|(client, _)| new.client.as_str() == client));
-        let lines = refused.iter().map(|(client, why)| format!("\n{client}: {why}"));
-        let lines: String = lines.collect();
         if migrations.is_empty() {
-            let text = format!("refused{lines}");
-            commands.push(Command::AnswerRequest { id: request, text });
+            let why = WhyRefused::Clients(refused);
+            commands.push(Command::AnswerRequest { id: request, why });
             return None;
         }
         // What is called off is journaled before what takes its place.
         self.carry_out(core, work, commands, failed);
         batch.created_ms = now.shown_ms;
-        let answer = (request, format!("done{lines}"));
+        let answer = (request, OrderAnswer::Taken(refused));
         match self.journal.create_batch_for(answer, batch.clone(), migrations.clone()) {
             Ok((id, ids)) => Some(Loaded::of_batch(id, ids, &batch, migrations)),
             Err(error) => {
@@ -371,11 +372,7 @@ impl Engine<'_> {
                     let attempt = Box::pin(async move { performer.perform(*order).await });
                     work.attempts.spawn(async move { (slot, ticket, Caught(attempt).await) });
                 }
-                Command::AnswerRequest { id, text } => {
-                    if let Err(error) = self.journal.answer_request(id, text) {
-                        tracing::warn!(%error, "an operator was not answered");
-                    }
-                }
+                Command::AnswerRequest { id, why } => self.refuse(id, why),
                 Command::Show { slot, from } => {
                     let view = core.view(slot);
                     self.observer.moved(self.clock.now_ms(), view, &from);

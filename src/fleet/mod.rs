@@ -1,6 +1,6 @@
 //! Layer 7: what is to be done with a fleet, decided before anybody is told: which
-//! migrations of a plan are begun, what counts for a client, what hosts must show
-//! before a night. Prints nothing, and knows no command line.
+//! migrations of a plan are begun, what counts for a client, what an order may do,
+//! what hosts must show before a night. Prints nothing, and knows no command line.
 
 mod begin;
 mod current;
@@ -11,7 +11,9 @@ mod known;
 mod left;
 mod line;
 mod operation;
+mod order;
 mod outlook;
+mod requests;
 mod settings;
 mod shown;
 mod sort;
@@ -29,7 +31,9 @@ pub use operation::{
     OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, disks_of_copies,
     settings_for,
 };
+pub use order::{CannotOrder, Costs, OperatorOrder, possible};
 pub use outlook::{Looked, Outlook, left_alone, objections, worst};
+pub use requests::{BatchNames, JournaledRequests, Learn};
 pub use settings::{BatchSettings, UnreadSettings};
 pub use shown::{latest_batch, run_for, stand};
 pub use sort::{Known, Refusal, Sorted, rest_of};

@@ -3,6 +3,7 @@
 use crate::domain::{AttemptRecord, MigrationId, Ticket};
 use crate::machine::{Effect, Event, State};
 
+use super::answer::OrderAnswer;
 use super::error::JournalError;
 use super::ids::RequestId;
 
@@ -21,7 +22,7 @@ pub struct Append {
     /// The attempt that the event answers, and what is kept of it.
     pub record: Option<(Ticket, AttemptRecord)>,
     /// The request that the event comes from, and what is answered to it.
-    pub request: Option<(RequestId, String)>,
+    pub request: Option<(RequestId, OrderAnswer)>,
 }
 
 /// What became of an append.

@@ -49,7 +49,7 @@ fn encode(append: Append) -> Result<Encoded, JournalError> {
         effects: json("the effects of an event", &effects)?,
         state: json("a state", &to)?,
         attempt: record.map(|(ticket, record)| Prepared::new(ticket, record)).transpose()?,
-        request,
+        request: request.map(|(id, answer)| (id, answer.text())),
     })
 }
 

@@ -32,6 +32,7 @@
 //! killed and goes on asks the hosts before it believes the journal about them.
 
 mod adopt;
+mod answer;
 mod append;
 mod archive;
 mod archived;
@@ -57,6 +58,7 @@ mod schema;
 mod verify;
 mod writer;
 
+pub use answer::{OrderAnswer, WhyRefused};
 pub use append::{Ack, Append};
 pub use archive::{Archived, archive};
 pub use attempt::RecordedAttempt;

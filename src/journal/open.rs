@@ -14,6 +14,7 @@ use crate::domain::MigrationId;
 use crate::machine::DECISIONS;
 
 use super::adopt::adopt;
+use super::answer::OrderAnswer;
 use super::append::{Ack, Append};
 use super::connect::{self, Durability, int};
 use super::create::{NewBatch, NewMigration};
@@ -156,11 +157,11 @@ impl Journal {
     /// it in the same transaction: it is never taken twice, nor answered in vain.
     pub fn create_batch_for(
         &self,
-        request: (RequestId, String),
+        (request, answer): (RequestId, OrderAnswer),
         batch: NewBatch,
         migrations: Vec<NewMigration>,
     ) -> Result<(BatchId, Vec<MigrationId>), JournalError> {
-        self.create(NewWork { batch, migrations, request: Some(request) })
+        self.create(NewWork { batch, migrations, request: Some((request, answer.text())) })
     }
 
     fn create(&self, new: NewWork) -> Result<(BatchId, Vec<MigrationId>), JournalError> {
@@ -195,9 +196,9 @@ impl Journal {
     pub fn answer_request(
         &self,
         request: RequestId,
-        answer: impl Into<String>,
+        answer: &OrderAnswer,
     ) -> Result<(), JournalError> {
-        self.send(Order::Answer(request, answer.into()))
+        self.send(Order::Answer(request, answer.text()))
     }
 
     /// Deletes batches that the archive has, and waits for it.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Millis, limits, sanitize_line};
 use crate::domain::MigrationId;
 
+use super::answer::OrderAnswer;
 use super::connect::{self, int, uint};
 use super::digest::{Sum, Summer};
 use super::error::JournalError;
@@ -97,7 +98,7 @@ pub struct Request {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work: Option<String>,
     /// What the engine said; absent while it has not taken it up.
-    pub answer: Option<String>,
+    pub answer: Option<OrderAnswer>,
 }
 
 /// A request that cannot be followed: it is refused alone.
@@ -229,7 +230,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
         return Ok(Err(unknown(format!("the order `{}`", sanitize_line(&name, 40)))));
     };
     let migration = migration.map(MigrationId);
-    Ok(Ok(Request { id, kind, client, migration, operator, at_ms, work, answer: row.get(5)? }))
+    let answer = row.get::<_, Option<String>>(5)?.map(OrderAnswer::read);
+    Ok(Ok(Request { id, kind, client, migration, operator, at_ms, work, answer }))
 }
 
 /// What the sum of a request's row is made of: all but its answer.

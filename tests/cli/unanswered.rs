@@ -59,7 +59,7 @@ fn an_order_is_about_the_migration_that_it_was_given_for_and_is_refused_alone() 
     let expected = [(1, "rolled_back"), (2, "rolled_back"), (3, "migrated"), (4, "held")];
     assert_eq!(states, expected);
     let reader = Reader::open(&world.state()).unwrap();
-    let answer_of = |id: RequestId| reader.request(id).unwrap().answer.unwrap();
+    let answer_of = |id: RequestId| reader.request(id).unwrap().answer.unwrap().to_string();
     assert_eq!(answer_of(outlived), "refused: outlived: m1 has ended, rolled back");
     assert!(answer_of(nameless).starts_with("refused: outlived: "), "{}", answer_of(nameless));
     assert!(answer_of(meant).starts_with("done: held"), "{}", answer_of(meant));

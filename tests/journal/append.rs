@@ -2,8 +2,13 @@
 
 use super::night::{Night, image, new_batch, new_migrations, options, record};
 use nimshift::journal::{
-    Append, Journal, JournalError, NewRequest, Reader, RequestKind, Requests, verify,
+    Append, Journal, JournalError, NewRequest, OrderAnswer, Reader, RequestKind, Requests,
+    WhyRefused, verify,
 };
+
+fn said(why: &str) -> OrderAnswer {
+    OrderAnswer::Refused(WhyRefused::Said(why.into()))
+}
 
 #[test]
 fn what_was_acknowledged_is_loaded_again() {
@@ -128,15 +133,15 @@ fn requests_come_from_other_connections_and_are_answered_once() {
     assert_eq!(pending[0].migration, asked.migration);
 
     let mut append = night.migrations[0].next(&mut night.seed).unwrap();
-    append.request = Some((first, "held".into()));
+    append.request = Some((first, said("held")));
     night.journal.append(append).unwrap();
     night.hear(1);
-    night.journal.answer_request(second, "stopping").unwrap();
-    night.journal.answer_request(first, "too late").unwrap();
+    night.journal.answer_request(second, &said("stopping")).unwrap();
+    night.journal.answer_request(first, &said("too late")).unwrap();
     night.journal.flush().unwrap();
     assert_eq!(reader.pending_requests().unwrap(), []);
-    assert_eq!(reader.request(first).unwrap().answer.as_deref(), Some("held"));
-    assert_eq!(reader.request(second).unwrap().answer.as_deref(), Some("stopping"));
+    assert_eq!(reader.request(first).unwrap().answer, Some(said("held")));
+    assert_eq!(reader.request(second).unwrap().answer, Some(said("stopping")));
     assert_eq!(reader.requests().unwrap().len(), 2);
 }
 
@@ -164,9 +169,10 @@ fn work_comes_whole_and_is_answered_with_what_was_made_of_it() {
     assert_eq!((pending[0].id, pending[0].work.as_deref()), (first, Some("{}")));
     assert!(reader.unreadable_requests().unwrap()[0].is_damage);
 
-    let answer = (first, "done".into());
+    let taken = OrderAnswer::Taken(Vec::new());
+    let answer = (first, taken.clone());
     night.journal.create_batch_for(answer, new_batch(), new_migrations(1)).unwrap();
-    assert_eq!(reader.request(first).unwrap().answer.as_deref(), Some("done"));
+    assert_eq!(reader.request(first).unwrap().answer, Some(taken));
     assert_eq!(reader.batches().unwrap().len(), 2);
 }
 

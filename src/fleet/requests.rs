@@ -7,23 +7,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::MigrationId;
 use crate::engine::{NewWork, OperatorRequest, RequestSource};
-use crate::fleet::Work;
-use crate::journal::{BatchId, JournalError, Loaded, Reader, Request, RequestId, RequestKind};
+use crate::journal::{
+    BatchId, JournalError, Loaded, Reader, Request, RequestId, RequestKind, WhyRefused,
+};
 use crate::machine::Operator;
 use crate::report::spoken;
 
-use super::estate::Estate;
+use super::settings::BatchSettings;
+use super::work::Work;
 
 /// The names of the batches of migrations, as leases tell them.
-pub(super) type BatchNames = Arc<Mutex<BTreeMap<MigrationId, String>>>;
+pub type BatchNames = Arc<Mutex<BTreeMap<MigrationId, String>>>;
+
+/// Learns how a plan that joins reaches its hosts, these clients of it new; or says why
+/// it does not fit.
+pub type Learn<'a> = &'a dyn Fn(&BatchSettings, &[&str]) -> Result<(), String>;
 
 /// Requests that other processes have journaled.
-pub(super) struct JournaledRequests<'a> {
+pub struct JournaledRequests<'a> {
     reader: Reader,
-    estate: &'a Estate,
+    learn: Learn<'a>,
     seen_version: Option<i64>,
     given: BTreeSet<RequestId>,
-    refused: Vec<(RequestId, String)>,
+    refused: Vec<(RequestId, WhyRefused)>,
     work: Vec<NewWork>,
     /// The migrations of the run.
     migrations: BTreeSet<MigrationId>,
@@ -32,14 +38,14 @@ pub(super) struct JournaledRequests<'a> {
     takes_work: bool,
     names: BatchNames,
     /// What joined the run, and of which client.
-    pub(super) joined: Vec<(MigrationId, String)>,
+    pub joined: Vec<(MigrationId, String)>,
 }
 
 impl<'a> JournaledRequests<'a> {
-    /// Requests for the migrations in `loaded`, on the hosts of `estate`.
-    pub(super) fn new(
+    /// Requests for the migrations in `loaded`; hosts of new ones are told to `learn`.
+    pub fn new(
         dir: &Path,
-        estate: &'a Estate,
+        learn: Learn<'a>,
         loaded: &[Loaded],
     ) -> Result<JournaledRequests<'a>, JournalError> {
         let reader = Reader::open(dir)?;
@@ -49,7 +55,7 @@ impl<'a> JournaledRequests<'a> {
         let is_live = |one: &&Loaded| !one.machine.state().is_terminal();
         Ok(JournaledRequests {
             reader,
-            estate,
+            learn,
             work: Vec::new(),
             takes_work: false,
             batches: loaded.iter().filter(is_live).map(|one| one.batch).collect(),
@@ -63,11 +69,14 @@ impl<'a> JournaledRequests<'a> {
     }
 
     /// Which migration `request` is about, or why it is not followed.
-    fn migration(&self, request: &Request) -> Result<Result<MigrationId, String>, JournalError> {
+    fn migration(
+        &self,
+        request: &Request,
+    ) -> Result<Result<MigrationId, WhyRefused>, JournalError> {
         let Some(id) = request.migration else {
-            return Ok(Err("outlived: an older nimshift posted it and did not say for which \
-                           migration of the client; give the order again"
-                .to_owned()));
+            let why = "outlived: an older nimshift posted it and did not say for which \
+                       migration of the client; give the order again";
+            return Ok(Err(WhyRefused::Said(why.to_owned())));
         };
         if self.migrations.contains(&id) {
             return Ok(Ok(id));
@@ -75,14 +84,15 @@ impl<'a> JournaledRequests<'a> {
         let rows = self.reader.migrations(None)?;
         Ok(Err(match rows.into_iter().find(|row| row.id == id) {
             Some(row) if row.state.is_terminal() => {
-                format!("outlived: {id} has ended, {}", spoken(&row.state))
+                WhyRefused::Said(format!("outlived: {id} has ended, {}", spoken(&row.state)))
             }
-            _ => format!("{id} is not part of this run"),
+            _ => WhyRefused::NotPartOfRun(id),
         }))
     }
 
     /// The same, for an engine that takes on work.
-    pub(super) fn with_work(self) -> JournaledRequests<'a> {
+    #[must_use]
+    pub fn with_work(self) -> JournaledRequests<'a> {
         JournaledRequests { takes_work: true, ..self }
     }
 
@@ -100,14 +110,15 @@ impl<'a> JournaledRequests<'a> {
             Err(why) => return Ok(Err(why)),
         };
         let clients: Vec<&str> = work.clients.iter().map(|one| one.spec.client.as_str()).collect();
-        if let Err(why) = self.estate.learn(&work.settings, &clients) {
+        if let Err(why) = (self.learn)(&work.settings, &clients) {
             return Ok(Err(why));
         }
         let rows = self.reader.migrations(None)?;
         Ok(Ok(work.settle(request, &rows)))
     }
 
-    pub(super) fn names(&self) -> BatchNames {
+    /// The names of the batches of the migrations, as they grow.
+    pub fn names(&self) -> BatchNames {
         Arc::clone(&self.names)
     }
 }
@@ -121,7 +132,7 @@ impl RequestSource for JournaledRequests<'_> {
         self.seen_version = Some(version);
         for unreadable in self.reader.unreadable_requests()? {
             if self.given.insert(unreadable.id) {
-                self.refused.push((unreadable.id, unreadable.why));
+                self.refused.push((unreadable.id, WhyRefused::Said(unreadable.why)));
             }
         }
         let mut orders = Vec::new();
@@ -138,7 +149,7 @@ impl RequestSource for JournaledRequests<'_> {
             if kind == RequestKind::Run {
                 match self.new_work(&request)? {
                     Ok(new) => self.work.push(new),
-                    Err(why) => self.refused.push((id, why)),
+                    Err(why) => self.refused.push((id, WhyRefused::Said(why))),
                 }
                 continue;
             }
@@ -153,7 +164,7 @@ impl RequestSource for JournaledRequests<'_> {
         Ok(orders)
     }
 
-    fn refused(&mut self) -> Vec<(RequestId, String)> {
+    fn refused(&mut self) -> Vec<(RequestId, WhyRefused)> {
         std::mem::take(&mut self.refused)
     }
 
