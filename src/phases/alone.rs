@@ -12,9 +12,9 @@ use crate::domain::{Cause, Direction, FailureClass, HostRole, MigrationSpec, Pre
 use crate::transport::Script;
 
 use super::lease::wait_or_clean;
-use super::master;
 use super::read::{Said, judged, look};
 use super::step::{Answers, Context, Is, Looks, Sight, StepDef};
+use crate::phases::native::master;
 
 /// What is asked beside the looks of a step itself. `is_first` is whether its phase
 /// begins with it.

@@ -10,9 +10,9 @@ use crate::domain::{
 use crate::transport::Script;
 
 use super::order::hosts;
-use super::parts::is_assumed;
 use super::registry::registry;
 use super::step::{Answers, Context, Looks, StepDef};
+use crate::phases::native::parts::is_assumed;
 
 /// The file systems that a dry run assumes the client's rootvg to have.
 const ASSUMED: [(&str, &str); 6] = [

@@ -8,54 +8,23 @@
 mod alone;
 #[cfg(test)]
 mod asked_tests;
-mod boot_image;
-mod bring;
-mod check;
-#[cfg(test)]
-mod check_tests;
-mod clean_copy;
-mod clone;
 mod copy;
 mod describe;
-mod end;
-mod evidence;
-mod export;
-mod filesets;
-mod finish;
-mod job;
 mod lease;
-mod ledger;
 mod left;
 mod marks;
-mod master;
-mod migrate;
-mod mksysb;
-mod mount;
-mod namesake;
+mod native;
 mod nimadm;
 mod operations;
 mod order;
-mod outcome;
-mod parts;
 mod perform;
-#[cfg(test)]
-mod perform_host;
-#[cfg(test)]
-mod perform_patience_tests;
-#[cfg(test)]
-mod perform_tests;
 mod preflight;
 mod read;
-mod record;
 mod registry;
 #[cfg(test)]
 mod sample;
-mod scripts;
 mod seen;
-mod site;
 mod step;
-mod takeover;
-mod unmount;
 mod whose;
 #[cfg(test)]
 mod witness_tests;

@@ -10,11 +10,11 @@ use crate::transport::Transport;
 
 use super::lease::NOBODY;
 use super::order::hosts;
-use super::outcome;
-use super::parts::is_assumed;
 use super::perform::of_transport;
 use super::registry::registry;
 use super::step::{Answers, Context, Is, StepDef};
+use crate::phases::native::parts::is_assumed;
+use crate::phases::perform::outcome;
 
 /// One thing that stands against a migration. Class `AlreadyDone`: nothing is to
 /// be done.

@@ -2,11 +2,15 @@
 
 use crate::domain::{MigrationSpec, Phase, StepName, StepSpec};
 
+use super::lease;
 use super::operations::{cleanup_check, cleanup_client, cleanup_copy, cleanup_master};
 use super::operations::{sleep, sync, wake};
 use super::step::StepDef;
-use super::{boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, lease};
-use super::{master, migrate, mksysb, mount, nimadm, parts, record, scripts, site, unmount, whose};
+use super::{nimadm, whose};
+use crate::phases::native::{
+    boot_image, bring, check, clean_copy, clone, end, export, filesets, finish, master, migrate,
+    mksysb, mount, parts, record, scripts, site, unmount,
+};
 
 static REGISTRY: [StepDef; 89] = [
     check::CHECK_CLIENT,

@@ -11,12 +11,10 @@ use crate::domain::{
 };
 use crate::transport::Command;
 
-use super::alone;
 use super::copy::{self, on_client};
-use super::lease;
-use super::nimadm;
 use super::read::{Read, Said, holds, is_named, judged, look};
 use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use super::{alone, lease, nimadm};
 
 /// Whether a script of the step asks before it changes the client, or its copy, which
 /// the master works in by NFS.

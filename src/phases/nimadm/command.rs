@@ -6,8 +6,8 @@ use crate::transport::{Command, Script};
 
 use super::sight::{self, marks};
 use crate::phases::copy::from_master;
-use crate::phases::finish::bring_lease;
-use crate::phases::mksysb;
+use crate::phases::native::finish::bring_lease;
+use crate::phases::native::mksysb;
 use crate::phases::step::{Answers, Context, Is, StepDef};
 
 /// nimadm's own log on the master.

@@ -17,8 +17,8 @@ use crate::aix::argv;
 use crate::domain::{HostRole, Phase, Presence, Repeat, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::read::{judged, look};
-use super::step::{Drivers, Is, STEP, StepDef, hours, minutes};
+use crate::phases::read::{judged, look};
+use crate::phases::step::{Drivers, Is, STEP, StepDef, hours, minutes};
 
 pub(super) use command::{log, signs_of_life};
 pub(super) use sight::marks;

@@ -4,11 +4,12 @@
 use crate::aix::{self, Bootable, Process, argv};
 use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
 
+use crate::phases::alone;
 use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
-use crate::phases::mksysb::in_the_way;
+use crate::phases::native::mksysb::in_the_way;
+use crate::phases::native::{boot_image, clone, export, finish, mksysb, mount, unmount};
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Looks, Sight, StepDef};
-use crate::phases::{alone, boot_image, clone, export, finish, mksysb, mount, unmount};
 
 /// Where the phases of this migration are marked on the master.
 pub(in crate::phases) fn marks(ctx: &Context<'_>) -> String {

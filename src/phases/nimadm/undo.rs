@@ -8,10 +8,10 @@ use crate::transport::{Command, Script};
 use super::command::reset;
 use super::sight::{self, marks};
 use crate::phases::copy::{self, CopyState, from_master};
-use crate::phases::mksysb::Whole;
+use crate::phases::native::mksysb::Whole;
+use crate::phases::native::{clone, export, finish, mksysb, mount};
 use crate::phases::read::{Read, all_or_any, judged};
 use crate::phases::step::{Answers, Context, Sight, StepDef};
-use crate::phases::{clone, export, finish, mksysb, mount};
 
 fn left(is: bool) -> Sight {
     Sight::of(if is { Presence::Present } else { Presence::Absent })

@@ -8,8 +8,8 @@ use crate::transport::{Command, Script};
 use super::cleanup_check::{gone, only};
 use super::cleanup_whose::{VgIs, standing, standing_looks};
 use crate::phases::copy::ALT_VG;
+use crate::phases::native::record::boot_disk;
 use crate::phases::read::{Read, Said, judged};
-use crate::phases::record::boot_disk;
 use crate::phases::seen::seen;
 use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
 

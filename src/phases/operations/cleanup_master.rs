@@ -8,8 +8,8 @@ use crate::transport::{Command, Script};
 
 use super::cleanup_check::{gone, is_empty_tree, is_locked_by_living, only, tree_looks};
 use crate::phases::copy::{is_below, master_top};
-use crate::phases::mksysb;
-use crate::phases::mount::{judge_master_unmounted, mount_looks, unmount_all};
+use crate::phases::native::mksysb;
+use crate::phases::native::mount::{judge_master_unmounted, mount_looks, unmount_all};
 use crate::phases::read::{Read, judged};
 use crate::phases::step::{Answers, Context, STEP, StepDef, minutes};
 

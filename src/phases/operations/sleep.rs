@@ -10,7 +10,7 @@ use super::cleanup_client::exports;
 use super::wake::{leased, no_copy, sight_of_copy};
 use crate::phases::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, master_top};
 use crate::phases::marks;
-use crate::phases::mount::{judge_unmounted, mount_looks, unmount_all};
+use crate::phases::native::mount::{judge_unmounted, mount_looks, unmount_all};
 use crate::phases::read::judged;
 use crate::phases::step::{Is, STEP, Sight, StepDef, minutes};
 

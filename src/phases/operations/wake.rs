@@ -11,17 +11,17 @@ use crate::transport::{Command, Script};
 
 use super::cleanup_check::only;
 use crate::phases::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, baseline};
-use crate::phases::export::{
-    export_looks, export_missing, judge_exported, judge_unexported, unexport_all,
-};
 use crate::phases::lease::is_alive;
 use crate::phases::marks;
-use crate::phases::mount::{
+use crate::phases::native::export::{
+    export_looks, export_missing, judge_exported, judge_unexported, unexport_all,
+};
+use crate::phases::native::mount::{
     judge_mounts, judge_unmounted, mount_looks, mount_missing, unmount_and_remove,
 };
+use crate::phases::native::record::{baseline_looks, read_baseline};
+use crate::phases::native::scripts::run_script;
 use crate::phases::read::{Read, all_or_any, judged, look};
-use crate::phases::record::{baseline_looks, read_baseline};
-use crate::phases::scripts::run_script;
 use crate::phases::seen::seen;
 use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
 

@@ -4,9 +4,10 @@
 use crate::domain::{Lease, Outcome, Presence, Repeat, Task, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
+use super::takeover;
 use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
+use crate::phases::lease;
 use crate::phases::step::Answers;
-use crate::phases::{lease, takeover};
 
 impl Attempt<'_> {
     pub(super) async fn forward(&mut self, run: Run) -> Outcome {

@@ -7,11 +7,12 @@ use crate::domain::{
 };
 use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportError};
 
+use super::job::{Limits, Refused};
 use super::{Attempt, failed, of_transport, transient};
-use crate::phases::job::{Limits, Refused};
+use crate::phases::lease;
+use crate::phases::native::end;
 use crate::phases::step::Answers;
 use crate::phases::whose::{self, Whose};
-use crate::phases::{end, lease};
 
 impl Attempt<'_> {
     fn guards(&self) -> Vec<Command> {

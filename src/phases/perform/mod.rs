@@ -14,21 +14,28 @@ use crate::domain::{
 };
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
-use super::alone;
-use super::evidence;
-use super::job::{Ended, Jobs, Limits, Refused, Silence};
-use super::ledger;
-use super::namesake;
-use super::nimadm;
-use super::order::{EvidenceSink, Order, hosts};
-use super::outcome;
-use super::parts::is_assumed;
-use super::registry::{begins_phase, find};
-use super::step::{Answers, Context, HostNames, Looks, Settle, Sight, StepDef};
+use self::job::{Ended, Jobs, Limits, Refused, Silence};
+use crate::phases::native::parts::is_assumed;
+use crate::phases::order::{EvidenceSink, Order, hosts};
+use crate::phases::registry::{begins_phase, find};
+use crate::phases::step::{Answers, Context, HostNames, Looks, Settle, Sight, StepDef};
+use crate::phases::{alone, nimadm};
 
+mod evidence;
 mod forward;
 mod guard;
+#[cfg(test)]
+mod host;
+mod job;
+mod ledger;
+mod namesake;
+pub(super) mod outcome;
+#[cfg(test)]
+mod patience_tests;
 mod silence;
+mod takeover;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 /// Carries `order` out.

@@ -3,8 +3,9 @@
 use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
+use super::takeover;
 use super::{Attempt, Went, failed, of_transport, permanent, transient};
-use crate::phases::{takeover, whose};
+use crate::phases::whose;
 
 impl Attempt<'_> {
     pub(super) async fn undo(&mut self) -> Outcome {

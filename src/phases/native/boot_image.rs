@@ -5,15 +5,15 @@ use crate::aix::{self, Bootable};
 use crate::domain::{Driver, HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
-use super::copy::{boot_target, lost_by_client, on_client};
-use super::marks::{self, IMAGE};
-use super::read::{Read, judged, look};
-use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours};
+use crate::phases::copy::{boot_target, lost_by_client, on_client};
+use crate::phases::marks::{self, IMAGE};
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours};
 
 const NAME: &str = "make-boot-image";
 
 /// Made on the master, written to the copy's boot volume on the client.
-pub(super) const MAKE_BOOT_IMAGE: StepDef = StepDef {
+pub(crate) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     phase: Phase::BootImage,
     name: NAME,
     about: "make the copy's boot image",

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::perform_host::{Host, Job, World, said};
-use super::sample;
-use super::{EvidenceSink, Order, find, perform};
+use super::host::{Host, Job, World, said};
 use crate::base::TokioClock;
 use crate::domain::{
     Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, StepName,
     Ticket, Trace, Way,
 };
+use crate::phases::sample;
+use crate::phases::{EvidenceSink, Order, find, perform};
 use crate::transport::{Command, HostId, JobId, JobState, Output, Script, Transport as _};
 
 /// Keeps names of evidence, or fails.
@@ -32,11 +32,11 @@ impl EvidenceSink for Sink {
     }
 }
 
-pub(super) fn host(world: World) -> Host {
+pub(crate) fn host(world: World) -> Host {
     Host { clock: Arc::new(TokioClock::starting_at(1_000_000)), world: Mutex::new(world) }
 }
 
-pub(super) fn ticket(
+pub(crate) fn ticket(
     phase: Phase,
     step: &'static str,
     direction: Direction,
@@ -45,7 +45,7 @@ pub(super) fn ticket(
     Ticket { phase, step: StepName::new(step), direction, round: 0, attempt }
 }
 
-pub(super) fn order(ticket: Ticket) -> Order {
+pub(crate) fn order(ticket: Ticket) -> Order {
     Order {
         migration: MigrationId(7),
         ticket,
@@ -60,7 +60,7 @@ pub(super) fn order(ticket: Ticket) -> Order {
     }
 }
 
-pub(super) fn lease(attempt: u32) -> Order {
+pub(crate) fn lease(attempt: u32) -> Order {
     order(ticket(Phase::Clone, "take-lease", Direction::Forward, attempt))
 }
 
@@ -71,20 +71,20 @@ fn drop_lease(attempt: u32) -> Order {
     }
 }
 
-pub(super) async fn run(host: &Host, order: &Order) -> Answer {
+pub(crate) async fn run(host: &Host, order: &Order) -> Answer {
     perform(host, &host.clock, &Sink::default(), order).await
 }
 
-pub(super) fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
+pub(crate) fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
     match &answer.outcome {
         Outcome::Failed { cause, trace } => (cause.class, *trace, cause.text.clone()),
         Outcome::Done => panic!("done: {answer:?}"),
     }
 }
 
-pub(super) const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
+pub(crate) const LEASE_JOB: &str = "s1.m7.01-take-lease.f0.1";
 
-pub(super) fn job(ends_ms: u64) -> Job {
+pub(crate) fn job(ends_ms: u64) -> Job {
     Job {
         ends_ms,
         output: Output { commands: vec![said(0, "", ""); 2] },

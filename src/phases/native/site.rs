@@ -10,10 +10,10 @@ use crate::base::sanitize_line;
 use crate::domain::{Cause, Driver, Facts, FailureClass, HostRole, Phase, SiteOwn, SiteRows};
 use crate::transport::{Command, Script};
 
-use super::copy::{master_paths, mounted};
-use super::read::{Read, Said, judged, last_words};
-use super::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef, minutes};
-use super::{marks, nimadm};
+use crate::phases::copy::{master_paths, mounted};
+use crate::phases::read::{Read, Said, judged, last_words};
+use crate::phases::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef, minutes};
+use crate::phases::{marks, nimadm};
 
 /// Where rows of a kind come from, below the root of the copy.
 enum Source {
@@ -205,7 +205,7 @@ fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 }
 
 /// Before the first change of the copy's system; a script of phase 4 has run.
-pub(super) const RECORD_SITE: StepDef = StepDef {
+pub(crate) const RECORD_SITE: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "record-site",
     about: "record what the site has made its own in the copy",
@@ -228,7 +228,7 @@ pub(super) const RECORD_SITE: StepDef = StepDef {
 };
 
 /// Before a script of phase 7, which may take away what it likes.
-pub(super) const VERIFY_COPY: StepDef = StepDef {
+pub(crate) const VERIFY_COPY: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: "verify-copy",
     about: "verify that the copy has what the site had made its own",

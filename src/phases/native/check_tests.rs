@@ -1,11 +1,10 @@
 //! The gate against a healthy client, and against one thing wrong at a time.
 
-use super::find;
-use super::sample;
-use super::step::{Context, Sight};
 use crate::domain::{
     Control, Direction, Facts, FailureClass, HostRole, MigrationSpec, Phase, Presence, StepName,
 };
+use crate::phases::step::{Context, Sight};
+use crate::phases::{find, sample};
 use crate::transport::CommandOutput;
 
 const MASTER: [&str; 8] = [

@@ -7,20 +7,20 @@ use crate::domain::CommandRecord;
 use crate::transport::{Command, CommandOutput, HostId, Output, Script};
 
 /// The commands of a script that has not answered.
-pub(super) fn unanswered(script: &Script) -> Vec<CommandRecord> {
+pub(crate) fn unanswered(script: &Script) -> Vec<CommandRecord> {
     script.commands.iter().map(|command| record(Some(command), None)).collect()
 }
 
 /// The commands of a script with their outputs. Where more was answered than
 /// was asked, another process has asked: those lines are not known.
-pub(super) fn answered(script: &Script, output: &Output) -> Vec<CommandRecord> {
+pub(crate) fn answered(script: &Script, output: &Output) -> Vec<CommandRecord> {
     let known = output.commands.len() <= script.commands.len();
     let count = if known { script.commands.len() } else { output.commands.len() };
     (0..count).map(|at| record(script.commands.get(at).filter(|_| known), output.get(at))).collect()
 }
 
 /// The commands of a look at `host`, with their outputs.
-pub(super) fn looked(host: &HostId, script: &Script, output: &Output) -> Vec<CommandRecord> {
+pub(crate) fn looked(host: &HostId, script: &Script, output: &Output) -> Vec<CommandRecord> {
     let mut records = answered(script, output);
     for record in &mut records {
         record.host = Some(host.to_string());
@@ -29,7 +29,7 @@ pub(super) fn looked(host: &HostId, script: &Script, output: &Output) -> Vec<Com
 }
 
 /// Something that was done by no command.
-pub(super) fn note(text: &str) -> CommandRecord {
+pub(crate) fn note(text: &str) -> CommandRecord {
     CommandRecord {
         line: sanitize(&redact(&format!("({text})")), OUTPUT_BYTES_MAX),
         status: Some(0),

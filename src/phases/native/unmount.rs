@@ -5,16 +5,18 @@ use crate::aix::{self, FsUsage};
 use crate::domain::{HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
-use super::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted};
-use super::copy::{lost_by_client, on_client};
-use super::export::{cache_rows, export_looks, remove_top, unexport_all};
-use super::marks;
-use super::mount::{judge_master_unmounted, lacks, mount_looks, unmount_all, unmount_and_remove};
-use super::read::{Read, Said, judged, look};
-use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::copy::{CLIENT_ROOT, client_paths, file_systems, master_paths, mounted};
+use crate::phases::copy::{lost_by_client, on_client};
+use crate::phases::marks;
+use crate::phases::native::export::{cache_rows, export_looks, remove_top, unexport_all};
+use crate::phases::native::mount::{
+    judge_master_unmounted, lacks, mount_looks, unmount_all, unmount_and_remove,
+};
+use crate::phases::read::{Read, Said, judged, look};
+use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
 
 /// With local disk caching: the client gets its data back.
-pub(super) const RETURN_CACHE: StepDef = StepDef {
+pub(crate) const RETURN_CACHE: StepDef = StepDef {
     phase: Phase::Unmount,
     name: "return-cache",
     about: "copy the cache back to the client",
@@ -86,7 +88,7 @@ fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// NFS mounts, or the cache's.
-pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
+pub(crate) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Unmount,
     name: "unmount-filesystems",
     about: "unmount the copy on the master",
@@ -106,7 +108,7 @@ pub(super) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
 };
 
 /// Plain mode.
-pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
+pub(crate) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Unexport,
     name: "unexport-filesystems",
     about: "remove the exports of the copy",
@@ -125,7 +127,7 @@ pub(super) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
 };
 
 /// With local disk caching.
-pub(super) const REMOVE_CACHE: StepDef = StepDef {
+pub(crate) const REMOVE_CACHE: StepDef = StepDef {
     phase: Phase::Unexport,
     name: "remove-cache",
     about: "remove the cache file systems",

@@ -7,14 +7,14 @@ use crate::base::{redact, sanitize_end};
 use crate::domain::{Cause, Direction, Driver, FailureClass, HostRole};
 use crate::transport::{HostId, Output, Script, Transport};
 
-use super::copy::ALT_VG;
-use super::nimadm;
-use super::order::{EvidenceSink, Order};
-use super::read::look;
-use super::step::{HostNames, StepDef};
+use crate::phases::copy::ALT_VG;
+use crate::phases::nimadm;
+use crate::phases::order::{EvidenceSink, Order};
+use crate::phases::read::look;
+use crate::phases::step::{HostNames, StepDef};
 
 /// Whether evidence is taken: not at the gate, where nothing was touched.
-pub(super) fn is_wanted(def: &StepDef, order: &Order, cause: &Cause) -> bool {
+pub(crate) fn is_wanted(def: &StepDef, order: &Order, cause: &Cause) -> bool {
     let given_up = order.interrupt.as_ref().is_some_and(|interrupt| *interrupt.borrow());
     cause.class == FailureClass::Permanent
         && !given_up
@@ -23,7 +23,7 @@ pub(super) fn is_wanted(def: &StepDef, order: &Order, cause: &Cause) -> bool {
 }
 
 /// Takes it. Returns the digests of what could be kept.
-pub(super) async fn take(
+pub(crate) async fn take(
     transport: &dyn Transport,
     sink: &dyn EvidenceSink,
     hosts: &HostNames,

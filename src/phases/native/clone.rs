@@ -8,14 +8,14 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script};
 
-use super::bring::excludes;
-use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
-use super::marks;
-use super::read::{Read, all_or_any, is_named, judged, look};
-use super::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
+use crate::phases::marks;
+use crate::phases::native::bring::excludes;
+use crate::phases::read::{Read, all_or_any, is_named, judged, look};
+use crate::phases::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// The client's programs for the copy come from the SPOT.
-pub(super) const MOUNT_SPOT: StepDef = StepDef {
+pub(crate) const MOUNT_SPOT: StepDef = StepDef {
     phase: Phase::Clone,
     name: "mount-spot",
     about: "mount the SPOT on the client",
@@ -75,12 +75,12 @@ fn mount_spot(ctx: &Context<'_>) -> Vec<Command> {
 }
 
 /// How often something is mounted on the SPOT's mount point.
-pub(super) fn spot_rows(mounts: &[MountRow]) -> usize {
+pub(crate) fn spot_rows(mounts: &[MountRow]) -> usize {
     mounts.iter().filter(|row| row.over == argv::SPOT_MOUNT).count()
 }
 
 /// Unmounts the SPOT, `times` over, and removes its mount point.
-pub(super) fn unmount_spot(times: usize, by_force: bool) -> Vec<Command> {
+pub(crate) fn unmount_spot(times: usize, by_force: bool) -> Vec<Command> {
     let unmount = || Command::new(argv::unmount(argv::SPOT_MOUNT, by_force)).tolerated();
     let mut commands: Vec<Command> = (0..times).map(|_| unmount()).collect();
     commands.push(Command::new(["rmdir", argv::SPOT_MOUNT]).tolerated());
@@ -88,7 +88,7 @@ pub(super) fn unmount_spot(times: usize, by_force: bool) -> Vec<Command> {
 }
 
 /// The clone.
-pub(super) const CLONE_ROOTVG: StepDef = StepDef {
+pub(crate) const CLONE_ROOTVG: StepDef = StepDef {
     phase: Phase::Clone,
     name: "clone-rootvg",
     about: "clone rootvg to the target disks",
@@ -129,7 +129,7 @@ pub(super) const CLONE_ROOTVG: StepDef = StepDef {
 };
 
 /// From a mksysb: the clone is made of nothing but image.data.
-pub(super) const MAKE_ROOTVG: StepDef = StepDef {
+pub(crate) const MAKE_ROOTVG: StepDef = StepDef {
     phase: Phase::Clone,
     name: "make-rootvg",
     about: "make a rootvg for the mksysb on the target disks",
@@ -199,7 +199,7 @@ fn clone_looks(ctx: &Context<'_>) -> Looks {
 /// The state of the target disks. A reboot varies off a copy that is awake: it is
 /// asleep only where its file systems have no stanzas below /alt_inst any more.
 /// The difference matters where it is to stay.
-pub(super) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
+pub(crate) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
     let said = answers.client();
     let state = copy::copy_state(copy::baseline(ctx)?, &said.lspv()?);
     match state {

@@ -1,9 +1,9 @@
 //! The executor against a host that is silent, and a machine that stands still.
 
-use super::perform_host::{Host, World};
-use super::perform_tests::{LEASE_JOB, failure, host, job, lease, order, run, ticket};
-use super::{Order, StepDef, find};
+use super::host::{Host, World};
+use super::tests::{LEASE_JOB, failure, host, job, lease, order, run, ticket};
 use crate::domain::{Direction, FailureClass, Outcome, Phase, StepName, Trace, Way};
+use crate::phases::{Order, StepDef, find};
 
 const HOUR_MS: u64 = 3_600_000;
 

@@ -8,13 +8,13 @@ use crate::base::sanitize_line;
 use crate::domain::{Cause, Facts, FailureClass, HostRole, Lease, Level, NimName, Phase, Target};
 use crate::transport::Command;
 
-use super::copy::{ALT_VG, OLD_VG, foreign};
-use super::lease::{is_of_this_journal, refused, takes_over, wait_or_clean};
-use super::mksysb::in_the_way;
-use super::operations::cleanup_check::is_on_copy;
-use super::read::{Read, Said, look};
-use super::record::disk_size;
-use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use crate::phases::copy::{ALT_VG, OLD_VG, foreign};
+use crate::phases::lease::{is_of_this_journal, refused, takes_over, wait_or_clean};
+use crate::phases::native::mksysb::in_the_way;
+use crate::phases::native::record::disk_size;
+use crate::phases::operations::cleanup_check::is_on_copy;
+use crate::phases::read::{Read, Said, look};
+use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
 
 /// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
 const SPARE_MB: u64 = 500;
@@ -23,7 +23,7 @@ const SPARE_MB: u64 = 500;
 const LV_NAME_MAX: usize = 11;
 
 /// The gate.
-pub(super) const CHECK_CLIENT: StepDef = StepDef {
+pub(crate) const CHECK_CLIENT: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-client",
     about: "check that the client can be migrated",
@@ -38,7 +38,7 @@ pub(super) const CHECK_CLIENT: StepDef = StepDef {
 };
 
 /// The gate where there is no client.
-pub(super) const CHECK_MKSYSB: StepDef = StepDef {
+pub(crate) const CHECK_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-mksysb",
     about: "check that the mksysb can be migrated",

@@ -24,7 +24,7 @@ const KILL_TRIES: u32 = 12;
 
 /// How a wait ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// The job gave this.
     Done(Output),
     /// The job is gone without a result.
@@ -49,17 +49,17 @@ pub(super) enum Ended {
 
 /// A start that got no answer.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     /// The last error.
-    pub(super) error: TransportError,
+    pub(crate) error: TransportError,
     /// Whether one of the requests may have arrived.
-    pub(super) may_run: bool,
+    pub(crate) may_run: bool,
 }
 
 /// How long a job may run, and a host be silent that may run it. They are counted
 /// from the job's own beginning, however many engines have looked at it.
 #[derive(Debug, Clone)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How long it had run, at most, when they were made.
     ran: Duration,
     made: Duration,
@@ -106,7 +106,7 @@ impl Watched {
 }
 
 /// Growing pauses up to a limit.
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
     watched: Watched,
     silence: Silence,
@@ -114,25 +114,25 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
+    pub(crate) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
         self.watched.goes_on(jobs.steady());
         self.watched.time >= self.limit
     }
 
     /// As [`Patience::is_over`], for a host that does not answer.
-    pub(super) fn is_over_for_silence(&mut self, jobs: &Jobs<'_>) -> bool {
+    pub(crate) fn is_over_for_silence(&mut self, jobs: &Jobs<'_>) -> bool {
         // Both count what has passed.
         let (is_late, is_silent) = (self.is_over(jobs), self.silence.is_over(jobs));
         is_late && is_silent
     }
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         next_pause(&mut self.pause)
     }
 }
 
 /// A host that does not answer, and how long it is waited for.
-pub(super) struct Silence {
+pub(crate) struct Silence {
     limits: Limits,
     watched: Watched,
     pause: Duration,
@@ -141,13 +141,13 @@ pub(super) struct Silence {
 impl Silence {
     /// After a look that was not answered: whether the host has been waited for
     /// as long as what it may run may take.
-    pub(super) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
+    pub(crate) fn is_over(&mut self, jobs: &Jobs<'_>) -> bool {
         let now = jobs.steady();
         self.watched.goes_on(now);
         self.limits.left(now).is_zero() && self.watched.time >= self.limits.silence
     }
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         next_pause(&mut self.pause)
     }
 }
@@ -160,10 +160,10 @@ fn next_pause(pause: &mut Duration) -> Duration {
 
 /// Calls to hosts.
 #[derive(Clone, Copy)]
-pub(super) struct Jobs<'a> {
-    pub(super) transport: &'a dyn Transport,
-    pub(super) clock: &'a ClockRef,
-    pub(super) interrupt: Option<&'a watch::Receiver<bool>>,
+pub(crate) struct Jobs<'a> {
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) clock: &'a ClockRef,
+    pub(crate) interrupt: Option<&'a watch::Receiver<bool>>,
 }
 
 impl Jobs<'_> {
@@ -173,7 +173,7 @@ impl Jobs<'_> {
 
     /// The limits of a job that may have begun at `begun_ms`, as the clock shows
     /// it, or begins now. Its host is waited for at least as long as `silence`.
-    pub(super) fn limits(
+    pub(crate) fn limits(
         &self,
         begun_ms: Option<Millis>,
         timeout: Duration,
@@ -188,19 +188,19 @@ impl Jobs<'_> {
 
     /// Patience for what may take `limit` to show, on hosts that are waited for
     /// as `limits` say.
-    pub(super) fn patience(&self, limit: Duration, limits: &Limits) -> Patience {
+    pub(crate) fn patience(&self, limit: Duration, limits: &Limits) -> Patience {
         let watched = Watched::from(self.steady());
         Patience { limit, watched, silence: self.silence(limits), pause: POLL_FIRST }
     }
 
     /// Patience with a host that is silent from now on.
-    pub(super) fn silence(&self, limits: &Limits) -> Silence {
+    pub(crate) fn silence(&self, limits: &Limits) -> Silence {
         let watched = Watched::from(self.steady());
         Silence { limits: limits.clone(), watched, pause: POLL_FIRST }
     }
 
     /// What `host` knows of the job `id` right now.
-    pub(super) async fn state(
+    pub(crate) async fn state(
         &self,
         host: &HostId,
         id: &JobId,
@@ -209,7 +209,7 @@ impl Jobs<'_> {
     }
 
     /// Asks with `script`, which changes nothing.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         host: &HostId,
         script: &Script,
@@ -219,7 +219,7 @@ impl Jobs<'_> {
 
     /// The same, for a job that may have been asked for by somebody who is gone: a
     /// start that has not arrived yet is kept from ever beginning.
-    pub(super) async fn settled_state(
+    pub(crate) async fn settled_state(
         &self,
         host: &HostId,
         id: &JobId,
@@ -240,7 +240,7 @@ impl Jobs<'_> {
     /// Starts the job. A lost reply is answered by asking again, for as long as
     /// the job may run: the id starts at most once, unless the host has been
     /// booted and knows nothing of it any more.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &self,
         host: &HostId,
         id: &JobId,
@@ -287,7 +287,7 @@ impl Jobs<'_> {
 
     /// Waits for the job. Where it says nothing, `signs` are asked for before it
     /// counts as stalled: what they give must have changed.
-    pub(super) async fn wait(
+    pub(crate) async fn wait(
         &self,
         host: &HostId,
         id: &JobId,
@@ -378,7 +378,7 @@ impl Jobs<'_> {
     }
 
     /// Ends the job. Returns whether it has ended.
-    pub(super) async fn end(&self, host: &HostId, id: &JobId) -> bool {
+    pub(crate) async fn end(&self, host: &HostId, id: &JobId) -> bool {
         self.end_with_result(host, id).await.is_some()
     }
 
@@ -395,7 +395,7 @@ impl Jobs<'_> {
     }
 
     /// Sleeps. False when the attempt was given up meanwhile.
-    pub(super) async fn pause(&self, pause: Duration) -> bool {
+    pub(crate) async fn pause(&self, pause: Duration) -> bool {
         tokio::select! {
             biased;
             () = self.interrupted() => false,
@@ -404,7 +404,7 @@ impl Jobs<'_> {
     }
 
     /// Whether the attempt is to be given up.
-    pub(super) fn is_interrupted(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupt.is_some_and(|interrupt| *interrupt.borrow())
     }
 

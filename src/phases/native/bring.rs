@@ -6,31 +6,31 @@ use crate::aix::argv::{self, words};
 use crate::domain::{HostRole, MigrationSpec, Mode, Phase, Presence, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{baseline, master_paths, mounted, on_client};
-use super::master::image_data;
-use super::read::{Read, all_or_any, is_named, judged, look};
-use super::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
+use crate::phases::copy::{baseline, master_paths, mounted, on_client};
+use crate::phases::native::master::image_data;
+use crate::phases::read::{Read, all_or_any, is_named, judged, look};
+use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
 
 /// Where a client reads them.
 const HERE: [&str; 2] = [argv::EXCLUDE, argv::IMAGE_DATA];
 
 /// Files of the migration on the client beside lease and marks.
-pub(super) fn brings(spec: &MigrationSpec) -> bool {
+pub(crate) fn brings(spec: &MigrationSpec) -> bool {
     spec.mode.changes_client() && (spec.has_image_data() || excludes(spec))
 }
 
 /// Whether the clone leaves files out.
-pub(super) fn excludes(spec: &MigrationSpec) -> bool {
+pub(crate) fn excludes(spec: &MigrationSpec) -> bool {
     spec.mode == Mode::Disk && spec.options.exclude_files.is_some()
 }
 
 /// Removes from the client what was brought there.
-pub(super) fn remove_brought() -> argv::Argv {
+pub(crate) fn remove_brought() -> argv::Argv {
     words(&["rm", "-f", HERE[0], HERE[1], argv::CLONED])
 }
 
 /// From the master to the client.
-pub(super) const BRING_FILES: StepDef = StepDef {
+pub(crate) const BRING_FILES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "bring-files",
     about: "bring exclude list and image.data to the client",
@@ -98,7 +98,7 @@ fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 }
 
 /// `-o`: how the copy would be installed from a mksysb of it.
-pub(super) const PUT_BOSINST_DATA: StepDef = StepDef {
+pub(crate) const PUT_BOSINST_DATA: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "put-bosinst-data",
     about: "put bosinst.data into the copy",

@@ -8,16 +8,16 @@ use crate::domain::{
 };
 use crate::transport::{Command, CommandOutput, Script};
 
-use super::copy::{baseline, master_paths, master_top, mounted, mounts_below};
-use super::export::{cache_looks, cache_rows, undo_make_cache};
-use super::marks;
-use super::master::image_data;
-use super::mount::{if_filled, passwd};
-use super::read::{Read, all_or_any, holds, judged, look};
-use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::copy::{baseline, master_paths, master_top, mounted, mounts_below};
+use crate::phases::marks;
+use crate::phases::native::export::{cache_looks, cache_rows, undo_make_cache};
+use crate::phases::native::master::image_data;
+use crate::phases::native::mount::{if_filled, passwd};
+use crate::phases::read::{Read, all_or_any, holds, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
 
 /// From a mksysb: instead of copying a client's data into the cache.
-pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
+pub(crate) const RESTORE_MKSYSB: StepDef = StepDef {
     phase: Phase::Mount,
     name: "restore-mksysb",
     about: "restore the mksysb into the cache",
@@ -48,7 +48,7 @@ pub(super) const RESTORE_MKSYSB: StepDef = StepDef {
 };
 
 /// To a mksysb: how a rootvg is made of it.
-pub(super) const WRITE_IMAGE_DATA: StepDef = StepDef {
+pub(crate) const WRITE_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Finish,
     name: WRITE,
     about: "write image.data into the copy",
@@ -148,7 +148,7 @@ fn output<'a>(ctx: &Context<'a>) -> &'a str {
 }
 
 /// The archive while it is being written.
-pub(super) fn part(ctx: &Context<'_>) -> String {
+pub(crate) fn part(ctx: &Context<'_>) -> String {
     format!("{}.nimshift", output(ctx))
 }
 
@@ -157,7 +157,7 @@ fn begun(ctx: &Context<'_>) -> String {
 }
 
 /// `-O`. It gets its name when it is whole.
-pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
+pub(crate) const ARCHIVE_MKSYSB: StepDef = StepDef {
     phase: Phase::Finish,
     name: "archive-mksysb",
     about: "write the copy to a mksysb file",
@@ -219,7 +219,7 @@ pub(super) const ARCHIVE_MKSYSB: StepDef = StepDef {
 
 /// What is at the path of the mksysb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(crate) enum Whole {
     /// Nothing.
     Gone,
     /// What this migration has written.
@@ -237,7 +237,7 @@ fn is_half_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 
 /// Whose the file at the path of the mksysb is: what was recorded when it was written
 /// tells it, and its mark.
-pub(super) fn whole(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Read<Whole> {
+pub(crate) fn whole(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Read<Whole> {
     let (said, file) = (answers.master(), argv::ls_lid(output(ctx)));
     if !said.is_there(file.clone())? {
         return Ok(Whole::Gone);
@@ -255,7 +255,7 @@ pub(super) fn whole(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Read<
 
 /// Removes the file at the path of the mksysb where it is ours, and still the one that
 /// was seen: nothing fits between that question and its end.
-pub(super) fn remove_seen(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Vec<Command> {
+pub(crate) fn remove_seen(ctx: &Context<'_>, answers: &Answers, marked: bool) -> Vec<Command> {
     let seen = answers.master().output(argv::ls_lid(output(ctx)));
     match (whole(ctx, answers, marked), seen) {
         (Ok(Whole::Ours), Ok(seen)) => while_seen(output(ctx), seen),
@@ -271,7 +271,7 @@ fn while_seen(path: &str, seen: &CommandOutput) -> Vec<Command> {
 
 /// What the file at the path of the mksysb is told by, as [`whole`] asks. One that
 /// cannot be read is known by its name and mark only.
-pub(super) fn identity(ctx: &Context<'_>, answers: &Answers) -> Option<String> {
+pub(crate) fn identity(ctx: &Context<'_>, answers: &Answers) -> Option<String> {
     let (said, path) = (answers.master(), output(ctx));
     said.read(argv::ls_lid(path), |text| aix::file_identity(text, path)).ok()
 }
@@ -283,14 +283,14 @@ fn made(ctx: &Context<'_>) -> MadeMksysb {
 }
 
 /// What an undo sees: `known` is what is known of the mksysb when it is done.
-pub(super) fn taken_back(presence: Presence, known: MadeMksysb, left: Option<String>) -> Sight {
+pub(crate) fn taken_back(presence: Presence, known: MadeMksysb, left: Option<String>) -> Sight {
     let left = left.into_iter().collect();
     let facts = Facts { mksysb: Some(known), left, ..Facts::default() };
     Sight { facts: Some(facts), ..Sight::of(presence) }
 }
 
 /// A file that an undo leaves, for people.
-pub(super) fn left_alone(ctx: &Context<'_>, whole: Whole) -> Option<String> {
+pub(crate) fn left_alone(ctx: &Context<'_>, whole: Whole) -> Option<String> {
     match whole {
         Whole::Gone | Whole::Ours => None,
         Whole::Untold => Some(cannot_be_told(output(ctx))),
@@ -355,13 +355,13 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 }
 
 /// A file that was there before.
-pub(super) fn in_the_way(path: &str) -> Cause {
+pub(crate) fn in_the_way(path: &str) -> Cause {
     let cause = Cause::new(FailureClass::Permanent, format!("{path} is on the master already"));
     cause.with_hint("remove the file, or change `output` (-O) in the plan")
 }
 
 /// `-N`.
-pub(super) const DEFINE_MKSYSB: StepDef = StepDef {
+pub(crate) const DEFINE_MKSYSB: StepDef = StepDef {
     phase: Phase::Finish,
     name: "define-mksysb",
     about: "define the mksysb in NIM",
@@ -451,7 +451,7 @@ fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
 }
 
 /// To a mksysb: the cache lives until the archive is made.
-pub(super) const DROP_CACHE: StepDef = StepDef {
+pub(crate) const DROP_CACHE: StepDef = StepDef {
     phase: Phase::End,
     name: "drop-cache",
     about: "unmount and remove the cache file systems",
@@ -475,7 +475,7 @@ pub(super) const DROP_CACHE: StepDef = StepDef {
 };
 
 /// Why a phase of such a migration has nothing to do.
-pub(super) fn idle(mode: Mode, phase: Phase) -> Option<&'static str> {
+pub(crate) fn idle(mode: Mode, phase: Phase) -> Option<&'static str> {
     let reason = match phase {
         Phase::BootImage => "a mksysb has no boot volume: the SPOT boots what it is restored to",
         Phase::Unmount | Phase::Unexport => "the cache is kept until phase 11 has archived it",

@@ -8,16 +8,16 @@ use crate::domain::{
     phases_text,
 };
 
-use super::copy::{ALT_VG, CLIENT_ROOT, boot_target, master_top, mounts_below};
-use super::mksysb;
-use super::read::{Read, Said, judged, look};
-use super::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef};
-use super::whose;
+use crate::phases::copy::{ALT_VG, CLIENT_ROOT, boot_target, master_top, mounts_below};
+use crate::phases::native::mksysb;
+use crate::phases::read::{Read, Said, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef};
+use crate::phases::whose;
 
 /// Whether a step is one that parts before have done, or others: it is neither
 /// looked at nor run, and taken back with the rest. Once the copy has been thrown
 /// away it is made again with all that follows.
-pub(super) fn is_assumed(def: &StepDef, spec: &MigrationSpec, ticket: &Ticket) -> bool {
+pub(crate) fn is_assumed(def: &StepDef, spec: &MigrationSpec, ticket: &Ticket) -> bool {
     let prepares = def.phase == Phase::Clone && def.repeat != Repeat::AfterUndo;
     spec.task.is_migration()
         && ticket.direction == Direction::Forward
@@ -44,7 +44,7 @@ fn gap(spec: &MigrationSpec) -> Option<Phase> {
 }
 
 /// The gate of a part.
-pub(super) const CHECK_PHASES: StepDef = StepDef {
+pub(crate) const CHECK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-phases",
     about: "check that the phases before have been done",

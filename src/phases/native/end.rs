@@ -7,20 +7,22 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script};
 
-use super::bring::{brings, remove_brought};
-use super::clone::{spot_rows, unmount_spot};
-use super::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, mounts_below};
-use super::export::remove_top;
-use super::lease::{give_back, guard_of, judge_again, left, list, take_again, takes_over};
-use super::mount::{mount_looks, unmount_all};
-use super::read::{Read, is_named, judged, look};
-use super::seen::seen;
-use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Settle, Sight, StepDef, minutes};
-use super::whose::{self, Whose};
+use crate::phases::copy::{self, ALT_VG, CopyState, OLD_VG, boot_target, master_top, mounts_below};
+use crate::phases::lease::{give_back, guard_of, judge_again, left, list, take_again, takes_over};
+use crate::phases::native::bring::{brings, remove_brought};
+use crate::phases::native::clone::{spot_rows, unmount_spot};
+use crate::phases::native::export::remove_top;
+use crate::phases::native::mount::{mount_looks, unmount_all};
+use crate::phases::read::{Read, is_named, judged, look};
+use crate::phases::seen::seen;
+use crate::phases::step::{
+    Answers, Context, Drivers, Is, Looks, STEP, Settle, Sight, StepDef, minutes,
+};
+use crate::phases::whose::{self, Whose};
 
 /// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come. The
 /// lease is the last that goes: after the reboot, where there is one.
-pub(super) const CLEAN_CLIENT: StepDef = StepDef {
+pub(crate) const CLEAN_CLIENT: StepDef = StepDef {
     phase: Phase::End,
     name: "clean-client",
     about: "unmount the SPOT, drop the lease",
@@ -141,7 +143,7 @@ fn booted_early(ctx: &Context<'_>, booted: &str, lspv: &[aix::PhysicalVolume]) -
 }
 
 /// What phase 9 could not remove.
-pub(super) const CLEAN_MASTER: StepDef = StepDef {
+pub(crate) const CLEAN_MASTER: StepDef = StepDef {
     phase: Phase::End,
     name: "clean-master",
     about: "remove the master's directories of the copy",
@@ -171,7 +173,7 @@ pub(super) const CLEAN_MASTER: StepDef = StepDef {
 
 /// Only with `-r`. A client is rebooted once, and once back: what came of that is
 /// a person's to judge. The lease goes right before, for the copy brings its own.
-pub(super) const REBOOT: StepDef = StepDef {
+pub(crate) const REBOOT: StepDef = StepDef {
     phase: Phase::End,
     name: "reboot",
     about: "reboot the client from the copy",
@@ -290,7 +292,7 @@ fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Sight {
 }
 
 /// A client that was told to reboot is not told again.
-pub(super) fn was_rebooted(ctx: &Context<'_>) -> Cause {
+pub(crate) fn was_rebooted(ctx: &Context<'_>) -> Cause {
     let client = &ctx.spec.client;
     let (to, then) = match ctx.ticket.direction {
         Direction::Forward => ("the copy", "verifies it"),
@@ -326,7 +328,7 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 
 /// The client must run the new level from the copy, with its old system kept. Then
 /// nothing is left to keep others from it for.
-pub(super) const VERIFY_BOOT: StepDef = StepDef {
+pub(crate) const VERIFY_BOOT: StepDef = StepDef {
     phase: Phase::End,
     name: "verify-boot",
     about: "verify the client after the reboot, drop the lease",

@@ -7,15 +7,15 @@ use crate::transport::{Command, Script};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::copy::{
+use crate::phases::copy::{
     client_paths, file_systems, lost_by_client, master_paths, master_top, mounted, mounts_below,
 };
-use super::marks;
-use super::read::{Read, all_or_any, judged, look};
-use super::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::marks;
+use crate::phases::read::{Read, all_or_any, judged, look};
+use crate::phases::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// Plain mode.
-pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
+pub(crate) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Export,
     name: "export-filesystems",
     about: "export the copy's file systems to the master",
@@ -31,7 +31,7 @@ pub(super) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     ..STEP
 };
 
-pub(super) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(crate) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let there = exported(ctx, answers)?;
     if let Some(bar) = lost_by_client(ctx, &answers.client().mounts()?) {
         return Ok(bar);
@@ -41,7 +41,7 @@ pub(super) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight
 }
 
 /// Exports what is not exported.
-pub(super) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(crate) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
     let there = exported(ctx, answers).unwrap_or_default();
     let missing = client_paths(ctx).into_iter().filter(|path| !there.contains(path));
     let master = ctx.spec.master.as_str();
@@ -49,7 +49,7 @@ pub(super) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// What the master's exports of the copy are looked for by, here and in phase 10.
-pub(super) fn export_looks(_: &Context<'_>) -> Looks {
+pub(crate) fn export_looks(_: &Context<'_>) -> Looks {
     vec![look(HostRole::Client, [argv::exports(), argv::mounts()])]
 }
 
@@ -60,21 +60,21 @@ fn exported(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<String>> {
 }
 
 /// Unexports what is exported, children first.
-pub(super) fn unexport_all(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(crate) fn unexport_all(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut there = exported(ctx, answers).unwrap_or_else(|_| client_paths(ctx));
     there.reverse();
     Script::new(there.iter().map(|path| Command::new(argv::unexport(path)).tolerated()))
 }
 
 /// Absent when none of the copy's file systems is exported.
-pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
     judged(exported(ctx, answers).map(|there| {
         Sight::of(if there.is_empty() { Presence::Absent } else { Presence::Present })
     }))
 }
 
 /// With local disk caching.
-pub(super) const MAKE_CACHE: StepDef = StepDef {
+pub(crate) const MAKE_CACHE: StepDef = StepDef {
     phase: Phase::Export,
     name: "make-cache",
     is: &[Is::MakesCache],
@@ -106,7 +106,7 @@ pub(super) const MAKE_CACHE: StepDef = StepDef {
 };
 
 /// What the cache is looked for by.
-pub(super) fn cache_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn cache_looks(ctx: &Context<'_>) -> Looks {
     let top = argv::ls_d(&master_top(ctx));
     vec![look(HostRole::Master, [argv::lsfs(), argv::mounts(), top])]
 }
@@ -117,7 +117,7 @@ fn cache(ctx: &Context<'_>, answers: &Answers) -> Read<(Vec<FsRow>, Vec<MountRow
 }
 
 /// The cache's file systems that exist.
-pub(super) fn cache_rows(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
+pub(crate) fn cache_rows(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
     let paths = master_paths(ctx);
     let rows = answers.master().lsfs()?;
     Ok(rows.into_iter().filter(|row| paths.contains(&row.mount_point)).collect())
@@ -139,7 +139,7 @@ fn run_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(commands)
 }
 
-pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(crate) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
     let known = cache(ctx, answers).ok();
     let by_force = ctx.ticket.attempt > 1;
     let mut commands = Vec::new();
@@ -167,7 +167,7 @@ pub(super) fn undo_make_cache(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// its file systems lie in what is mounted above them, and go with it: only where
 /// `mounts` shows that nothing was mounted are they the master's own, made for a
 /// mount that did not come.
-pub(super) fn remove_top(ctx: &Context<'_>, mounts: Option<&[MountRow]>) -> Vec<Command> {
+pub(crate) fn remove_top(ctx: &Context<'_>, mounts: Option<&[MountRow]>) -> Vec<Command> {
     let (top, root) = (master_top(ctx), ctx.spec.master_root());
     let mut paths = BTreeSet::from([root.clone()]);
     let mut commands = Vec::new();

@@ -5,11 +5,11 @@ use crate::domain::Lease;
 use crate::transport::{JobId, TransportError};
 
 use super::job::Jobs;
-use super::step::HostNames;
+use crate::phases::step::HostNames;
 
 /// What stands in the way.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// Nothing: the holder's jobs have ended, and are barred.
     Clear,
     /// A job that has not ended.
@@ -24,7 +24,7 @@ pub(super) enum Way {
 ///
 /// On the client no job of that journal begins any more; on the master, which
 /// works for other clients too, none of that migration.
-pub(super) async fn clear(
+pub(crate) async fn clear(
     jobs: &Jobs<'_>,
     hosts: &HostNames,
     holder: &Lease,
@@ -72,7 +72,7 @@ async fn ask_and_bar(
 }
 
 /// Lets the holder's jobs begin again: its lease was not taken over.
-pub(super) async fn lift(
+pub(crate) async fn lift(
     jobs: &Jobs<'_>,
     hosts: &HostNames,
     holder: &Lease,

@@ -5,12 +5,12 @@
 use crate::aix::{PhysicalVolume, argv};
 use crate::domain::{Cause, Direction, FailureClass, HostRole, Presence, Repeat};
 
-use super::copy::{self, ALT_VG};
-use super::step::{Answers, Context, Is, Sight, StepDef};
+use crate::phases::copy::{self, ALT_VG};
+use crate::phases::step::{Answers, Context, Is, Sight, StepDef};
 
 /// The bar where the step is about to act on the name, and a look at the disks shows it
 /// on one that is not ours.
-pub(super) fn bar(
+pub(crate) fn bar(
     ctx: &Context<'_>,
     def: &StepDef,
     answers: &Answers,

@@ -4,19 +4,19 @@ use crate::aix::argv;
 use crate::domain::{HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 
-use super::copy::baseline;
-use super::marks::{self, SCRIPT};
-use super::read::judged;
-use super::step::{Context, Is, STEP, StepDef, hours};
+use crate::phases::copy::baseline;
+use crate::phases::marks::{self, SCRIPT};
+use crate::phases::read::judged;
+use crate::phases::step::{Context, Is, STEP, StepDef, hours};
 
 /// The step that runs the pre-migration script.
-pub(super) const PRE: &str = "run-pre-script";
+pub(crate) const PRE: &str = "run-pre-script";
 
 /// The step that runs the post-migration script.
-pub(super) const POST: &str = "run-post-script";
+pub(crate) const POST: &str = "run-post-script";
 
 /// Phase 4.
-pub(super) const RUN_PRE_SCRIPT: StepDef = StepDef {
+pub(crate) const RUN_PRE_SCRIPT: StepDef = StepDef {
     phase: Phase::PreScript,
     name: PRE,
     about: "run the pre-migration script in the copy",
@@ -35,7 +35,7 @@ pub(super) const RUN_PRE_SCRIPT: StepDef = StepDef {
 };
 
 /// Phase 7.
-pub(super) const RUN_POST_SCRIPT: StepDef = StepDef {
+pub(crate) const RUN_POST_SCRIPT: StepDef = StepDef {
     phase: Phase::PostScript,
     name: POST,
     about: "run the post-migration script in the copy",
@@ -53,7 +53,7 @@ pub(super) const RUN_POST_SCRIPT: StepDef = StepDef {
     ..STEP
 };
 
-pub(super) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
+pub(crate) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) -> Script {
     let Some(location) = location else { return Script::default() };
     let root = ctx.spec.master_root();
     let there = format!("{root}{SCRIPT}");

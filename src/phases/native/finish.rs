@@ -5,13 +5,13 @@ use crate::aix::{self, Bootable};
 use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Phase, Presence, Repeat, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
-use super::marks;
-use super::read::{Read, is_named, judged, look};
-use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef, hours};
+use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
+use crate::phases::marks;
+use crate::phases::read::{Read, is_named, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef, hours};
 
 /// Only while the copy is awake. The bootlist is left to the next step.
-pub(super) const FINISH_CLONE: StepDef = StepDef {
+pub(crate) const FINISH_CLONE: StepDef = StepDef {
     phase: Phase::Finish,
     name: "finish-clone",
     about: "put the copy to sleep",
@@ -53,7 +53,7 @@ pub(super) const FINISH_CLONE: StepDef = StepDef {
 
 /// Puts the lease into the copy that is going to be booted, where it then keeps
 /// others away until that was verified.
-pub(super) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
+pub(crate) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
     let Some(text) = ctx.facts.lease.as_ref().filter(|_| ctx.spec.options.reboot) else {
         return Vec::new();
     };
@@ -103,7 +103,7 @@ fn is_marked(answers: &Answers) -> Read<bool> {
     Ok(names.iter().any(|name| is_named(argv::FINISHED, name)))
 }
 
-pub(super) fn no_boot_image(ctx: &Context<'_>) -> Sight {
+pub(crate) fn no_boot_image(ctx: &Context<'_>) -> Sight {
     let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
     let cause = Cause::new(FailureClass::Permanent, format!("{disk} has no boot image"));
     Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))
@@ -129,7 +129,7 @@ fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers) -> Sight {
 }
 
 /// Not with `-B`.
-pub(super) const SET_BOOTLIST: StepDef = StepDef {
+pub(crate) const SET_BOOTLIST: StepDef = StepDef {
     phase: Phase::Finish,
     name: "set-bootlist",
     about: "make the copy the boot disk",

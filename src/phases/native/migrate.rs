@@ -9,10 +9,10 @@ use crate::aix::{self, FsUsage, argv};
 use crate::domain::{HostRole, Phase, Presence, Repeat};
 use crate::transport::{Command, Script};
 
-use super::copy::{CLIENT_ROOT, baseline, file_systems, master_paths, mounted, on_client};
-use super::marks;
-use super::read::{Read, judged, look};
-use super::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::copy::{CLIENT_ROOT, baseline, file_systems, master_paths, mounted, on_client};
+use crate::phases::marks;
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
 
 /// Space in MiB that must be free in a file system of the copy before bos is
 /// restored. Together they stay within the 500 MB that the check demands beyond
@@ -25,7 +25,7 @@ const DEVICES: &str = "merge-devices";
 const CONFIG: &str = "merge-config";
 
 /// The client's configuration files are kept for the merge.
-pub(super) const SAVE_CONFIG: StepDef = StepDef {
+pub(crate) const SAVE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: SAVE,
     about: "save the configuration files of the copy",
@@ -47,7 +47,7 @@ pub(super) const SAVE_CONFIG: StepDef = StepDef {
 };
 
 /// Room for the new base.
-pub(super) const EXPAND_FILESYSTEMS: StepDef = StepDef {
+pub(crate) const EXPAND_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "expand-filesystems",
     about: "expand the copy's file systems",
@@ -108,7 +108,7 @@ fn wanted_sizes(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, u64)>
 }
 
 /// The point of no return for the copy.
-pub(super) const RESTORE_BOS: StepDef = StepDef {
+pub(crate) const RESTORE_BOS: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: RESTORE,
     about: "restore the base operating system into the copy",
@@ -146,7 +146,7 @@ fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
 }
 
 /// The device database.
-pub(super) const MERGE_DEVICES: StepDef = StepDef {
+pub(crate) const MERGE_DEVICES: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: DEVICES,
     about: "merge the device database",
@@ -165,7 +165,7 @@ pub(super) const MERGE_DEVICES: StepDef = StepDef {
 };
 
 /// The client's own settings.
-pub(super) const MERGE_CONFIG: StepDef = StepDef {
+pub(crate) const MERGE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: CONFIG,
     about: "merge the saved configuration",

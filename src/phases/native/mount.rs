@@ -6,17 +6,17 @@ use crate::aix::{self, FsUsage, MountRow};
 use crate::domain::{BaselineFs, Cause, FailureClass, HostRole, Mode, Phase, Presence, UndoKind};
 use crate::transport::{Command, Script};
 
-use super::copy::{
+use crate::phases::copy::{
     client_paths, file_systems, is_below, lost_by_client, master_paths, master_top, mounted,
     mounts_below, on_client,
 };
-use super::export::{export_looks, judge_exported, remove_top};
-use super::marks;
-use super::read::{Read, Said, all_or_any, judged, look};
-use super::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::marks;
+use crate::phases::native::export::{export_looks, judge_exported, remove_top};
+use crate::phases::read::{Read, Said, all_or_any, judged, look};
+use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours, minutes};
 
 /// Plain mode.
-pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
+pub(crate) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Mount,
     name: "mount-filesystems",
     about: "mount the copy's file systems on the master",
@@ -48,14 +48,14 @@ pub(super) const MOUNT_FILESYSTEMS: StepDef = StepDef {
 };
 
 /// The same, as the nimadm driver sees it, which looks at the client by itself.
-pub(super) const ON_MASTER: StepDef = StepDef {
+pub(crate) const ON_MASTER: StepDef = StepDef {
     looks: mount_looks,
     judge: |ctx, answers| judged(judge_mounts(ctx, answers)),
     ..MOUNT_FILESYSTEMS
 };
 
 /// Mounts what is not mounted, parents first.
-pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(crate) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mounts = answers.master().mounts().unwrap_or_default();
     let options = ctx.spec.options.mount_options.as_deref();
     let client = ctx.spec.client.as_str();
@@ -71,7 +71,7 @@ pub(super) fn mount_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// Unmounts everything, and removes the directories.
-pub(super) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script {
+pub(crate) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = unmount_all(ctx, answers);
     let mounts = answers.master().mounts().ok();
     commands.extend(remove_top(ctx, mounts.as_deref()));
@@ -79,7 +79,7 @@ pub(super) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script
 }
 
 /// Absent when nothing is mounted any more, and the directories are gone.
-pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let (said, top) = (answers.master(), master_top(ctx));
     judged(said.mounts().and_then(|mounts| {
         let mounted = !mounts_below(&mounts, &top).is_empty();
@@ -89,7 +89,7 @@ pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
 
 /// The sight of a step that unmounts: present when the master has nothing of the
 /// copy mounted.
-pub(super) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
     judged(answers.master().mounts().map(|mounts| {
         let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
         Sight::of(if gone { Presence::Present } else { Presence::Absent })
@@ -97,12 +97,12 @@ pub(super) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Si
 }
 
 /// What the master's mounts of the copy are looked for by, here and later.
-pub(super) fn mount_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn mount_looks(ctx: &Context<'_>) -> Looks {
     let top = argv::ls_d(&master_top(ctx));
     vec![look(HostRole::Master, [argv::mounts(), top])]
 }
 
-pub(super) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(crate) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let mounts = answers.master().mounts()?;
     let (mut there, mut wanted) = (0, 0);
     for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {
@@ -124,7 +124,7 @@ fn in_the_way(row: &MountRow) -> Sight {
 
 /// Unmounts everything at or below the master's directory of the copy, children
 /// first; by force where an attempt has failed.
-pub(super) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
+pub(crate) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     let paths = match answers.master().mounts() {
         Ok(mounts) => mounts_below(&mounts, &master_top(ctx))
             .into_iter()
@@ -137,7 +137,7 @@ pub(super) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> 
 }
 
 /// With local disk caching.
-pub(super) const FILL_CACHE: StepDef = StepDef {
+pub(crate) const FILL_CACHE: StepDef = StepDef {
     phase: Phase::Mount,
     name: "fill-cache",
     about: "copy the client's data into the cache",
@@ -200,12 +200,12 @@ pub(super) const FILL_CACHE: StepDef = StepDef {
 };
 
 /// What shows that there is a system in the cache: a mark alone fills nothing.
-pub(super) fn passwd(ctx: &Context<'_>) -> Argv {
+pub(crate) fn passwd(ctx: &Context<'_>) -> Argv {
     argv::ls_d(&format!("{}/etc/passwd", ctx.spec.master_root()))
 }
 
 /// `sight`, unless it says that the cache is filled, and by [`passwd`] it is not.
-pub(super) fn if_filled(ctx: &Context<'_>, answers: &Answers, sight: Sight) -> Read<Sight> {
+pub(crate) fn if_filled(ctx: &Context<'_>, answers: &Answers, sight: Sight) -> Read<Sight> {
     let is_empty =
         sight.presence == Presence::Present && !answers.master().is_there(passwd(ctx))?;
     Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
@@ -214,7 +214,7 @@ pub(super) fn if_filled(ctx: &Context<'_>, answers: &Answers, sight: Sight) -> R
 /// What tells whether the cache holds what was copied: on the client and on the
 /// master `df`, and, where the plan leaves files out, the list and the names at the
 /// top of each file system.
-pub(super) fn filled_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn filled_looks(ctx: &Context<'_>) -> Looks {
     let names = |tops: Vec<String>| {
         let tops = tops.into_iter().filter(|_| exclude_list(ctx).is_some());
         tops.map(|top| argv::ls(&top)).collect::<Vec<_>>()
@@ -228,7 +228,7 @@ pub(super) fn filled_looks(ctx: &Context<'_>) -> Looks {
 /// Whether the cache holds what was copied, as far as [`filled_looks`] tell: at least
 /// half of each file system. Of one that the exclude list leaves something out of, at
 /// least one name at its top.
-pub(super) fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+pub(crate) fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let (client, master) = (answers.client(), answers.master());
     let usage = argv::df("-k", &[]);
     let mut source = client.read(usage.clone(), aix::df)?;
@@ -273,7 +273,7 @@ fn is_touched(ctx: &Context<'_>, mount_point: &str, path: &str) -> bool {
 /// Whether anything that was sent on its `ways` has arrived by less than half, by
 /// `df` of both ends: `c_rsh` can say that all went well when nothing was sent. What
 /// is not larger than `small`, in the unit of `df`, tells nothing.
-pub(super) fn lacks(
+pub(crate) fn lacks(
     source: &[(String, FsUsage)],
     copy: &[(String, FsUsage)],
     mut ways: impl Iterator<Item = (String, String)>,
@@ -313,7 +313,7 @@ fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
 
 /// The exclude list, where this step is what leaves files out. A clone has none
 /// of them.
-pub(super) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
+pub(crate) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
     if ctx.spec.mode != Mode::ClientToMksysb {
         return None;
     }

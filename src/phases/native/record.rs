@@ -6,12 +6,12 @@ use crate::domain::{
     HostRole, Mode, NimName, Options, Phase, Presence,
 };
 
-use super::master::image_data;
-use super::read::{Read, Said, look};
-use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use crate::phases::native::master::image_data;
+use crate::phases::read::{Read, Said, look};
+use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
 
 /// A rollback restores what this step finds, and no more.
-pub(super) const RECORD_BASELINE: StepDef = StepDef {
+pub(crate) const RECORD_BASELINE: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-baseline",
     about: "record the client as it is",
@@ -31,7 +31,7 @@ pub(super) const RECORD_BASELINE: StepDef = StepDef {
 };
 
 /// As [`RECORD_BASELINE`], where there is no client.
-pub(super) const RECORD_MKSYSB: StepDef = StepDef {
+pub(crate) const RECORD_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-mksysb",
     about: "record the mksysb as it is",
@@ -57,7 +57,7 @@ fn located(options: &Options) -> [&Option<NimName>; 5] {
     ]
 }
 
-pub(super) fn baseline_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn baseline_looks(ctx: &Context<'_>) -> Looks {
     let options = &ctx.spec.options;
     let further = located(options).into_iter().flatten();
     let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
@@ -83,7 +83,7 @@ pub(super) fn baseline_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Client, client), master]
 }
 
-pub(super) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
+pub(crate) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
     let (master, target) = (answers.master(), &ctx.spec.target);
     let options = &ctx.spec.options;
     let found =
@@ -233,7 +233,7 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
 
 /// The disk that the client runs from. `getconf` may print nothing after a
 /// migration; then it is the only disk of rootvg, if there is only one.
-pub(super) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
+pub(crate) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
     let fits: fn(&str) -> bool = |word| word.parse::<DiskName>().is_ok();
     let named =
         client.read(argv::boot_device(), |text| aix::one_word("getconf BOOT_DEVICE", text, fits));
@@ -249,7 +249,7 @@ pub(super) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<
 }
 
 /// The file systems of rootvg that are mounted, parents first: those are copied.
-pub(super) fn copied_file_systems(
+pub(crate) fn copied_file_systems(
     volumes: &[LogicalVolume],
     mounts: &[MountRow],
     pp_size_mb: u64,
@@ -270,7 +270,7 @@ pub(super) fn copied_file_systems(
 }
 
 /// A disk's size in MiB, as `bootinfo -s` prints it.
-pub(super) fn disk_size(text: &str) -> Result<u64, aix::Unread> {
+pub(crate) fn disk_size(text: &str) -> Result<u64, aix::Unread> {
     let digits: fn(&str) -> bool =
         |word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let word = aix::one_word("bootinfo -s", text, digits)?;

@@ -12,64 +12,64 @@ use crate::transport::{
 
 /// A job of the host.
 #[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub(super) ends_ms: u64,
-    pub(super) output: Output,
-    pub(super) lost: bool,
+pub(crate) struct Job {
+    pub(crate) ends_ms: u64,
+    pub(crate) output: Output,
+    pub(crate) lost: bool,
     /// It was ended before it began.
-    pub(super) unbegun: bool,
+    pub(crate) unbegun: bool,
 }
 
 /// The host: its lease, its disks, its jobs, and its faults.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
-pub(super) struct World {
-    pub(super) lease: Option<String>,
-    pub(super) lspv: String,
-    pub(super) level: String,
-    pub(super) jobs: BTreeMap<String, Job>,
-    pub(super) started: Vec<String>,
-    pub(super) killed: Vec<String>,
+pub(crate) struct World {
+    pub(crate) lease: Option<String>,
+    pub(crate) lspv: String,
+    pub(crate) level: String,
+    pub(crate) jobs: BTreeMap<String, Job>,
+    pub(crate) started: Vec<String>,
+    pub(crate) killed: Vec<String>,
     /// How long a job takes.
-    pub(super) job_ms: u64,
+    pub(crate) job_ms: u64,
     /// What `ln` and `rm` say, and whether they do anything.
-    pub(super) status: i32,
-    pub(super) words: String,
-    pub(super) idle: bool,
+    pub(crate) status: i32,
+    pub(crate) words: String,
+    pub(crate) idle: bool,
     /// Calls that fail: `(kind, how many, whether the request arrives)`.
-    pub(super) polls_fail: u32,
-    pub(super) execs_fail: u32,
+    pub(crate) polls_fail: u32,
+    pub(crate) execs_fail: u32,
     /// How long a call that fails takes.
-    pub(super) fail_ms: u64,
+    pub(crate) fail_ms: u64,
     /// No call is answered before.
-    pub(super) silent_until_ms: u64,
+    pub(crate) silent_until_ms: u64,
     /// How long this machine stands still in the midst of a look at a job, once.
-    pub(super) stands_still_ms: u64,
-    pub(super) starts_lose_reply: u32,
-    pub(super) talks: bool,
+    pub(crate) stands_still_ms: u64,
+    pub(crate) starts_lose_reply: u32,
+    pub(crate) talks: bool,
     /// How large nimadm's log is, and by how much it grows with each look.
-    pub(super) log_bytes: u64,
-    pub(super) log_grows: u64,
-    pub(super) stubborn: bool,
-    pub(super) stale: bool,
+    pub(crate) log_bytes: u64,
+    pub(crate) log_grows: u64,
+    pub(crate) stubborn: bool,
+    pub(crate) stale: bool,
     /// It was booted since it last began a job, and knows of none.
-    pub(super) rebooted: bool,
+    pub(crate) rebooted: bool,
     /// It is to be booted when a start loses its reply, with all traces of jobs.
-    pub(super) loses_traces: bool,
-    pub(super) barred: bool,
+    pub(crate) loses_traces: bool,
+    pub(crate) barred: bool,
     /// It says more than is kept.
-    pub(super) talks_on: bool,
+    pub(crate) talks_on: bool,
     /// A start that is under way from an engine that died: it arrives after the
     /// first look.
-    pub(super) under_way: Option<(String, Job)>,
+    pub(crate) under_way: Option<(String, Job)>,
 }
 
-pub(super) struct Host {
-    pub(super) clock: ClockRef,
-    pub(super) world: Mutex<World>,
+pub(crate) struct Host {
+    pub(crate) clock: ClockRef,
+    pub(crate) world: Mutex<World>,
 }
 
-pub(super) fn said(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
+pub(crate) fn said(status: i32, stdout: &str, stderr: &str) -> CommandOutput {
     let (stdout, stderr) = (stdout.into(), stderr.into());
     CommandOutput { status, stdout, stderr, ..CommandOutput::default() }
 }

@@ -7,8 +7,8 @@ use crate::domain::{
 };
 use crate::transport::{Command, Script};
 
-use super::read::{Read, judged, look};
-use super::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef, minutes};
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef, minutes};
 
 /// Whether the migration has a directory of its own on the master.
 fn has_directory(spec: &MigrationSpec) -> bool {
@@ -16,22 +16,22 @@ fn has_directory(spec: &MigrationSpec) -> bool {
 }
 
 /// Where image.data lies on the master while the migration goes on.
-pub(super) fn image_data(spec: &MigrationSpec) -> String {
+pub(crate) fn image_data(spec: &MigrationSpec) -> String {
     format!("{}/image.data", spec.work_directory())
 }
 
-pub(super) fn lease(spec: &MigrationSpec) -> String {
+pub(crate) fn lease(spec: &MigrationSpec) -> String {
     format!("{}/lease", spec.work_directory())
 }
 
 /// What is done about another's lease there.
-pub(super) fn wait_or_remove(spec: &MigrationSpec) -> String {
+pub(crate) fn wait_or_remove(spec: &MigrationSpec) -> String {
     let lease = lease(spec);
     format!("wait for that migration; where none runs any more, remove {lease} on the master")
 }
 
 /// Where no client is changed, the lease is on the master.
-pub(super) const TAKE_MASTER_LEASE: StepDef = StepDef {
+pub(crate) const TAKE_MASTER_LEASE: StepDef = StepDef {
     phase: Phase::Clone,
     name: "take-master-lease",
     about: "take the lease on the master",
@@ -95,7 +95,7 @@ fn is_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 const FETCHED: &str = "image.data.done";
 
 /// Out of the mksysb, or the resource of `-i`.
-pub(super) const FETCH_IMAGE_DATA: StepDef = StepDef {
+pub(crate) const FETCH_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Clone,
     name: "fetch-image-data",
     about: "fetch the image.data that the copy is made by",
@@ -169,7 +169,7 @@ fn location(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
 }
 
 /// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
-pub(super) const RELEASE_MASTER: StepDef = StepDef {
+pub(crate) const RELEASE_MASTER: StepDef = StepDef {
     phase: Phase::End,
     name: "release-master",
     about: "remove the migration's own directory on the master, with its lease",

@@ -10,16 +10,16 @@ use crate::aix::argv;
 use crate::domain::{HostRole, Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
-use super::copy::CLIENT_ROOT;
-use super::operations::cleanup_client::is_own;
-use super::read::{Read, judged, look};
-use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, minutes};
+use crate::phases::copy::CLIENT_ROOT;
+use crate::phases::operations::cleanup_client::is_own;
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, minutes};
 
 /// Paths that one command removes at most.
 const PATHS_MAX: usize = 100;
 
 /// Before the copy is exported.
-pub(super) const CLEAN_COPY: StepDef = StepDef {
+pub(crate) const CLEAN_COPY: StepDef = StepDef {
     phase: Phase::Export,
     name: "clean-copy",
     about: "remove jobs and lease from the copy",

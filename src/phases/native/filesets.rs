@@ -5,16 +5,16 @@ use crate::aix::argv::{self, Argv};
 use crate::domain::{Cause, Facts, FailureClass, HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 
-use super::copy::baseline;
-use super::marks;
-use super::read::{Read, judged, last_words, look};
-use super::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::copy::baseline;
+use crate::phases::marks;
+use crate::phases::read::{Read, judged, last_words, look};
+use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
 
 const FILESETS: &str = "install-filesets";
 const RPMS: &str = "install-rpms";
 
 /// By installp.
-pub(super) const INSTALL_FILESETS: StepDef = StepDef {
+pub(crate) const INSTALL_FILESETS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: FILESETS,
     about: "install the filesets into the copy",
@@ -83,7 +83,7 @@ fn update_all(root: &str, flags: &str, images: &str) -> Command {
 }
 
 /// By geninstall.
-pub(super) const INSTALL_RPMS: StepDef = StepDef {
+pub(crate) const INSTALL_RPMS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: RPMS,
     about: "install the RPMs into the copy",
@@ -105,7 +105,7 @@ pub(super) const INSTALL_RPMS: StepDef = StepDef {
 };
 
 /// No boot image is made of a copy that is not at its level.
-pub(super) const VERIFY_LEVEL: StepDef = StepDef {
+pub(crate) const VERIFY_LEVEL: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: "verify-level",
     about: "verify the level of the copy",

@@ -6,12 +6,12 @@ use crate::base::{redact, sanitize_line};
 use crate::domain::{Cause, FailureClass, MessageRule};
 use crate::transport::{CommandOutput, End, Output, Script};
 
-use super::read::last_words;
-use super::step::{Answers, Is, StepDef};
+use crate::phases::read::last_words;
+use crate::phases::step::{Answers, Is, StepDef};
 
 /// The cause that the commands' own words and statuses give, if they tell of a
 /// failure: that of the command which ended the script, else the gravest.
-pub(super) fn words(
+pub(crate) fn words(
     rules: &[MessageRule],
     def: &StepDef,
     script: &Script,
@@ -45,7 +45,7 @@ pub(super) fn words(
 
 /// Whether `cause` stands although the effect is there: a command that was not
 /// tolerated told of a permanent failure, whatever its status.
-pub(super) fn overrules(
+pub(crate) fn overrules(
     rules: &[MessageRule],
     cause: &Cause,
     script: &Script,
@@ -61,7 +61,7 @@ pub(super) fn overrules(
 }
 
 /// Whether a look failed for a reason that may pass: a stale handle, a lock.
-pub(super) fn is_passing(rules: &[MessageRule], answers: &Answers) -> bool {
+pub(crate) fn is_passing(rules: &[MessageRule], answers: &Answers) -> bool {
     answers.all().any(|command| {
         let verdict = aix::classify(rules, &command.text(), command.status);
         verdict.is_some_and(|verdict| verdict.class == FailureClass::Transient)
