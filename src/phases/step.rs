@@ -132,7 +132,7 @@ impl Sight {
     }
 }
 
-/// A step: a row of the registry. It says what is special; the rest is [`STEP`]'s.
+/// A step: a row of the registry. It says what is special; the rest is `STEP`'s.
 ///
 /// A step whose `run` is `None` only looks. A run or undo whose script is empty
 /// has nothing to do.
