@@ -12,9 +12,7 @@ use super::work::new_migration;
 
 /// A plan file, as it was read.
 pub struct PlanFile {
-    /// What it asks for.
     pub plan: Plan,
-    /// Its text.
     pub text: String,
 }
 
@@ -23,12 +21,7 @@ pub struct PlanFile {
 pub enum BeginError {
     /// A migration has no steps that can be carried out.
     #[error("{client} cannot be migrated: {why}")]
-    Plan {
-        /// Whose.
-        client: NimName,
-        /// Why.
-        why: String,
-    },
+    Plan { client: NimName, why: String },
     /// It cannot be journaled.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -35,13 +35,10 @@ impl Gravity {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
     pub check: &'static str,
     /// How it is to be taken.
     pub verdict: Gravity,
-    /// What was found.
     pub text: String,
-    /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }

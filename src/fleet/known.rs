@@ -13,12 +13,7 @@ use crate::report::facts_of;
 pub enum KnownError {
     /// A migration is in no state that its steps have.
     #[error("{id} cannot be read")]
-    Unread {
-        /// Which one.
-        id: MigrationId,
-        /// Why.
-        source: Rejected,
-    },
+    Unread { id: MigrationId, source: Rejected },
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),

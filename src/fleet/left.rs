@@ -18,7 +18,6 @@ const WAIT: Duration = Duration::from_secs(30);
 
 /// Hosts, as they are asked now.
 pub struct HostsNow {
-    /// What reaches them.
     pub transport: Arc<dyn Transport>,
     /// What they are told of who asks.
     pub control: Control,

@@ -15,7 +15,6 @@ use super::settings::{BatchSettings, UnreadSettings};
 
 /// An operation, as it is asked for.
 pub struct OperationAsked<'a> {
-    /// What is done.
     pub task: &'a Task,
     /// The plan that says what is not given.
     pub plan: Option<&'a Plan>,

@@ -14,7 +14,6 @@ use super::current::{Row, unhidden};
 /// An order, as an operator gives it.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOrder {
-    /// What is asked for.
     pub kind: RequestKind,
     /// For a retry that begins anew: another's lease is taken over.
     pub take_lease: bool,
@@ -34,7 +33,6 @@ pub enum CannotOrder<'a> {
 /// What an order does that is asked about first.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Costs {
-    /// Clients that it reboots.
     pub reboots: Vec<String>,
     /// Finished mksysbs that it removes, each with its client.
     pub removes: Vec<String>,

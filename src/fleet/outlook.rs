@@ -71,13 +71,10 @@ impl Outlook {
 /// A client of the plan, and what stands against its migration.
 #[derive(Debug)]
 pub struct Looked {
-    /// Its name.
     pub client: String,
-    /// What they come to.
     pub outlook: Outlook,
     /// Why it is left alone.
     pub why: Option<String>,
-    /// What they are.
     pub objections: Vec<Objection>,
 }
 

@@ -29,7 +29,6 @@ use super::settings::BatchSettings;
 
 /// A client that is not begun though the plan asks for it.
 pub struct Refusal {
-    /// Its name.
     pub client: String,
     /// How it stands.
     pub why: String,
@@ -53,7 +52,6 @@ pub struct Sorted<'a> {
 pub struct Known<'a> {
     /// All migrations, the oldest first.
     pub loaded: &'a [Loaded],
-    /// All batches.
     pub batches: &'a BTreeMap<BatchId, BatchRow>,
     /// What counts for each client of the plan, as it says itself.
     pub views: &'a [MigrationView],

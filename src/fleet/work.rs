@@ -26,15 +26,10 @@ pub struct Work {
     /// The batches of that name when it was posted: an engine that has none of them
     /// at work is another's.
     pub beside: BTreeSet<BatchId>,
-    /// The name of the batch.
     pub name: String,
-    /// The digest of its plan.
     pub digest: String,
-    /// The text of its plan.
     pub plan_text: String,
-    /// How its hosts are reached.
     pub settings: BatchSettings,
-    /// What is to be begun.
     pub clients: Vec<ClientWork>,
 }
 
@@ -44,7 +39,6 @@ pub struct Work {
 pub struct ClientWork {
     /// Its place in the plan.
     pub number: u32,
-    /// What is asked for.
     pub spec: MigrationSpec,
     /// The last migration of the client when it was posted. Where there is another
     /// by now, somebody was faster.
