@@ -28,10 +28,10 @@ pub async fn examine(
         let (hosts, master, real) = (Arc::clone(hosts), master.to_owned(), real.clone());
         let client = client.clone();
         asked.spawn(async move {
-            let script = Questions::of_client_on_master(&client, &real.remote_shell);
-            let told = hosts.exec(&HostId::new(&master), &script, limits::PROBE_TIMEOUT).await;
-            let findings = match told {
-                Ok(output) => peer_findings(&client, &master, &output),
+            let asked = Questions::of_client_on_master(&client, &real.remote_shell);
+            let (id, script) = (HostId::new(&master), asked.script());
+            let findings = match hosts.exec(&id, &script, limits::PROBE_TIMEOUT).await {
+                Ok(output) => peer_findings(&client, &master, &asked.told(output)),
                 // The master's own findings say why.
                 Err(_) => Vec::new(),
             };
@@ -58,14 +58,14 @@ async fn ask(
     master: Option<String>,
 ) -> (String, Vec<Finding>) {
     let id = HostId::new(&host);
-    let script = Questions::of_itself(&real.job_dir, master.as_deref());
+    let asked = Questions::of_itself(&real.job_dir, master.as_deref());
     let before_ms = SystemClock::read_ms();
-    let output = match hosts.exec(&id, &script, limits::PROBE_TIMEOUT).await {
+    let output = match hosts.exec(&id, &asked.script(), limits::PROBE_TIMEOUT).await {
         Ok(output) => output,
         Err(error) => return (host, vec![Finding::unreached(&error)]),
     };
     let between_ms = u64::midpoint(before_ms, SystemClock::read_ms());
-    let mut findings = self_findings(&host, master.as_deref(), &output, between_ms);
+    let mut findings = self_findings(&host, master.as_deref(), &asked.told(output), between_ms);
     findings.push(try_job(&hosts, &id, before_ms).await);
     (host, findings)
 }

@@ -71,9 +71,35 @@ const ROOM_KIB: u64 = 10 * 1024;
 /// Clocks that differ more make logs hard to read.
 const SKEW_WARN_MS: Millis = 60_000;
 
-/// Questions as scripts: each command may fail.
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    User,
+    System,
+    Missing,
+    Clock,
+    Room,
+    Fuser,
+    Name,
+    Exports,
+    Lease,
+    NimObject,
+    RemoteShell,
+}
+
+/// Questions to a host, each of which may fail.
 #[derive(Debug)]
-pub(super) struct Questions;
+pub(super) struct Questions(Vec<(Ask, Command)>);
+
+/// What a host has said, by what it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Told(Vec<(Ask, CommandOutput)>);
+
+impl Told {
+    fn get(&self, ask: Ask) -> Option<&CommandOutput> {
+        self.0.iter().find(|(asked, _)| *asked == ask).map(|(_, said)| said)
+    }
+}
 
 fn sh(text: &str, words: &[&str]) -> Command {
     let argv = ["/bin/sh", "-c", text, "sh"].into_iter().chain(words.iter().copied());
@@ -96,36 +122,47 @@ const LEASE: &str = r#"
 
 impl Questions {
     /// Of a host itself; of a client, also what it sees of its master.
-    pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Script {
+    pub(super) fn of_itself(job_dir: &str, master: Option<&str>) -> Questions {
         let parent = match job_dir.rsplit_once('/') {
             Some(("", _)) | None => "/",
             Some((parent, _)) => parent,
         };
         let missing = r#"for c in $1; do command -v "$c" >/dev/null 2>&1 || echo "$c"; done"#;
         let mut commands = vec![
-            Command::new(["id", "-u"]).tolerated(),
-            sh("uname -s; oslevel -s 2>/dev/null", &[]),
-            sh(missing, &[NEEDED]),
-            Command::new(["date", "-u", "+%Y-%m-%dT%H:%M:%SZ"]).tolerated(),
-            Command::new(["df", "-kP", parent]).tolerated(),
-            sh("command -v fuser", &[]),
+            (Ask::User, Command::new(["id", "-u"]).tolerated()),
+            (Ask::System, sh("uname -s; oslevel -s 2>/dev/null", &[])),
+            (Ask::Missing, sh(missing, &[NEEDED])),
+            (Ask::Clock, Command::new(["date", "-u", "+%Y-%m-%dT%H:%M:%SZ"]).tolerated()),
+            (Ask::Room, Command::new(["df", "-kP", parent]).tolerated()),
+            (Ask::Fuser, sh("command -v fuser", &[])),
         ];
         if let Some(master) = master {
-            commands.push(sh(RESOLVE, &[master]));
-            commands.push(Command::new(["showmount", "-e", master]).tolerated());
-            commands.push(sh(LEASE, &[argv::LEASE, job_dir]));
+            commands.push((Ask::Name, sh(RESOLVE, &[master])));
+            commands.push((Ask::Exports, Command::new(["showmount", "-e", master]).tolerated()));
+            commands.push((Ask::Lease, sh(LEASE, &[argv::LEASE, job_dir])));
         }
-        Script::new(commands)
+        Questions(commands)
     }
 
     /// Of a client, on the master.
-    pub(super) fn of_client_on_master(client: &str, remote_shell: &str) -> Script {
-        Script::new([
-            sh(RESOLVE, &[client]),
-            Command::new(["lsnim", "-l", client]).tolerated(),
-            Command::new([remote_shell, client, "hostname"]).tolerated(),
-            Command::new(["showmount", "-e", client]).tolerated(),
+    pub(super) fn of_client_on_master(client: &str, remote_shell: &str) -> Questions {
+        let hostname = [remote_shell, client, "hostname"];
+        Questions(vec![
+            (Ask::Name, sh(RESOLVE, &[client])),
+            (Ask::NimObject, Command::new(["lsnim", "-l", client]).tolerated()),
+            (Ask::RemoteShell, Command::new(hostname).tolerated()),
+            (Ask::Exports, Command::new(["showmount", "-e", client]).tolerated()),
         ])
+    }
+
+    /// All of them in one call.
+    pub(super) fn script(&self) -> Script {
+        Script::new(self.0.iter().map(|(_, command)| command.clone()))
+    }
+
+    /// What `output` of [`Questions::script`] tells.
+    pub(super) fn told(&self, output: Output) -> Told {
+        Told(self.0.iter().map(|(ask, _)| *ask).zip(output.commands).collect())
     }
 
     /// A job that does nothing.
@@ -215,12 +252,12 @@ fn words(output: Option<&CommandOutput>) -> String {
 pub(super) fn self_findings(
     host: &str,
     master: Option<&str>,
-    output: &Output,
+    told: &Told,
     now_ms: Millis,
 ) -> Vec<Finding> {
-    let said = |index: usize| output.get(index).map_or("", |command| command.stdout.trim());
+    let said = |ask| told.get(ask).map_or("", |command| command.stdout.trim());
     let mut findings = vec![Finding::good("login", "a program ran in its shell")];
-    findings.push(match said(0) {
+    findings.push(match said(Ask::User) {
         "0" => Finding::good("user", "root"),
         id => Finding::bad(
             "user",
@@ -228,7 +265,7 @@ pub(super) fn self_findings(
             "log in as root (`user = \"root\"`), or set `sudo = true`",
         ),
     });
-    let mut system = said(1).lines();
+    let mut system = said(Ask::System).lines();
     let (name, level) = (system.next().unwrap_or_default(), system.next().unwrap_or_default());
     findings.push(match (name, level) {
         ("AIX", level) if !level.is_empty() => Finding::good("system", format!("AIX {level}")),
@@ -239,11 +276,11 @@ pub(super) fn self_findings(
             "is this the host that is meant?",
         ),
     });
-    let missing: Vec<&str> = match output.get(2) {
+    let missing: Vec<&str> = match told.get(Ask::Missing) {
         Some(missing) => missing.stdout.lines().collect(),
         None => vec!["it was not asked"],
     };
-    findings.push(match (missing.is_empty(), said(5).is_empty()) {
+    findings.push(match (missing.is_empty(), said(Ask::Fuser).is_empty()) {
         (false, _) => Finding::bad(
             "commands",
             &format!("not found: {}", missing.join(" ")),
@@ -257,19 +294,19 @@ pub(super) fn self_findings(
         ),
         (true, false) => Finding::good("commands", "all that programs use is there"),
     });
-    findings.push(clock(said(3), now_ms));
-    findings.push(room(output.get(4)));
+    findings.push(clock(said(Ask::Clock), now_ms));
+    findings.push(room(told.get(Ask::Room)));
     if let Some(master) = master {
-        findings.push(name_of("master-name", master, host, output.get(6)));
-        findings.push(exports("nfs-to-master", master, output.get(7)));
-        findings.push(lease(output.get(8)));
+        findings.push(name_of("master-name", master, host, told.get(Ask::Name)));
+        findings.push(exports("nfs-to-master", master, told.get(Ask::Exports)));
+        findings.push(lease(told.get(Ask::Lease)));
     }
     findings
 }
 
 /// What the master says of a client.
-pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<Finding> {
-    let nim = match output.get(1) {
+pub(super) fn peer_findings(client: &str, master: &str, told: &Told) -> Vec<Finding> {
+    let nim = match told.get(Ask::NimObject) {
         Some(lsnim) if lsnim.ok() && lsnim.stdout.contains("standalone") => {
             Finding::good("nim", format!("{master} knows it as a standalone machine"))
         }
@@ -284,7 +321,7 @@ pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<
             "define it: `nim -o define -t standalone …`, or correct the name in the plan",
         ),
     };
-    let remote = match output.get(2) {
+    let remote = match told.get(Ask::RemoteShell) {
         Some(hostname) if hostname.ok() && !hostname.stdout.trim().is_empty() => {
             let name = sanitize_line(&hostname.stdout, 80);
             Finding::good("c_rsh", format!("{master} reaches it, and it says it is {name}"))
@@ -296,10 +333,10 @@ pub(super) fn peer_findings(client: &str, master: &str, output: &Output) -> Vec<
         ),
     };
     vec![
-        name_of("client-name", client, master, output.get(0)),
+        name_of("client-name", client, master, told.get(Ask::Name)),
         nim,
         remote,
-        exports("nfs-to-client", client, output.get(3)),
+        exports("nfs-to-client", client, told.get(Ask::Exports)),
     ]
 }
 
@@ -408,29 +445,27 @@ mod tests {
     use Gravity::{Bad, Good, Warning};
 
     /// A client where all is well, on 2026-11-25 at 12:00.
-    fn well() -> Output {
+    fn well() -> Told {
         let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
                   /dev/hd9var 524288 100000 424288 20% /var\n";
         let names = "nim1 is 10.1.1.5\nnim1.site.example is 10.1.1.5,  Aliases:   nim1\n";
-        Output {
-            commands: vec![
-                said(0, "0\n"),
-                said(0, "AIX\n7200-05-06-2320\n"),
-                said(0, ""),
-                said(0, "2026-11-25T12:00:00Z\n"),
-                said(0, df),
-                said(0, "/usr/sbin/fuser\n"),
-                said(0, names),
-                said(0, "export list for nim1:\n"),
-                said(0, ""),
-            ],
-        }
+        Told(vec![
+            (Ask::User, said(0, "0\n")),
+            (Ask::System, said(0, "AIX\n7200-05-06-2320\n")),
+            (Ask::Missing, said(0, "")),
+            (Ask::Clock, said(0, "2026-11-25T12:00:00Z\n")),
+            (Ask::Room, said(0, df)),
+            (Ask::Fuser, said(0, "/usr/sbin/fuser\n")),
+            (Ask::Name, said(0, names)),
+            (Ask::Exports, said(0, "export list for nim1:\n")),
+            (Ask::Lease, said(0, "")),
+        ])
     }
 
     const NOON: Millis = 1_795_608_000_000;
 
-    fn verdicts(output: &Output) -> Vec<(&'static str, Gravity)> {
-        let findings = self_findings("lpar01", Some("nim1"), output, NOON);
+    fn verdicts(told: &Told) -> Vec<(&'static str, Gravity)> {
+        let findings = self_findings("lpar01", Some("nim1"), told, NOON);
         findings
             .into_iter()
             .filter(|finding| finding.verdict != Gravity::Good)
@@ -449,37 +484,38 @@ mod tests {
     #[test]
     fn each_fault_is_found_and_has_a_way_out() {
         let cases = [
-            (0, said(0, "207\n"), ("user", Bad)),
-            (1, said(0, "Linux\n"), ("system", Bad)),
-            (1, said(0, "AIX\n"), ("system", Bad)),
-            (2, said(0, "cksum\n"), ("commands", Bad)),
-            (3, said(0, "2026-11-25T12:05:00Z\n"), ("clock", Warning)),
-            (3, said(127, ""), ("clock", Warning)),
-            (4, said(1, ""), ("room", Bad)),
-            (4, said(0, "h\n/dev/hd9var 524288 524287 1 100% /var\n"), ("room", Bad)),
-            (5, said(1, ""), ("commands", Warning)),
-            (6, said(1, ""), ("master-name", Bad)),
-            (6, said(0, "nim1 is 10.1.1.5\nother is 10.1.1.5\n"), ("master-name", Warning)),
-            (7, said(1, ""), ("nfs-to-master", Bad)),
-            (8, said(0, "s9.m1\n"), ("lease", Warning)),
+            (Ask::User, said(0, "207\n"), ("user", Bad)),
+            (Ask::System, said(0, "Linux\n"), ("system", Bad)),
+            (Ask::System, said(0, "AIX\n"), ("system", Bad)),
+            (Ask::Missing, said(0, "cksum\n"), ("commands", Bad)),
+            (Ask::Clock, said(0, "2026-11-25T12:05:00Z\n"), ("clock", Warning)),
+            (Ask::Clock, said(127, ""), ("clock", Warning)),
+            (Ask::Room, said(1, ""), ("room", Bad)),
+            (Ask::Room, said(0, "h\n/dev/hd9var 524288 524287 1 100% /var\n"), ("room", Bad)),
+            (Ask::Fuser, said(1, ""), ("commands", Warning)),
+            (Ask::Name, said(1, ""), ("master-name", Bad)),
+            (Ask::Name, said(0, "nim1 is 10.1.1.5\nother is 10.1.1.5\n"), ("master-name", Warning)),
+            (Ask::Exports, said(1, ""), ("nfs-to-master", Bad)),
+            (Ask::Lease, said(0, "s9.m1\n"), ("lease", Warning)),
         ];
-        for (index, answer, wanted) in cases {
-            let mut output = well();
-            output.commands[index] = answer;
-            assert_eq!(verdicts(&output), [wanted]);
+        for (ask, answer, wanted) in cases {
+            let mut told = well();
+            told.0.retain(|(asked, _)| *asked != ask);
+            told.0.push((ask, answer));
+            assert_eq!(verdicts(&told), [wanted]);
         }
     }
 
     #[test]
     fn a_host_that_says_nothing_is_not_well() {
-        let found = self_findings("lpar01", Some("nim1"), &Output::default(), NOON);
+        let found = self_findings("lpar01", Some("nim1"), &Told::default(), NOON);
         let good: Vec<&str> = found
             .iter()
             .filter(|finding| finding.verdict == Gravity::Good)
             .map(|finding| finding.check)
             .collect();
         assert_eq!(good, ["login"]);
-        let found = peer_findings("lpar01", "nim1", &Output::default());
+        let found = peer_findings("lpar01", "nim1", &Told::default());
         assert!(found.iter().all(|finding| finding.verdict == Gravity::Bad), "{found:?}");
     }
 
@@ -488,8 +524,13 @@ mod tests {
         let told = |hostname: CommandOutput, lsnim: CommandOutput| {
             let names = said(0, "lpar01 is 10.1.1.21\nlpar01 is 10.1.1.21\n");
             let exports = said(1, "showmount: no exported file systems for lpar01\n");
-            let output = Output { commands: vec![names, lsnim, hostname, exports] };
-            peer_findings("lpar01", "nim1", &output).iter().map(|f| f.verdict).collect::<Vec<_>>()
+            let told = Told(vec![
+                (Ask::Name, names),
+                (Ask::NimObject, lsnim),
+                (Ask::RemoteShell, hostname),
+                (Ask::Exports, exports),
+            ]);
+            peer_findings("lpar01", "nim1", &told).iter().map(|f| f.verdict).collect::<Vec<_>>()
         };
         let (host, lsnim) = (said(0, "lpar01\n"), said(0, "lpar01:\n   type = standalone\n"));
         assert_eq!(told(host.clone(), lsnim.clone()), [Good; 4]);
