@@ -59,17 +59,18 @@ pub(super) fn forget(
 ) -> rusqlite::Result<()> {
     for batch in batches {
         let mut found = connection.prepare_cached(
-            "SELECT b.name, b.digest, b.migrations, max(m.id), max(h.entry) FROM batch b
-             JOIN migration m ON m.batch = b.id JOIN head h ON h.migration = m.id WHERE b.id = ?1",
+            "SELECT b.name, b.digest, b.migrations, max(m.id) AS last_migration,
+             max(h.entry) AS last_entry FROM batch b JOIN migration m ON m.batch = b.id
+             JOIN head h ON h.migration = m.id WHERE b.id = ?1",
         )?;
         let note = found.query_row([int(batch.0)], |row| {
             Ok(Note {
                 batch: batch.0,
-                name: row.get(0)?,
-                digest: row.get(1)?,
-                migrations: uint(row, 2)?,
-                last_migration: uint(row, 3)?,
-                last_entry: uint(row, 4)?,
+                name: row.get("name")?,
+                digest: row.get("digest")?,
+                migrations: uint(row, "migrations")?,
+                last_migration: uint(row, "last_migration")?,
+                last_entry: uint(row, "last_entry")?,
                 at_ms,
             })
         })?;
@@ -107,15 +108,15 @@ const NOTES: &str = "SELECT batch, name, digest, migrations, last_migration, las
 impl Note {
     fn read(row: &Row<'_>) -> rusqlite::Result<(Note, bool)> {
         let note = Note {
-            batch: uint(row, 0)?,
-            name: row.get(1)?,
-            digest: row.get(2)?,
-            migrations: uint(row, 3)?,
-            last_migration: uint(row, 4)?,
-            last_entry: uint(row, 5)?,
-            at_ms: uint(row, 6)?,
+            batch: uint(row, "batch")?,
+            name: row.get("name")?,
+            digest: row.get("digest")?,
+            migrations: uint(row, "migrations")?,
+            last_migration: uint(row, "last_migration")?,
+            last_entry: uint(row, "last_entry")?,
+            at_ms: uint(row, "at_ms")?,
         };
-        let is_sound = *row.get_ref(7)?.as_blob()? == note.sum();
+        let is_sound = *row.get_ref("sum")?.as_blob()? == note.sum();
         Ok((note, is_sound))
     }
 

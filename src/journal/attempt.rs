@@ -288,28 +288,29 @@ struct RawAttempt {
 }
 
 fn raw(row: &Row<'_>) -> Result<RawAttempt, String> {
-    fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, column: usize) -> Result<T, String> {
+    fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, String> {
         row.get(column).map_err(|error| error.to_string())
     }
     let number = |column| {
         get::<i64>(row, column).and_then(|n| u64::try_from(n).map_err(|error| error.to_string()))
     };
-    let phase = Phase::from_number(get::<u8>(row, 1)?).ok_or("it has no such phase")?;
-    let step: StepName = serde_json::from_value(serde_json::Value::String(get(row, 2)?))
+    let phase = Phase::from_number(get::<u8>(row, "phase")?).ok_or("it has no such phase")?;
+    let step: StepName = serde_json::from_value(serde_json::Value::String(get(row, "step")?))
         .map_err(|error| error.to_string())?;
-    let direction = match get::<String>(row, 3)?.as_str() {
+    let direction = match get::<String>(row, "direction")?.as_str() {
         "forward" => Direction::Forward,
         "undo" => Direction::Undo,
         other => return Err(format!("it has no direction `{other}`")),
     };
-    let ticket = Ticket { phase, step, direction, round: get(row, 4)?, attempt: get(row, 5)? };
+    let ticket =
+        Ticket { phase, step, direction, round: get(row, "round")?, attempt: get(row, "attempt")? };
     Ok(RawAttempt {
-        version: number(0)?,
+        version: number("v")?,
         ticket,
-        record: get(row, 6)?,
-        output: get(row, 7)?,
-        size: number(8)?,
-        sum: get(row, 9)?,
+        record: get(row, "record")?,
+        output: get(row, "output")?,
+        size: number("size")?,
+        sum: get(row, "sum")?,
     })
 }
 

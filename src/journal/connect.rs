@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Row, RowIndex};
 
 use crate::base::limits;
 
@@ -249,7 +249,8 @@ pub(super) fn int(number: u64) -> i64 {
 }
 
 /// A column that holds a count, a time or an id.
-pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn uint(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<u64> {
+    let column = column.idx(row.as_ref())?;
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }

@@ -45,14 +45,14 @@ pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
     )?;
     let sums = heads
         .query_map([], |row| {
-            let migration = uint(row, 0)?;
+            let migration = uint(row, "migration")?;
             let head = HeadSum {
                 migration,
-                seq: uint(row, 1)?,
-                entry: uint(row, 2)?,
-                updated_ms: uint(row, 3)?,
-                state: row.get_ref(4)?.as_bytes()?,
-                chain: row.get_ref(5)?.as_blob()?,
+                seq: uint(row, "seq")?,
+                entry: uint(row, "entry")?,
+                updated_ms: uint(row, "updated_ms")?,
+                state: row.get_ref("state")?.as_bytes()?,
+                chain: row.get_ref("chain")?.as_blob()?,
             };
             Ok((migration, head.sum()))
         })?

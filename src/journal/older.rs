@@ -123,7 +123,7 @@ mod tests {
     fn append(connection: &Connection, effects: &str, state: &str) {
         let (seq, last, chain): (u64, u64, Sum) = connection
             .query_row("SELECT seq, entry, chain FROM head WHERE migration = 1", [], |row| {
-                Ok((uint(row, 0)?, uint(row, 1)?, row.get(2)?))
+                Ok((uint(row, "seq")?, uint(row, "entry")?, row.get("chain")?))
             })
             .unwrap();
         let newest: u64 =

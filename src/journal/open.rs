@@ -328,9 +328,9 @@ fn scope(
     let sum = |scope: &str, created_ms: i64| {
         Summer::new("meta").text(scope.as_bytes()).int(created_ms.cast_unsigned()).finish()
     };
-    let stored = connection
+    let stored: Option<(String, i64, Vec<u8>)> = connection
         .query_row("SELECT scope, created_ms, sum FROM meta WHERE id = 1", [], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?))
+            Ok((row.get("scope")?, row.get("created_ms")?, row.get("sum")?))
         })
         .optional()
         .map_err(failed)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, RowIndex};
 use serde::Serialize;
 
 use crate::base::Millis;
@@ -180,13 +180,13 @@ impl Reader {
             [],
             |row| {
                 Ok(BatchRow {
-                    id: BatchId(uint(row, 0)?),
-                    name: row.get(1)?,
-                    digest: row.get(2)?,
-                    created_ms: uint(row, 3)?,
-                    operator: row.get(4)?,
-                    estate: json(row, 5)?,
-                    migrations: uint(row, 6)?,
+                    id: BatchId(uint(row, "id")?),
+                    name: row.get("name")?,
+                    digest: row.get("digest")?,
+                    created_ms: uint(row, "created_ms")?,
+                    operator: row.get("operator")?,
+                    estate: json(row, "estate")?,
+                    migrations: uint(row, "migrations")?,
                 })
             },
         )
@@ -206,15 +206,15 @@ impl Reader {
             [batch.map(|batch| int(batch.0))],
             |row| {
                 Ok(MigrationRow {
-                    id: MigrationId(uint(row, 0)?),
-                    batch: BatchId(uint(row, 1)?),
-                    client: row.get(2)?,
-                    number: row.get(3)?,
-                    seq: uint(row, 4)?,
-                    state: json(row, 5)?,
-                    created_ms: uint(row, 6)?,
-                    updated_ms: uint(row, 7)?,
-                    skipped_phases: json(row, 8)?,
+                    id: MigrationId(uint(row, "id")?),
+                    batch: BatchId(uint(row, "batch")?),
+                    client: row.get("client")?,
+                    number: row.get("number")?,
+                    seq: uint(row, "seq")?,
+                    state: json(row, "state")?,
+                    created_ms: uint(row, "created_ms")?,
+                    updated_ms: uint(row, "updated_ms")?,
+                    skipped_phases: json(row, "skipped")?,
                 })
             },
         )
@@ -250,7 +250,7 @@ impl Reader {
             "SELECT h.entry, h.state, m.decisions FROM head h JOIN migration m ON m.id = h.migration
              WHERE h.migration = ?1",
             migration.0,
-            |row| Ok((uint(row, 0)?, json::<State>(row, 1)?, row.get::<_, u32>(2)?)),
+            |row| Ok((uint(row, "entry")?, json::<State>(row, "state")?, row.get("decisions")?)),
         )?;
         let (mut next, last, mut decisions) = head.ok_or(JournalError::NoMigration(migration))?;
         let mut links = Vec::new();
@@ -321,7 +321,13 @@ impl Reader {
              WHERE e.event LIKE '%\"vg_id\":%' OR e.event LIKE '%\"rootvg_id\":%'
              ORDER BY e.entry",
             [],
-            |row| Ok((row.get(0)?, MigrationId(uint(row, 1)?), json::<Event>(row, 2)?)),
+            |row| {
+                Ok((
+                    row.get("client")?,
+                    MigrationId(uint(row, "id")?),
+                    json::<Event>(row, "event")?,
+                ))
+            },
         )?;
         let mut systems: BTreeMap<String, Part> = BTreeMap::new();
         for (client, migration, event) in found {
@@ -351,13 +357,13 @@ impl Reader {
             |row| {
                 Ok(Link {
                     entry,
-                    migration: uint(row, 0)?,
-                    seq: uint(row, 1)?,
-                    prev: uint(row, 2)?,
-                    epoch: uint(row, 3)?,
-                    event: json(row, 4)?,
-                    effects: json(row, 5)?,
-                    attempt: row.get(6)?,
+                    migration: uint(row, "migration")?,
+                    seq: uint(row, "seq")?,
+                    prev: uint(row, "prev")?,
+                    epoch: uint(row, "epoch")?,
+                    event: json(row, "event")?,
+                    effects: json(row, "effects")?,
+                    attempt: row.get("attempt")?,
                 })
             },
         )?;
@@ -466,7 +472,11 @@ struct Link {
 }
 
 /// A column that holds JSON.
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+fn json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: impl RowIndex,
+) -> rusqlite::Result<T> {
+    let column = column.idx(row.as_ref())?;
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, RowIndex, Statement};
 
 use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Phase};
@@ -78,6 +78,47 @@ pub(super) fn machine(blueprint: Blueprint) -> Result<Machine, String> {
     Ok(Machine::new(Arc::new(blueprint)))
 }
 
+/// Where columns are that are read by name: looked up once a statement, because
+/// a look-up for each row would be felt.
+trait Columns: Sized {
+    fn of(statement: &Statement<'_>) -> rusqlite::Result<Self>;
+}
+
+/// Of a statement that has few rows.
+impl Columns for () {
+    fn of(_: &Statement<'_>) -> rusqlite::Result<()> {
+        Ok(())
+    }
+}
+
+macro_rules! columns {
+    ($name:ident { $($column:ident),+ }) => {
+        struct $name { $($column: usize),+ }
+
+        impl Columns for $name {
+            fn of(statement: &Statement<'_>) -> rusqlite::Result<$name> {
+                Ok($name { $($column: statement.column_index(stringify!($column))?),+ })
+            }
+        }
+    };
+}
+
+columns!(MigrationColumns {
+    id,
+    batch,
+    number,
+    client,
+    v,
+    format,
+    spec,
+    blueprint,
+    skipped,
+    sum,
+    decisions
+});
+columns!(EventColumns { entry, migration, seq, prev, v, epoch, event, effects, attempt, chain });
+columns!(HeadColumns { migration, seq, entry, updated_ms, state, chain, sum });
+
 struct Replay<'p> {
     path: &'p Path,
     slots: BTreeMap<u64, Slot>,
@@ -85,28 +126,29 @@ struct Replay<'p> {
 }
 
 /// A text column, without a copy. SQLite does not promise that it is UTF-8.
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+fn text<'r>(row: &'r Row<'_>, column: impl RowIndex) -> rusqlite::Result<&'r str> {
     Ok(row.get_ref(column)?.as_str()?)
 }
 
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
+fn blob<'r>(row: &'r Row<'_>, column: impl RowIndex) -> rusqlite::Result<&'r [u8]> {
     Ok(row.get_ref(column)?.as_blob()?)
 }
 
 impl Replay<'_> {
-    fn each(
+    fn each<C: Columns>(
         &mut self,
         connection: &Connection,
         doing: &'static str,
         sql: &str,
-        mut row: impl FnMut(&mut Self, &Row<'_>) -> rusqlite::Result<()>,
+        mut row: impl FnMut(&mut Self, &Row<'_>, &C) -> rusqlite::Result<()>,
     ) -> Result<(), JournalError> {
         let path = self.path;
         let failed = |error: rusqlite::Error| JournalError::sqlite(path, doing, &error);
         let mut statement = connection.prepare(sql).map_err(failed)?;
+        let at = C::of(&statement).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(found) = rows.next().map_err(failed)? {
-            row(self, found).map_err(failed)?;
+            row(self, found, &at).map_err(failed)?;
         }
         Ok(())
     }
@@ -143,20 +185,21 @@ impl Replay<'_> {
             "cannot read the batches",
             "SELECT id, v, name, digest, plan, estate, operator, created_ms, migrations, sum
              FROM batch ORDER BY id",
-            |replay, row| {
-                let (id, created_ms, migrations) = (uint(row, 0)?, uint(row, 7)?, uint(row, 8)?);
+            |replay, row, (): &()| {
+                let id = uint(row, "id")?;
+                let (created_ms, migrations) = (uint(row, "created_ms")?, uint(row, "migrations")?);
                 let sum = batch_sum(
                     id,
-                    uint(row, 1)?,
-                    text(row, 2)?,
-                    text(row, 3)?,
-                    text(row, 4)?,
-                    text(row, 5)?,
-                    text(row, 6)?,
+                    uint(row, "v")?,
+                    text(row, "name")?,
+                    text(row, "digest")?,
+                    text(row, "plan")?,
+                    text(row, "estate")?,
+                    text(row, "operator")?,
                     created_ms,
                     migrations,
                 );
-                if blob(row, 9)? != sum {
+                if blob(row, "sum")? != sum {
                     let shown = format!("batch {id}");
                     replay.differs(None, None, "batch", (&shown, "another checksum"), CHANGED);
                 }
@@ -177,9 +220,9 @@ impl Replay<'_> {
             connection,
             "cannot read the blueprints",
             "SELECT digest, v, body FROM blueprint",
-            |replay, row| {
-                let (digest, body) = (blob(row, 0)?, text(row, 2)?);
-                let known = uint(row, 1)? <= RECORD_VERSION;
+            |replay, row, (): &()| {
+                let (digest, body) = (blob(row, "digest")?, text(row, "body")?);
+                let known = uint(row, "v")? <= RECORD_VERSION;
                 if !known || sha256(body.as_bytes())[..] != *digest {
                     replay.differs(None, None, "blueprint", (body, "another digest"), CHANGED);
                     return Ok(());
@@ -215,9 +258,9 @@ impl Replay<'_> {
             "cannot read the migrations",
             "SELECT id, batch, number, client, v, format, spec, blueprint, skipped, sum, decisions
              FROM migration ORDER BY id",
-            |replay, row| {
-                *count.entry(uint(row, 1)?).or_default() += 1;
-                replay.migration(row, batches, &blueprints)
+            |replay, row, at: &MigrationColumns| {
+                *count.entry(uint(row, at.batch)?).or_default() += 1;
+                replay.migration(row, at, batches, &blueprints)
             },
         )?;
         for (id, (_, wanted)) in batches {
@@ -237,13 +280,16 @@ impl Replay<'_> {
     fn migration(
         &mut self,
         row: &Row<'_>,
+        at: &MigrationColumns,
         batches: &BTreeMap<u64, (Millis, u64)>,
         blueprints: &HashMap<Vec<u8>, Arc<Blueprint>>,
     ) -> rusqlite::Result<()> {
-        let (id, batch, number) = (uint(row, 0)?, uint(row, 1)?, uint(row, 2)?);
-        let (client, spec, skipped) = (text(row, 3)?, text(row, 6)?, text(row, 8)?);
-        let (version, format, digest) = (uint(row, 4)?, uint(row, 5)?, blob(row, 7)?);
-        let decisions = if version < 2 { 1 } else { uint(row, 10)? };
+        let (id, batch, number) = (uint(row, at.id)?, uint(row, at.batch)?, uint(row, at.number)?);
+        let client = text(row, at.client)?;
+        let (spec, skipped) = (text(row, at.spec)?, text(row, at.skipped)?);
+        let (version, format) = (uint(row, at.v)?, uint(row, at.format)?);
+        let digest = blob(row, at.blueprint)?;
+        let decisions = if version < 2 { 1 } else { uint(row, at.decisions)? };
         let sum = MigrationSum {
             id,
             batch,
@@ -258,7 +304,7 @@ impl Replay<'_> {
         }
         .sum();
         let name = Some((id, client));
-        if blob(row, 9)? != sum {
+        if blob(row, at.sum)? != sum {
             self.differs(name, None, "spec", (spec, "another checksum"), CHANGED);
             return Ok(());
         }
@@ -314,12 +360,17 @@ impl Replay<'_> {
             "cannot read the events",
             "SELECT entry, migration, seq, prev, v, epoch, event, effects, attempt, chain
              FROM event ORDER BY entry",
-            |replay, row| replay.event(row, &mut json),
+            |replay, row, at| replay.event(row, at, &mut json),
         )
     }
 
-    fn event(&mut self, row: &Row<'_>, json: &mut Vec<u8>) -> rusqlite::Result<()> {
-        let found = Found::read(row)?;
+    fn event(
+        &mut self,
+        row: &Row<'_>,
+        at: &EventColumns,
+        json: &mut Vec<u8>,
+    ) -> rusqlite::Result<()> {
+        let found = Found::read(row, at)?;
         self.out.entries += 1;
         self.out.attempts += u64::from(found.attempt.is_some());
         self.out.last_entry = found.entry;
@@ -355,19 +406,20 @@ impl Replay<'_> {
             "cannot read the states",
             "SELECT migration, seq, entry, updated_ms, state, chain, sum FROM head
              ORDER BY migration",
-            |replay, row| {
+            |replay, row, at: &HeadColumns| {
                 seen += 1;
-                let id = uint(row, 0)?;
+                let id = uint(row, at.migration)?;
                 let Some(slot) = replay.slots.get_mut(&id) else { return Ok(()) };
                 if slot.broken {
                     return Ok(());
                 }
-                let (seq, entry, updated_ms) = (uint(row, 1)?, uint(row, 2)?, uint(row, 3)?);
-                let (state, chain) = (text(row, 4)?, blob(row, 5)?);
+                let (seq, entry) = (uint(row, at.seq)?, uint(row, at.entry)?);
+                let updated_ms = uint(row, at.updated_ms)?;
+                let (state, chain) = (text(row, at.state)?, blob(row, at.chain)?);
                 let bytes = state.as_bytes();
                 let sum =
                     HeadSum { migration: id, seq, entry, updated_ms, state: bytes, chain }.sum();
-                let is_sound = !is_sealed || *blob(row, 6)? == sum;
+                let is_sound = !is_sealed || *blob(row, at.sum)? == sum;
                 let end = End { seq, entry, updated_ms, state, chain, is_sound };
                 if let Err(Mismatch { what, recorded, replayed, cause }) = slot.end(&end, &mut json)
                 {
@@ -401,18 +453,18 @@ struct Found<'r> {
 }
 
 impl<'r> Found<'r> {
-    fn read(row: &'r Row<'_>) -> rusqlite::Result<Found<'r>> {
+    fn read(row: &'r Row<'_>, at: &EventColumns) -> rusqlite::Result<Found<'r>> {
         Ok(Found {
-            entry: uint(row, 0)?,
-            migration: uint(row, 1)?,
-            seq: uint(row, 2)?,
-            prev: uint(row, 3)?,
-            version: uint(row, 4)?,
-            epoch: uint(row, 5)?,
-            event: text(row, 6)?,
-            effects: text(row, 7)?,
-            attempt: row.get_ref(8)?.as_blob_or_null()?,
-            chain: blob(row, 9)?,
+            entry: uint(row, at.entry)?,
+            migration: uint(row, at.migration)?,
+            seq: uint(row, at.seq)?,
+            prev: uint(row, at.prev)?,
+            version: uint(row, at.v)?,
+            epoch: uint(row, at.epoch)?,
+            event: text(row, at.event)?,
+            effects: text(row, at.effects)?,
+            attempt: row.get_ref(at.attempt)?.as_blob_or_null()?,
+            chain: blob(row, at.chain)?,
         })
     }
 

@@ -191,19 +191,19 @@ pub(super) const COLUMNS: &str =
 /// A row of requests. One that another version posted, or that is not what was
 /// posted, is no error of the others.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, UnreadableRequest>> {
-    let id = RequestId(uint(row, 0)?);
+    let id = RequestId(uint(row, "id")?);
     let changed = || UnreadableRequest {
         id,
         why: "it is not what was posted: give the order again".to_owned(),
         is_damage: true,
     };
-    let (Ok(at_ms), Ok(version)) = (uint(row, 4), uint(row, 6)) else {
+    let (Ok(at_ms), Ok(version)) = (uint(row, "at_ms"), uint(row, "v")) else {
         return Ok(Err(changed()));
     };
-    let (name, client): (String, Option<String>) = (row.get(1)?, row.get(2)?);
-    let operator: String = row.get(3)?;
-    let migration = row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned);
-    let work: Option<String> = row.get(9)?;
+    let (name, client): (String, Option<String>) = (row.get("kind")?, row.get("client")?);
+    let operator: String = row.get("operator")?;
+    let migration = row.get::<_, Option<i64>>("migration")?.map(i64::cast_unsigned);
+    let work: Option<String> = row.get("work")?;
     let sum = RequestSum {
         version,
         kind: &name,
@@ -223,14 +223,14 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
     if version > RECORD_VERSION {
         return Ok(Err(unknown(format!("orders of version {version}"))));
     }
-    if row.get_ref(7)?.as_blob()? != sum.sum() {
+    if row.get_ref("sum")?.as_blob()? != sum.sum() {
         return Ok(Err(changed()));
     }
     let Some(kind) = RequestKind::from_name(&name) else {
         return Ok(Err(unknown(format!("the order `{}`", sanitize_line(&name, 40)))));
     };
     let migration = migration.map(MigrationId);
-    let answer = row.get::<_, Option<String>>(5)?.map(OrderAnswer::read);
+    let answer = row.get::<_, Option<String>>("answer")?.map(OrderAnswer::read);
     Ok(Ok(Request { id, kind, client, migration, operator, at_ms, work, answer }))
 }
 

@@ -60,13 +60,15 @@ fn check(reader: &Reader) -> Result<(Verified, Vec<Difference>), JournalError> {
     let mut rows = statement.query([]).map_err(failed)?;
     let mut attempts = 0;
     while let Some(row) = rows.next().map_err(failed)? {
-        let entry = uint(row, 0).map_err(failed)?;
-        let noted: Vec<u8> = row.get(1).map_err(failed)?;
+        let entry = uint(row, "entry").map_err(failed)?;
+        let noted: Vec<u8> = row.get("attempt").map_err(failed)?;
         attempts += 1;
         if let Err(error) = read_attempt(connection, path, entry, &noted) {
             differences.push(Difference {
-                migration: Some(crate::domain::MigrationId(uint(row, 3).map_err(failed)?)),
-                seq: Some(uint(row, 2).map_err(failed)?),
+                migration: Some(crate::domain::MigrationId(
+                    uint(row, "migration").map_err(failed)?,
+                )),
+                seq: Some(uint(row, "seq").map_err(failed)?),
                 what: "attempt",
                 ..unreadable(&error)
             });
