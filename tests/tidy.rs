@@ -55,6 +55,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("fs2", "src/journal/lock.rs"),
     ("backoff", "src/base/series.rs"),
     ("csv", "src/import/sheet.rs"),
+    ("getrandom", "src/transport/hosts.rs"),
     ("saphyr_parser", "src/import/yaml.rs"),
     ("fuser", "src/lab/net/nfs/"),
     ("clap", "src/cli/"),

@@ -2,8 +2,6 @@
 //! master reaches by its own remote shell.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -55,8 +53,6 @@ pub struct Hosts {
     ssh: SshSettings,
     links: Links,
     clock: ClockRef,
-    random: RandomState,
-    calls: AtomicU64,
 }
 
 /// Looks at a job that has just begun, before it is left alone: most end at once.
@@ -66,6 +62,13 @@ const FIRST_LOOKS: [Duration; 4] = [
     Duration::from_millis(160),
     Duration::from_millis(320),
 ];
+
+/// A word that nobody can know before.
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).expect("the system has random bytes");
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
 
 impl Hosts {
     /// The hosts of `routes`.
@@ -81,8 +84,6 @@ impl Hosts {
             ssh,
             links: Links::new(bounds, Arc::clone(&clock)),
             clock,
-            random: RandomState::new(),
-            calls: AtomicU64::new(0),
         }
     }
 
@@ -92,18 +93,6 @@ impl Hosts {
         routes.insert(host.clone(), Arc::new(route));
         // What is known of the connection is of another way.
         self.links.forget(host);
-    }
-
-    /// A word that nobody can know before.
-    fn nonce(&self) -> String {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let word = |salt: u64| {
-            let mut hasher = self.random.build_hasher();
-            hasher.write_u64(call);
-            hasher.write_u64(salt);
-            hasher.finish()
-        };
-        format!("{:016x}{:016x}", word(1), word(2))
     }
 
     fn route(&self, host: &HostId) -> Result<Arc<Route>, TransportError> {
@@ -137,14 +126,14 @@ impl Hosts {
     ) -> Result<Reply, TransportError> {
         let manner = route.manner();
         let unable = |why: String| TransportError::Unable { host: host.clone(), why };
-        let program = Program::new(ask, &manner, self.nonce()).map_err(unable)?;
+        let program = Program::new(ask, &manner, nonce()).map_err(unable)?;
         let command = guard(&manner, &program.nonce);
         let reply = match &route.way {
             RouteWay::Relay { through, program: words, name } => {
                 let outer = self.route(through)?;
                 let argv: Vec<String> =
                     words.iter().cloned().chain([name.clone(), command]).collect();
-                let relay = Program::relay(&program, &argv, &outer.manner(), self.nonce());
+                let relay = Program::relay(&program, &argv, &outer.manner(), nonce());
                 let process = self.invocation(through, &outer, &relay.nonce).await?;
                 let hears = |which| match which {
                     Voice::Own => pass.heard_gate(),
