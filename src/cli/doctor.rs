@@ -89,7 +89,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
         for host in &documents {
             show(out, host);
         }
-        let end = if well { "All is well." } else { "Not all is well: see above." };
+        let end = if well { "All checks passed." } else { "Some checks failed: see above." };
         out.line(end);
     }
     Ok(if well { Exit::Ok } else { Exit::NeedsOperator })

@@ -122,7 +122,7 @@ impl From<JournalError> for CliError {
 
 impl From<PlanErrors> for CliError {
     fn from(errors: PlanErrors) -> CliError {
-        CliError::usage(format!("the plan is not right\n{errors}"))
+        CliError::usage(format!("the plan has errors\n{errors}"))
     }
 }
 

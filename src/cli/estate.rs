@@ -144,8 +144,7 @@ pub(super) fn read_estate(path: &Path) -> Result<EstateFile, CliError> {
     }
     let text = std::fs::read_to_string(path).map_err(unread)?;
     EstateFile::parse(&text).map_err(|error| {
-        CliError::usage(format!("the estate file `{}` is not right", path.display()))
-            .because(&error)
+        CliError::usage(format!("the estate file `{}` has errors", path.display())).because(&error)
     })
 }
 

@@ -11,7 +11,7 @@ pub enum Exit {
     /// An error within nimshift or of this machine: the journal cannot be
     /// written, a file cannot be read. `lab check` found something left behind.
     Internal = 1,
-    /// The command line or the plan is wrong, or an order means nothing.
+    /// The command line or the plan is wrong, or an order does not apply.
     Usage = 2,
     /// Some migrations failed and were rolled back, were refused or abandoned.
     SomeFailed = 3,

@@ -59,9 +59,9 @@ pub(super) fn import(out: &Out, place: &Place, command: ImportCommand) -> Result
     }
     let noun = if imported.clients == 1 { "client" } else { "clients" };
     let open = match imported.open {
-        0 => "nothing is to be filled in".to_owned(),
-        1 => format!("1 line is to be filled in: {FILL_IN}"),
-        lines => format!("{lines} lines are to be filled in: {FILL_IN}"),
+        0 => "the plan is complete".to_owned(),
+        1 => format!("1 line is marked {FILL_IN}: complete it"),
+        lines => format!("{lines} lines are marked {FILL_IN}: complete them"),
     };
     Out::note(&format!("{} {noun} imported; {open}", imported.clients));
     Ok(Exit::Ok)

@@ -206,8 +206,8 @@ fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
         let hosts = lab.hosts()?.len();
         let but = match unsettled.as_slice() {
             [] => String::new(),
-            [one] => format!("; {one} has not ended and was not held to it"),
-            many => format!("; {} have not ended and were not held to it", many.join(", ")),
+            [one] => format!("; {one} is unfinished and was not checked"),
+            many => format!("; {} are unfinished and were not checked", many.join(", ")),
         };
         out.line(&format!("{hosts} hosts: nothing is left behind{but}"));
         return Ok(Exit::Ok);

@@ -112,7 +112,7 @@ pub(super) fn nimadm(
 
 /// All that is wrong, and the forms that it may have been meant to have.
 fn refused(errors: &LineErrors) -> CliError {
-    let told = CliError::usage(format!("nimadm: the command line is not right\n{errors}"));
+    let told = CliError::usage(format!("nimadm: the command line has errors\n{errors}"));
     match errors.form {
         Some(form) => told.usage_line(form.synopsis()),
         None => Form::ALL.iter().fold(told, |told, form| told.usage_line(form.synopsis())),

@@ -140,7 +140,7 @@ impl Settled {
         }
         let object = nim_object(&output.stdout, spot.as_str()).map_err(|error| {
             let said = sanitize_line(&text, limits::CAUSE_BYTES_MAX);
-            CliError::usage(format!("{master} does not tell of {spot}: {said}")).because(&error)
+            CliError::usage(format!("cannot read {spot} on {master}: {said}")).because(&error)
         })?;
         if object.get("type") != Some("spot") {
             let kind = object.get("type").unwrap_or("of no type");
@@ -155,7 +155,7 @@ impl Settled {
         };
         let told = object.get("oslevel_r").and_then(|level| level.parse().ok());
         told.or_else(parts).ok_or_else(|| {
-            CliError::usage(format!("NIM does not tell the level of the SPOT {spot}")).help(
+            CliError::usage(format!("the SPOT {spot} has no level in NIM")).help(
                 "`nim -Fo check` it, or give the level: `nimshift nimadm --level 7300-02 …`, or \
                  NIMSHIFT_NIMADM_LEVEL in the environment",
             )

@@ -68,7 +68,7 @@ impl Order<'_> {
         }
         let chosen = self.choose(&views, whom)?;
         if chosen.is_empty() {
-            Out::note(&format!("`{}` means nothing to any client now", self.name()));
+            Out::note(&format!("`{}` applies to no client now", self.name()));
             return Ok(Exit::Ok);
         }
         self.asked.check(&chosen, &archived).map_err(|why| cannot(&why))?;
@@ -118,7 +118,7 @@ impl Order<'_> {
                 }
                 Ok(chosen)
             }
-            Whom::All => Ok(filtered(views, |state| self.asked.means_something(state))),
+            Whom::All => Ok(filtered(views, |state| self.asked.applies_to(state))),
             Whom::Failed => Ok(filtered(views, |state| {
                 matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
             })),
@@ -213,16 +213,16 @@ impl Order<'_> {
     fn done(&self, view: &MigrationView, state: &State, is: String) {
         let client = &view.client;
         let is = if matches!(state, State::Abandoned { .. }) { state.told() } else { is };
-        let then = match state {
+        let told = match state {
             State::Executing { .. } if self.asked.takes_back() => {
-                ", and taken back once its step has ended".to_owned()
+                format!("{} accepted; taken back once its step has ended", self.name())
             }
             _ if self.asked.kind == RequestKind::Retry && view.retry_clones_anew() => {
-                format!("; it {FRESH_CLONE}")
+                format!("done: {is}; it {FRESH_CLONE}")
             }
-            _ => String::new(),
+            _ => format!("done: {is}"),
         };
-        self.out.line(&format!("{client}: done: {is}{then}"));
+        self.out.line(&format!("{client}: {told}"));
     }
 
     /// Says why the engine refused the order, by the state as it is now.
@@ -371,15 +371,13 @@ impl Order<'_> {
             }
             Ok(_) => Ok(false),
             Err(error) => {
-                Out::note(&format!(
-                    "{client}: whether its step still runs cannot be told: {error}"
-                ));
+                Out::note(&format!("{client}: cannot tell whether its step still runs: {error}"));
                 Ok(false)
             }
         }
     }
 
-    /// Journals what the order leads to. False: it means nothing there.
+    /// Journals what the order leads to. False: it does not apply there.
     fn apply(
         &self,
         open: &mut Open,

@@ -132,7 +132,7 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     let is_handed = requests.iter().any(|request| request.kind == RequestKind::Run);
     if !unfinished && !is_handed {
         open.journal.close()?;
-        Out::note("nothing to resume: nothing goes on without a person");
+        Out::note("nothing to resume: what is left needs your order");
         return tell(out, place, (&clients, &[]), Verdict::of_going_on, estate.clock.now_ms());
     }
     open.loaded = all;

@@ -360,7 +360,7 @@ fn name_of(check: &'static str, name: &str, on: &str, output: Option<&CommandOut
 /// A lease is shown with the jobs of its holder that may run.
 fn lease(output: Option<&CommandOutput>) -> Finding {
     let Some(said) = output.filter(|output| output.ok()) else {
-        let text = format!("it cannot be told who holds it: {}", words(output));
+        let text = format!("cannot tell who holds it: {}", words(output));
         return Finding::other("lease", Gravity::Warning, &text, "look at it by hand");
     };
     let mut lines = said.stdout.lines();

@@ -118,7 +118,7 @@ impl OperatorOrder {
     }
 
     /// Applies the order, posted as `request`, to a migration that no engine works on.
-    /// Gives the entry to be stored, or why it means nothing there.
+    /// Gives the entry to be stored, or why it does not apply there.
     pub fn apply(
         self,
         one: &mut Loaded,
@@ -144,7 +144,7 @@ impl OperatorOrder {
     /// Whether an order for all clients is given to one in this state. Rollback is
     /// not given to what has ended well, nor retry to what an order has ended: that is
     /// asked for by name.
-    pub fn means_something(self, state: &State) -> bool {
+    pub fn applies_to(self, state: &State) -> bool {
         let live = !state.is_terminal() && !matches!(state, State::Pending);
         match self.kind {
             RequestKind::Hold => live && !matches!(state, State::Held { .. }),
@@ -254,7 +254,7 @@ pub fn possible(state: &State) -> &'static str {
         State::RolledBack { .. } | State::Abandoned { .. } | State::Refused { .. } => {
             "possible: retry, which begins a new migration"
         }
-        State::Skipped { .. } => "nothing is to be done for it",
+        State::Skipped { .. } => "nothing to do for it",
     }
 }
 
@@ -265,19 +265,19 @@ mod tests {
 
     #[test]
     fn an_order_for_all_spares_what_has_ended_well() {
-        let means_something =
-            |kind, state: &State| OperatorOrder { kind, take_lease: false }.means_something(state);
+        let applies_to =
+            |kind, state: &State| OperatorOrder { kind, take_lease: false }.applies_to(state);
         let migrated = State::Migrated { at: Place::start() };
         let cause = Cause::new(FailureClass::Permanent, "x");
         for kind in RequestKind::ALL {
-            assert!(!means_something(kind, &migrated), "{kind:?}");
+            assert!(!applies_to(kind, &migrated), "{kind:?}");
         }
-        assert!(means_something(RequestKind::Retry, &State::RolledBack { cause: cause.clone() }));
+        assert!(applies_to(RequestKind::Retry, &State::RolledBack { cause: cause.clone() }));
         let cancelled = Cause::new(FailureClass::NeedsOperator, "cancelled by op");
-        assert!(!means_something(RequestKind::Retry, &State::RolledBack { cause: cancelled }));
-        assert!(!means_something(RequestKind::Retry, &State::Abandoned { cause }));
+        assert!(!applies_to(RequestKind::Retry, &State::RolledBack { cause: cancelled }));
+        assert!(!applies_to(RequestKind::Retry, &State::Abandoned { cause }));
         let held = State::Held { resume: Box::new(State::Pending) };
-        assert!(means_something(RequestKind::Release, &held));
-        assert!(!means_something(RequestKind::Hold, &held));
+        assert!(applies_to(RequestKind::Release, &held));
+        assert!(!applies_to(RequestKind::Hold, &held));
     }
 }

@@ -101,11 +101,11 @@ pub(super) fn toml(kind: Kind, value: &Value) -> Result<Option<String>, Misfit> 
         }
         Kind::Truth => {
             let help = "write `true` or `false`";
-            let word = scalar("a truth value", help)?;
+            let word = scalar("true or false", help)?;
             match word.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" => Ok(Some("true".to_owned())),
                 "false" | "no" | "off" => Ok(Some("false".to_owned())),
-                _ => Err((format!("is not a truth value: {}", quoted(word)), help)),
+                _ => Err((format!("is neither true nor false: {}", quoted(word)), help)),
             }
         }
         Kind::List => list(value).map(Some),

@@ -31,7 +31,7 @@ pub struct Transition {
 /// The event means nothing in this state: a late answer, or an order that came
 /// too early or too late. The state is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{event}` means nothing to a migration that is {state}")]
+#[error("`{event}` does not apply to a migration that is {state}")]
 pub struct Rejected {
     pub event: &'static str,
     /// The state, for people.

@@ -121,7 +121,7 @@ pub enum TransportError {
         why: String,
     },
     /// The host has not the key that it is known by. Not arrived.
-    #[error("the host key of {host} is not the one that is known: {why}")]
+    #[error("the host key of {host} differs from known_hosts: {why}")]
     HostKey {
         host: HostId,
         /// One line.

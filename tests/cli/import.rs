@@ -30,7 +30,7 @@ fn an_inventory_becomes_a_plan_that_begins_by_wave() {
     let args = [&["import", "ansible", "hosts", "--output", "made.toml"], &HEAD[..]].concat();
     let ran = world.run(&args);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
-    assert_eq!(ran.stderr, "3 clients imported; nothing is to be filled in\n");
+    assert_eq!(ran.stderr, "3 clients imported; the plan is complete\n");
     assert_eq!(world.run(&["plan", "made.toml"]).code, 0);
 
     let text = std::fs::read_to_string(world.path().join("made.toml")).unwrap();
@@ -92,7 +92,7 @@ fn standard_input_is_read() {
     assert!(text.contains("[[client]]\nname = \"lpar01\"\ndisks = [\"hdisk1\"]\n"), "{text}");
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "1 client imported; 6 lines are to be filled in: FILL IN\n"
+        "1 client imported; 6 lines are marked FILL IN: complete them\n"
     );
 }
 

@@ -216,6 +216,6 @@ fn a_failure_that_is_held_waits_for_an_operator() {
     sound(&world);
     let none = world.run(&["rollback", "--failed"]);
     assert_eq!(none.code, 0);
-    assert!(none.stderr.contains("means nothing to any client now"), "{}", none.stderr);
+    assert!(none.stderr.contains("applies to no client now"), "{}", none.stderr);
     assert_eq!(world.run(&["run", "plan.toml"]).code, 3);
 }

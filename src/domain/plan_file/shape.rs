@@ -45,7 +45,7 @@ impl<'a, 'de> Shape<'a, 'de> {
             }
             ("boolean", ValueInner::Boolean(is)) => Some(Json::Bool(*is)),
             (_, found) => {
-                self.wrong_type(wanted, found.type_str(), value.span, path);
+                self.wrong_type(schema, found.type_str(), value.span, path);
                 None
             }
         }
@@ -152,19 +152,21 @@ impl<'a, 'de> Shape<'a, 'de> {
         None
     }
 
-    fn wrong_type(&mut self, wanted: &str, found: &str, span: Span, path: &[Seg]) {
-        let (wanted, help) = match wanted {
-            "string" => ("a text", "put it in double quotes"),
+    fn wrong_type(&mut self, schema: &Json, found: &str, span: Span, path: &[Seg]) {
+        let is_duration = schema["pattern"].as_str().is_some_and(|form| form.contains("(ms|"));
+        let (wanted, help) = match schema["type"].as_str().unwrap_or("string") {
+            "string" if is_duration => ("a length of time", "write \"5s\", \"5m\" or \"1h30m\""),
+            "string" => ("a string", "put it in double quotes"),
             "integer" => ("a whole number", "write digits, without quotes"),
-            "boolean" => ("a truth value", "write `true` or `false`, without quotes"),
+            "boolean" => ("true or false", "write `true` or `false`, without quotes"),
             "array" => ("a list", "put it in brackets, separated by commas"),
             _ => ("a table", "give it a heading in brackets and its keys below"),
         };
         let found = match found {
-            "string" => "a text",
+            "string" => "a string",
             "integer" => "a whole number",
             "float" => "a number with a fraction",
-            "boolean" => "a truth value",
+            "boolean" => "true or false",
             "array" => "a list",
             _ => "a table",
         };

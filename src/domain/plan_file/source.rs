@@ -84,11 +84,11 @@ fn explain(error: &Error, text: &str) -> (String, String) {
             format!("it stands in line {} already: put the keys of both in one", line(first.start)),
         ),
         ErrorKind::UnquotedString => (
-            "a text without quotes".to_owned(),
-            "put texts in double quotes: `name = \"nim1\"`".to_owned(),
+            "a string without quotes".to_owned(),
+            "put strings in double quotes: `name = \"nim1\"`".to_owned(),
         ),
         ErrorKind::UnterminatedString | ErrorKind::InvalidCharInString('\n') => (
-            "a text without its closing quote".to_owned(),
+            "a string without its closing quote".to_owned(),
             "close it with a double quote in the same line".to_owned(),
         ),
         _ => (

@@ -145,7 +145,7 @@ impl Findings {
         match read {
             Ok(value) => Some(value),
             Err(why) => {
-                self.permanent(format!("{what} cannot be told: {why}"), "run the command by hand");
+                self.permanent(format!("cannot read {what}: {why}"), "run the command by hand");
                 None
             }
         }
@@ -172,7 +172,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let mode = ctx.spec.mode;
     // Before anything else: of what another has under way nothing is judged.
     let lease = mode.changes_client().then(|| client.lease());
-    let holder = lease.and_then(|lease| findings.read("who holds the client", lease)).flatten();
+    let holder = lease.and_then(|lease| findings.read("the client's lease", lease)).flatten();
     let holder = holder.filter(|holder| holder.owner != ctx.owner);
     if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
         let stands = |lspv: Vec<PhysicalVolume>| lspv.iter().any(|row| row.is_in(ALT_VG));
@@ -469,7 +469,7 @@ fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &
                 findings.permanent(format!("the SPOT {name} is at {level}, not {wanted}"), hint);
             }
         }
-        _ => findings.permanent(format!("the SPOT {name} does not tell its level"), hint),
+        _ => findings.permanent(format!("the SPOT {name} has no level in NIM"), hint),
     }
     let Some(exports) = findings.read("the master's exports", master.exports()) else {
         return;

@@ -108,7 +108,7 @@ fn each_thing_that_is_wrong_is_told() {
         (false, 6, shown(CLIENT[6], "7.2.5.3", "7.3.2.4"), "bos.mp64 is 7.3.2.4 on the client, 7.3.2.1 in the lpp_source lpp_7300_02"),
         (true, 5, shown(MASTER[5], "rte:7.3.2.1", "rte:7.3.1.0"), "bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.1.0 in the SPOT"),
         (true, 6, "/export/nim/spot_7300_0 -ro\n".into(), "the SPOT spot_7300_02 is not exported by the master"),
-        (false, 0, "timedout\n".into(), "the client's level cannot be told"),
+        (false, 0, "timedout\n".into(), "cannot read the client's level"),
         (false, 0, "7300-01-02-2320\n".into(), "the client is at 7300-01-02-2320, the release of the target"),
         (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\n".into(), "hdisk1 is not on the client"),
         (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 datavg active\n".into(), "datavg is on hdisk1: it is never touched"),

@@ -304,9 +304,7 @@ pub(crate) fn left_alone(ctx: &Context<'_>, whole: Whole) -> Option<String> {
 /// A file that was not there before, and that nothing says to be ours: the mark is
 /// gone that would. It stays, and is named.
 fn cannot_be_told(path: &str) -> String {
-    format!(
-        "{path} on the master: its mark is gone, so that it cannot be told whether this migration wrote it"
-    )
+    format!("{path} on the master: its mark is gone: this migration may or may not have written it")
 }
 
 fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {

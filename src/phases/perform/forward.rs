@@ -208,7 +208,7 @@ impl Attempt<'_> {
                 format!("the job ended on {} before it began: {}", self.host(), self.def.about),
             ),
             _ => permanent(format!(
-                "the commands reported success, but it did not happen: {}",
+                "the commands exited 0, but the check afterwards found no effect: {}",
                 self.def.about
             )),
         });

@@ -37,7 +37,7 @@ impl Attempt<'_> {
         }
         let said = last.text();
         // It may have been the question that failed.
-        let again = |why: &str| transient(format!("it could not be told whose it is: {why}"));
+        let again = |why: &str| transient(format!("cannot tell whose it is: {why}"));
         match self.whose().await {
             Ok(Whose::Gone(_)) if self.order.ticket.direction == Direction::Undo => None,
             Ok(whose) => Some(match self.told(&whose).await {

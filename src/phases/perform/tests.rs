@@ -400,7 +400,7 @@ async fn success_without_effect_is_a_permanent_failure() {
     let host = host(World { idle: true, ..World::default() });
     let (class, trace, text) = failure(&run(&host, &lease(1)).await);
     assert_eq!((class, trace), (FailureClass::Permanent, Trace::Clean));
-    assert!(text.starts_with("the commands reported success"), "{text}");
+    assert!(text.starts_with("the commands exited 0"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
