@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use nimshift::domain::{
-    BootFailure, Cause, Direction, FailureClass, FailurePolicy, Phase, Repeat, StepName, StepSpec,
-    Ticket, Trace, UndoKind,
+    BootFailure, Cause, Direction, FailureClass, FailurePolicy, Phase, Repeat, Residue, StepName,
+    StepSpec, Ticket, UndoKind,
 };
 use nimshift::machine::{
     Blueprint, Course, DECISIONS, Effect, Event, EventKind, Machine, Operator, Place, State, Then,
@@ -93,7 +93,7 @@ impl Walk {
         self
     }
 
-    fn fail(&mut self, class: FailureClass, trace: Trace) -> &mut Walk {
+    fn fail(&mut self, class: FailureClass, trace: Residue) -> &mut Walk {
         let ticket = self.ticket();
         let retry_at_ms = self.now_ms + 100;
         self.event(EventKind::Failed {
@@ -157,16 +157,16 @@ fn a_migration_that_meets_no_trouble_is_migrated() {
 #[test]
 fn the_gate_refuses_and_skips_with_nothing_to_undo() {
     let mut walk = Walk::begin(FailurePolicy::Hold);
-    walk.fail(FailureClass::Permanent, Trace::Clean);
+    walk.fail(FailureClass::Permanent, Residue::Clean);
     assert_eq!(walk.state(), "refused");
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.fail(FailureClass::AlreadyDone, Trace::Clean);
+    walk.fail(FailureClass::AlreadyDone, Residue::Clean);
     assert_eq!(walk.state(), "skipped");
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     for _ in 0..2 {
-        walk.fail(FailureClass::Transient, Trace::Clean).wake();
+        walk.fail(FailureClass::Transient, Residue::Clean).wake();
     }
-    walk.fail(FailureClass::Transient, Trace::Clean);
+    walk.fail(FailureClass::Transient, Residue::Clean);
     assert_eq!(walk.state(), "refused");
 }
 
@@ -174,7 +174,7 @@ fn the_gate_refuses_and_skips_with_nothing_to_undo() {
 fn a_permanent_failure_undoes_the_failed_step_and_all_before_it_in_reverse() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("bootlist").asked();
-    walk.fail(FailureClass::Permanent, Trace::Dirty);
+    walk.fail(FailureClass::Permanent, Residue::Left);
     assert_eq!(walk.state(), "undoing");
     walk.succeed().succeed().succeed();
     assert_eq!(walk.asked(), ["undo bootlist#1", "undo copy#1", "undo lease#1"]);
@@ -184,7 +184,7 @@ fn a_permanent_failure_undoes_the_failed_step_and_all_before_it_in_reverse() {
 #[test]
 fn a_permanent_failure_waits_for_a_person_where_the_plan_says_so() {
     let mut walk = Walk::begin(FailurePolicy::Hold);
-    walk.up_to("restore").fail(FailureClass::Permanent, Trace::Dirty);
+    walk.up_to("restore").fail(FailureClass::Permanent, Residue::Left);
     assert_eq!(walk.state(), "awaiting_operator");
     walk.event(EventKind::Rollback { by: by() });
     assert_eq!(walk.state(), "undoing");
@@ -194,17 +194,17 @@ fn a_permanent_failure_waits_for_a_person_where_the_plan_says_so() {
 fn a_transient_failure_is_retried_up_to_the_bound() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("bootlist").asked();
-    walk.fail(FailureClass::Transient, Trace::Dirty).wake();
-    walk.fail(FailureClass::Transient, Trace::Clean).wake();
+    walk.fail(FailureClass::Transient, Residue::Left).wake();
+    walk.fail(FailureClass::Transient, Residue::Clean).wake();
     assert_eq!(walk.asked(), ["bootlist#2", "bootlist#3"]);
-    walk.fail(FailureClass::Transient, Trace::Clean);
+    walk.fail(FailureClass::Transient, Residue::Clean);
     assert_eq!(walk.state(), "undoing", "the third failure is permanent");
 }
 
 #[test]
 fn a_timer_for_another_attempt_is_rejected_and_its_own_is_taken_whatever_the_clock_shows() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.up_to("lease").fail(FailureClass::Transient, Trace::Clean);
+    walk.up_to("lease").fail(FailureClass::Transient, Residue::Clean);
     let ticket = walk.ticket();
     let other = Ticket { attempt: 2, ..ticket.clone() };
     let wrong = Event { at_ms: walk.now_ms + 100, kind: EventKind::TimerFired { ticket: other } };
@@ -220,11 +220,11 @@ fn a_timer_for_another_attempt_is_rejected_and_its_own_is_taken_whatever_the_clo
 fn a_copy_that_is_half_made_is_undone_before_it_is_made_again() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("copy").asked();
-    walk.fail(FailureClass::Transient, Trace::Dirty).wake().succeed();
+    walk.fail(FailureClass::Transient, Residue::Left).wake().succeed();
     assert_eq!(walk.asked(), ["undo copy#1", "copy#2"]);
-    walk.fail(FailureClass::Transient, Trace::Dirty).wake().succeed();
+    walk.fail(FailureClass::Transient, Residue::Left).wake().succeed();
     assert_eq!(walk.asked(), ["undo copy#1", "copy#3"], "in a round of its own");
-    walk.fail(FailureClass::Transient, Trace::Dirty);
+    walk.fail(FailureClass::Transient, Residue::Left);
     assert_eq!(walk.state(), "undoing");
     walk.succeed().succeed();
     assert_eq!(walk.state(), "rolled_back");
@@ -235,11 +235,11 @@ fn a_step_that_must_not_be_repeated_is_retried_in_a_fresh_copy() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("restore").asked();
     for _ in 0..2 {
-        walk.fail(FailureClass::Transient, Trace::Dirty).wake().succeed().succeed().succeed();
+        walk.fail(FailureClass::Transient, Residue::Left).wake().succeed().succeed().succeed();
         assert_eq!(walk.asked(), ["undo restore#1", "undo copy#1", "copy#1", "restore#1"]);
     }
     // No more rewinds: the failure is permanent.
-    walk.fail(FailureClass::Transient, Trace::Dirty);
+    walk.fail(FailureClass::Transient, Residue::Left);
     assert_eq!(walk.asked(), ["undo restore#1"]);
     walk.succeed().succeed().succeed();
     assert_eq!(walk.state(), "rolled_back");
@@ -249,7 +249,7 @@ fn a_step_that_must_not_be_repeated_is_retried_in_a_fresh_copy() {
 fn a_step_that_must_not_be_repeated_runs_again_where_nothing_was_left() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("restore").asked();
-    walk.fail(FailureClass::Transient, Trace::Clean).wake();
+    walk.fail(FailureClass::Transient, Residue::Clean).wake();
     assert_eq!(walk.asked(), ["restore#2"]);
 }
 
@@ -261,7 +261,7 @@ fn a_cancel_lets_the_step_in_flight_end_and_takes_back() {
     let interrupts = |effect: &Effect| matches!(effect, Effect::Interrupt { .. });
     assert!(transition.effects.iter().any(interrupts));
     assert_eq!(walk.state(), "executing");
-    walk.fail(FailureClass::Permanent, Trace::Dirty);
+    walk.fail(FailureClass::Permanent, Residue::Left);
     assert_eq!(walk.state(), "undoing");
     let cause = walk.machine.state().cause().expect("a cause");
     assert_eq!(cause.text, "cancelled by ann");
@@ -271,7 +271,7 @@ fn a_cancel_lets_the_step_in_flight_end_and_takes_back() {
 fn what_may_still_run_is_not_undone_without_a_word() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("restore").event(EventKind::Cancel { by: by() });
-    walk.fail(FailureClass::NeedsOperator, Trace::Dirty);
+    walk.fail(FailureClass::NeedsOperator, Residue::Left);
     assert_eq!(walk.state(), "awaiting_operator");
     walk.event(EventKind::Rollback { by: by() });
     assert_eq!(walk.state(), "undoing");
@@ -289,7 +289,7 @@ fn the_interrupt_is_wanted_again_after_a_restart() {
 fn after_the_reboot_only_an_order_takes_back() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
     walk.up_to("verify").asked();
-    walk.fail(FailureClass::Permanent, Trace::Dirty);
+    walk.fail(FailureClass::Permanent, Residue::Left);
     assert_eq!(walk.state(), "awaiting_operator");
     let cancel = Event { at_ms: 0, kind: EventKind::Cancel { by: by() } };
     assert!(walk.machine.apply(&cancel).is_err());
@@ -317,10 +317,10 @@ fn what_is_migrated_can_be_taken_back_by_order() {
 #[test]
 fn an_undo_that_fails_is_retried_then_stuck_and_goes_on_by_order() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.up_to("bootlist").fail(FailureClass::Permanent, Trace::Dirty);
-    walk.fail(FailureClass::Transient, Trace::Dirty);
+    walk.up_to("bootlist").fail(FailureClass::Permanent, Residue::Left);
+    walk.fail(FailureClass::Transient, Residue::Left);
     assert_eq!(walk.state(), "undo_backing_off");
-    walk.wake().fail(FailureClass::Permanent, Trace::Dirty);
+    walk.wake().fail(FailureClass::Permanent, Residue::Left);
     assert_eq!(walk.state(), "undo_stuck");
     walk.event(EventKind::Retry { by: by() });
     walk.succeed().succeed().succeed();
@@ -330,8 +330,8 @@ fn an_undo_that_fails_is_retried_then_stuck_and_goes_on_by_order() {
 #[test]
 fn what_is_stuck_can_be_abandoned() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.up_to("bootlist").fail(FailureClass::Permanent, Trace::Dirty);
-    walk.fail(FailureClass::Permanent, Trace::Dirty);
+    walk.up_to("bootlist").fail(FailureClass::Permanent, Residue::Left);
+    walk.fail(FailureClass::Permanent, Residue::Left);
     walk.event(EventKind::Abandon { by: by() });
     assert_eq!(walk.state(), "abandoned");
 }
@@ -367,7 +367,7 @@ fn an_answer_that_comes_while_held_is_kept() {
 #[test]
 fn a_hold_keeps_a_compensation_as_well() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.up_to("bootlist").fail(FailureClass::Permanent, Trace::Dirty);
+    walk.up_to("bootlist").fail(FailureClass::Permanent, Residue::Left);
     let ticket = walk.ticket();
     walk.event(EventKind::Hold { by: by() });
     walk.event(EventKind::Succeeded { ticket, facts: None });
@@ -379,7 +379,7 @@ fn a_hold_keeps_a_compensation_as_well() {
 #[test]
 fn a_rewind_that_is_cancelled_goes_all_the_way_back() {
     let mut walk = Walk::begin(FailurePolicy::Rollback);
-    walk.up_to("restore").fail(FailureClass::Transient, Trace::Dirty).wake().asked();
+    walk.up_to("restore").fail(FailureClass::Transient, Residue::Left).wake().asked();
     walk.event(EventKind::Cancel { by: by() });
     walk.succeed().succeed().succeed();
     assert_eq!(walk.asked(), ["undo copy#1", "undo lease#1"]);
@@ -433,7 +433,7 @@ fn states() -> Vec<State> {
 
 /// A migration that mounts, waits for a person where `step` cannot go on, and is
 /// told to retry: the step that it then is at, and whether it goes back.
-fn retried_after(trace: Trace) -> (State, State) {
+fn retried_after(trace: Residue) -> (State, State) {
     let mut blueprint = Blueprint::clone(&blueprint(FailurePolicy::Hold));
     let mount = StepSpec {
         phase: Phase::Mount,
@@ -465,11 +465,11 @@ fn retried_after(trace: Trace) -> (State, State) {
 #[test]
 fn what_a_step_stands_on_is_made_again_and_a_retry_by_order_begins_that_anew() {
     let at = |step, round, rewinds| Place { step, round, attempt: 1, rewinds };
-    let (first, by_order) = retried_after(Trace::Unmounted);
+    let (first, by_order) = retried_after(Residue::Unmounted);
     // Forward from the mount, with nothing undone: the copy is as it was.
     assert_eq!(first, State::Executing { at: at(3, 1, 1), stopping: None });
     assert_eq!(by_order, State::Executing { at: at(3, 3, 1), stopping: None });
-    let (first, by_order) = retried_after(Trace::CopyLost);
+    let (first, by_order) = retried_after(Residue::CopyLost);
     for state in [&first, &by_order] {
         let State::Undoing { course, .. } = state else { panic!("{state:?}") };
         assert_eq!((course.until, course.then), (2, Then::Forward), "to a fresh copy");
@@ -493,20 +493,20 @@ fn machine_in(state: &State) -> Machine {
             walk.event(EventKind::NoPlace { ticket });
         }
         State::BackingOff { .. } => {
-            walk.up_to("copy").fail(FailureClass::Transient, Trace::Dirty);
+            walk.up_to("copy").fail(FailureClass::Transient, Residue::Left);
         }
         State::AwaitingOperator { .. } => {
-            walk.up_to("copy").fail(FailureClass::NeedsOperator, Trace::Clean);
+            walk.up_to("copy").fail(FailureClass::NeedsOperator, Residue::Clean);
         }
         State::Undoing { .. } => {
-            walk.up_to("copy").fail(permanent, Trace::Dirty);
+            walk.up_to("copy").fail(permanent, Residue::Left);
         }
         State::UndoBackingOff { .. } => {
-            walk.up_to("copy").fail(permanent, Trace::Dirty);
-            walk.fail(FailureClass::Transient, Trace::Dirty);
+            walk.up_to("copy").fail(permanent, Residue::Left);
+            walk.fail(FailureClass::Transient, Residue::Left);
         }
         State::UndoStuck { .. } => {
-            walk.up_to("copy").fail(permanent, Trace::Dirty).fail(permanent, Trace::Dirty);
+            walk.up_to("copy").fail(permanent, Residue::Left).fail(permanent, Residue::Left);
         }
         State::Held { .. } => {
             walk.up_to("copy").event(EventKind::Hold { by: by() });
@@ -515,17 +515,17 @@ fn machine_in(state: &State) -> Machine {
             walk.up_to("verify").succeed();
         }
         State::RolledBack { .. } => {
-            walk.up_to("copy").fail(permanent, Trace::Dirty).succeed().succeed();
+            walk.up_to("copy").fail(permanent, Residue::Left).succeed().succeed();
         }
         State::Abandoned { .. } => {
-            walk.up_to("copy").fail(permanent, Trace::Dirty).fail(permanent, Trace::Dirty);
+            walk.up_to("copy").fail(permanent, Residue::Left).fail(permanent, Residue::Left);
             walk.event(EventKind::Abandon { by: by() });
         }
         State::Refused { .. } => {
-            walk.fail(permanent, Trace::Clean);
+            walk.fail(permanent, Residue::Clean);
         }
         State::Skipped { .. } => {
-            walk.fail(FailureClass::AlreadyDone, Trace::Clean);
+            walk.fail(FailureClass::AlreadyDone, Residue::Clean);
         }
     }
     assert_eq!(walk.machine.state().name(), state.name());
@@ -557,13 +557,13 @@ fn events(machine: &Machine) -> Vec<(&'static str, EventKind)> {
         ("admitted", EventKind::Admitted),
         ("succeeded", EventKind::Succeeded { ticket: ticket.clone(), facts: None }),
         ("succeeded late", EventKind::Succeeded { ticket: late.clone(), facts: None }),
-        ("failed transient clean", failed(FailureClass::Transient, Trace::Clean)),
-        ("failed transient dirty", failed(FailureClass::Transient, Trace::Dirty)),
-        ("failed permanent", failed(FailureClass::Permanent, Trace::Dirty)),
-        ("failed unmounted", failed(FailureClass::Permanent, Trace::Unmounted)),
-        ("failed copy-lost", failed(FailureClass::Permanent, Trace::CopyLost)),
-        ("failed already-done", failed(FailureClass::AlreadyDone, Trace::Clean)),
-        ("failed needs-operator", failed(FailureClass::NeedsOperator, Trace::Dirty)),
+        ("failed transient clean", failed(FailureClass::Transient, Residue::Clean)),
+        ("failed transient dirty", failed(FailureClass::Transient, Residue::Left)),
+        ("failed permanent", failed(FailureClass::Permanent, Residue::Left)),
+        ("failed unmounted", failed(FailureClass::Permanent, Residue::Unmounted)),
+        ("failed copy-lost", failed(FailureClass::Permanent, Residue::CopyLost)),
+        ("failed already-done", failed(FailureClass::AlreadyDone, Residue::Clean)),
+        ("failed needs-operator", failed(FailureClass::NeedsOperator, Residue::Left)),
         ("timer_fired", EventKind::TimerFired { ticket: ticket.clone() }),
         ("timer_fired late", EventKind::TimerFired { ticket: late }),
         ("cancel", EventKind::Cancel { by: by() }),

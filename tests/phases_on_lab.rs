@@ -10,7 +10,7 @@ use std::time::Duration;
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
     Answer, CopyPolicy, Direction, Facts, FailureClass, MigrationId, MigrationSpec, Options,
-    Outcome, Repeat, RetryPolicy, StepSpec, Target, Ticket, Trace, UndoKind, Way,
+    Outcome, Repeat, Residue, RetryPolicy, StepSpec, Target, Ticket, UndoKind, Way,
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
@@ -133,11 +133,11 @@ impl Night {
             if cause.class != FailureClass::Transient || attempt >= self.spec.retry.attempts {
                 return answer;
             }
-            if *trace == Trace::Dirty && step.repeat == Repeat::AfterUndo {
+            if *trace == Residue::Left && step.repeat == Repeat::AfterUndo {
                 self.undo(step, &ticket).await;
                 self.round += 1;
             }
-            if *trace == Trace::Dirty && step.repeat == Repeat::Never {
+            if *trace == Residue::Left && step.repeat == Repeat::Never {
                 return answer;
             }
             self.clock.sleep(Duration::from_secs(60)).await;
@@ -192,7 +192,7 @@ impl Night {
             }
             let passing = matches!(
                 &answer.outcome,
-                Outcome::Failed { cause, trace: Trace::Dirty }
+                Outcome::Failed { cause, trace: Residue::Left }
                     if cause.class == FailureClass::Transient
             );
             assert!(passing && at > clone && self.round == 0, "{}: {answer:#?}", step.step);

@@ -238,6 +238,41 @@ fn no_module_is_named_for_nothing() {
     assert!(found.is_empty(), "{found:?}");
 }
 
+/// Words that the field has better ones for, with the room that had them.
+const BANNED: &[(&str, &str, &str)] = &[
+    ("src/phases/", "Looks", "Probe"),
+    ("src/phases/", "Sight", "Finding"),
+    ("src/phases/", "Said", "HostAnswers"),
+    ("src/phases/", "Went", "JobEnd"),
+    ("src/cli/", "Night", "EngineRun"),
+    ("src/cli/", "Place", "StateDir"),
+    ("src/cli/", "Open", "OpenJournal"),
+    ("src/", "Trace", "Residue"),
+    ("src/", "Dirty", "Left"),
+];
+
+/// The banned words that `code` of the file `path` has.
+fn banned(path: &str, code: &str) -> Vec<String> {
+    let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let here =
+        BANNED.iter().filter(|(room, word, _)| path.starts_with(room) && words.contains(word));
+    here.map(|(_, word, then)| format!("{path}: `{word}` is `{then}`")).collect()
+}
+
+#[test]
+fn one_thing_has_one_name() {
+    assert_eq!(
+        banned("src/phases/x.rs", "fn f(said: Said)"),
+        ["src/phases/x.rs: `Said` is `HostAnswers`"]
+    );
+    assert!(banned("src/phases/x.rs", "HostAnswers, LooksAlike").is_empty());
+    let found: Vec<String> = files_below(&root().join("src"), ".rs")
+        .iter()
+        .flat_map(|file| banned(&relative(file), &code(file)))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn lints_are_expected_and_never_allowed() {
     let found: Vec<String> = files_below(&root().join("src"), ".rs")

@@ -21,14 +21,14 @@ use super::left;
 use super::night::tell;
 use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::Place;
+use super::place::StateDir;
 use super::preflight::all_may_begin;
 use super::status::{engine, now_ms};
 
 /// A plan that is run beside an engine.
 pub(super) struct Beside<'a> {
     pub(super) out: &'a Out,
-    pub(super) place: &'a Place,
+    pub(super) place: &'a StateDir,
     /// With the clients that are asked for.
     pub(super) file: &'a PlanFile,
     pub(super) digest: &'a str,

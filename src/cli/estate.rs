@@ -12,7 +12,7 @@ use crate::transport::Transport;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::place::Place;
+use super::place::StateDir;
 use super::real;
 
 /// Hosts, and the clock that they live by.
@@ -64,13 +64,13 @@ impl Estate {
     }
 
     /// The lab of a state directory.
-    pub(super) fn lab(place: &Place) -> Result<Estate, CliError> {
+    pub(super) fn lab(place: &StateDir) -> Result<Estate, CliError> {
         open_lab(place).map(Estate::of_lab)
     }
 
     /// The estate of a plan: opened, or made first.
     pub(super) fn of_plan(
-        place: &Place,
+        place: &StateDir,
         plan: &Plan,
         lab: Option<EstateFile>,
         scale: Option<u32>,
@@ -83,7 +83,7 @@ impl Estate {
     }
 
     /// The estate that earlier runs have talked to.
-    pub(super) fn open(place: &Place, settings: &BatchSettings) -> Result<Estate, CliError> {
+    pub(super) fn open(place: &StateDir, settings: &BatchSettings) -> Result<Estate, CliError> {
         match settings.kind {
             EstateKind::Lab => open_lab(place).map(Estate::of_lab),
             EstateKind::Ssh | EstateKind::Local => Estate::of_real(settings.real.as_ref()),
@@ -102,7 +102,7 @@ impl From<LabError> for CliError {
 }
 
 /// Opens the lab of a state directory.
-pub(super) fn open_lab(place: &Place) -> Result<Lab, CliError> {
+pub(super) fn open_lab(place: &StateDir) -> Result<Lab, CliError> {
     if !Lab::exists(&place.lab()) {
         let text = format!("there is no lab in `{}`", place.lab().display());
         return Err(CliError::usage(text)
@@ -113,7 +113,7 @@ pub(super) fn open_lab(place: &Place) -> Result<Lab, CliError> {
 
 /// Makes a lab.
 pub(super) fn create_lab(
-    place: &Place,
+    place: &StateDir,
     file: &EstateFile,
     scale: Option<u32>,
 ) -> Result<Lab, CliError> {

@@ -14,7 +14,7 @@ use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::status::{engine, now_ms};
 
 /// How often a host is asked for more, and how long it is waited for.
@@ -33,7 +33,7 @@ const INDENT: &str = "            | ";
 /// Follows the migration `view` until it is at rest, or nobody works on it.
 pub(super) fn follow(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     view: &MigrationView,
     detail: Detail,

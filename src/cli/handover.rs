@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::interrupt;
 use super::operator::operator;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::status::engine;
 
 /// What an engine made of work.
@@ -31,7 +31,11 @@ pub(super) enum Answer {
 }
 
 /// Hands `work` to the engine that runs.
-pub(super) fn hand_over(place: &Place, reader: &Reader, work: &Work) -> Result<Answer, CliError> {
+pub(super) fn hand_over(
+    place: &StateDir,
+    reader: &Reader,
+    work: &Work,
+) -> Result<Answer, CliError> {
     let request = NewRequest {
         kind: RequestKind::Run,
         client: None,
@@ -50,7 +54,7 @@ pub(super) fn hand_over(place: &Place, reader: &Reader, work: &Work) -> Result<A
 }
 
 fn answer(
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     id: RequestId,
     beside: &BTreeSet<BatchId>,
@@ -106,7 +110,7 @@ fn understood(answer: OrderAnswer) -> Result<Answer, CliError> {
 /// Hands the migrations `ended` over to be begun anew, each as `spec_of` gives it and
 /// in its own batch. Gives those that were not taken, each with the reason.
 pub(super) fn begin_anew(
-    place: &Place,
+    place: &StateDir,
     ended: &[&MigrationView],
     spec_of: impl Fn(&MigrationView) -> MigrationSpec,
 ) -> Result<BTreeMap<String, String>, CliError> {

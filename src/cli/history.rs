@@ -11,11 +11,11 @@ use super::exit::Exit;
 use super::follow::follow;
 use super::left;
 use super::out::Out;
-use super::place::{self, Place};
+use super::place::{self, StateDir};
 use super::status::now_ms;
 
 /// `nimshift history CLIENT`.
-pub(super) fn history(out: &Out, place: &Place, args: &HistoryArgs) -> Result<Exit, CliError> {
+pub(super) fn history(out: &Out, place: &StateDir, args: &HistoryArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let views = report::views(&reader)?;
     // What something has happened to last, an operation too: an order may be about a

@@ -14,10 +14,14 @@ use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 
 /// `nimshift import …`.
-pub(super) fn import(out: &Out, place: &Place, command: ImportCommand) -> Result<Exit, CliError> {
+pub(super) fn import(
+    out: &Out,
+    place: &StateDir,
+    command: ImportCommand,
+) -> Result<Exit, CliError> {
     let (source, format, groups, args) = match command {
         ImportCommand::Lsnim { file, import, .. } => {
             let source = match (&file, &import.master) {
@@ -90,7 +94,7 @@ impl Source {
     }
 
     /// What the master of the estate says.
-    fn ask(place: &Place, master: &HostName) -> Result<Source, CliError> {
+    fn ask(place: &StateDir, master: &HostName) -> Result<Source, CliError> {
         let estate = Estate::lab(place)?;
         let host = HostId::new(master.as_str());
         let command = Command::new(["lsnim", "-l", "-t", "standalone"]);

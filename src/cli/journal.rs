@@ -12,11 +12,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{self, Place};
+use super::place::{self, StateDir};
 use super::status::now_ms;
 
 /// `nimshift verify`.
-pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
+pub(super) fn verify(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
     // Whether there is a journal at all is another question.
     if let Err(error @ JournalError::NotFound { .. }) = journal::Reader::open(place.dir()) {
         return Err(error.into());
@@ -42,7 +42,7 @@ pub(super) fn verify(out: &Out, place: &Place) -> Result<Exit, CliError> {
 }
 
 /// `nimshift journal backup FILE`.
-pub(super) fn backup(out: &Out, place: &Place, file: &Path) -> Result<Exit, CliError> {
+pub(super) fn backup(out: &Out, place: &StateDir, file: &Path) -> Result<Exit, CliError> {
     if file.exists() {
         let text = format!("`{}` exists, and a backup replaces no file", file.display());
         return Err(CliError::usage(text).help("name a new file, or remove this one"));
@@ -58,7 +58,7 @@ pub(super) fn backup(out: &Out, place: &Place, file: &Path) -> Result<Exit, CliE
 }
 
 /// `nimshift journal archive`.
-pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, CliError> {
+pub(super) fn archive(out: &Out, place: &StateDir, keep_days: u32) -> Result<Exit, CliError> {
     let kept_ms = u64::from(keep_days) * 24 * 3600 * 1000;
     let before_ms = match keep_days {
         0 => Millis::MAX,
@@ -70,7 +70,7 @@ pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, 
         Out::note(&format!("batch `{batch}` is kept: {client} is {is}"));
     }
     let waiting = waiting.into_iter().map(|view| view.id).collect();
-    let moved = journal::archive(place.dir(), &Place::open_options(), before_ms, &waiting)?;
+    let moved = journal::archive(place.dir(), &StateDir::open_options(), before_ms, &waiting)?;
     if moved.batches == 0 {
         Out::note(&format!(
             "nothing to archive: no batch that can be moved was at its end {keep_days} days ago"
@@ -89,7 +89,7 @@ pub(super) fn archive(out: &Out, place: &Place, keep_days: u32) -> Result<Exit, 
 
 /// What ended before `before_ms` with a copy that still waits for its boot, as its
 /// client says itself: orders must reach it.
-fn waiting(place: &Place, before_ms: Millis) -> Result<Vec<MigrationView>, CliError> {
+fn waiting(place: &StateDir, before_ms: Millis) -> Result<Vec<MigrationView>, CliError> {
     let reader = place.reader()?;
     let all = report::views(&reader)?;
     let waits = |view: &MigrationView| {
@@ -103,7 +103,7 @@ fn waiting(place: &Place, before_ms: Millis) -> Result<Vec<MigrationView>, CliEr
 }
 
 /// `nimshift journal export CLIENT`.
-pub(super) fn export(out: &Out, place: &Place, client: &NimName) -> Result<Exit, CliError> {
+pub(super) fn export(out: &Out, place: &StateDir, client: &NimName) -> Result<Exit, CliError> {
     let views = current(report::views(&place.reader()?)?);
     let view = place::find(&views, client)?;
     let mut lines = Vec::new();

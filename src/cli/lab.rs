@@ -20,12 +20,12 @@ use super::exit::{Ending, Exit};
 use super::lab_fault;
 use super::lab_ssh;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::read_plan;
 use super::status::engine;
 
 /// `nimshift lab …`.
-pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Ending, CliError> {
+pub(super) fn lab(out: &Out, place: &StateDir, command: &LabCommand) -> Result<Ending, CliError> {
     match command {
         LabCommand::Up { plan, estate, scale, ssh } => {
             let way = ssh.map(lab_ssh::way).transpose()?;
@@ -78,7 +78,7 @@ pub(super) fn lab(out: &Out, place: &Place, command: &LabCommand) -> Result<Endi
 
 fn up(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     plan: Option<&Path>,
     estate: Option<&Path>,
     scale: Option<u32>,
@@ -98,7 +98,7 @@ fn up(
     Ok(Exit::Ok)
 }
 
-fn show(out: &Out, place: &Place) -> Result<Exit, CliError> {
+fn show(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
     let mut table = Table::new(["HOST", "POWER", "LEVEL", "BOOTED", "BOOTLIST", "DISKS", "MORE"]);
     for host in open_lab(place)?.show()? {
         table.push(host_row(&host));
@@ -132,7 +132,7 @@ fn host_row(host: &HostShow) -> Vec<String> {
     ]
 }
 
-fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Ending, CliError> {
+fn exec(out: &Out, place: &StateDir, host: &str, command: &[String]) -> Result<Ending, CliError> {
     let lab = open_lab(place)?;
     let is_line = command.len() == 1 && command[0].contains(char::is_whitespace);
     if is_line || command.iter().any(|word| [";", "|", "&&", "||", ">"].contains(&word.as_str())) {
@@ -162,7 +162,7 @@ fn exec(out: &Out, place: &Place, host: &str, command: &[String]) -> Result<Endi
     Ok(Ending::Status(output.status))
 }
 
-fn log(out: &Out, place: &Place, json: bool) -> Result<Exit, CliError> {
+fn log(out: &Out, place: &StateDir, json: bool) -> Result<Exit, CliError> {
     for entry in open_lab(place)?.log()? {
         if out.is_gone() {
             break;
@@ -188,7 +188,7 @@ fn log_line(entry: &LogEntry) -> String {
     format!("{} {}# {}   [{what}]{job}", clock_text(entry.at_ms), entry.host, redact(&entry.line))
 }
 
-fn check(out: &Out, place: &Place) -> Result<Exit, CliError> {
+fn check(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
     let lab = open_lab(place)?;
     let expected = match place.reader() {
         Ok(reader) => expectations(&reader, &lab.show()?, &lab.log()?)?,
@@ -356,7 +356,7 @@ fn expectation(view: &MigrationView) -> Expectation {
     Expectation { client: view.client.clone(), settled, copy, boots_from }
 }
 
-fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
+fn reset(out: &Out, place: &StateDir, yes: bool) -> Result<Exit, CliError> {
     drop(open_lab(place)?);
     not_under_an_engine(place)?;
     if !yes && !confirmed(&format!("Remove {}?", place.lab().display())) {
@@ -371,7 +371,7 @@ fn reset(out: &Out, place: &Place, yes: bool) -> Result<Exit, CliError> {
 }
 
 /// The hosts that an engine works on are not taken away from it.
-fn not_under_an_engine(place: &Place) -> Result<(), CliError> {
+fn not_under_an_engine(place: &StateDir) -> Result<(), CliError> {
     let Some(holder) = engine(place)? else { return Ok(()) };
     let dir = place.dir().display();
     Err(CliError::new(Exit::Held, format!("an engine runs on `{dir}` ({holder}): the lab is kept"))

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::estate::open_lab;
 use super::exit::Exit;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use crate::report::Table;
 
 /// How long a trouble lasts when it is not said.
@@ -27,7 +27,7 @@ const DELAY_MS_MAX: u64 = 60_000;
 /// The share of packets that is lost when it is not said.
 const LOSS_PERCENT: u8 = 10;
 
-pub(super) fn fault(out: &Out, place: &Place, args: &FaultArgs) -> Result<Exit, CliError> {
+pub(super) fn fault(out: &Out, place: &StateDir, args: &FaultArgs) -> Result<Exit, CliError> {
     let lab = open_lab(place)?;
     if args.clear {
         lab.clear_faults()?;
@@ -96,7 +96,7 @@ fn list(out: &Out, lab: &Lab) -> Result<(), CliError> {
 /// What goes wrong at once.
 fn trouble_of(
     lab: &Lab,
-    place: &Place,
+    place: &StateDir,
     trouble: Trouble,
     args: &FaultArgs,
 ) -> Result<Exit, CliError> {

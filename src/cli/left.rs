@@ -8,13 +8,13 @@ use crate::report::{self, MigrationView, Story};
 
 use super::error::CliError;
 use super::estate::{Estate, runtime};
-use super::place::Place;
+use super::place::StateDir;
 
 /// Asks the hosts of those of `stories` that may have left something and are not at
 /// their end: all at once. Where there is no estate any more, nobody is asked. `all`
 /// are all views of the journal.
 pub(super) fn ask(
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     all: &[MigrationView],
     stories: &mut [Story],
@@ -25,7 +25,7 @@ pub(super) fn ask(
 
 /// The same, and what of its copy each client shows by now: people boot by hand.
 pub(super) fn ask_all(
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     all: &[MigrationView],
     stories: &mut [Story],
@@ -35,7 +35,7 @@ pub(super) fn ask_all(
 
 /// `views`, of `all`, as the clients themselves say where a copy may stand.
 pub(super) fn asked(
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     all: &[MigrationView],
     views: Vec<MigrationView>,
@@ -56,7 +56,7 @@ pub(super) fn asked(
 /// was seen last may have been removed, or booted, since. What is archived counts for
 /// nothing that is to be begun.
 pub(super) fn as_they_stand(
-    place: &Place,
+    place: &StateDir,
     clients: &[String],
 ) -> Result<Vec<MigrationView>, CliError> {
     let reader = place.reader()?;
@@ -71,7 +71,7 @@ pub(super) fn as_they_stand(
 }
 
 fn ask_those(
-    place: &Place,
+    place: &StateDir,
     reader: &Reader,
     all: &[MigrationView],
     stories: &mut [Story],
@@ -85,7 +85,7 @@ fn ask_those(
 }
 
 /// The hosts that earlier runs have talked to, where they are still there.
-fn hosts_now(place: &Place, reader: &Reader) -> Result<Option<HostsNow>, CliError> {
+fn hosts_now(place: &StateDir, reader: &Reader) -> Result<Option<HostsNow>, CliError> {
     let Some(settings) = BatchSettings::of_all(&reader.batches()?)? else { return Ok(None) };
     let Ok(estate) = Estate::open(place, &settings) else { return Ok(None) };
     let control = Control {

@@ -52,7 +52,7 @@ use error::CliError;
 use exit::Ending;
 use order::{Order, Whom};
 use out::Out;
-use place::Place;
+use place::StateDir;
 
 pub use exit::Exit;
 
@@ -109,7 +109,7 @@ fn trace(verbose: u8) {
 }
 
 fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> {
-    let place = &Place::new(&cli.global.state_dir);
+    let place = &StateDir::new(&cli.global.state_dir);
     let order = |kind, whom: Whom<'_>, engine: &EngineArgs| {
         let asked = OperatorOrder { kind, take_lease: false };
         Order { out, place, asked, engine, yes: false }.give(&whom)

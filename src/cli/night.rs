@@ -22,20 +22,20 @@ use super::evidence::EvidenceFiles;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{self, Place};
+use super::place::{self, StateDir};
 use super::progress::Progress;
 
 /// An opened journal, and where it says what is stored.
-pub(super) struct Open {
+pub(super) struct OpenJournal {
     pub(super) journal: Journal,
     pub(super) acks: UnboundedReceiver<Vec<Ack>>,
     pub(super) loaded: Vec<Loaded>,
 }
 
-impl Open {
+impl OpenJournal {
     /// Opens the journal as an engine.
-    pub(super) fn new(place: &Place) -> Result<Open, CliError> {
-        let opened = Journal::open(place.dir(), &Place::open_options());
+    pub(super) fn new(place: &StateDir) -> Result<OpenJournal, CliError> {
+        let opened = Journal::open(place.dir(), &StateDir::open_options());
         let (journal, loaded) = opened.map_err(|error| {
             let is_damage = error.is_damage();
             let told = CliError::from(error);
@@ -47,14 +47,14 @@ impl Open {
             }
         })?;
         let acks = journal.acks().expect("nobody else has asked for them");
-        Ok(Open { journal, acks, loaded })
+        Ok(OpenJournal { journal, acks, loaded })
     }
 }
 
 /// A run to be made.
-pub(super) struct Night<'a> {
+pub(super) struct EngineRun<'a> {
     pub(super) out: &'a Out,
-    pub(super) place: &'a Place,
+    pub(super) place: &'a StateDir,
     pub(super) estate: &'a Estate,
     pub(super) limits: EngineLimits,
     pub(super) args: &'a EngineArgs,
@@ -62,12 +62,12 @@ pub(super) struct Night<'a> {
     pub(super) takes_work: bool,
 }
 
-impl Night<'_> {
+impl EngineRun<'_> {
     /// Runs `open.loaded` until they are at rest or a signal stops the run, and
     /// tells what became of `clients`, and what that comes to by `judge`.
     pub(super) fn run(
         &self,
-        open: Open,
+        open: OpenJournal,
         clients: &[String],
         judge: fn(&State) -> Verdict,
     ) -> Result<Exit, CliError> {
@@ -90,7 +90,7 @@ impl Night<'_> {
     /// lets `tell` say what became of them.
     pub(super) fn run_and_tell(
         &self,
-        open: Open,
+        open: OpenJournal,
         tell: impl FnOnce(&[(MigrationId, String)]) -> Result<Exit, CliError>,
     ) -> Result<Exit, CliError> {
         let mut progress = Progress::new(self.args.no_progress, &open.loaded);
@@ -125,11 +125,11 @@ impl Night<'_> {
     /// done in the end. `None`: a second signal ended the run at once.
     pub(super) fn drive<O: Observer>(
         &self,
-        open: Open,
+        open: OpenJournal,
         observer: &mut O,
         then: impl FnOnce(&mut O, &[(MigrationId, String)]) -> Result<(), CliError>,
     ) -> Result<Option<Ended>, CliError> {
-        let Open { journal, acks, loaded } = open;
+        let OpenJournal { journal, acks, loaded } = open;
         let learn =
             |settings: &BatchSettings, clients: &[&str]| self.estate.learn(settings, clients);
         let requests = JournaledRequests::new(self.place.dir(), &learn, &loaded)?;
@@ -221,7 +221,7 @@ impl Night<'_> {
 /// `ids`, which this run was about, and else of what counts for the client.
 pub(super) fn tell(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     (clients, ids): (&[String], &[MigrationId]),
     judge: fn(&State) -> Verdict,
     now_ms: u64,
@@ -232,7 +232,7 @@ pub(super) fn tell(
 /// The same of what nothing was done about: each client is asked what stands.
 pub(super) fn tell_at_rest(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     of: (&[String], &[MigrationId]),
     now_ms: u64,
 ) -> Result<Exit, CliError> {
@@ -240,11 +240,11 @@ pub(super) fn tell_at_rest(
 }
 
 /// How the hosts are asked before it is told.
-type Ask = fn(&Place, &Reader, &[MigrationView], &mut [Story]) -> Result<(), CliError>;
+type Ask = fn(&StateDir, &Reader, &[MigrationView], &mut [Story]) -> Result<(), CliError>;
 
 fn tell_by(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     (clients, ids): (&[String], &[MigrationId]),
     judge: fn(&State) -> Verdict,
     now_ms: u64,

@@ -27,13 +27,13 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::interrupt;
 use super::left;
-use super::night::{Night, Open};
+use super::night::{EngineRun, OpenJournal};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{Operation, Prepared};
 use super::operator::operator;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::licences_by_environment;
 
 /// Options that stand before a command, or before nimadm's flags, and have a
@@ -89,7 +89,7 @@ fn texts(words: Vec<OsString>) -> Result<Vec<String>, CliError> {
 /// `nimshift nimadm …`.
 pub(super) fn nimadm(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     args: &NimadmArgs,
     words: &[String],
 ) -> Result<Exit, CliError> {
@@ -122,7 +122,7 @@ fn refused(errors: &LineErrors) -> CliError {
 /// A line that migrates.
 struct DropIn<'a> {
     out: &'a Out,
-    place: &'a Place,
+    place: &'a StateDir,
     args: &'a NimadmArgs,
     line: &'a NimadmLine,
 }
@@ -136,7 +136,7 @@ impl DropIn<'_> {
             return Ok(Exit::Ok);
         }
         let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
-        let mut open = self.wait(|| Open::new(self.place))?;
+        let mut open = self.wait(|| OpenJournal::new(self.place))?;
         let name = self.name()?.to_string();
         let loaded = std::mem::take(&mut open.loaded);
         let clients = [name];
@@ -185,8 +185,14 @@ impl DropIn<'_> {
             return Err(CliError::internal("an operation that is not there"));
         };
         let follower = self.follower(&logs, one, false)?;
-        let night =
-            Night { out, place, estate: &estate, limits, args: &args.engine, takes_work: false };
+        let night = EngineRun {
+            out,
+            place,
+            estate: &estate,
+            limits,
+            args: &args.engine,
+            takes_work: false,
+        };
         self.run(&night, follower, open, &ids)
     }
 
@@ -217,7 +223,7 @@ impl DropIn<'_> {
         &self,
         settled: &Settled,
         logs: &LogDir,
-        open: Open,
+        open: OpenJournal,
         (before, view): (Loaded, &MigrationView),
     ) -> Result<Exit, CliError> {
         let state = before.machine.state().clone();
@@ -259,7 +265,7 @@ impl DropIn<'_> {
         }
         self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
         let ids = [before.id];
-        self.engine(settled, follower, Open { loaded: vec![before], ..open }, &ids)
+        self.engine(settled, follower, OpenJournal { loaded: vec![before], ..open }, &ids)
     }
 
     /// Begins what the line asks for, or the rest of it after the part that
@@ -268,7 +274,7 @@ impl DropIn<'_> {
         &self,
         settled: &Settled,
         logs: &LogDir,
-        open: Open,
+        open: OpenJournal,
         before: Option<&Loaded>,
     ) -> Result<Exit, CliError> {
         let plan = settled.checked_plan(self.place, self.line, self.args.level.as_ref())?;
@@ -288,7 +294,7 @@ impl DropIn<'_> {
         };
         let follower = self.follower(logs, one, false)?;
         let ids = [one.id];
-        self.engine(settled, follower, Open { loaded, ..open }, &ids)
+        self.engine(settled, follower, OpenJournal { loaded, ..open }, &ids)
     }
 
     fn follower(
@@ -317,11 +323,11 @@ impl DropIn<'_> {
         &self,
         settled: &Settled,
         follower: LogFollower<'_>,
-        open: Open,
+        open: OpenJournal,
         ids: &[MigrationId],
     ) -> Result<Exit, CliError> {
         let engine = EngineArgs { on_stop: self.args.on_stop, no_progress: true };
-        let night = Night {
+        let night = EngineRun {
             out: self.out,
             place: self.place,
             estate: &settled.estate,
@@ -335,9 +341,9 @@ impl DropIn<'_> {
     /// Runs `night` to its end, and gives what `ids` have come to.
     fn run(
         &self,
-        night: &Night<'_>,
+        night: &EngineRun<'_>,
         mut follower: LogFollower<'_>,
-        open: Open,
+        open: OpenJournal,
         ids: &[MigrationId],
     ) -> Result<Exit, CliError> {
         let ended = night.drive(open, &mut follower, |_, _| Ok(()))?;

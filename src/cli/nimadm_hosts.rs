@@ -15,7 +15,7 @@ use crate::transport::{Command, CommandOutput, HostId, Script};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::{absolute_config, licences_by_environment};
 
 /// The part of a plan that is the same for all lines: `[estate]`, `[master]`, and
@@ -30,7 +30,7 @@ struct Common {
 }
 
 impl Common {
-    fn read(place: &Place) -> Result<Common, CliError> {
+    fn read(place: &StateDir) -> Result<Common, CliError> {
         let path = place.dir().join("nimadm.toml");
         let (name, folder) = (path.display().to_string(), place.dir().to_owned());
         if path.exists() {
@@ -93,7 +93,7 @@ pub(super) struct Settled {
 impl Settled {
     /// The hosts that the state directory is settled on. Nothing is asked of
     /// them.
-    pub(super) fn of(place: &Place, line: &NimadmLine) -> Result<Settled, CliError> {
+    pub(super) fn of(place: &StateDir, line: &NimadmLine) -> Result<Settled, CliError> {
         let common = Common::read(place)?;
         // The level is not known yet, and decides nothing here.
         let level: Level = UPDATES_SINCE.parse().expect("a level");
@@ -103,7 +103,7 @@ impl Settled {
     }
 
     /// Whether there are hosts at all.
-    pub(super) fn check(place: &Place) -> Result<(), CliError> {
+    pub(super) fn check(place: &StateDir) -> Result<(), CliError> {
         if place.journal().exists() { Ok(()) } else { Common::read(place).map(drop) }
     }
 
@@ -115,7 +115,7 @@ impl Settled {
     /// The same, with a look at whether a lab has its hosts.
     pub(super) fn checked_plan(
         &self,
-        place: &Place,
+        place: &StateDir,
         line: &NimadmLine,
         level: Option<&Level>,
     ) -> Result<PlanFile, CliError> {

@@ -16,7 +16,7 @@ use crate::report::{self, AltMigLog, LogDetail};
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::{Out, Paint};
-use super::place::Place;
+use super::place::StateDir;
 
 /// Bytes of one line of the log; longer ones are cut.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -27,7 +27,7 @@ pub(super) struct LogDir(PathBuf);
 impl LogDir {
     /// Makes the directory. Before anything is begun: a script that waits for
     /// the log would wait in vain.
-    pub(super) fn new(place: &Place, given: Option<&Path>) -> Result<LogDir, CliError> {
+    pub(super) fn new(place: &StateDir, given: Option<&Path>) -> Result<LogDir, CliError> {
         let dir = given.map_or_else(|| place.dir().join("alt_mig"), Path::to_owned);
         std::fs::create_dir_all(&dir).map_err(|error| {
             CliError::file(Exit::Usage, "make the log directory", &dir, &error)
@@ -69,7 +69,7 @@ impl<'a> LogFollower<'a> {
     /// Writes what the journal has already, to the file only where `quiet`.
     pub(super) fn new(
         out: &'a Out,
-        place: &Place,
+        place: &StateDir,
         dir: &LogDir,
         subject: Subject,
         quiet: bool,

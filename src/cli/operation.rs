@@ -17,16 +17,16 @@ use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
-use super::night::{Night, Open};
+use super::night::{EngineRun, OpenJournal};
 use super::operator::operator;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::read_plan;
 
 /// An operation on clients.
 pub(super) struct Operation<'a> {
     pub(super) out: &'a Out,
-    pub(super) place: &'a Place,
+    pub(super) place: &'a StateDir,
     pub(super) task: Task,
     pub(super) args: &'a OperationArgs,
     /// Changes what plan or journal say of a client.
@@ -37,7 +37,7 @@ pub(super) struct Operation<'a> {
 /// they are known.
 pub(super) fn of_clients(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     task: Task,
     args: &ClientsArgs,
 ) -> Result<Exit, CliError> {
@@ -45,7 +45,7 @@ pub(super) fn of_clients(
 }
 
 /// `nimshift wake CLIENT…`.
-pub(super) fn wake(out: &Out, place: &Place, args: &WakeArgs) -> Result<Exit, CliError> {
+pub(super) fn wake(out: &Out, place: &StateDir, args: &WakeArgs) -> Result<Exit, CliError> {
     let adapt = |spec: &mut MigrationSpec| {
         adapt_wake(spec, &args.disks, args.mount_options.as_ref(), args.post_script.as_ref());
     };
@@ -54,7 +54,7 @@ pub(super) fn wake(out: &Out, place: &Place, args: &WakeArgs) -> Result<Exit, Cl
 }
 
 /// `nimshift sync`.
-pub(super) fn sync(out: &Out, place: &Place, args: &SyncArgs) -> Result<Exit, CliError> {
+pub(super) fn sync(out: &Out, place: &StateDir, args: &SyncArgs) -> Result<Exit, CliError> {
     let adapt = |spec: &mut MigrationSpec| adapt_sync(spec, args.lpp_source.as_ref());
     let task = Task::Sync { device: args.device.clone(), preview: args.preview };
     let operation = Operation { out, place, task, args: &args.operation, adapt: &adapt };
@@ -69,7 +69,7 @@ pub(super) fn sync(out: &Out, place: &Place, args: &SyncArgs) -> Result<Exit, Cl
 
 /// An operation that is journaled, and not yet carried out.
 pub(super) struct Prepared {
-    pub(super) open: Open,
+    pub(super) open: OpenJournal,
     pub(super) estate: Estate,
     pub(super) limits: EngineLimits,
     /// What is carried out.
@@ -81,7 +81,7 @@ impl Operation<'_> {
     pub(super) fn run(&self, clients: &[NimName]) -> Result<Exit, CliError> {
         let Prepared { open, estate, limits, ids } = self.prepare(clients)?;
         let (out, place) = (self.out, self.place);
-        let night = Night {
+        let night = EngineRun {
             out,
             place,
             estate: &estate,
@@ -103,7 +103,7 @@ impl Operation<'_> {
         if plan.is_none() && !has_journal && !crate::lab::Lab::exists(&self.place.lab()) {
             drop(self.place.reader()?);
         }
-        let mut open = Open::new(self.place)?;
+        let mut open = OpenJournal::new(self.place)?;
         let reader = self.place.reader()?;
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);

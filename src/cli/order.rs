@@ -30,10 +30,10 @@ use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::handover::begin_anew;
 use super::interrupt;
-use super::night::{Night, Open, tell};
+use super::night::{EngineRun, OpenJournal, tell};
 use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::{self, Place};
+use super::place::{self, StateDir};
 use super::status::now_ms;
 
 /// Which clients an order is for.
@@ -49,7 +49,7 @@ pub(super) enum Whom<'a> {
 /// An order that is given.
 pub(super) struct Order<'a> {
     pub(super) out: &'a Out,
-    pub(super) place: &'a Place,
+    pub(super) place: &'a StateDir,
     pub(super) asked: OperatorOrder,
     pub(super) engine: &'a EngineArgs,
     /// Clients are rebooted, and finished mksysbs removed, without asking.
@@ -73,7 +73,7 @@ impl Order<'_> {
         }
         self.asked.check(&chosen, &archived).map_err(|why| cannot(&why))?;
         self.ask(whom, &chosen)?;
-        match Open::new(self.place) {
+        match OpenJournal::new(self.place) {
             Ok(open) => self.by_ourselves(open, &chosen),
             Err(error) if error.exit() == Exit::Held => self.by_the_engine(&chosen),
             Err(error) => Err(error),
@@ -267,7 +267,11 @@ impl Order<'_> {
 
     /// Applies the order, with the lock held, and goes on as the engine of the
     /// clients where it makes work.
-    fn by_ourselves(&self, mut open: Open, chosen: &[MigrationView]) -> Result<Exit, CliError> {
+    fn by_ourselves(
+        &self,
+        mut open: OpenJournal,
+        chosen: &[MigrationView],
+    ) -> Result<Exit, CliError> {
         let batches = self.place.reader()?.batches()?;
         let Some(settings) = BatchSettings::of_all(&batches)? else {
             return Err(CliError::usage("no plan has run here"));
@@ -298,7 +302,7 @@ impl Order<'_> {
         }
         open.loaded = loaded;
         let limits = settings.engine_limits();
-        let night = Night {
+        let night = EngineRun {
             out: self.out,
             place: self.place,
             estate: &estate,
@@ -315,7 +319,7 @@ impl Order<'_> {
     /// Gives the order to one migration, with no engine running. False: it is refused.
     fn give_to(
         &self,
-        open: &mut Open,
+        open: &mut OpenJournal,
         one: &mut Loaded,
         view: &MigrationView,
         (estate, batches): (&Estate, &[BatchRow]),
@@ -380,7 +384,7 @@ impl Order<'_> {
     /// Journals what the order leads to. False: it does not apply there.
     fn apply(
         &self,
-        open: &mut Open,
+        open: &mut OpenJournal,
         one: &mut Loaded,
         view: &MigrationView,
         now_ms: u64,
@@ -408,7 +412,7 @@ impl Order<'_> {
 }
 
 /// Appends, and waits until it is stored. Gives the number of the entry.
-fn store(open: &mut Open, append: Append) -> Result<u64, CliError> {
+fn store(open: &mut OpenJournal, append: Append) -> Result<u64, CliError> {
     let migration = append.migration;
     open.journal.append(append)?;
     while let Some(acks) = open.acks.blocking_recv() {

@@ -11,13 +11,13 @@ use super::error::CliError;
 
 /// A state directory.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct StateDir {
     dir: PathBuf,
 }
 
-impl Place {
-    pub(super) fn new(dir: &Path) -> Place {
-        Place { dir: dir.to_owned() }
+impl StateDir {
+    pub(super) fn new(dir: &Path) -> StateDir {
+        StateDir { dir: dir.to_owned() }
     }
 
     pub(super) fn dir(&self) -> &Path {

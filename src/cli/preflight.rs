@@ -16,7 +16,7 @@ use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::{only, read_plan};
 
 /// The version of the document. Introduced as 1 in 0.1.0.
@@ -65,7 +65,11 @@ impl From<Looked> for ClientDocument {
 }
 
 /// `nimshift preflight PLAN`.
-pub(super) fn preflight(out: &Out, place: &Place, args: &PreflightArgs) -> Result<Exit, CliError> {
+pub(super) fn preflight(
+    out: &Out,
+    place: &StateDir,
+    args: &PreflightArgs,
+) -> Result<Exit, CliError> {
     let mut plan = read_plan(&args.plan)?.plan;
     only(&mut plan, &args.client)?;
     let left_alone = known(place, &plan)?;
@@ -97,7 +101,7 @@ pub(super) fn preflight(out: &Out, place: &Place, args: &PreflightArgs) -> Resul
 /// `run --preflight`: an error, and nothing begun, unless all of `specs` may begin.
 pub(super) fn all_may_begin(
     out: &Out,
-    place: &Place,
+    place: &StateDir,
     plan: &Plan,
     specs: Vec<MigrationSpec>,
 ) -> Result<(), CliError> {
@@ -147,7 +151,7 @@ fn tell(out: &Out, looked: &[Looked]) {
 
 /// The clients that `run` would not begin, each with the reason, by the journal
 /// where there is one.
-fn known(place: &Place, plan: &Plan) -> Result<BTreeMap<String, String>, CliError> {
+fn known(place: &StateDir, plan: &Plan) -> Result<BTreeMap<String, String>, CliError> {
     if !place.journal().exists() {
         return Ok(BTreeMap::new());
     }
@@ -156,7 +160,7 @@ fn known(place: &Place, plan: &Plan) -> Result<BTreeMap<String, String>, CliErro
 }
 
 /// Looks at what stands against `specs`, many at once.
-fn look(place: &Place, plan: &Plan, specs: Vec<MigrationSpec>) -> Result<Vec<Looked>, CliError> {
+fn look(place: &StateDir, plan: &Plan, specs: Vec<MigrationSpec>) -> Result<Vec<Looked>, CliError> {
     if plan.estate.kind == EstateKind::Lab {
         check_hosts(plan, &open_lab(place)?.hosts()?)?;
     }

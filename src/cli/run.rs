@@ -14,15 +14,15 @@ use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
 use super::left;
-use super::night::{Night, Open, tell, tell_at_rest};
+use super::night::{EngineRun, OpenJournal, tell, tell_at_rest};
 use super::operator::operator;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 use super::plan_file::{only, read_plan};
 use super::preflight::all_may_begin;
 
 /// `nimshift run PLAN`.
-pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliError> {
+pub(super) fn run(out: &Out, place: &StateDir, args: &RunArgs) -> Result<Exit, CliError> {
     let mut file = read_plan(&args.plan)?;
     if let Some(PhasesArg(phases)) = &args.phases {
         for spec in &mut file.plan.migrations {
@@ -51,7 +51,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         all_may_begin(out, place, &file.plan, file.plan.migrations.clone())?;
     }
     let mut open = loop {
-        match Open::new(place) {
+        match OpenJournal::new(place) {
             Ok(open) => break open,
             Err(held) if held.exit() == Exit::Held => {
                 let beside = Beside { out, place, file: &file, digest: &digest, args };
@@ -91,7 +91,7 @@ pub(super) fn run(out: &Out, place: &Place, args: &RunArgs) -> Result<Exit, CliE
         return tell_at_rest(out, place, (&clients, &ids), created_ms);
     }
     let limits = BatchSettings::of(&file.plan).engine_limits();
-    Night { out, place, estate: &estate, limits, args: &args.engine, takes_work: true }.run(
+    EngineRun { out, place, estate: &estate, limits, args: &args.engine, takes_work: true }.run(
         open,
         &clients,
         Verdict::of,
@@ -113,10 +113,10 @@ fn all_or_none(sorted: Sorted<'_>) -> Result<Sorted<'_>, CliError> {
 }
 
 /// `nimshift resume`.
-pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit, CliError> {
+pub(super) fn resume(out: &Out, place: &StateDir, args: &EngineArgs) -> Result<Exit, CliError> {
     // A state directory is not made to find nothing in it.
     drop(place.reader()?);
-    let mut open = Open::new(place)?;
+    let mut open = OpenJournal::new(place)?;
     let batches = place.reader()?.batches()?;
     let clients: Vec<String> = open.loaded.iter().map(|one| one.client.clone()).collect();
     let all = latest_of(std::mem::take(&mut open.loaded), &clients);
@@ -137,7 +137,7 @@ pub(super) fn resume(out: &Out, place: &Place, args: &EngineArgs) -> Result<Exit
     }
     open.loaded = all;
     let limits = settings.engine_limits();
-    Night { out, place, estate: &estate, limits, args, takes_work: true }.run(
+    EngineRun { out, place, estate: &estate, limits, args, takes_work: true }.run(
         open,
         &clients,
         Verdict::of_going_on,

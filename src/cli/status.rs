@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::Place;
+use super::place::StateDir;
 
 /// What status is made from.
 struct Seen {
@@ -26,7 +26,7 @@ struct Seen {
 
 impl Seen {
     /// All of batch `of`, or how each client stands.
-    fn look(place: &Place, reader: &Reader, of: Option<&str>) -> Result<Seen, CliError> {
+    fn look(place: &StateDir, reader: &Reader, of: Option<&str>) -> Result<Seen, CliError> {
         let all = report::views(reader)?;
         let batches = reader.batches()?;
         let named = of.map(|of| {
@@ -66,7 +66,7 @@ impl Seen {
 
 /// The time on the clock of the estate that the latest batch talks to: a lab that
 /// stands beside real hosts has another.
-pub(super) fn now_ms(place: &Place, reader: &Reader) -> Result<Millis, CliError> {
+pub(super) fn now_ms(place: &StateDir, reader: &Reader) -> Result<Millis, CliError> {
     let settings = reader.batches()?.last().map(BatchSettings::read).transpose()?;
     let is_lab = settings.is_none_or(|settings| settings.kind == EstateKind::Lab);
     if is_lab && Lab::exists(&place.lab()) {
@@ -77,13 +77,13 @@ pub(super) fn now_ms(place: &Place, reader: &Reader) -> Result<Millis, CliError>
 }
 
 /// The engine that holds the state directory, if one does.
-pub(super) fn engine(place: &Place) -> Result<Option<String>, CliError> {
+pub(super) fn engine(place: &StateDir) -> Result<Option<String>, CliError> {
     let held = Holder::of(place.dir())?;
     Ok(held.map(|holder| format!("process {} on {}", holder.pid, holder.host)))
 }
 
 /// `nimshift status`.
-pub(super) fn status(out: &Out, place: &Place, args: &StatusArgs) -> Result<Exit, CliError> {
+pub(super) fn status(out: &Out, place: &StateDir, args: &StatusArgs) -> Result<Exit, CliError> {
     let reader = place.reader()?;
     let mut seen = Seen::look(place, &reader, args.batch.as_deref())?;
     if args.ask {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
-use super::failure::{Cause, Trace};
+use super::failure::{Cause, Residue};
 
 /// What a probe saw of a step's effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub enum Outcome {
     Failed {
         cause: Cause,
         /// What was left behind.
-        trace: Trace,
+        trace: Residue,
     },
 }
 

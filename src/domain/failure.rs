@@ -24,11 +24,12 @@ pub enum FailureClass {
 /// What a failed step left behind, as its probe saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Trace {
+pub enum Residue {
     /// The effect is not there: the step can run again as it is.
     Clean,
-    /// Part of the effect is there, or nobody can tell.
-    Dirty,
+    /// Part of the effect is there, or nobody can tell. Stored as `dirty`.
+    #[serde(rename = "dirty")]
+    Left,
     /// It has not begun: the copy is not mounted, or not exported, any more. An
     /// earlier step makes that again. Introduced in 0.1.0.
     Unmounted,

@@ -22,7 +22,7 @@ pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{
     Baseline, BaselineDisk, BaselineFs, BaselineVolume, CopyDisk, CopyIdentity, Facts, MadeMksysb,
 };
-pub use failure::{Cause, FailureClass, MessageRule, Trace};
+pub use failure::{Cause, FailureClass, MessageRule, Residue};
 pub use lease::{Control, Lease};
 pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
 pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, Moment, limits};
-use crate::domain::{Answer, AttemptRecord, Cause, FailureClass, Outcome, Ticket, Trace, Way};
+use crate::domain::{Answer, AttemptRecord, Cause, FailureClass, Outcome, Residue, Ticket, Way};
 use crate::journal::{
     Ack, Append, Journal, JournalError, Loaded, NewBatch, NewMigration, OrderAnswer, RequestId,
     WhyRefused,
@@ -447,7 +447,7 @@ fn panicked(now_ms: u64, view: SlotView<'_>, panic: &str) -> Answer {
             "report it, with the attempt that its history tells; what it began may still run",
         );
     Answer {
-        outcome: Outcome::Failed { cause, trace: Trace::Dirty },
+        outcome: Outcome::Failed { cause, trace: Residue::Left },
         facts: None,
         record: AttemptRecord {
             host: view.client.to_owned(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Millis;
-use crate::domain::{Cause, Facts, FailureClass, Ticket, Trace};
+use crate::domain::{Cause, Facts, FailureClass, Residue, Ticket};
 
 use super::state::State;
 
@@ -57,7 +57,7 @@ pub enum EventKind {
         ticket: Ticket,
         cause: Cause,
         /// What it left behind.
-        trace: Trace,
+        trace: Residue,
         /// When to try again, if it is tried again: chance and delays are
         /// decided outside of the machine.
         retry_at_ms: Millis,

@@ -11,7 +11,7 @@ use statig::prelude::{Handled, Outcome, Super, state_machine};
 
 use crate::base::limits;
 use crate::domain::{
-    BootFailure, Cause, Direction, FailureClass, FailurePolicy, Repeat, Ticket, Trace,
+    BootFailure, Cause, Direction, FailureClass, FailurePolicy, Repeat, Residue, Ticket,
 };
 
 use super::DECISIONS;
@@ -475,10 +475,10 @@ impl Migration {
         at: Place,
         stopping: Option<&Cause>,
         cause: &Cause,
-        trace: Trace,
+        trace: Residue,
         retry_at_ms: u64,
     ) -> State {
-        let dirty = trace == Trace::Dirty;
+        let dirty = trace == Residue::Left;
         let cause = cause.clone();
         if let Some(stop) = stopping {
             // What could not be ended may still run: nothing may be undone
@@ -519,19 +519,19 @@ impl Migration {
 
     /// Goes back to the step that makes what is gone: forward again from there, for
     /// what was done in the copy is found done, or to a fresh copy.
-    fn made_again(&self, at: Place, trace: Trace, cause: &Cause) -> Option<State> {
+    fn made_again(&self, at: Place, trace: Residue, cause: &Cause) -> Option<State> {
         if at.rewinds >= limits::ROUNDS_MAX || self.blueprint.past_no_return(at.step) {
             return None;
         }
         match trace {
-            Trace::Clean | Trace::Dirty => None,
-            Trace::Unmounted => {
+            Residue::Clean | Residue::Left => None,
+            Residue::Unmounted => {
                 let (round, rewinds) = (at.round + 1, at.rewinds + 1);
                 let step = self.blueprint.ground_of(at.step)?;
                 let at = Place { step, round, attempt: 1, rewinds };
                 Some(State::Executing { at, stopping: None })
             }
-            Trace::CopyLost => {
+            Residue::CopyLost => {
                 let until = self.blueprint.rewind_to(at.step)?;
                 Some(self.compensate(at, until, Then::Forward, cause.clone()))
             }

@@ -12,13 +12,13 @@ use crate::domain::{Cause, Direction, FailureClass, HostRole, MigrationSpec, Pre
 use crate::transport::Script;
 
 use super::lease::wait_or_clean;
-use super::read::{Said, judged, look};
-use super::step::{Answers, Context, Is, Looks, Sight, StepDef};
+use super::read::{HostAnswers, judged, look};
+use super::step::{Answers, Context, Finding, Is, Probe, StepDef};
 use crate::phases::native::master;
 
 /// What is asked beside the looks of a step itself. `is_first` is whether its phase
 /// begins with it.
-pub(super) fn looks(ctx: &Context<'_>, def: &StepDef, is_first: bool) -> Looks {
+pub(super) fn looks(ctx: &Context<'_>, def: &StepDef, is_first: bool) -> Probe {
     watch(ctx, def, is_first).into_iter().chain(watch_lease(ctx, def)).collect()
 }
 
@@ -28,7 +28,7 @@ pub(super) fn bar(
     def: &StepDef,
     is_first: bool,
     answers: &Answers,
-) -> Option<Sight> {
+) -> Option<Finding> {
     let watched = watch(ctx, def, is_first).and_then(|_| bar_nimadm(ctx, answers));
     watched.or_else(|| watch_lease(ctx, def).and_then(|_| bar_lease(ctx, answers)))
 }
@@ -46,11 +46,11 @@ fn watch(ctx: &Context<'_>, def: &StepDef, is_first: bool) -> Option<(HostRole, 
 }
 
 /// The bar where [`watch`] has seen one, or cannot tell.
-fn bar_nimadm(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
+fn bar_nimadm(ctx: &Context<'_>, answers: &Answers) -> Option<Finding> {
     match answers.master().processes() {
-        Err(why) => Some(Sight::of(Presence::Unknown(why))),
+        Err(why) => Some(Finding::of(Presence::Unknown(why))),
         Ok(processes) => {
-            foreign(ctx, &processes).map(|process| Sight::barred(works(ctx.spec, process)))
+            foreign(ctx, &processes).map(|process| Finding::blocked(works(ctx.spec, process)))
         }
     }
 }
@@ -104,9 +104,9 @@ fn other_lease(spec: &MigrationSpec) -> (HostRole, String) {
 
 /// The bar where [`watch_lease`] has seen one, or cannot tell. It passes when that
 /// migration has ended.
-fn bar_lease(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
+fn bar_lease(ctx: &Context<'_>, answers: &Answers) -> Option<Finding> {
     let (role, path) = other_lease(ctx.spec);
-    let sight = Said::of(answers, role).lease_at(&path).map(|holder| {
+    let finding = HostAnswers::of(answers, role).lease_at(&path).map(|holder| {
         let holder = holder.filter(|holder| holder.owner != ctx.owner)?;
         let (client, words) = (&ctx.spec.client, holder.words());
         let (text, hint) = match role {
@@ -116,9 +116,9 @@ fn bar_lease(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
             ),
             HostRole::Client => (format!("{words} holds the client's lease"), wait_or_clean(ctx)),
         };
-        Some(Sight::barred(Cause::new(FailureClass::Transient, text).with_hint(hint)))
+        Some(Finding::blocked(Cause::new(FailureClass::Transient, text).with_hint(hint)))
     });
-    sight.unwrap_or_else(|why| Some(judged(Err(why))))
+    finding.unwrap_or_else(|why| Some(judged(Err(why))))
 }
 
 /// Its command line, for people.

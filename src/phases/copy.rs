@@ -2,12 +2,12 @@
 
 use crate::aix::{MountRow, PhysicalVolume, argv};
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, Cause, Direction, DiskName, Facts, FailureClass, Trace,
+    Baseline, BaselineDisk, BaselineFs, Cause, Direction, DiskName, Facts, FailureClass, Residue,
 };
 use crate::transport::Command;
 
 use super::read::Read;
-use super::step::{Context, Sight};
+use super::step::{Context, Finding};
 
 /// Where the copy's file systems are mounted on the client.
 pub(super) const CLIENT_ROOT: &str = "/alt_inst";
@@ -167,14 +167,14 @@ pub(super) fn hands_off(
     ctx: &Context<'_>,
     state: &CopyState,
     lspv: &[PhysicalVolume],
-) -> Option<Sight> {
+) -> Option<Finding> {
     match state {
-        CopyState::Foreign(text) => Some(Sight::barred(
+        CopyState::Foreign(text) => Some(Finding::blocked(
             Cause::new(FailureClass::Permanent, text.clone())
                 .with_hint("change `disks` in the plan"),
         )),
         CopyState::Running => {
-            Some(Sight::barred(booted(ctx, "the client runs from the target disk", lspv)))
+            Some(Finding::blocked(booted(ctx, "the client runs from the target disk", lspv)))
         }
         _ => None,
     }
@@ -212,7 +212,7 @@ pub(super) fn old_gone(ctx: &Context<'_>, lspv: &[PhysicalVolume]) -> Option<Cau
 
 /// The bar where the client has lost the copy's mounts, which a reboot does.
 /// Below `/alt_inst` lie then empty directories of the running system.
-pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
+pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Finding> {
     let (there, wanted) = mounted(mounts, &client_paths(ctx));
     if wanted > 0 && there == wanted {
         return None;
@@ -220,8 +220,8 @@ pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<S
     let text =
         format!("{there} of {wanted} file systems of the copy are mounted on {}", ctx.spec.client);
     let cause = Cause::new(FailureClass::Permanent, text);
-    let bar = Sight::barred(cause.with_hint("only a fresh clone helps: a retry begins with it"));
-    Some(Sight { gone: Some(Trace::CopyLost), ..bar })
+    let bar = Finding::blocked(cause.with_hint("only a fresh clone helps: a retry begins with it"));
+    Some(Finding { gone: Some(Residue::CopyLost), ..bar })
 }
 
 /// The disk that the copy boots from: the first target.
@@ -288,7 +288,7 @@ fn named(disks: &[DiskName]) -> String {
 
 /// The bar where others have set the client to boot from something that is neither the
 /// copy nor what it booted from before.
-pub(super) fn boots_from_others(ctx: &Context<'_>, seen: &[DiskName]) -> Read<Option<Sight>> {
+pub(super) fn boots_from_others(ctx: &Context<'_>, seen: &[DiskName]) -> Read<Option<Finding>> {
     let baseline = baseline(ctx)?;
     let Some(first) = seen.first().filter(|first| Some(*first) != baseline.bootlist.first()) else {
         return Ok(None);
@@ -308,7 +308,7 @@ pub(super) fn boots_from_others(ctx: &Context<'_>, seen: &[DiskName]) -> Read<Op
         named(&baseline.bootlist)
     );
     let cause = Cause::new(FailureClass::NeedsOperator, text);
-    Ok(Some(Sight::barred(cause.with_hint(hint))))
+    Ok(Some(Finding::blocked(cause.with_hint(hint))))
 }
 
 #[cfg(test)]

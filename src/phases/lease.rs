@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use super::read::{Read, all_or_any, holds, judged, look};
-use super::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef};
+use super::step::{Answers, Context, Drivers, Finding, Is, STEP, StepDef};
 
 /// Names beside the lease: who takes over whose lease, and a lease that is made.
 const CLAIM: &str = "lease.over.";
@@ -76,8 +76,8 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
             let lease = answers.client().lease()?;
             let is_held = lease.as_ref().is_some_and(|lease| lease.owner == ctx.owner);
             let other = lease.filter(|lease| lease.owner != ctx.owner);
-            let sight = all_or_any(is_held, left(ctx, answers)?);
-            Ok(Sight { over: other.filter(|_| takes_over(ctx.spec)), ..sight })
+            let finding = all_or_any(is_held, left(ctx, answers)?);
+            Ok(Finding { takes_over_from: other.filter(|_| takes_over(ctx.spec)), ..finding })
         })())
     }),
     ..STEP
@@ -99,24 +99,28 @@ pub(super) const CLEANUP_LEASE: StepDef = StepDef {
     ..STEP
 };
 
-fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
-    let Some(lease) = said.lease()? else { return Ok(Sight::of(Presence::Absent)) };
+    let Some(lease) = said.lease()? else { return Ok(Finding::of(Presence::Absent)) };
     if lease.owner == ctx.owner {
         let text = said.link(argv::LEASE)?;
-        return Ok(Sight::found(Facts { lease_over: lease.over, lease: text, ..Facts::default() }));
+        return Ok(Finding::found(Facts {
+            lease_over: lease.over,
+            lease: text,
+            ..Facts::default()
+        }));
     }
     if !takes_over(ctx.spec) {
         return Ok(refused(ctx, &lease, None));
     }
-    let Some(held) = Held::read(ctx, answers)? else { return Ok(Sight::of(Presence::Absent)) };
+    let Some(held) = Held::read(ctx, answers)? else { return Ok(Finding::of(Presence::Absent)) };
     if let Some(why) = held.keeps_it(ctx) {
         return Ok(refused(ctx, &held.holder, Some(why)));
     }
     let presence = if held.is_claimed { Presence::Partial } else { Presence::Absent };
     // Nobody bars the journal that it is of.
     let others = !is_of_this_journal(ctx, &held.holder);
-    Ok(Sight { over: others.then_some(held.holder), ..Sight::of(presence) })
+    Ok(Finding { takes_over_from: others.then_some(held.holder), ..Finding::of(presence) })
 }
 
 /// Whether the holder is a migration of this journal, which has left its lease
@@ -138,7 +142,7 @@ pub(super) fn wait_or_clean(ctx: &Context<'_>) -> String {
 }
 
 /// Another holds the client.
-pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) -> Sight {
+pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) -> Finding {
     let client = &ctx.spec.client;
     let text = format!("{} holds the client's lease", holder.words());
     let text = why.map_or_else(|| text.clone(), |why| format!("{text}: {why}"));
@@ -156,7 +160,7 @@ pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) ->
             "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"
         )
     };
-    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
+    Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 /// Whether the holder of a lease may be at work. One of our own journal is not:
@@ -315,14 +319,14 @@ pub(super) fn take_again(ctx: &Context<'_>) -> Vec<Command> {
 }
 
 /// Whether the lease is there again: the undo of dropping it.
-pub(super) fn judge_again(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(super) fn judge_again(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     if ctx.facts.lease.is_none() {
         // It was begun without.
-        return Ok(Sight::of(Presence::Absent));
+        return Ok(Finding::of(Presence::Absent));
     }
     Ok(match answers.client().lease()? {
-        None => Sight::of(Presence::Present),
-        Some(lease) if lease.owner == ctx.owner => Sight::of(Presence::Absent),
+        None => Finding::of(Presence::Present),
+        Some(lease) if lease.owner == ctx.owner => Finding::of(Presence::Absent),
         Some(lease) => refused(ctx, &lease, Some("nothing is taken back beside it".to_owned())),
     })
 }

@@ -9,7 +9,7 @@ use crate::transport::{Script, Transport};
 use super::order::hosts;
 use super::registry::find;
 use super::seen::LeftBy;
-use super::step::{Answers, Context, Looks, StepDef};
+use super::step::{Answers, Context, Probe, StepDef};
 
 /// Looks for what `steps` have made and would have to be undone, in one call a
 /// host. Of a host that does not answer it is not known.
@@ -22,7 +22,7 @@ pub async fn left(
     let spec = MigrationSpec { failed_copy: CopyPolicy::Remove, ..by.spec.clone() };
     let by = LeftBy { spec: &spec, ..by };
     let undone = steps.iter().filter(|step| step.undo != UndoKind::Nothing);
-    let asked: Vec<(Ticket, &StepDef, Looks)> = undone
+    let asked: Vec<(Ticket, &StepDef, Probe)> = undone
         .filter_map(|step| {
             let def = find(step.phase, &step.step)?;
             let ticket = def.first(Direction::Undo);

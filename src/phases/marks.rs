@@ -8,7 +8,7 @@ use crate::transport::{Command, Script};
 
 use super::copy::{CLIENT_ROOT, master_paths, mounted};
 use super::read::{Read, look};
-use super::step::{Answers, Context, Looks, Sight};
+use super::step::{Answers, Context, Finding, Probe};
 
 /// Where marks lie within the copy.
 pub(super) const IN_COPY: &str = "/var/adm/nimshift";
@@ -30,21 +30,21 @@ pub(super) fn on_client() -> String {
 }
 
 /// The looks that tell marks.
-pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+pub(super) fn looks(ctx: &Context<'_>) -> Probe {
     vec![look(HostRole::Master, [argv::ls(&directory(ctx)), argv::mounts()])]
 }
 
 /// What the marks of `step` tell. Without the copy's mounts they tell nothing.
-pub(super) fn judge(ctx: &Context<'_>, answers: &Answers, step: &str) -> Read<Sight> {
+pub(super) fn judge(ctx: &Context<'_>, answers: &Answers, step: &str) -> Read<Finding> {
     let said = answers.master();
     let (there, wanted) = mounted(&said.mounts()?, &master_paths(ctx));
     if there < wanted || wanted == 0 {
         let why = format!("{there} of {wanted} file systems of the copy are mounted on the master");
-        return Ok(Sight::unmounted(why));
+        return Ok(Finding::unmounted(why));
     }
     let names = said.names(&directory(ctx))?;
     let has = |suffix: &str| names.iter().any(|name| *name == format!("{step}.{suffix}"));
-    Ok(Sight::of(match (has("done"), has("begun")) {
+    Ok(Finding::of(match (has("done"), has("begun")) {
         (true, _) => Presence::Present,
         (false, true) => Presence::Partial,
         (false, false) => Presence::Absent,

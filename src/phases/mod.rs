@@ -36,4 +36,4 @@ pub use perform::perform;
 pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use seen::{LeftBy, copy_seen, look_at_copy};
-pub use step::{Answers, Context, Drivers, HostNames, Is, Looks, Settle, Sight, StepDef};
+pub use step::{Answers, Context, Drivers, Finding, HostNames, Is, Probe, Settle, StepDef};

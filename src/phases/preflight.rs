@@ -87,9 +87,9 @@ fn against(def: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Vec<Cause> {
         let text = format!("a host says more than {OUTPUT_BYTES_MAX} bytes");
         return cause(FailureClass::Permanent, text);
     }
-    let sight = (def.judge)(ctx, answers);
-    match (sight.barred, sight.presence) {
-        (Some(_), _) if !sight.findings.is_empty() => sight.findings,
+    let finding = (def.judge)(ctx, answers);
+    match (finding.blocked_by, finding.presence) {
+        (Some(_), _) if !finding.findings.is_empty() => finding.findings,
         (Some(barred), _) => vec![barred],
         (None, Presence::Unknown(why)) if outcome::is_passing(&ctx.spec.messages, answers) => {
             cause(FailureClass::Transient, why)

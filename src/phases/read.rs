@@ -1,5 +1,5 @@
 //! The answers of a probe, read. What cannot be read is `Err` with the reason,
-//! and makes the sight `Unknown`: no step guesses.
+//! and makes the finding `Unknown`: no step guesses.
 
 use crate::aix::{self, FsRow, MountRow, NimObject, PhysicalVolume, Process, argv};
 use crate::base::limits::CAUSE_BYTES_MAX;
@@ -7,7 +7,7 @@ use crate::base::sanitize_line;
 use crate::domain::{DiskName, HostRole, Lease, Level, NimName, Presence};
 use crate::transport::{Command, CommandOutput, Script};
 
-use super::step::{Answers, Sight};
+use super::step::{Answers, Finding};
 
 /// What was read, or why it was not.
 pub(super) type Read<T> = Result<T, String>;
@@ -20,9 +20,9 @@ pub(super) fn look(
     (role, Script::new(commands.into_iter().map(|command| command.into().tolerated())))
 }
 
-/// The sight, or `Unknown` with the reason.
-pub(super) fn judged(read: Read<Sight>) -> Sight {
-    read.unwrap_or_else(|why| Sight::of(Presence::Unknown(why)))
+/// The finding, or `Unknown` with the reason.
+pub(super) fn judged(read: Read<Finding>) -> Finding {
+    read.unwrap_or_else(|why| Finding::of(Presence::Unknown(why)))
 }
 
 /// Ends a script where what `argv` says does not hold `text`: nothing fits between that
@@ -32,8 +32,8 @@ pub(super) fn holds(argv: impl IntoIterator<Item = impl Into<String>>, text: &st
 }
 
 /// There if `all` of it is there, else absent or partial by whether `any` is.
-pub(super) fn all_or_any(all: bool, any: bool) -> Sight {
-    Sight::of(match (all, any) {
+pub(super) fn all_or_any(all: bool, any: bool) -> Finding {
+    Finding::of(match (all, any) {
         (true, _) => Presence::Present,
         (false, true) => Presence::Partial,
         (false, false) => Presence::Absent,
@@ -42,20 +42,20 @@ pub(super) fn all_or_any(all: bool, any: bool) -> Sight {
 
 /// What one host has said. Each reader asks for its answer by the question.
 #[derive(Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct HostAnswers<'a> {
     answers: &'a Answers,
     role: HostRole,
 }
 
 impl Answers {
     /// What the master has said.
-    pub(super) fn master(&self) -> Said<'_> {
-        Said::of(self, HostRole::Master)
+    pub(super) fn master(&self) -> HostAnswers<'_> {
+        HostAnswers::of(self, HostRole::Master)
     }
 
     /// What the client has said.
-    pub(super) fn client(&self) -> Said<'_> {
-        Said::of(self, HostRole::Client)
+    pub(super) fn client(&self) -> HostAnswers<'_> {
+        HostAnswers::of(self, HostRole::Client)
     }
 }
 
@@ -68,10 +68,10 @@ pub(super) fn is_named(path: &str, name: &str) -> bool {
 /// (reference 4, 0042-175).
 const UNEXPECTED: &str = "An unexpected result was returned by";
 
-impl<'a> Said<'a> {
+impl<'a> HostAnswers<'a> {
     /// What the host of `role` has said.
-    pub(super) fn of(answers: &'a Answers, role: HostRole) -> Said<'a> {
-        Said { answers, role }
+    pub(super) fn of(answers: &'a Answers, role: HostRole) -> HostAnswers<'a> {
+        HostAnswers { answers, role }
     }
 
     /// The output of `question`. Nothing but NIM's word that the result was not what

@@ -229,12 +229,12 @@ mod tests {
                 control: &Control::default(),
                 now_ms: 0,
             };
-            let sight = (def.judge)(&ctx, &Answers::default());
-            let unsure = matches!(sight.presence, Presence::Unknown(_));
-            assert!(unsure || sight.barred.is_some(), "{}", def.name);
+            let finding = (def.judge)(&ctx, &Answers::default());
+            let unsure = matches!(finding.presence, Presence::Unknown(_));
+            assert!(unsure || finding.blocked_by.is_some(), "{}", def.name);
             if let Some(judge_undo) = def.judge_undo {
-                let sight = judge_undo(&ctx, &Answers::default());
-                assert!(matches!(sight.presence, Presence::Unknown(_)), "{}", def.name);
+                let finding = judge_undo(&ctx, &Answers::default());
+                assert!(matches!(finding.presence, Presence::Unknown(_)), "{}", def.name);
             }
         }
     }

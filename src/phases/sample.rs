@@ -6,11 +6,11 @@ use crate::domain::{
 };
 use crate::transport::{Command, CommandOutput, Output};
 
-use super::step::{Answers, Looks};
+use super::step::{Answers, Probe};
 
 /// What hosts that answer as `say` have said to `looks`.
 pub(crate) fn answers(
-    looks: &Looks,
+    looks: &Probe,
     mut say: impl FnMut(HostRole, &Command) -> CommandOutput,
 ) -> Answers {
     let mut answers = Answers::default();

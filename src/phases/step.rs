@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::Millis;
 use crate::domain::{
     Cause, Control, Direction, Driver, Facts, HostRole, Lease, MigrationSpec, Phase, Presence,
-    Repeat, StepName, StepSpec, TaskKind, Ticket, Trace, UndoKind,
+    Repeat, Residue, StepName, StepSpec, TaskKind, Ticket, UndoKind,
 };
 use crate::transport::{Command, CommandOutput, HostId, Output, Script};
 
@@ -37,10 +37,10 @@ impl Context<'_> {
 
 /// The scripts of a probe, each with the host that it runs on. They change
 /// nothing.
-pub type Looks = Vec<(HostRole, Script)>;
+pub type Probe = Vec<(HostRole, Script)>;
 
 /// What a probe has asked, and what was said to it. An answer is found by its
-/// question, wherever in the [`Looks`] that stands.
+/// question, wherever in the [`Probe`] that stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers(Vec<Asked>);
 
@@ -91,44 +91,51 @@ impl Answers {
 
 /// What a probe saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct Finding {
     /// Whether the step's effect is there.
     pub presence: Presence,
     /// What a step that only looks found out.
     pub facts: Option<Facts>,
     /// Why the step must not run, or a step that only looks has failed. At the
     /// gate, class `AlreadyDone` skips the migration.
-    pub barred: Option<Cause>,
+    pub blocked_by: Option<Cause>,
     /// The lease of another. Before the step runs, its holder's jobs must have
     /// ended and are barred; when it has been undone, they are barred no more.
-    pub over: Option<Lease>,
+    pub takes_over_from: Option<Lease>,
     /// Of a check: all that stands against the migration, each by itself.
     pub findings: Vec<Cause>,
     /// What the step stands on and is gone, as the trace that it leaves.
-    pub gone: Option<Trace>,
+    pub gone: Option<Residue>,
 }
 
-impl Sight {
-    /// A sight without facts or bars.
-    pub fn of(presence: Presence) -> Sight {
+impl Finding {
+    /// A finding without facts or bars.
+    pub fn of(presence: Presence) -> Finding {
         let findings = Vec::new();
-        Sight { presence, facts: None, barred: None, over: None, findings, gone: None }
+        Finding {
+            presence,
+            facts: None,
+            blocked_by: None,
+            takes_over_from: None,
+            findings,
+            gone: None,
+        }
     }
 
     /// Mounts or exports that the step needs are gone: an earlier step makes them.
-    pub fn unmounted(why: String) -> Sight {
-        Sight { gone: Some(Trace::Unmounted), ..Sight::of(Presence::Unknown(why)) }
+    pub fn unmounted(why: String) -> Finding {
+        Finding { gone: Some(Residue::Unmounted), ..Finding::of(Presence::Unknown(why)) }
     }
 
     /// The effect is there, and has told `facts`.
-    pub fn found(facts: Facts) -> Sight {
-        Sight { facts: Some(facts), ..Sight::of(Presence::Present) }
+    pub fn found(facts: Facts) -> Finding {
+        Finding { facts: Some(facts), ..Finding::of(Presence::Present) }
     }
 
     /// The step must not run.
-    pub fn barred(cause: Cause) -> Sight {
+    pub fn blocked(cause: Cause) -> Finding {
         let presence = Presence::Unknown(cause.text.clone());
-        Sight { barred: Some(cause), ..Sight::of(presence) }
+        Finding { blocked_by: Some(cause), ..Finding::of(presence) }
     }
 }
 
@@ -168,16 +175,16 @@ pub struct StepDef {
     /// Whether it is part of what is asked for, where its phase is.
     pub applies: fn(&MigrationSpec) -> bool,
     /// The commands that tell whether the effect is there.
-    pub looks: fn(&Context<'_>) -> Looks,
+    pub looks: fn(&Context<'_>) -> Probe,
     /// What they say.
-    pub judge: fn(&Context<'_>, &Answers) -> Sight,
+    pub judge: fn(&Context<'_>, &Answers) -> Finding,
     /// Makes what is missing.
     pub run: Option<fn(&Context<'_>, &Answers) -> Script>,
     /// Makes sure it is gone.
     pub undo_run: Option<fn(&Context<'_>, &Answers) -> Script>,
     /// Tells whether anything is left to undo, where that is not what `judge`
     /// tells.
-    pub judge_undo: Option<fn(&Context<'_>, &Answers) -> Sight>,
+    pub judge_undo: Option<fn(&Context<'_>, &Answers) -> Finding>,
 }
 
 /// What most steps are: of a migration by the native driver, short, and repeated as
@@ -198,7 +205,7 @@ pub(super) const STEP: StepDef = StepDef {
     settle: Settle::AtOnce,
     applies: |_| true,
     looks: |_| Vec::new(),
-    judge: |_, _| Sight::of(Presence::Unknown("nothing is looked for".to_owned())),
+    judge: |_, _| Finding::of(Presence::Unknown("nothing is looked for".to_owned())),
     run: None,
     undo_run: None,
     judge_undo: None,

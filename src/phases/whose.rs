@@ -12,8 +12,8 @@ use crate::domain::{
 use crate::transport::Command;
 
 use super::copy::{self, on_client};
-use super::read::{Read, Said, holds, is_named, judged, look};
-use super::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use super::read::{HostAnswers, Read, holds, is_named, judged, look};
+use super::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 use super::{alone, lease, nimadm};
 
 /// Whether a script of the step asks before it changes the client, or its copy, which
@@ -89,7 +89,7 @@ pub(super) enum Whose {
 
 /// What is asked of the client; by nimadm, the mark that the copy was begun is on
 /// the master.
-pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+pub(super) fn looks(ctx: &Context<'_>) -> Probe {
     let mut commands = vec![argv::ls_l(argv::LEASE), argv::lspv(), argv::ls(argv::LEASE_DIR)];
     commands.extend(ctx.spec.options.disks.iter().map(argv::vg_of_disk));
     match goes_back_to(ctx).filter(|_| identity(ctx).is_some()) {
@@ -191,7 +191,11 @@ fn goes_back_to<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
 
 /// Why there is no way back: neither what runs nor what is on the old disk is the
 /// system that was migrated. Taking back would boot, or leave, another's.
-fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Read<Option<String>> {
+fn no_way_back(
+    ctx: &Context<'_>,
+    said: HostAnswers<'_>,
+    lspv: &[PhysicalVolume],
+) -> Read<Option<String>> {
     let Some(disk) = goes_back_to(ctx) else { return Ok(None) };
     let baseline = copy::baseline(ctx)?;
     if said.read(argv::lsvg("rootvg"), aix::volume_group)?.id == baseline.rootvg_id {
@@ -210,7 +214,7 @@ fn no_way_back(ctx: &Context<'_>, said: Said<'_>, lspv: &[PhysicalVolume]) -> Re
 /// Whether the client is set to boot from a target disk. No clone of ours does that,
 /// and what has not been recorded yet is not finished: who has made a copy to boot
 /// from, has made another.
-fn boots_it(ctx: &Context<'_>, said: Said<'_>) -> Read<bool> {
+fn boots_it(ctx: &Context<'_>, said: HostAnswers<'_>) -> Read<bool> {
     let bootlist = said.bootlist()?;
     let baseline = copy::baseline(ctx)?;
     let first = bootlist.first();
@@ -237,7 +241,7 @@ pub(super) fn vg_id(text: &str) -> Result<String, aix::Unread> {
 }
 
 /// What is asked of the master, to tell who it may be.
-pub(super) fn who_looks(ctx: &Context<'_>) -> Looks {
+pub(super) fn who_looks(ctx: &Context<'_>) -> Probe {
     vec![look(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()])]
 }
 
@@ -365,7 +369,7 @@ pub(super) const RECORD_COPY: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     let lspv = said.lspv()?;
     let rows = standing(ctx, &lspv);
@@ -377,7 +381,7 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     }
     let Some(copy) = told_by(ctx, said, &rows)? else {
         let whose = Whose::Gone("there is none on the target disks".to_owned());
-        let bar = cause(ctx, &whose, &who(ctx, answers)).map(Sight::barred);
+        let bar = cause(ctx, &whose, &who(ctx, answers)).map(Finding::blocked);
         return bar.ok_or_else(|| "there is no copy on the target disks".to_owned());
     };
     if let Some(before) =
@@ -389,13 +393,13 @@ fn judge_record(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         );
         return Ok(another(ctx, answers, text));
     }
-    Ok(Sight::found(Facts { copy: Some(copy), ..Facts::default() }))
+    Ok(Finding::found(Facts { copy: Some(copy), ..Facts::default() }))
 }
 
 /// What the copy on `rows` is known by.
 fn told_by(
     ctx: &Context<'_>,
-    said: Said<'_>,
+    said: HostAnswers<'_>,
     rows: &[&PhysicalVolume],
 ) -> Read<Option<CopyIdentity>> {
     let mut found: Option<CopyIdentity> = None;
@@ -427,9 +431,9 @@ pub(super) fn left_by_failed(ctx: &Context<'_>, answers: &Answers) -> Read<CopyI
 }
 
 /// The bar where the copy is somebody else's.
-fn another(ctx: &Context<'_>, answers: &Answers, text: String) -> Sight {
+fn another(ctx: &Context<'_>, answers: &Answers, text: String) -> Finding {
     cause(ctx, &Whose::Others(text), &who(ctx, answers))
-        .map_or_else(|| Sight::of(Presence::Present), Sight::barred)
+        .map_or_else(|| Finding::of(Presence::Present), Finding::blocked)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::world::World;
 use nimshift::domain::{
     AttemptRecord, Cause, CommandRecord, FailureClass, MigrationSpec, Phase, Presence, Repeat,
-    StepName, StepSpec, Ticket, Trace, UndoKind, Way, parse_plan,
+    Residue, StepName, StepSpec, Ticket, UndoKind, Way, parse_plan,
 };
 use nimshift::journal::{Append, Journal, NewBatch, NewMigration, OpenOptions};
 use nimshift::machine::{Blueprint, Effect, Event, EventKind, Machine, Operator};
@@ -113,7 +113,7 @@ impl Teller<'_> {
         let kind = EventKind::Failed {
             ticket: ticket.clone(),
             cause,
-            trace: Trace::Dirty,
+            trace: Residue::Left,
             retry_at_ms,
             facts: None,
         };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::power_vfs::chance;
 use nimshift::domain::{
     AttemptRecord, Cause, CommandRecord, Facts, FailureClass, MigrationId, MigrationSpec, Options,
-    Phase, Presence, Repeat, RetryPolicy, StepName, StepSpec, Target, Ticket, Trace, UndoKind, Way,
+    Phase, Presence, Repeat, Residue, RetryPolicy, StepName, StepSpec, Target, Ticket, UndoKind,
+    Way,
 };
 use nimshift::journal::{
     Ack, Append, BatchId, Journal, JournalError, Loaded, NewBatch, NewMigration, OpenOptions,
@@ -252,7 +253,7 @@ impl Sleeper {
                     text: "m_alt: no answer from the client".into(),
                     hint: None,
                 },
-                trace: Trace::Dirty,
+                trace: Residue::Left,
                 retry_at_ms: at_ms + 5000,
                 facts: None,
             },

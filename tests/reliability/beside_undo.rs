@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use nimshift::domain::{Answer, Cause, FailureClass, Outcome, Repeat, Trace};
+use nimshift::domain::{Answer, Cause, FailureClass, Outcome, Repeat, Residue};
 use nimshift::engine::{Order, Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
 use nimshift::phases::{StepDef, registry};
@@ -135,7 +135,7 @@ impl<P: Performer + 'static> Performer for TurnsBack<P> {
             tokio::select! {
                 answer = inner.perform(order) => answer,
                 () = watched.around.left_alone.notified() => {
-                    let outcome = Outcome::Failed { cause, trace: Trace::Dirty };
+                    let outcome = Outcome::Failed { cause, trace: Residue::Left };
                     Answer { outcome, facts: None, record: empty_record() }
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimshift::domain::{
-    Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, StepName, Ticket, Trace, Way,
+    Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, Residue, StepName, Ticket, Way,
 };
 use nimshift::engine::{Order, Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
@@ -113,11 +113,11 @@ impl<P: Performer + 'static> Performer for Fails<P> {
         Box::pin(async move {
             let cause = Cause::new(FailureClass::Permanent, "made to fail by the test");
             if form == Form::Before {
-                let outcome = Outcome::Failed { cause, trace: Trace::Clean };
+                let outcome = Outcome::Failed { cause, trace: Residue::Clean };
                 return Answer { outcome, facts: None, record: empty_record() };
             }
             let answer = inner.perform(order).await;
-            let outcome = Outcome::Failed { cause, trace: Trace::Dirty };
+            let outcome = Outcome::Failed { cause, trace: Residue::Left };
             Answer { outcome, facts: None, record: answer.record }
         })
     }

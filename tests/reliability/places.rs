@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nimshift::base::Moment;
 use nimshift::domain::{
-    Answer, Cause, Direction, Facts, FailureClass, MigrationId, Outcome, Phase, Ticket, Trace,
+    Answer, Cause, Direction, Facts, FailureClass, MigrationId, Outcome, Phase, Residue, Ticket,
 };
 use nimshift::engine::{Command, Core, Delays, EngineLimits, Input, OperatorRequest};
 use nimshift::journal::{Ack, BatchId, Loaded, RequestId, RequestKind};
@@ -224,7 +224,7 @@ fn gate(ticket: &Ticket) -> bool {
 }
 
 fn failed(class: FailureClass) -> Outcome {
-    Outcome::Failed { cause: Cause::new(class, "by chance"), trace: Trace::Clean }
+    Outcome::Failed { cause: Cause::new(class, "by chance"), trace: Residue::Clean }
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn taken_up() -> Vec<(&'static str, Machine, Option<RequestKind>, bool)> {
         move |ticket| EventKind::Failed {
             ticket,
             cause: Cause::new(class, "it failed"),
-            trace: Trace::Clean,
+            trace: Residue::Clean,
             retry_at_ms,
             facts: None,
         }
@@ -384,7 +384,7 @@ fn taken_up() -> Vec<(&'static str, Machine, Option<RequestKind>, bool)> {
     let permanent: fn(Ticket) -> EventKind = |ticket| EventKind::Failed {
         ticket,
         cause: Cause::new(FailureClass::Permanent, "it failed"),
-        trace: Trace::Dirty,
+        trace: Residue::Left,
         retry_at_ms: 0,
         facts: None,
     };

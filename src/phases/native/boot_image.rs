@@ -8,7 +8,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::{boot_target, lost_by_client, on_client};
 use crate::phases::marks::{self, IMAGE};
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours};
+use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours};
 
 const NAME: &str = "make-boot-image";
 
@@ -59,7 +59,7 @@ fn is_marked(ctx: &Context<'_>) -> bool {
     ctx.spec.options.update && ctx.spec.driver == Driver::Native
 }
 
-fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     // Without the copy, `/dev/alt_hd5` would become a plain file.
     if let Some(bar) = lost_by_client(ctx, &said.mounts()?) {
@@ -84,9 +84,9 @@ fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     // The file that it is written from does not stay in the copy.
     let is_over = !answers.master().is_there(argv::ls_d(&image(ctx)))?;
     if bootable && current && made && is_over {
-        return Ok(Sight::of(Presence::Present));
+        return Ok(Finding::of(Presence::Present));
     }
-    Ok(if mark.gone.is_some() { mark } else { Sight::of(Presence::Absent) })
+    Ok(if mark.gone.is_some() { mark } else { Finding::of(Presence::Absent) })
 }
 
 fn is_number(word: &str) -> bool {

@@ -9,7 +9,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::{baseline, master_paths, mounted, on_client};
 use crate::phases::native::master::image_data;
 use crate::phases::read::{Read, all_or_any, is_named, judged, look};
-use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
+use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, minutes};
 
 /// Where a client reads them.
 const HERE: [&str; 2] = [argv::EXCLUDE, argv::IMAGE_DATA];
@@ -53,7 +53,7 @@ pub(crate) const BRING_FILES: StepDef = StepDef {
             let names = answers.client().names(argv::LEASE_DIR)?;
             let ours = |name: &String| HERE.iter().any(|path| is_named(path, name));
             let left = names.iter().any(ours);
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
     ..STEP
@@ -67,7 +67,7 @@ fn files(ctx: &Context<'_>) -> Vec<(String, &'static str)> {
     exclude.into_iter().chain(image).collect()
 }
 
-fn bring_looks(ctx: &Context<'_>) -> Looks {
+fn bring_looks(ctx: &Context<'_>) -> Probe {
     let files = files(ctx);
     let master = files.iter().map(|(from, _)| argv::cat(from));
     let client = files.iter().map(|(_, to)| argv::cat(to));
@@ -78,7 +78,7 @@ fn bring_looks(ctx: &Context<'_>) -> Looks {
     ]
 }
 
-fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (master, client) = (answers.master(), answers.client());
     baseline(ctx)?;
     let files = files(ctx);
@@ -121,7 +121,7 @@ pub(crate) const PUT_BOSINST_DATA: StepDef = StepDef {
             }
             let same =
                 said.is_there(to.clone())? && said.output(to)?.stdout == said.output(from)?.stdout;
-            Ok(Sight::of(if same { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if same { Presence::Present } else { Presence::Absent }))
         })())
     },
     run: Some(|ctx, _| {

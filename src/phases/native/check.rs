@@ -13,8 +13,8 @@ use crate::phases::lease::{is_of_this_journal, refused, takes_over, wait_or_clea
 use crate::phases::native::mksysb::in_the_way;
 use crate::phases::native::record::disk_size;
 use crate::phases::operations::cleanup_check::is_on_copy;
-use crate::phases::read::{Read, Said, look};
-use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use crate::phases::read::{HostAnswers, Read, look};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 
 /// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
 const SPARE_MB: u64 = 500;
@@ -94,7 +94,7 @@ fn directory_of(path: &str) -> &str {
     if directory.is_empty() { "/" } else { directory }
 }
 
-fn gate_looks(ctx: &Context<'_>) -> Looks {
+fn gate_looks(ctx: &Context<'_>) -> Probe {
     let target = &ctx.spec.target;
     let machine = ctx.spec.mode.has_client().then_some(&ctx.spec.client);
     let first = [
@@ -166,7 +166,7 @@ impl Findings {
     }
 }
 
-fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
+fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
     let (master, client) = (answers.master(), answers.client());
     let mut findings = Findings(Vec::new());
     let mode = ctx.spec.mode;
@@ -181,7 +181,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
         if has_copy && !is_of_this_journal(ctx, holder) {
             let text = format!("{} holds the client's lease, and has a copy there", holder.words());
             let cause = Cause::new(FailureClass::Permanent, text);
-            return Sight::barred(cause.with_hint(wait_or_clean(ctx)));
+            return Finding::blocked(cause.with_hint(wait_or_clean(ctx)));
         }
         return refused(ctx, holder, None);
     }
@@ -192,7 +192,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
         let known = mode.has_client() && !mode.reads_mksysb();
         let what = if known { ctx.spec.client.to_string() } else { what };
         let text = format!("{what} is at {level} already");
-        return Sight::barred(Cause::new(FailureClass::AlreadyDone, text));
+        return Finding::blocked(Cause::new(FailureClass::AlreadyDone, text));
     }
     check_levels(ctx, master, &what, level.as_ref(), &mut findings);
     if mode.has_client() {
@@ -211,16 +211,16 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Sight {
     let level = level.filter(|_| !mode.reads_mksysb());
     check_cache(ctx, master, room.as_ref(), &mut findings);
     match findings.cause() {
-        Some(cause) => Sight { findings: findings.0, ..Sight::barred(cause) },
-        None => Sight::found(Facts { level, ..Facts::default() }),
+        Some(cause) => Finding { findings: findings.0, ..Finding::blocked(cause) },
+        None => Finding::found(Facts { level, ..Facts::default() }),
     }
 }
 
 /// What is migrated, and its level as far as it is known.
 fn source_level(
     ctx: &Context<'_>,
-    master: Said<'_>,
-    client: Said<'_>,
+    master: HostAnswers<'_>,
+    client: HostAnswers<'_>,
     findings: &mut Findings,
 ) -> (String, Option<Level>) {
     if ctx.spec.mode.has_client() {
@@ -236,7 +236,7 @@ fn source_level(
     (format!("the mksysb {name}"), level)
 }
 
-fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+fn check_output(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
     if !ctx.spec.mode.writes_mksysb() || !ctx.spec.asks_for(Phase::Finish) {
         return;
     }
@@ -265,7 +265,7 @@ fn check_output(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
 
 fn check_levels(
     ctx: &Context<'_>,
-    master: Said<'_>,
+    master: HostAnswers<'_>,
     what: &str,
     level: Option<&Level>,
     findings: &mut Findings,
@@ -316,7 +316,7 @@ fn check_levels(
 /// The level of a fileset in a list that a command gave: the highest, where there
 /// is a base and updates of it.
 fn level_of(
-    said: Said<'_>,
+    said: HostAnswers<'_>,
     filesets: impl Into<Command>,
     name: &str,
 ) -> Read<Option<FilesetLevel>> {
@@ -326,7 +326,12 @@ fn level_of(
 
 /// What is installed comes from the lpp_source, by programs of the SPOT, on the
 /// master: all three fit together, and none takes the client back.
-fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findings: &mut Findings) {
+fn check_agreement(
+    ctx: &Context<'_>,
+    master: HostAnswers<'_>,
+    client: HostAnswers<'_>,
+    findings: &mut Findings,
+) {
     const NAME: &str = argv::LEVEL_FILESET;
     let Target { spot, lpp_source, .. } = &ctx.spec.target;
     // One that is not there is told already.
@@ -376,7 +381,7 @@ fn check_agreement(ctx: &Context<'_>, master: Said<'_>, client: Said<'_>, findin
     }
 }
 
-fn object(master: Said<'_>, name: &NimName, findings: &mut Findings) -> Option<NimObject> {
+fn object(master: HostAnswers<'_>, name: &NimName, findings: &mut Findings) -> Option<NimObject> {
     if !findings.read(name.as_str(), master.is_defined(name))? {
         findings.permanent(
             format!("{name} is not defined in NIM"),
@@ -387,7 +392,7 @@ fn object(master: Said<'_>, name: &NimName, findings: &mut Findings) -> Option<N
     findings.read(name.as_str(), master.nim_object(name))
 }
 
-fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+fn check_machine(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
     let client = &ctx.spec.client;
     let Some(object) = object(master, client, findings) else { return };
     if object.get("type") != Some("standalone") {
@@ -414,7 +419,7 @@ fn check_machine(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
     }
 }
 
-fn check_resources(ctx: &Context<'_>, master: Said<'_>, findings: &mut Findings) {
+fn check_resources(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
     let target = &ctx.spec.target;
     if let Some(spot) = object(master, &target.spot, findings) {
         check_spot(ctx, master, &spot, findings);
@@ -451,7 +456,12 @@ fn check_ready(name: &NimName, object: &NimObject, findings: &mut Findings) {
     }
 }
 
-fn check_spot(ctx: &Context<'_>, master: Said<'_>, spot: &NimObject, findings: &mut Findings) {
+fn check_spot(
+    ctx: &Context<'_>,
+    master: HostAnswers<'_>,
+    spot: &NimObject,
+    findings: &mut Findings,
+) {
     let (name, wanted) = (&ctx.spec.target.spot, &ctx.spec.target.level);
     if spot.get("type") != Some("spot") {
         findings
@@ -500,7 +510,11 @@ impl Room {
     }
 }
 
-fn check_rootvg(ctx: &Context<'_>, client: Said<'_>, findings: &mut Findings) -> Option<Room> {
+fn check_rootvg(
+    ctx: &Context<'_>,
+    client: HostAnswers<'_>,
+    findings: &mut Findings,
+) -> Option<Room> {
     let vg = client.read(argv::lsvg("rootvg"), aix::volume_group);
     let vg = findings.read("the size of rootvg", vg);
     let volumes = client.read(argv::lsvg_l("rootvg"), aix::logical_volumes);
@@ -543,7 +557,7 @@ fn booted_from() -> Argv {
 /// A copy that is there already: one that somebody is making is not to be removed.
 fn check_copy(
     ctx: &Context<'_>,
-    client: Said<'_>,
+    client: HostAnswers<'_>,
     row: &PhysicalVolume,
     holder: Option<&Lease>,
     findings: &mut Findings,
@@ -578,7 +592,7 @@ fn check_copy(
 
 fn check_disks(
     ctx: &Context<'_>,
-    client: Said<'_>,
+    client: HostAnswers<'_>,
     room: Option<&Room>,
     holder: Option<&Lease>,
     findings: &mut Findings,
@@ -634,7 +648,12 @@ fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
     }
 }
 
-fn check_cache(ctx: &Context<'_>, master: Said<'_>, room: Option<&Room>, findings: &mut Findings) {
+fn check_cache(
+    ctx: &Context<'_>,
+    master: HostAnswers<'_>,
+    room: Option<&Room>,
+    findings: &mut Findings,
+) {
     let Some(vg) = &ctx.spec.options.cache_vg else { return };
     let what = format!("the cache volume group {vg}");
     let Some(cache) = findings.read(&what, master.read(argv::lsvg(vg.as_str()), aix::volume_group))

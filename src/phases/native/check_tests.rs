@@ -3,7 +3,7 @@
 use crate::domain::{
     Control, Direction, Facts, FailureClass, HostRole, MigrationSpec, Phase, Presence, StepName,
 };
-use crate::phases::step::{Context, Sight};
+use crate::phases::step::{Context, Finding};
 use crate::phases::{find, sample};
 use crate::transport::CommandOutput;
 
@@ -37,7 +37,7 @@ const CLIENT: [&str; 9] = [
 ];
 
 /// What the gate says where master and client answer so, in the order of its looks.
-fn judge(spec: &MigrationSpec, master: &[&str], client: &[&str]) -> Sight {
+fn judge(spec: &MigrationSpec, master: &[&str], client: &[&str]) -> Finding {
     let def = find(Phase::Clone, &StepName::new("check-client")).unwrap();
     let ticket = def.first(Direction::Forward);
     let facts = Facts::default();
@@ -70,15 +70,15 @@ fn with(spec: &MigrationSpec, on_master: bool, at: usize, text: &str) -> (Failur
     } else {
         client[at] = text;
     }
-    let cause = judge(spec, &master, &client).barred.expect("a bar");
+    let cause = judge(spec, &master, &client).blocked_by.expect("a bar");
     (cause.class, cause.text)
 }
 
 #[test]
 fn a_healthy_client_may_begin() {
-    let sight = judge(&sample::spec(), &MASTER, &CLIENT);
-    assert_eq!((sight.presence, sight.barred), (Presence::Present, None));
-    assert_eq!(sight.facts.unwrap().level.unwrap().as_str(), "7200-05-03-2148");
+    let finding = judge(&sample::spec(), &MASTER, &CLIENT);
+    assert_eq!((finding.presence, finding.blocked_by), (Presence::Present, None));
+    assert_eq!(finding.facts.unwrap().level.unwrap().as_str(), "7200-05-03-2148");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_lock_is_waited_for_or_forced() {
     spec.options.force = true;
     let mut master = MASTER.to_vec();
     master[0] = &locked;
-    assert_eq!(judge(&spec, &master, &CLIENT).barred, None);
+    assert_eq!(judge(&spec, &master, &CLIENT).blocked_by, None);
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn the_cache_must_have_room() {
         let vg = vg(free);
         let mut master = MASTER.to_vec();
         master.push(&vg);
-        assert_eq!(judge(&spec, &master, &CLIENT).barred.is_none(), fits, "{free}");
+        assert_eq!(judge(&spec, &master, &CLIENT).blocked_by.is_none(), fits, "{free}");
     }
     let mut master = MASTER.to_vec();
     master.push("0516-306 : Unable to find volume group cachevg\n");
-    assert!(judge(&spec, &master, &CLIENT).barred.is_some());
+    assert!(judge(&spec, &master, &CLIENT).blocked_by.is_some());
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn all_that_is_wrong_is_told_at_once() {
     let (mut master, mut client) = (MASTER.to_vec(), CLIENT.to_vec());
     master[3] = "7200-05-03-2148\n";
     client[4] = "bos_hd5\n";
-    let cause = judge(&sample::spec(), &master, &client).barred.unwrap();
+    let cause = judge(&sample::spec(), &master, &client).blocked_by.unwrap();
     assert_eq!(cause.text.matches("; ").count(), 1, "{}", cause.text);
     assert!(cause.hint.unwrap().contains("multibos -RX"));
 }
@@ -190,7 +190,7 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     client[1] =
         "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg active\n";
     client[7] = &held;
-    let cause = judge(&sample::spec(), &MASTER, &client).barred.unwrap();
+    let cause = judge(&sample::spec(), &MASTER, &client).blocked_by.unwrap();
     assert!(
         cause.text.starts_with("s9.m3 on control9, batch night, since 2026-11-25"),
         "{cause:?}"
@@ -198,13 +198,13 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Where it may be taken over, the copy is still one that is being made.
     let spec = MigrationSpec { dead_lease_after_ms: Some(0), ..sample::spec() };
-    let cause = judge(&spec, &MASTER, &client).barred.unwrap();
+    let cause = judge(&spec, &MASTER, &client).blocked_by.unwrap();
     assert!(cause.text.contains("of a migration that is under way: s9.m3"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Without a lease, what runs tells it.
     client[7] = CLIENT[7];
     client[8] = "    PID     USER     ELAPSED COMMAND\n   4711     root       05:00 alt_disk_copy -d hdisk1\n";
-    let cause = judge(&spec, &MASTER, &client).barred.unwrap();
+    let cause = judge(&spec, &MASTER, &client).blocked_by.unwrap();
     assert!(cause.text.contains("is worked on: process 4711"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op -X"), "{cause:?}");
 }

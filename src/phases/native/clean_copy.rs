@@ -13,7 +13,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::CLIENT_ROOT;
 use crate::phases::operations::cleanup_client::is_own;
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, minutes};
+use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, minutes};
 
 /// Paths that one command removes at most.
 const PATHS_MAX: usize = 100;
@@ -33,7 +33,7 @@ pub(crate) const CLEAN_COPY: StepDef = StepDef {
     },
     judge: |ctx, answers| {
         judged(paths(ctx, answers).map(|paths| {
-            Sight::of(if paths.is_empty() { Presence::Present } else { Presence::Absent })
+            Finding::of(if paths.is_empty() { Presence::Present } else { Presence::Absent })
         }))
     },
     run: Some(|ctx, answers| {

@@ -12,7 +12,7 @@ use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
 use crate::phases::marks;
 use crate::phases::native::bring::excludes;
 use crate::phases::read::{Read, all_or_any, is_named, judged, look};
-use crate::phases::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, StepDef, hours, minutes};
 
 /// The client's programs for the copy come from the SPOT.
 pub(crate) const MOUNT_SPOT: StepDef = StepDef {
@@ -43,16 +43,16 @@ pub(crate) const MOUNT_SPOT: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_spot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_spot(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let baseline = copy::baseline(ctx)?;
     let mounts = answers.client().mounts()?;
     let at: Vec<&MountRow> = mounts.iter().filter(|row| row.over == argv::SPOT_MOUNT).collect();
     Ok(match at.last() {
-        None => Sight::of(Presence::Absent),
+        None => Finding::of(Presence::Absent),
         Some(row) if row.node.is_some() && row.device == baseline.spot_location => {
-            Sight::of(Presence::Present)
+            Finding::of(Presence::Present)
         }
-        Some(row) => Sight::barred(
+        Some(row) => Finding::blocked(
             Cause::new(
                 FailureClass::Permanent,
                 format!("{} is mounted on {}", row.device, argv::SPOT_MOUNT),
@@ -179,7 +179,7 @@ fn mark_begun() -> [Command; 2] {
     [["touch", argv::BEGUN], ["ls", argv::BEGUN]].map(Command::new)
 }
 
-fn clone_looks(ctx: &Context<'_>) -> Looks {
+fn clone_looks(ctx: &Context<'_>) -> Probe {
     let mut commands = vec![
         argv::lspv(),
         argv::lsvg_l(ALT_VG),
@@ -212,13 +212,13 @@ pub(crate) fn target_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopySta
     }
 }
 
-fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_clone(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let state = target_state(ctx, answers)?;
     let lspv = answers.client().lspv()?;
     if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
         return Ok(bar);
     }
-    Ok(Sight::of(match state {
+    Ok(Finding::of(match state {
         CopyState::Free => Presence::Absent,
         CopyState::Asleep(_) if ctx.spec.keeps_failed_copy() => Presence::Absent,
         // One that a rollback has left awake is not taken for a fresh one.
@@ -259,15 +259,15 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     }))
 }
 
-fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     if copy::baseline(ctx).is_err() {
         // Nothing was begun.
-        return Ok(Sight::of(Presence::Absent));
+        return Ok(Finding::of(Presence::Absent));
     }
     let state = target_state(ctx, answers)?;
     if let CopyState::Running = state {
         let lspv = answers.client().lspv()?;
-        return Ok(copy::hands_off(ctx, &state, &lspv).unwrap_or(Sight::of(Presence::Present)));
+        return Ok(copy::hands_off(ctx, &state, &lspv).unwrap_or(Finding::of(Presence::Present)));
     }
     let bootlist = answers.client().bootlist()?;
     let quiet = match &state {
@@ -281,7 +281,7 @@ fn judge_clone_undo(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let (is_left, facts) = copy::bootlist_left(ctx, bootlist)?;
     let gone = quiet && is_left && !marked;
     let presence = if gone { Presence::Absent } else { Presence::Present };
-    Ok(Sight { facts: Some(facts), ..Sight::of(presence) })
+    Ok(Finding { facts: Some(facts), ..Finding::of(presence) })
 }
 
 /// The mark in a copy that a rollback has left awake.

@@ -16,7 +16,7 @@ use crate::phases::native::mount::{mount_looks, unmount_all};
 use crate::phases::read::{Read, is_named, judged, look};
 use crate::phases::seen::seen;
 use crate::phases::step::{
-    Answers, Context, Drivers, Is, Looks, STEP, Settle, Sight, StepDef, minutes,
+    Answers, Context, Drivers, Finding, Is, Probe, STEP, Settle, StepDef, minutes,
 };
 use crate::phases::whose::{self, Whose};
 
@@ -68,7 +68,7 @@ pub(crate) const CLEAN_CLIENT: StepDef = StepDef {
     ..STEP
 };
 
-fn clean_looks(ctx: &Context<'_>) -> Looks {
+fn clean_looks(ctx: &Context<'_>) -> Probe {
     let looks = [
         argv::mounts(),
         argv::ls_l(argv::LEASE),
@@ -89,13 +89,13 @@ fn keeps_lease(ctx: &Context<'_>) -> bool {
     ctx.spec.options.reboot && ctx.facts.lease.is_some()
 }
 
-fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     let holder = said.lease()?;
     if ctx.facts.lease.is_some()
         && let Some(other) = holder.filter(|holder| holder.owner != ctx.owner)
     {
-        return Ok(Sight::barred(whose::lost(ctx, Some(&other))));
+        return Ok(Finding::blocked(whose::lost(ctx, Some(&other))));
     }
     // What is called migrated must be the copy that was.
     let whose = match whose::identity(ctx) {
@@ -103,7 +103,7 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         None => Whose::Ours(true),
     };
     if let Some(cause) = whose::cause(ctx, &whose, "") {
-        return Ok(Sight::barred(cause));
+        return Ok(Finding::blocked(cause));
     }
     let mounted = spot_rows(&said.mounts()?) > 0 || said.is_there(argv::ls_d(argv::SPOT_MOUNT))?;
     let left = if keeps_lease(ctx) {
@@ -114,13 +114,13 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         left(ctx, answers)?
     };
     if mounted || left {
-        return Ok(Sight::of(Presence::Absent));
+        return Ok(Finding::of(Presence::Absent));
     }
     let booted = said.read(argv::boot_time(), aix::boot_time)?;
     let lspv = said.lspv()?;
     let early = copy::copy_state(copy::baseline(ctx)?, &lspv) == CopyState::Running;
     let left = if early { booted_early(ctx, &booted, &lspv) } else { Vec::new() };
-    Ok(Sight::found(Facts { booted: Some(booted), left, ..seen(&lspv, Vec::new()) }))
+    Ok(Finding::found(Facts { booted: Some(booted), left, ..seen(&lspv, Vec::new()) }))
 }
 
 /// Somebody has booted the copy before the old system was cleaned, and nothing of
@@ -156,7 +156,7 @@ pub(crate) const CLEAN_MASTER: StepDef = StepDef {
             let said = answers.master();
             let (mounts, top) = (said.mounts()?, master_top(ctx));
             let left = said.is_there(argv::ls_d(&top))? || !mounts_below(&mounts, &top).is_empty();
-            Ok(Sight::of(if left { Presence::Absent } else { Presence::Present }))
+            Ok(Finding::of(if left { Presence::Absent } else { Presence::Present }))
         })())
     },
     run: Some(|ctx, answers| {
@@ -202,7 +202,7 @@ pub(crate) const REBOOT: StepDef = StepDef {
             let lspv = said.lspv()?;
             let is_back = boots && ctx.ticket.direction == Direction::Undo;
             if let Some(gone) = copy::old_gone(ctx, &lspv).filter(|_| is_back) {
-                return Ok(Sight::barred(gone));
+                return Ok(Finding::blocked(gone));
             }
             if boots && let Some(bar) = copy::boots_from_others(ctx, &said.bootlist()?)? {
                 return Ok(bar);
@@ -225,7 +225,7 @@ pub(crate) const REBOOT: StepDef = StepDef {
             {
                 return Ok(set_back(ctx, disk, first.as_ref()));
             }
-            Ok(Sight::of(if copy { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if copy { Presence::Present } else { Presence::Absent }))
         }))
     },
     run: Some(|ctx, answers| {
@@ -254,7 +254,7 @@ fn boots_next<'a>(ctx: &Context<'a>) -> Option<&'a DiskName> {
 }
 
 /// Somebody does not want the reboot.
-fn set_back(ctx: &Context<'_>, disk: &DiskName, first: Option<&DiskName>) -> Sight {
+fn set_back(ctx: &Context<'_>, disk: &DiskName, first: Option<&DiskName>) -> Finding {
     let client = &ctx.spec.client;
     let first = first.map_or("nothing", DiskName::as_str);
     let text = format!(
@@ -264,7 +264,7 @@ fn set_back(ctx: &Context<'_>, disk: &DiskName, first: Option<&DiskName>) -> Sig
         "set it to the copy (on {client}, `bootlist -m normal {disk}`), then `nimshift retry {client}` \
          reboots it; `nimshift rollback {client}` takes the copy back"
     );
-    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+    Finding::blocked(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }
 
 /// The system that goes down keeps no lease for the day that it is booted again.
@@ -279,7 +279,7 @@ fn shutdown(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     commands
 }
 
-fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Sight {
+fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Finding {
     let client = &ctx.spec.client;
     let text =
         format!("{client} was booted ({booted}), and not from the copy: it runs from the old disk");
@@ -288,7 +288,7 @@ fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Sight {
         "it is not rebooted again: look at its console and its bootlist; where it is booted from {disk}, \
          `nimshift retry {client}` verifies it"
     );
-    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+    Finding::blocked(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }
 
 /// A client that was told to reboot is not told again.
@@ -306,11 +306,11 @@ pub(crate) fn was_rebooted(ctx: &Context<'_>) -> Cause {
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }
 
-fn awake(ctx: &Context<'_>) -> Sight {
+fn awake(ctx: &Context<'_>) -> Finding {
     let client = &ctx.spec.client;
     let text = format!("{ALT_VG} is awake on {client}: it is not rebooted before that sleeps");
     let hint = format!("`nimshift sleep {client}`, then `nimshift retry {client}`");
-    Sight::barred(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
+    Finding::blocked(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }
 
 /// Whether rootvg is on the target disks.
@@ -358,11 +358,11 @@ pub(crate) const VERIFY_BOOT: StepDef = StepDef {
         judged((|| {
             let lspv = answers.client().lspv()?;
             if copy::copy_state(copy::baseline(ctx)?, &lspv) != CopyState::Running {
-                return Ok(Sight::of(Presence::Absent));
+                return Ok(Finding::of(Presence::Absent));
             }
             // Nothing is taken back that ends before the reboot.
             match copy::old_gone(ctx, &lspv) {
-                Some(gone) => Ok(Sight::barred(gone)),
+                Some(gone) => Ok(Finding::blocked(gone)),
                 None => judge_again(ctx, answers),
             }
         })())
@@ -370,7 +370,7 @@ pub(crate) const VERIFY_BOOT: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     let baseline = copy::baseline(ctx)?;
     let (level, lspv, bootlist) = (said.level()?, said.lspv()?, said.bootlist()?);
@@ -386,10 +386,10 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     {
         "the bootlist does not begin with the copy's disk".to_owned()
     } else {
-        let found = Sight::found(Facts { level: Some(level), ..seen(&lspv, bootlist) });
+        let found = Finding::found(Facts { level: Some(level), ..seen(&lspv, bootlist) });
         let leased = ctx.facts.lease.is_some() && left(ctx, answers)?;
-        return Ok(if leased { Sight::of(Presence::Absent) } else { found });
+        return Ok(if leased { Finding::of(Presence::Absent) } else { found });
     };
     let hint = "look at the client before anything else is done";
-    Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
+    Ok(Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
 }

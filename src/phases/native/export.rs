@@ -12,7 +12,7 @@ use crate::phases::copy::{
 };
 use crate::phases::marks;
 use crate::phases::read::{Read, all_or_any, judged, look};
-use crate::phases::step::{Answers, Context, Is, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, StepDef, hours, minutes};
 
 /// Plain mode.
 pub(crate) const EXPORT_FILESYSTEMS: StepDef = StepDef {
@@ -31,7 +31,7 @@ pub(crate) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     ..STEP
 };
 
-pub(crate) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(crate) fn judge_exported(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let there = exported(ctx, answers)?;
     if let Some(bar) = lost_by_client(ctx, &answers.client().mounts()?) {
         return Ok(bar);
@@ -49,7 +49,7 @@ pub(crate) fn export_missing(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// What the master's exports of the copy are looked for by, here and in phase 10.
-pub(crate) fn export_looks(_: &Context<'_>) -> Looks {
+pub(crate) fn export_looks(_: &Context<'_>) -> Probe {
     vec![look(HostRole::Client, [argv::exports(), argv::mounts()])]
 }
 
@@ -67,9 +67,9 @@ pub(crate) fn unexport_all(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// Absent when none of the copy's file systems is exported.
-pub(crate) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Finding {
     judged(exported(ctx, answers).map(|there| {
-        Sight::of(if there.is_empty() { Presence::Absent } else { Presence::Present })
+        Finding::of(if there.is_empty() { Presence::Absent } else { Presence::Present })
     }))
 }
 
@@ -106,7 +106,7 @@ pub(crate) const MAKE_CACHE: StepDef = StepDef {
 };
 
 /// What the cache is looked for by.
-pub(crate) fn cache_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn cache_looks(ctx: &Context<'_>) -> Probe {
     let top = argv::ls_d(&master_top(ctx));
     vec![look(HostRole::Master, [argv::lsfs(), argv::mounts(), top])]
 }

@@ -8,7 +8,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::baseline;
 use crate::phases::marks;
 use crate::phases::read::{Read, judged, last_words, look};
-use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, hours, minutes};
 
 const FILESETS: &str = "install-filesets";
 const RPMS: &str = "install-rpms";
@@ -34,12 +34,12 @@ pub(crate) const INSTALL_FILESETS: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_filesets(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, answers, FILESETS)?;
+fn judge_filesets(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
+    let finding = marks::judge(ctx, answers, FILESETS)?;
     if ctx.spec.options.bundle.is_some() {
         bundle_file(ctx, answers)?;
     }
-    Ok(sight)
+    Ok(finding)
 }
 
 /// Where the bundle's file lies on the master.
@@ -124,12 +124,12 @@ fn agreement(ctx: &Context<'_>) -> Argv {
     argv::chroot(&ctx.spec.master_root(), &["/usr/bin/lppchk", "-v"])
 }
 
-fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.master();
     let level = said.read(argv::level_below(&ctx.spec.master_root()), aix::level)?;
     let wanted = &ctx.spec.target.level;
     let failed = |text: String, hint: &str| {
-        Ok(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
+        Ok(Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
     };
     if !level.reaches(wanted) {
         let text = format!("the copy is at {level}, not at {wanted}");
@@ -140,5 +140,5 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
         return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
     }
-    Ok(Sight::found(Facts { level: Some(level), ..Facts::default() }))
+    Ok(Finding::found(Facts { level: Some(level), ..Facts::default() }))
 }

@@ -8,7 +8,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use crate::phases::marks;
 use crate::phases::read::{Read, is_named, judged, look};
-use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef, hours};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef, hours};
 
 /// Only while the copy is awake. The bootlist is left to the next step.
 pub(crate) const FINISH_CLONE: StepDef = StepDef {
@@ -39,13 +39,13 @@ pub(crate) const FINISH_CLONE: StepDef = StepDef {
         script
     }),
     judge_undo: Some(|ctx, answers| {
-        let sight = judge_bootlist_undo(ctx, answers);
+        let finding = judge_bootlist_undo(ctx, answers);
         match is_marked(answers) {
-            Ok(true) if sight.presence == Presence::Absent => {
-                Sight { presence: Presence::Present, ..sight }
+            Ok(true) if finding.presence == Presence::Absent => {
+                Finding { presence: Presence::Present, ..finding }
             }
-            Ok(_) => sight,
-            Err(why) => Sight::of(Presence::Unknown(why)),
+            Ok(_) => finding,
+            Err(why) => Finding::of(Presence::Unknown(why)),
         }
     }),
     ..STEP
@@ -65,7 +65,7 @@ pub(crate) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
     ]
 }
 
-fn finish_looks(ctx: &Context<'_>) -> Looks {
+fn finish_looks(ctx: &Context<'_>) -> Probe {
     let mut commands = vec![argv::lspv(), argv::mounts()];
     commands.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
     commands.push(argv::show_bootlist());
@@ -73,7 +73,7 @@ fn finish_looks(ctx: &Context<'_>) -> Looks {
     vec![look(HostRole::Client, commands)]
 }
 
-fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     let lspv = said.lspv()?;
     let state = copy::copy_state(copy::baseline(ctx)?, &lspv);
@@ -81,7 +81,7 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(bar);
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) && is_marked(answers)? {
-        return Ok(Sight::of(Presence::Present));
+        return Ok(Finding::of(Presence::Present));
     }
     // Only while it is awake can it be put to sleep: there is no other way to know
     // that it sleeps whole.
@@ -89,10 +89,10 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(bar);
     }
     if state != CopyState::Awake {
-        return Ok(Sight::of(Presence::Partial));
+        return Ok(Finding::of(Presence::Partial));
     }
     Ok(match said.read(argv::bootable(boot_target(ctx)?), aix::is_bootable)? {
-        Bootable::Yes => Sight::of(Presence::Absent),
+        Bootable::Yes => Finding::of(Presence::Absent),
         Bootable::No => no_boot_image(ctx),
     })
 }
@@ -103,10 +103,10 @@ fn is_marked(answers: &Answers) -> Read<bool> {
     Ok(names.iter().any(|name| is_named(argv::FINISHED, name)))
 }
 
-pub(crate) fn no_boot_image(ctx: &Context<'_>) -> Sight {
+pub(crate) fn no_boot_image(ctx: &Context<'_>) -> Finding {
     let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
     let cause = Cause::new(FailureClass::Permanent, format!("{disk} has no boot image"));
-    Sight::barred(cause.with_hint("run phase 8 again; do not boot from it"))
+    Finding::blocked(cause.with_hint("run phase 8 again; do not boot from it"))
 }
 
 /// Puts the bootlist back.
@@ -117,14 +117,14 @@ fn restore_bootlist(ctx: &Context<'_>, answers: &Answers) -> Script {
 }
 
 /// Absent when the bootlist is the baseline's, or what others have set.
-fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers) -> Sight {
+fn judge_bootlist_undo(ctx: &Context<'_>, answers: &Answers) -> Finding {
     judged((|| {
         if copy::baseline(ctx).is_err() {
-            return Ok(Sight::of(Presence::Absent));
+            return Ok(Finding::of(Presence::Absent));
         }
         let (is_left, facts) = copy::bootlist_left(ctx, answers.client().bootlist()?)?;
         let presence = if is_left { Presence::Absent } else { Presence::Present };
-        Ok(Sight { facts: Some(facts), ..Sight::of(presence) })
+        Ok(Finding { facts: Some(facts), ..Finding::of(presence) })
     })())
 }
 
@@ -153,7 +153,7 @@ pub(crate) const SET_BOOTLIST: StepDef = StepDef {
                 return Ok(bar);
             }
             let set = bootlist.first() == Some(wanted);
-            Ok(Sight::of(if set { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if set { Presence::Present } else { Presence::Absent }))
         })())
     },
     run: Some(|ctx, answers| {

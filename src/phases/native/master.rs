@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::transport::{Command, Script};
 
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Drivers, Is, STEP, Sight, StepDef, minutes};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Is, STEP, StepDef, minutes};
 
 /// Whether the migration has a directory of its own on the master.
 fn has_directory(spec: &MigrationSpec) -> bool {
@@ -48,9 +48,9 @@ pub(crate) const TAKE_MASTER_LEASE: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(holder(ctx, answers).map(|holder| {
             match holder {
-                None => Sight::of(Presence::Absent),
-                Some(holder) if holder.owner == ctx.owner => Sight::of(Presence::Present),
-                Some(holder) => Sight::barred(
+                None => Finding::of(Presence::Absent),
+                Some(holder) if holder.owner == ctx.owner => Finding::of(Presence::Present),
+                Some(holder) => Finding::blocked(
                     Cause::new(
                         FailureClass::Permanent,
                         format!("{} holds the lease", holder.words()),
@@ -77,7 +77,7 @@ pub(crate) const TAKE_MASTER_LEASE: StepDef = StepDef {
             // Somebody else's lease is not ours to drop.
             let ours = holder(ctx, answers)?.is_none_or(|holder| holder.owner == ctx.owner);
             let left = ours && is_there(ctx, answers)?;
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
     ..STEP
@@ -113,7 +113,7 @@ pub(crate) const FETCH_IMAGE_DATA: StepDef = StepDef {
             let names = answers.master().names(&ctx.spec.work_directory())?;
             location(ctx, answers)?;
             let has = |wanted: &str| names.iter().any(|name| name == wanted);
-            Ok(Sight::of(match (has(FETCHED), has("image.data")) {
+            Ok(Finding::of(match (has(FETCHED), has("image.data")) {
                 (true, true) => Presence::Present,
                 (false, false) => Presence::Absent,
                 _ => Presence::Partial,
@@ -149,7 +149,7 @@ pub(crate) const FETCH_IMAGE_DATA: StepDef = StepDef {
             // An empty directory is ours too; one that holds the lease stays.
             let ours = names.is_empty() || names.iter().any(|name| name.starts_with("image.data"));
             let left = ours && said.is_there(argv::ls(&work))?;
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
     ..STEP
@@ -180,7 +180,7 @@ pub(crate) const RELEASE_MASTER: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(
             is_there(ctx, answers)
-                .map(|there| Sight::of(if there { Presence::Absent } else { Presence::Present })),
+                .map(|there| Finding::of(if there { Presence::Absent } else { Presence::Present })),
         )
     },
     run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),

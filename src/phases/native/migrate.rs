@@ -12,7 +12,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::{CLIENT_ROOT, baseline, file_systems, master_paths, mounted, on_client};
 use crate::phases::marks;
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
 /// Space in MiB that must be free in a file system of the copy before bos is
 /// restored. Together they stay within the 500 MB that the check demands beyond
@@ -57,7 +57,7 @@ pub(crate) const EXPAND_FILESYSTEMS: StepDef = StepDef {
     looks: |ctx| vec![look(HostRole::Master, [argv::df("-m", &master_paths(ctx)), argv::mounts()])],
     judge: |ctx, answers| {
         judged(wanted_sizes(ctx, answers).map(|wanted| {
-            Sight::of(if wanted.is_empty() { Presence::Present } else { Presence::Absent })
+            Finding::of(if wanted.is_empty() { Presence::Present } else { Presence::Absent })
         }))
     },
     run: Some(|ctx, answers| {
@@ -132,17 +132,17 @@ pub(crate) const RESTORE_BOS: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, answers, RESTORE)?;
-    if sight.presence != Presence::Present {
-        return Ok(sight);
+fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
+    let finding = marks::judge(ctx, answers, RESTORE)?;
+    if finding.presence != Presence::Present {
+        return Ok(finding);
     }
     let base = argv::base_below(&ctx.spec.master_root());
     let filesets = answers.master().read(base, aix::filesets)?;
     let level = filesets.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
     let wanted = ctx.spec.target.level.version_release();
     let restored = level.is_some_and(|level| level.version_release() == wanted);
-    Ok(Sight::of(if restored { Presence::Present } else { Presence::Partial }))
+    Ok(Finding::of(if restored { Presence::Present } else { Presence::Partial }))
 }
 
 /// The device database.

@@ -14,7 +14,7 @@ use crate::phases::native::export::{cache_looks, cache_rows, undo_make_cache};
 use crate::phases::native::master::image_data;
 use crate::phases::native::mount::{if_filled, passwd};
 use crate::phases::read::{Read, all_or_any, holds, judged, look};
-use crate::phases::step::{Answers, Context, Drivers, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, hours, minutes};
 
 /// From a mksysb: instead of copying a client's data into the cache.
 pub(crate) const RESTORE_MKSYSB: StepDef = StepDef {
@@ -29,8 +29,8 @@ pub(crate) const RESTORE_MKSYSB: StepDef = StepDef {
         marks::looks(ctx).into_iter().chain([look(HostRole::Master, [passwd(ctx)])]).collect()
     },
     judge: |ctx, answers| {
-        let sight = marks::judge(ctx, answers, "restore-mksysb");
-        judged(sight.and_then(|sight| if_filled(ctx, answers, sight)))
+        let finding = marks::judge(ctx, answers, "restore-mksysb");
+        judged(finding.and_then(|finding| if_filled(ctx, answers, finding)))
     },
     run: Some(|ctx, _| {
         let location = baseline(ctx).ok().and_then(|b| b.mksysb_location.as_deref());
@@ -89,10 +89,10 @@ fn given(ctx: &Context<'_>) -> Option<String> {
 
 /// Its marks, and what is written: the mksysb may have brought one of its own, with
 /// the sizes that file systems had before the migration.
-fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
-    let sight = marks::judge(ctx, answers, WRITE)?;
+fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
+    let finding = marks::judge(ctx, answers, WRITE)?;
     let (said, paths) = (answers.master(), master_paths(ctx));
-    if given(ctx).is_none() && !matches!(sight.presence, Presence::Unknown(_)) {
+    if given(ctx).is_none() && !matches!(finding.presence, Presence::Unknown(_)) {
         // What is written goes by it.
         let usages = said.read(argv::df("-m", &paths), aix::df)?;
         let is_told = |path: &String| usages.iter().any(|(over, _)| over == path);
@@ -100,8 +100,8 @@ fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             return Err(format!("`df` does not tell of {path}"));
         }
     }
-    if sight.presence != Presence::Present {
-        return Ok(sight);
+    if finding.presence != Presence::Present {
+        return Ok(finding);
     }
     let wanted = if let Some(given) = given(ctx) {
         said.read(argv::cat(&given), aix::image_data)?
@@ -112,7 +112,7 @@ fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let written = argv::cat(&written(ctx));
     let is_written = said.is_there(written.clone())?
         && said.read(written, aix::image_data).is_ok_and(|image| image.has_sizes_of(&wanted));
-    Ok(if is_written { sight } else { Sight::of(Presence::Partial) })
+    Ok(if is_written { finding } else { Finding::of(Presence::Partial) })
 }
 
 /// The volumes of the baseline, with the sizes that the file systems have grown
@@ -209,9 +209,9 @@ pub(crate) const ARCHIVE_MKSYSB: StepDef = StepDef {
             if half && !marked && left.is_none() {
                 left = Some(cannot_be_told(&part(ctx)));
             }
-            let sight =
+            let finding =
                 all_or_any(whole == Whole::Ours, marked && (half || is_begun(ctx, answers)?));
-            Ok(taken_back(sight.presence, MadeMksysb::default(), left))
+            Ok(taken_back(finding.presence, MadeMksysb::default(), left))
         })())
     }),
     ..STEP
@@ -283,10 +283,10 @@ fn made(ctx: &Context<'_>) -> MadeMksysb {
 }
 
 /// What an undo sees: `known` is what is known of the mksysb when it is done.
-pub(crate) fn taken_back(presence: Presence, known: MadeMksysb, left: Option<String>) -> Sight {
+pub(crate) fn taken_back(presence: Presence, known: MadeMksysb, left: Option<String>) -> Finding {
     let left = left.into_iter().collect();
     let facts = Facts { mksysb: Some(known), left, ..Facts::default() };
-    Sight { facts: Some(facts), ..Sight::of(presence) }
+    Finding { facts: Some(facts), ..Finding::of(presence) }
 }
 
 /// A file that an undo leaves, for people.
@@ -327,19 +327,19 @@ fn mount_cache(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {
     gone.map(|path| Command::new(["mount", &path])).collect()
 }
 
-fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.master();
     let mounts = said.mounts()?;
     match (said.is_there(argv::ls_lid(output(ctx)))?, is_begun(ctx, answers)?) {
         // What was written has no other name any more.
         (true, true) if is_half_there(ctx, answers)? => {
-            return Ok(Sight::barred(in_the_way(output(ctx))));
+            return Ok(Finding::blocked(in_the_way(output(ctx))));
         }
         (true, true) => {
             let made = MadeMksysb { file: identity(ctx, answers), object: None };
-            return Ok(Sight::found(Facts { mksysb: Some(made), ..Facts::default() }));
+            return Ok(Finding::found(Facts { mksysb: Some(made), ..Facts::default() }));
         }
-        (true, false) => return Ok(Sight::barred(in_the_way(output(ctx)))),
+        (true, false) => return Ok(Finding::blocked(in_the_way(output(ctx)))),
         (false, _) => {}
     }
     let (there, wanted) = mounted(&mounts, &master_paths(ctx));
@@ -347,9 +347,9 @@ fn judge_archive(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     // mounts the cache by itself, where else that is made again before it.
     if (there < wanted || wanted == 0) && !is_begun(ctx, answers)? {
         let why = format!("{there} of {wanted} file systems of the cache are mounted");
-        return Ok(Sight::unmounted(why));
+        return Ok(Finding::unmounted(why));
     }
-    Ok(Sight::of(Presence::Absent))
+    Ok(Finding::of(Presence::Absent))
 }
 
 /// A file that was there before.
@@ -370,15 +370,15 @@ pub(crate) const DEFINE_MKSYSB: StepDef = StepDef {
     looks: |ctx| vec![look(HostRole::Master, new_name(ctx.spec).map(argv::lsnim))],
     judge: |ctx, answers| {
         judged(defined(ctx, answers).map(|found| match found {
-            Defined::Nowhere => Sight::of(Presence::Absent),
+            Defined::Nowhere => Finding::of(Presence::Absent),
             Defined::Here(object) => {
                 let made = MadeMksysb { object, ..made(ctx) };
-                Sight::found(Facts { mksysb: Some(made), ..Facts::default() })
+                Finding::found(Facts { mksysb: Some(made), ..Facts::default() })
             }
             Defined::Elsewhere | Defined::Anew => {
                 let text = "the name of the new mksysb is another NIM object's";
                 let cause = Cause::new(FailureClass::Permanent, text);
-                Sight::barred(cause.with_hint("change `new_mksysb` (-N) in the plan"))
+                Finding::blocked(cause.with_hint("change `new_mksysb` (-N) in the plan"))
             }
         }))
     },
@@ -465,7 +465,7 @@ pub(crate) const DROP_CACHE: StepDef = StepDef {
             let left = mounted
                 || !cache_rows(ctx, answers)?.is_empty()
                 || said.is_there(argv::ls_d(&top))?;
-            Ok(Sight::of(if left { Presence::Absent } else { Presence::Present }))
+            Ok(Finding::of(if left { Presence::Absent } else { Presence::Present }))
         })())
     },
     run: Some(undo_make_cache),

@@ -12,8 +12,8 @@ use crate::phases::copy::{
 };
 use crate::phases::marks;
 use crate::phases::native::export::{export_looks, judge_exported, remove_top};
-use crate::phases::read::{Read, Said, all_or_any, judged, look};
-use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::read::{HostAnswers, Read, all_or_any, judged, look};
+use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, hours, minutes};
 
 /// Plain mode.
 pub(crate) const MOUNT_FILESYSTEMS: StepDef = StepDef {
@@ -28,17 +28,17 @@ pub(crate) const MOUNT_FILESYSTEMS: StepDef = StepDef {
     judge: |ctx, answers| {
         judged((|| {
             let exported = judge_exported(ctx, answers)?;
-            if exported.barred.is_some() {
+            if exported.blocked_by.is_some() {
                 return Ok(exported);
             }
-            let sight = judge_mounts(ctx, answers)?;
-            if sight.presence != Presence::Present && exported.presence != Presence::Present {
+            let finding = judge_mounts(ctx, answers)?;
+            if finding.presence != Presence::Present && exported.presence != Presence::Present {
                 let client = &ctx.spec.client;
-                return Ok(Sight::unmounted(format!(
+                return Ok(Finding::unmounted(format!(
                     "the copy is not exported by {client} any more"
                 )));
             }
-            Ok(sight)
+            Ok(finding)
         })())
     },
     run: Some(mount_missing),
@@ -79,7 +79,7 @@ pub(crate) fn unmount_and_remove(ctx: &Context<'_>, answers: &Answers) -> Script
 }
 
 /// Absent when nothing is mounted any more, and the directories are gone.
-pub(crate) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Finding {
     let (said, top) = (answers.master(), master_top(ctx));
     judged(said.mounts().and_then(|mounts| {
         let mounted = !mounts_below(&mounts, &top).is_empty();
@@ -87,22 +87,22 @@ pub(crate) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
     }))
 }
 
-/// The sight of a step that unmounts: present when the master has nothing of the
+/// The finding of a step that unmounts: present when the master has nothing of the
 /// copy mounted.
-pub(crate) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(crate) fn judge_master_unmounted(ctx: &Context<'_>, answers: &Answers) -> Finding {
     judged(answers.master().mounts().map(|mounts| {
         let gone = mounts_below(&mounts, &master_top(ctx)).is_empty();
-        Sight::of(if gone { Presence::Present } else { Presence::Absent })
+        Finding::of(if gone { Presence::Present } else { Presence::Absent })
     }))
 }
 
 /// What the master's mounts of the copy are looked for by, here and later.
-pub(crate) fn mount_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn mount_looks(ctx: &Context<'_>) -> Probe {
     let top = argv::ls_d(&master_top(ctx));
     vec![look(HostRole::Master, [argv::mounts(), top])]
 }
 
-pub(crate) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+pub(crate) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let mounts = answers.master().mounts()?;
     let (mut there, mut wanted) = (0, 0);
     for (from, over) in client_paths(ctx).iter().zip(master_paths(ctx)) {
@@ -116,10 +116,10 @@ pub(crate) fn judge_mounts(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> 
     Ok(all_or_any(wanted > 0 && there == wanted, there > 0))
 }
 
-fn in_the_way(row: &MountRow) -> Sight {
+fn in_the_way(row: &MountRow) -> Finding {
     let text = format!("{} is mounted on {} of the master", row.device, row.over);
     let cause = Cause::new(FailureClass::Permanent, text);
-    Sight::barred(cause.with_hint(format!("unmount {} on the master", row.over)))
+    Finding::blocked(cause.with_hint(format!("unmount {} on the master", row.over)))
 }
 
 /// Unmounts everything at or below the master's directory of the copy, children
@@ -165,11 +165,11 @@ pub(crate) const FILL_CACHE: StepDef = StepDef {
             if let Some(Err(line)) = list(ctx, answers).map(paths_of) {
                 return Ok(not_a_path(&line));
             }
-            let sight = marks::judge(ctx, answers, "fill-cache")?;
-            let sight = if_filled(ctx, answers, sight)?;
-            match sight.presence {
-                Presence::Present if !is_filled(ctx, answers)? => Ok(Sight::of(Presence::Absent)),
-                _ => Ok(sight),
+            let finding = marks::judge(ctx, answers, "fill-cache")?;
+            let finding = if_filled(ctx, answers, finding)?;
+            match finding.presence {
+                Presence::Present if !is_filled(ctx, answers)? => Ok(Finding::of(Presence::Absent)),
+                _ => Ok(finding),
             }
         })())
     },
@@ -204,17 +204,17 @@ pub(crate) fn passwd(ctx: &Context<'_>) -> Argv {
     argv::ls_d(&format!("{}/etc/passwd", ctx.spec.master_root()))
 }
 
-/// `sight`, unless it says that the cache is filled, and by [`passwd`] it is not.
-pub(crate) fn if_filled(ctx: &Context<'_>, answers: &Answers, sight: Sight) -> Read<Sight> {
+/// `finding`, unless it says that the cache is filled, and by [`passwd`] it is not.
+pub(crate) fn if_filled(ctx: &Context<'_>, answers: &Answers, finding: Finding) -> Read<Finding> {
     let is_empty =
-        sight.presence == Presence::Present && !answers.master().is_there(passwd(ctx))?;
-    Ok(if is_empty { Sight::of(Presence::Absent) } else { sight })
+        finding.presence == Presence::Present && !answers.master().is_there(passwd(ctx))?;
+    Ok(if is_empty { Finding::of(Presence::Absent) } else { finding })
 }
 
 /// What tells whether the cache holds what was copied: on the client and on the
 /// master `df`, and, where the plan leaves files out, the list and the names at the
 /// top of each file system.
-pub(crate) fn filled_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn filled_looks(ctx: &Context<'_>) -> Probe {
     let names = |tops: Vec<String>| {
         let tops = tops.into_iter().filter(|_| exclude_list(ctx).is_some());
         tops.map(|top| argv::ls(&top)).collect::<Vec<_>>()
@@ -257,7 +257,7 @@ pub(crate) fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 }
 
 /// The names in `directory`, as `ls` has told them.
-fn names<'a>(said: Said<'a>, directory: &str) -> Vec<&'a str> {
+fn names<'a>(said: HostAnswers<'a>, directory: &str) -> Vec<&'a str> {
     let output = said.output(argv::ls(directory));
     output.map_or(Vec::new(), |output| output.stdout.lines().map(str::trim).collect())
 }
@@ -297,7 +297,7 @@ fn sources(ctx: &Context<'_>) -> Vec<String> {
 }
 
 /// The bar where what is to be copied is not mounted on the client.
-fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
+fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Finding> {
     if ctx.spec.mode != Mode::ClientToMksysb {
         return lost_by_client(ctx, mounts);
     }
@@ -308,7 +308,7 @@ fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Sight> {
     let text =
         format!("{there} of {wanted} file systems of rootvg are mounted on {}", ctx.spec.client);
     let cause = Cause::new(FailureClass::Permanent, text);
-    Some(Sight::barred(cause.with_hint("mount them on the client")))
+    Some(Finding::blocked(cause.with_hint("mount them on the client")))
 }
 
 /// The exclude list, where this step is what leaves files out. A clone has none
@@ -347,11 +347,11 @@ fn plain_path(line: &str) -> Option<String> {
     path.split('/').all(part).then(|| format!("/{path}"))
 }
 
-fn not_a_path(line: &str) -> Sight {
+fn not_a_path(line: &str) -> Finding {
     let line = crate::base::sanitize_line(line, 80);
     let text = format!("the exclude list has `{line}`, which is not a path such as ^./home/app/");
     let cause = Cause::new(FailureClass::Permanent, text);
-    Sight::barred(cause.with_hint("from a client to a mksysb, patterns cannot be used"))
+    Finding::blocked(cause.with_hint("from a client to a mksysb, patterns cannot be used"))
 }
 
 #[cfg(test)]

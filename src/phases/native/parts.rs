@@ -10,8 +10,8 @@ use crate::domain::{
 
 use crate::phases::copy::{ALT_VG, CLIENT_ROOT, boot_target, master_top, mounts_below};
 use crate::phases::native::mksysb;
-use crate::phases::read::{Read, Said, judged, look};
-use crate::phases::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef};
+use crate::phases::read::{HostAnswers, Read, judged, look};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Probe, STEP, StepDef};
 use crate::phases::whose;
 
 /// Whether a step is one that parts before have done, or others: it is neither
@@ -57,7 +57,7 @@ pub(crate) const CHECK_PHASES: StepDef = StepDef {
     ..STEP
 };
 
-fn looks(ctx: &Context<'_>) -> Looks {
+fn looks(ctx: &Context<'_>) -> Probe {
     let root = ctx.spec.master_root();
     let master = [
         argv::mounts(),
@@ -145,7 +145,7 @@ impl Standing {
         Ok(standing)
     }
 
-    fn read_client(&mut self, ctx: &Context<'_>, client: Said<'_>) -> Read<()> {
+    fn read_client(&mut self, ctx: &Context<'_>, client: HostAnswers<'_>) -> Read<()> {
         let lspv = client.lspv()?;
         let mounts = client.mounts()?;
         let exports = client.exports()?;
@@ -167,17 +167,17 @@ impl Standing {
     }
 }
 
-fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let standing = Standing::read(ctx, answers)?;
     if let Some(phase) = gap(ctx.spec) {
         let text = format!("phase {} is left out between others", phase.number());
         let from = first(ctx.spec).unwrap_or(Phase::Clone);
         return Ok(refused(text, goes_on(ctx, from)));
     }
-    let Some(first) = first(ctx.spec) else { return Ok(Sight::of(Presence::Present)) };
+    let Some(first) = first(ctx.spec) else { return Ok(Finding::of(Presence::Present)) };
     let lacking = missing(ctx.spec, first, &standing);
     if lacking.is_empty() {
-        return Ok(Sight::of(Presence::Present));
+        return Ok(Finding::of(Presence::Present));
     }
     let texts: Vec<String> =
         lacking.iter().map(|(phase, what)| format!("{what} (phase {})", phase.number())).collect();
@@ -220,8 +220,8 @@ fn goes_on(ctx: &Context<'_>, from: Phase) -> String {
     }
 }
 
-fn refused(text: String, hint: String) -> Sight {
-    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
+fn refused(text: String, hint: String) -> Finding {
+    Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 /// What must be so before `first` and is not, each with the phase that does it.

@@ -7,8 +7,8 @@ use crate::domain::{
 };
 
 use crate::phases::native::master::image_data;
-use crate::phases::read::{Read, Said, look};
-use crate::phases::step::{Answers, Context, Drivers, Is, Looks, STEP, Sight, StepDef};
+use crate::phases::read::{HostAnswers, Read, look};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 
 /// A rollback restores what this step finds, and no more.
 pub(crate) const RECORD_BASELINE: StepDef = StepDef {
@@ -22,10 +22,10 @@ pub(crate) const RECORD_BASELINE: StepDef = StepDef {
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
         Ok(baseline) => match waits_for_another(ctx, answers, &baseline) {
-            Some(cause) => Sight::barred(cause),
-            None => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
+            Some(cause) => Finding::blocked(cause),
+            None => Finding::found(Facts { baseline: Some(baseline), ..Facts::default() }),
         },
-        Err(why) => Sight::of(Presence::Unknown(why)),
+        Err(why) => Finding::of(Presence::Unknown(why)),
     },
     ..STEP
 };
@@ -40,8 +40,8 @@ pub(crate) const RECORD_MKSYSB: StepDef = StepDef {
     applies: |spec| !spec.mode.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => Sight::found(Facts { baseline: Some(baseline), ..Facts::default() }),
-        Err(why) => Sight::of(Presence::Unknown(why)),
+        Ok(baseline) => Finding::found(Facts { baseline: Some(baseline), ..Facts::default() }),
+        Err(why) => Finding::of(Presence::Unknown(why)),
     },
     ..STEP
 };
@@ -57,7 +57,7 @@ fn located(options: &Options) -> [&Option<NimName>; 5] {
     ]
 }
 
-pub(crate) fn baseline_looks(ctx: &Context<'_>) -> Looks {
+pub(crate) fn baseline_looks(ctx: &Context<'_>) -> Probe {
     let options = &ctx.spec.options;
     let further = located(options).into_iter().flatten();
     let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
@@ -233,7 +233,7 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
 
 /// The disk that the client runs from. `getconf` may print nothing after a
 /// migration; then it is the only disk of rootvg, if there is only one.
-pub(crate) fn boot_disk(client: Said<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
+pub(crate) fn boot_disk(client: HostAnswers<'_>, lspv: &[aix::PhysicalVolume]) -> Read<DiskName> {
     let fits: fn(&str) -> bool = |word| word.parse::<DiskName>().is_ok();
     let named =
         client.read(argv::boot_device(), |text| aix::one_word("getconf BOOT_DEVICE", text, fits));
@@ -277,7 +277,7 @@ pub(crate) fn disk_size(text: &str) -> Result<u64, aix::Unread> {
     word.parse().map_err(|_| aix::Unread::line("bootinfo -s", word))
 }
 
-fn location(master: Said<'_>, name: &NimName) -> Read<String> {
+fn location(master: HostAnswers<'_>, name: &NimName) -> Read<String> {
     match master.nim_object(name)?.get("location") {
         Some(path) if path.starts_with('/') => Ok(path.to_owned()),
         _ => Err(format!("the NIM object {name} has no location")),

@@ -11,8 +11,8 @@ use crate::domain::{Cause, Driver, Facts, FailureClass, HostRole, Phase, SiteOwn
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{master_paths, mounted};
-use crate::phases::read::{Read, Said, judged, last_words};
-use crate::phases::step::{Answers, Context, Drivers, Looks, STEP, Sight, StepDef, minutes};
+use crate::phases::read::{HostAnswers, Read, judged, last_words};
+use crate::phases::step::{Answers, Context, Drivers, Finding, Probe, STEP, StepDef, minutes};
 use crate::phases::{marks, nimadm};
 
 /// Where rows of a kind come from, below the root of the copy.
@@ -123,7 +123,7 @@ impl Source {
         .tolerated()
     }
 
-    fn rows(&self, said: Said<'_>, question: Command) -> Read<Vec<String>> {
+    fn rows(&self, said: HostAnswers<'_>, question: Command) -> Read<Vec<String>> {
         let output = said.output(question.clone())?;
         if let Source::Attributes(_) = self {
             if !output.ok() {
@@ -171,7 +171,7 @@ fn marked(ctx: &Context<'_>) -> String {
     }
 }
 
-fn looks(ctx: &Context<'_>, lines: usize) -> Looks {
+fn looks(ctx: &Context<'_>, lines: usize) -> Probe {
     let root = ctx.spec.master_root();
     let first = [argv::mounts(), argv::ls(&marked(ctx))].into_iter();
     let kinds = KINDS.iter().map(|(_, source)| source.command(&root, lines));
@@ -217,11 +217,11 @@ pub(crate) const RECORD_SITE: StepDef = StepDef {
         judged((|| {
             let kinds = read_kinds(ctx, answers, LINES)?;
             if is_begun(ctx, answers)? {
-                return Ok(Sight::found(Facts::default()));
+                return Ok(Finding::found(Facts::default()));
             }
             let kinds = kinds.into_iter().map(|(kind, rows)| (kind.to_owned(), SiteRows::of(rows)));
             let site = Some(SiteOwn { kinds: kinds.collect() });
-            Ok(Sight::found(Facts { site, ..Facts::default() }))
+            Ok(Finding::found(Facts { site, ..Facts::default() }))
         })())
     },
     ..STEP
@@ -242,18 +242,18 @@ pub(crate) const VERIFY_COPY: StepDef = StepDef {
             let earlier = ctx.spec.part.as_ref().and_then(|part| part.facts.site.as_ref());
             // Phase 5 of one that an older version has begun has recorded nothing.
             let Some(site) = ctx.facts.site.as_ref().or(earlier) else {
-                return Ok(Sight::found(Facts::default()));
+                return Ok(Finding::found(Facts::default()));
             };
             let lost: Vec<String> = kinds
                 .iter()
                 .filter_map(|(kind, now)| lost(kind, site.kinds.get(*kind)?, now))
                 .collect();
             if lost.is_empty() {
-                return Ok(Sight::found(Facts::default()));
+                return Ok(Finding::found(Facts::default()));
             }
             let text = format!("the migrated copy lacks {}", lost.join("; "));
             let cause = Cause::new(FailureClass::Permanent, sanitize_line(&text, CAUSE_BYTES_MAX));
-            Ok(Sight::barred(cause.with_hint(
+            Ok(Finding::blocked(cause.with_hint(
                 "what merges the configuration said that it did: look at the output of phase 5; \
                  `policy = \"hold\"` keeps the copy to be looked at",
             )))

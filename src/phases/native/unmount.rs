@@ -12,8 +12,8 @@ use crate::phases::native::export::{cache_rows, export_looks, remove_top, unexpo
 use crate::phases::native::mount::{
     judge_master_unmounted, lacks, mount_looks, unmount_all, unmount_and_remove,
 };
-use crate::phases::read::{Read, Said, judged, look};
-use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::read::{HostAnswers, Read, judged, look};
+use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
 /// With local disk caching: the client gets its data back.
 pub(crate) const RETURN_CACHE: StepDef = StepDef {
@@ -36,7 +36,7 @@ pub(crate) const RETURN_CACHE: StepDef = StepDef {
     ..STEP
 };
 
-fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (client, master) = (answers.client(), answers.master());
     if let Some(bar) = lost_by_client(ctx, &client.mounts()?) {
         return Ok(bar);
@@ -49,18 +49,18 @@ fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             _ => false,
         };
         let presence = if lacks_data { Presence::Absent } else { Presence::Present };
-        return Ok(Sight::of(presence));
+        return Ok(Finding::of(presence));
     }
     let (there, wanted) = mounted(&master.mounts()?, &master_paths(ctx));
     if there < wanted {
         let why = format!("{there} of {wanted} file systems of the cache are mounted");
-        return Ok(Sight::unmounted(why));
+        return Ok(Finding::unmounted(why));
     }
-    Ok(Sight::of(Presence::Absent))
+    Ok(Finding::of(Presence::Absent))
 }
 
 /// How full the file systems at `paths` are.
-fn usage(said: Said<'_>, paths: &[String]) -> Read<Vec<(String, FsUsage)>> {
+fn usage(said: HostAnswers<'_>, paths: &[String]) -> Read<Vec<(String, FsUsage)>> {
     said.read(argv::df("-m", paths), aix::df)
 }
 
@@ -119,7 +119,7 @@ pub(crate) const UNEXPORT_FILESYSTEMS: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(answers.client().exports().map(|exports| {
             let left = client_paths(ctx).iter().any(|path| exports.contains(path));
-            Sight::of(if left { Presence::Absent } else { Presence::Present })
+            Finding::of(if left { Presence::Absent } else { Presence::Present })
         }))
     },
     run: Some(unexport_all),
@@ -137,7 +137,7 @@ pub(crate) const REMOVE_CACHE: StepDef = StepDef {
     looks: |_| vec![look(HostRole::Master, [argv::lsfs()])],
     judge: |ctx, answers| {
         judged(cache_rows(ctx, answers).map(|rows| {
-            Sight::of(if rows.is_empty() { Presence::Present } else { Presence::Absent })
+            Finding::of(if rows.is_empty() { Presence::Present } else { Presence::Absent })
         }))
     },
     run: Some(|ctx, answers| {

@@ -67,7 +67,7 @@ pub(super) const MARK_PHASES: StepDef = StepDef {
                 return Ok(bar);
             }
             let there = answers.master().is_there(argv::ls_d(&marks(ctx)))?;
-            Ok(super::step::Sight::of(if there { Presence::Present } else { Presence::Absent }))
+            Ok(super::step::Finding::of(if there { Presence::Present } else { Presence::Absent }))
         })())
     },
     run: Some(|ctx, _| Script::new([Command::new(["mkdir", "-p", &marks(ctx)])])),

@@ -2,14 +2,14 @@
 //! say of the same effect.
 
 use crate::aix::{self, Bootable, Process, argv};
-use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Trace};
+use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Residue};
 
 use crate::phases::alone;
 use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
 use crate::phases::native::mksysb::in_the_way;
 use crate::phases::native::{boot_image, clone, export, finish, mksysb, mount, unmount};
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Looks, Sight, StepDef};
+use crate::phases::step::{Answers, Context, Finding, Probe, StepDef};
 
 /// Where the phases of this migration are marked on the master.
 pub(in crate::phases) fn marks(ctx: &Context<'_>) -> String {
@@ -17,7 +17,7 @@ pub(in crate::phases) fn marks(ctx: &Context<'_>) -> String {
 }
 
 /// What is looked at whatever the phase.
-pub(super) fn base(ctx: &Context<'_>) -> Looks {
+pub(super) fn base(ctx: &Context<'_>) -> Probe {
     let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
     let mut master = vec![argv::ls(&marks(ctx)), argv::processes(), argv::lsnim(name)];
     master.extend(ctx.spec.options.output.iter().map(|path| argv::ls_lid(path)));
@@ -61,7 +61,7 @@ pub(super) fn views(ctx: &Context<'_>) -> Vec<StepDef> {
     }
 }
 
-pub(super) fn looks(ctx: &Context<'_>) -> Looks {
+pub(super) fn looks(ctx: &Context<'_>) -> Probe {
     let mut looks = base(ctx);
     looks.extend(views(ctx).iter().flat_map(|view| (view.looks)(ctx)));
     if fills_cache(ctx) {
@@ -82,10 +82,10 @@ fn is_filled(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 }
 
 /// What the first of [`views`] sees: what the phase makes, or works in.
-fn seen(ctx: &Context<'_>, answers: &Answers) -> Sight {
+fn seen(ctx: &Context<'_>, answers: &Answers) -> Finding {
     match views(ctx).first() {
         Some(view) => (view.judge)(ctx, answers),
-        None => Sight::of(Presence::Unknown("there is nothing to look at".to_owned())),
+        None => Finding::of(Presence::Unknown("there is nothing to look at".to_owned())),
     }
 }
 
@@ -131,26 +131,26 @@ pub(super) fn is_locked(ctx: &Context<'_>, answers: &Answers) -> bool {
 /// The bar where a nimadm that is no job of ours works on the client: one that
 /// an administrator has started, or whose job was lost. Nothing may be done
 /// beside it.
-pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+pub(super) fn somebody_works(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Finding>> {
     let processes = answers.master().processes()?;
     let holder = lock(ctx, answers)?.and_then(|(_, holder)| holder);
     let (client, master) = (&ctx.spec.client, &ctx.spec.master);
     Ok(match (alone::foreign(ctx, &processes), holder) {
-        (Some(process), _) => Some(Sight::barred(alone::works(ctx.spec, process))),
+        (Some(process), _) => Some(Finding::blocked(alone::works(ctx.spec, process))),
         (None, Some(process)) => {
             let text = format!("{client} is locked in NIM by {} on {master}", process.words());
             let hint = format!("wait until it has ended ({})", alone::shown(&process));
-            Some(Sight::barred(Cause::new(FailureClass::Transient, text).with_hint(hint)))
+            Some(Finding::blocked(Cause::new(FailureClass::Transient, text).with_hint(hint)))
         }
         (None, None) => None,
     })
 }
 
-pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge(ctx: &Context<'_>, answers: &Answers) -> Finding {
     judged(read_sight(ctx, answers))
 }
 
-fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     if let Some(bar) = somebody_works(ctx, answers)? {
         return Ok(bar);
     }
@@ -158,7 +158,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
     let done = is_marked(ctx, answers, "done")?;
     let begun = is_marked(ctx, answers, "begun")?;
     let present =
-        |is: bool| Ok(Sight::of(if done && is { Presence::Present } else { Presence::Absent }));
+        |is: bool| Ok(Finding::of(if done && is { Presence::Present } else { Presence::Absent }));
     let changes_client = ctx.spec.mode.changes_client();
     match phase {
         Phase::Clone => return cloned(ctx, answers, done, begun),
@@ -182,7 +182,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         return Ok(lost);
     }
     let effect = known(seen(ctx, answers))?;
-    if effect.barred.is_some() {
+    if effect.blocked_by.is_some() {
         return Ok(effect);
     }
     let there = effect.presence == Presence::Present;
@@ -204,18 +204,18 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
         Phase::PreScript | Phase::MigrateBase | Phase::MigrateFilesets | Phase::PostScript
             if begun && !done =>
         {
-            Ok(Sight::of(Presence::Partial))
+            Ok(Finding::of(Presence::Partial))
         }
         Phase::Mount => present(is_filled(ctx, answers)?),
         _ => present(true),
     }
 }
 
-/// A sight that tells something.
-fn known(sight: Sight) -> Read<Sight> {
-    match (&sight.barred, &sight.presence) {
+/// A finding that tells something.
+fn known(finding: Finding) -> Read<Finding> {
+    match (&finding.blocked_by, &finding.presence) {
         (None, Presence::Unknown(why)) => Err(why.clone()),
-        _ => Ok(sight),
+        _ => Ok(finding),
     }
 }
 
@@ -225,14 +225,14 @@ fn copy_state(ctx: &Context<'_>, answers: &Answers) -> Read<CopyState> {
     Ok(copy::copy_state(copy::baseline(ctx)?, &lspv))
 }
 
-/// A sight of a copy that only a fresh clone can bring back.
-fn lost(why: String) -> Sight {
-    Sight { gone: Some(Trace::CopyLost), ..Sight::of(Presence::Unknown(why)) }
+/// A finding of a copy that only a fresh clone can bring back.
+fn lost(why: String) -> Finding {
+    Finding { gone: Some(Residue::CopyLost), ..Finding::of(Presence::Unknown(why)) }
 }
 
 /// What is seen where the copy is not awake on the client: it is gone, as after
 /// nimadm's own clean-up, or its mounts are.
-fn not_awake(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+fn not_awake(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Finding>> {
     let mounts = answers.client().mounts()?;
     let (there, wanted) = mounted(&mounts, &client_paths(ctx));
     match copy_state(ctx, answers)? {
@@ -259,18 +259,18 @@ fn not_there(ctx: &Context<'_>, state: &CopyState) -> String {
 }
 
 /// Phase 1.
-fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Sight> {
+fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Finding> {
     let marked = match (done, begun) {
         (true, _) => Presence::Present,
         (false, true) => Presence::Partial,
         (false, false) => Presence::Absent,
     };
     if !ctx.spec.mode.changes_client() {
-        return Ok(Sight::of(marked));
+        return Ok(Finding::of(marked));
     }
     let copy = known(seen(ctx, answers))?;
     Ok(match copy.presence {
-        Presence::Present if !done => Sight::of(Presence::Partial),
+        Presence::Present if !done => Finding::of(Presence::Partial),
         _ => copy,
     })
 }
@@ -284,7 +284,7 @@ pub(super) fn has_copy_elsewhere(ctx: &Context<'_>, answers: &Answers) -> bool {
 
 /// Phase 11, with a copy on the client. That nimadm has set the bootlist is seen by
 /// the step that follows.
-fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
+fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Finding> {
     let lspv = answers.client().lspv()?;
     let state = copy_state(ctx, answers)?;
     if let Some(bar) = copy::hands_off(ctx, &state, &lspv) {
@@ -292,7 +292,7 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     }
     if state == CopyState::Asleep(ALT_VG.to_owned()) {
         let presence = if done { Presence::Present } else { Presence::Partial };
-        return Ok(Sight::of(presence));
+        return Ok(Finding::of(presence));
     }
     if let Some(lost) = not_awake(ctx, answers)? {
         return Ok(lost);
@@ -304,43 +304,43 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
     }
     let bootable = argv::bootable(boot_target(ctx)?);
     Ok(match answers.client().read(bootable, aix::is_bootable)? {
-        Bootable::Yes => Sight::of(Presence::Absent),
+        Bootable::Yes => Finding::of(Presence::Absent),
         Bootable::No => finish::no_boot_image(ctx),
     })
 }
 
 /// Phase 11, to a mksysb.
-fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Sight> {
+fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Finding> {
     let path = ctx.spec.options.output.as_deref().unwrap_or_default();
     let there = answers.master().is_there(argv::ls_lid(path))?;
     if there && !begun {
-        return Ok(Sight::barred(in_the_way(path)));
+        return Ok(Finding::blocked(in_the_way(path)));
     }
     let defined = match ctx.spec.options.new_mksysb {
         Some(_) => known((mksysb::DEFINE_MKSYSB.judge)(ctx, answers))?,
-        None => Sight::of(Presence::Present),
+        None => Finding::of(Presence::Present),
     };
     if there && done && defined.presence == Presence::Present {
         let mut facts = defined.facts.unwrap_or_default();
         facts.mksysb.get_or_insert_default().file = mksysb::identity(ctx, answers);
-        return Ok(Sight::found(facts));
+        return Ok(Finding::found(facts));
     }
     let cache = known(seen(ctx, answers))?;
     if cache.presence != Presence::Present {
         let why = "the cache is gone: nimadm removes it when it cleans up by itself";
         return Ok(lost(why.to_owned()));
     }
-    Ok(Sight { presence: Presence::Absent, ..defined })
+    Ok(Finding { presence: Presence::Absent, ..defined })
 }
 
 /// Phase 12.
-fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
+fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Finding> {
     if ctx.spec.mode.changes_client() {
         match copy_state(ctx, answers)? {
             CopyState::Asleep(_) => {}
             // Somebody has booted it; there is nothing for nimadm to end.
             CopyState::Running if !is_left_in_nim(ctx, answers)? => {
-                return Ok(Sight::of(Presence::Present));
+                return Ok(Finding::of(Presence::Present));
             }
             // Without phase 11 it is awake still.
             CopyState::Awake if !ctx.spec.reaches(Phase::Finish) => {}
@@ -348,5 +348,5 @@ fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Sight> {
         }
     }
     let clean = done && !is_left_in_nim(ctx, answers)?;
-    Ok(Sight::of(if clean { Presence::Present } else { Presence::Absent }))
+    Ok(Finding::of(if clean { Presence::Present } else { Presence::Absent }))
 }

@@ -11,14 +11,14 @@ use crate::phases::copy::{self, CopyState, from_master};
 use crate::phases::native::mksysb::Whole;
 use crate::phases::native::{clone, export, finish, mksysb, mount};
 use crate::phases::read::{Read, all_or_any, judged};
-use crate::phases::step::{Answers, Context, Sight, StepDef};
+use crate::phases::step::{Answers, Context, Finding, StepDef};
 
-fn left(is: bool) -> Sight {
-    Sight::of(if is { Presence::Present } else { Presence::Absent })
+fn left(is: bool) -> Finding {
+    Finding::of(if is { Presence::Present } else { Presence::Absent })
 }
 
 /// What `judge` says, unless somebody works on the client.
-fn alone(ctx: &Context<'_>, answers: &Answers, judge: impl FnOnce() -> Read<Sight>) -> Sight {
+fn alone(ctx: &Context<'_>, answers: &Answers, judge: impl FnOnce() -> Read<Finding>) -> Finding {
     judged((|| match sight::somebody_works(ctx, answers)? {
         Some(bar) => Ok(bar),
         None => judge(),
@@ -26,12 +26,12 @@ fn alone(ctx: &Context<'_>, answers: &Answers, judge: impl FnOnce() -> Read<Sigh
 }
 
 /// What a native step sees of what is left.
-fn seen(view: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Sight {
+fn seen(view: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Finding {
     view.judge_undo.map_or_else(|| left(false), |judge| judge(ctx, answers))
 }
 
 /// What the first of the views sees.
-fn first_seen(ctx: &Context<'_>, answers: &Answers) -> Sight {
+fn first_seen(ctx: &Context<'_>, answers: &Answers) -> Finding {
     sight::views(ctx).first().map_or_else(|| left(false), |view| seen(view, ctx, answers))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn unmark(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(commands)
 }
 
-pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
         let (said, work) = (answers.master(), ctx.spec.work_directory());
         // An empty directory is left by the undo of phase 1.
@@ -94,19 +94,19 @@ fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
     Command::new(argv).tolerated()
 }
 
-pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
         let (mut has_rest, mut facts) = (sight::has_marks(ctx, answers)?, None);
         for (index, view) in sight::views(ctx).iter().enumerate() {
-            let sight = seen(view, ctx, answers);
-            match sight.presence {
-                Presence::Absent => facts = facts.or(sight.facts),
+            let finding = seen(view, ctx, answers);
+            match finding.presence {
+                Presence::Absent => facts = facts.or(finding.facts),
                 // What comes after the copy is the rest of it.
                 Presence::Present | Presence::Partial if index > 0 => has_rest = true,
-                _ => return Ok(sight),
+                _ => return Ok(finding),
             }
         }
-        Ok(Sight { facts, ..all_or_any(false, has_rest) })
+        Ok(Finding { facts, ..all_or_any(false, has_rest) })
     })
 }
 
@@ -119,7 +119,7 @@ pub(super) fn unexport(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(from_master(ctx, commands))
 }
 
-pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_unexported(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || Ok(first_seen(ctx, answers)))
 }
 
@@ -128,7 +128,7 @@ pub(super) fn unmount(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(native(&mount::ON_MASTER, ctx, answers))
 }
 
-pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
         Ok(if ctx.spec.caches() { left(false) } else { first_seen(ctx, answers) })
     })
@@ -141,7 +141,7 @@ pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
         return Script::new(from_master(ctx, commands));
     }
     let mut commands = Vec::new();
-    if seen_definition(ctx, answers).is_some_and(|sight| sight.presence == Presence::Present) {
+    if seen_definition(ctx, answers).is_some_and(|finding| finding.presence == Presence::Present) {
         commands.extend(native(&mksysb::DEFINE_MKSYSB, ctx, answers));
     }
     let marked = seen_file(ctx, answers).is_ok_and(|(_, marked)| marked);
@@ -149,7 +149,7 @@ pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
     Script::new(commands)
 }
 
-fn seen_definition(ctx: &Context<'_>, answers: &Answers) -> Option<Sight> {
+fn seen_definition(ctx: &Context<'_>, answers: &Answers) -> Option<Finding> {
     let name = ctx.spec.options.new_mksysb.as_ref();
     name.map(|_| seen(&mksysb::DEFINE_MKSYSB, ctx, answers))
 }
@@ -161,7 +161,7 @@ fn seen_file(ctx: &Context<'_>, answers: &Answers) -> Read<(Whole, bool)> {
     Ok((mksysb::whole(ctx, answers, marked)?, marked))
 }
 
-pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Sight {
+pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
         if matches!(ctx.spec.mode, Mode::Disk | Mode::MksysbToClient) {
             return Ok(first_seen(ctx, answers));
@@ -170,13 +170,13 @@ pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Sight {
         let is_ours = whole == Whole::Ours;
         let definition = seen_definition(ctx, answers).filter(|_| marked);
         let (mut is_defined, mut left) = (false, mksysb::left_alone(ctx, whole));
-        if let Some(sight) = definition {
-            match sight.presence {
+        if let Some(finding) = definition {
+            match finding.presence {
                 Presence::Absent => {}
                 Presence::Present => is_defined = true,
-                Presence::Partial | Presence::Unknown(_) => return Ok(sight),
+                Presence::Partial | Presence::Unknown(_) => return Ok(finding),
             }
-            let of_object = sight.facts.into_iter().flat_map(|facts| facts.left);
+            let of_object = finding.facts.into_iter().flat_map(|facts| facts.left);
             left = left.into_iter().chain(of_object).reduce(|all, one| format!("{all}; {one}"));
         }
         let presence = all_or_any(is_ours, is_defined).presence;

@@ -12,8 +12,8 @@ use crate::transport::{Command, Script};
 use super::cleanup_whose::{Standing, VgIs, standing, standing_looks};
 use crate::phases::copy::{CLIENT_ROOT, is_below, master_top};
 use crate::phases::lease::is_alive;
-use crate::phases::read::{Read, Said, judged, look};
-use crate::phases::step::{Answers, Context, Looks, STEP, Settle, Sight, StepDef};
+use crate::phases::read::{HostAnswers, Read, judged, look};
+use crate::phases::step::{Answers, Context, Finding, Probe, STEP, Settle, StepDef};
 
 /// The gate: nobody else may be at work on the client.
 pub(crate) const CHECK: StepDef = StepDef {
@@ -42,7 +42,7 @@ pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
     format!("{}/lease", ctx.spec.work_directory())
 }
 
-fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (master, client) = (answers.master(), answers.client());
     let mut holders = vec![master.lease_at(&master_lease(ctx))?];
     if ctx.spec.mode.has_client() {
@@ -53,7 +53,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             FailureClass::Permanent,
             format!("{} holds the lease of {}: another nimshift", holder.words(), ctx.spec.client),
         );
-        return Ok(Sight::barred(cause.with_hint(
+        return Ok(Finding::blocked(cause.with_hint(
             "take its migration back where it was begun, by a rollback; \
              `--force` takes the lease over where that nimshift is no more",
         )));
@@ -68,13 +68,13 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
             return Ok(bar);
         }
     }
-    Ok(Sight::of(Presence::Present))
+    Ok(Finding::of(Presence::Present))
 }
 
 /// The bar where altinst_rootvg is what the client ran before it was migrated (woken
 /// and put to sleep, it has that name, and it is the way back), or one of others that
 /// is awake: somebody works in it.
-fn not_to_be_touched(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Sight>> {
+fn not_to_be_touched(ctx: &Context<'_>, said: HostAnswers<'_>) -> Read<Option<Finding>> {
     let standing = standing(ctx, said)?.filter(|_| !ctx.spec.options.force);
     let Some(Standing { disk, id, whose, is_awake }) = standing else { return Ok(None) };
     let client = &ctx.spec.client;
@@ -97,7 +97,7 @@ fn not_to_be_touched(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Sight>> {
         ),
         VgIs::Others | VgIs::Ours => return Ok(None),
     };
-    Ok(Some(Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))))
+    Ok(Some(Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))))
 }
 
 /// Whether the process that has locked the object still runs.
@@ -106,7 +106,7 @@ pub(crate) fn is_locked_by_living(object: &NimObject, running: &[Process]) -> bo
 }
 
 /// The bar where NIM itself is at work on the client.
-fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Sight> {
+fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Finding> {
     if ctx.spec.options.force {
         return None;
     }
@@ -115,13 +115,13 @@ fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Si
         let process = object.get("locked").unwrap_or_default();
         let text = format!("{client} is locked in NIM by process {process}, which runs");
         let cause = Cause::new(FailureClass::Transient, text);
-        return Some(Sight::barred(cause.with_hint("wait for it; `--force` unlocks it")));
+        return Some(Finding::blocked(cause.with_hint("wait for it; `--force` unlocks it")));
     }
     let state = object.get("Cstate").unwrap_or_default();
     if state.contains("BOS") {
         let text = format!("{client} is in an operation of its own in NIM: {state}");
         let cause = Cause::new(FailureClass::Permanent, text);
-        return Some(Sight::barred(
+        return Some(Finding::blocked(
             cause.with_hint("end that installation; `--force` resets the client all the same"),
         ));
     }
@@ -181,17 +181,21 @@ pub(crate) fn is_on_copy(args: &str) -> bool {
             .any(|word| is_below(word, CLIENT_ROOT) || word.starts_with("/ALT_MIG_"))
 }
 
-fn chosen_jobs(said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Read<Vec<Process>> {
+fn chosen_jobs(said: HostAnswers<'_>, is_ours: impl Fn(&Process) -> bool) -> Read<Vec<Process>> {
     let mut running = said.processes()?;
     running.retain(is_ours);
     Ok(running)
 }
 
-fn judge_jobs(said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Sight {
+fn judge_jobs(said: HostAnswers<'_>, is_ours: impl Fn(&Process) -> bool) -> Finding {
     judged(chosen_jobs(said, is_ours).map(|left| gone(left.is_empty())))
 }
 
-fn end_jobs(ctx: &Context<'_>, said: Said<'_>, is_ours: impl Fn(&Process) -> bool) -> Script {
+fn end_jobs(
+    ctx: &Context<'_>,
+    said: HostAnswers<'_>,
+    is_ours: impl Fn(&Process) -> bool,
+) -> Script {
     // A dry run has asked nobody: it shows what the command looks like.
     let ids: Vec<String> = match chosen_jobs(said, is_ours) {
         Ok(left) => left.iter().map(|process| process.pid.to_string()).collect(),
@@ -204,9 +208,9 @@ fn end_jobs(ctx: &Context<'_>, said: Said<'_>, is_ours: impl Fn(&Process) -> boo
     }))
 }
 
-/// The sight of a step that makes sure that something is gone.
-pub(crate) fn gone(is_gone: bool) -> Sight {
-    Sight::of(if is_gone { Presence::Present } else { Presence::Absent })
+/// The finding of a step that makes sure that something is gone.
+pub(crate) fn gone(is_gone: bool) -> Finding {
+    Finding::of(if is_gone { Presence::Present } else { Presence::Absent })
 }
 
 /// A file or directory, and the files below it: what is looked at before it is
@@ -217,7 +221,7 @@ pub(crate) fn tree_looks(top: &str) -> Vec<argv::Argv> {
 
 /// Whether the directory `top` is there with nothing in it but directories, by
 /// [`tree_looks`]. What holds files is left alone.
-pub(crate) fn is_empty_tree(said: Said<'_>, top: &str) -> Read<bool> {
+pub(crate) fn is_empty_tree(said: HostAnswers<'_>, top: &str) -> Read<bool> {
     if !said.is_there(argv::ls_d(top))? {
         return Ok(false);
     }
@@ -226,7 +230,7 @@ pub(crate) fn is_empty_tree(said: Said<'_>, top: &str) -> Read<bool> {
 }
 
 /// Looks of a role as the only ones.
-pub(crate) fn only(role: HostRole, commands: impl IntoIterator<Item = argv::Argv>) -> Looks {
+pub(crate) fn only(role: HostRole, commands: impl IntoIterator<Item = argv::Argv>) -> Probe {
     vec![look(role, commands)]
 }
 

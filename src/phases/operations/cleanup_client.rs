@@ -8,8 +8,8 @@ use crate::transport::{Command, Script};
 use super::cleanup_check::{gone, is_empty_tree, only, tree_looks};
 use crate::phases::copy::{CLIENT_ROOT, is_below, master_top, mounts_below};
 use crate::phases::lease::{guard_of, is_alive, is_of_takeover};
-use crate::phases::read::{Read, Said, judged, look};
-use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, minutes};
+use crate::phases::read::{HostAnswers, Read, judged, look};
+use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, minutes};
 
 /// What mount points of a migration begin with, beside the copy's.
 const MIG: &str = "ALT_MIG_";
@@ -102,7 +102,7 @@ fn mounts(rows: &[MountRow]) -> Vec<&MountRow> {
 }
 
 /// `/ALT_MIG_SPOT` and its like. One that files of somebody lie in is left.
-fn mount_points(said: Said<'_>) -> Read<Vec<String>> {
+fn mount_points(said: HostAnswers<'_>) -> Read<Vec<String>> {
     let mounts = said.mounts()?;
     let files = said.output(argv::files_below(argv::SPOT_MOUNT))?;
     // What lies in the SPOT itself is no file of somebody.
@@ -132,7 +132,7 @@ pub(crate) const LEFT_ALONE: StepDef = StepDef {
                 answers.client().output(argv::files_below(top))?;
             }
             answers.master().output(argv::files_below(&master_top(ctx)))?;
-            Ok(Sight::of(Presence::Present))
+            Ok(Finding::of(Presence::Present))
         })())
     },
     ..STEP
@@ -191,7 +191,7 @@ pub(crate) const WORK: StepDef = StepDef {
 };
 
 /// Whether the migration's own files, or its empty directory, are there.
-fn has_work(said: Said<'_>) -> Read<bool> {
+fn has_work(said: HostAnswers<'_>) -> Read<bool> {
     if !said.is_there(argv::ls(argv::LEASE_DIR))? {
         return Ok(false);
     }
@@ -199,7 +199,7 @@ fn has_work(said: Said<'_>) -> Read<bool> {
     Ok(names.is_empty() || names.iter().any(|name| is_own(name)))
 }
 
-fn judge_work(ctx: &Context<'_>, answers: &Answers) -> Read<Sight> {
+fn judge_work(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     if let Some(holder) = said.lease()?.filter(|holder| is_alive(ctx, holder)) {
         return Err(format!("{} has taken the lease meanwhile", holder.words()));

@@ -9,9 +9,9 @@ use super::cleanup_check::{gone, only};
 use super::cleanup_whose::{VgIs, standing, standing_looks};
 use crate::phases::copy::ALT_VG;
 use crate::phases::native::record::boot_disk;
-use crate::phases::read::{Read, Said, judged};
+use crate::phases::read::{HostAnswers, Read, judged};
 use crate::phases::seen::seen;
-use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, minutes};
+use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, minutes};
 
 /// The client must not boot from a copy that is going.
 pub(crate) const BOOTLIST: StepDef = StepDef {
@@ -33,7 +33,7 @@ pub(crate) const BOOTLIST: StepDef = StepDef {
     ..STEP
 };
 
-fn disk_looks(_: &Context<'_>) -> Looks {
+fn disk_looks(_: &Context<'_>) -> Probe {
     let boot = argv::boot_device();
     let disks = [boot, argv::show_bootlist()];
     only(HostRole::Client, disks.into_iter().chain(standing_looks()))
@@ -54,7 +54,7 @@ fn others(ctx: &Context<'_>, answers: &Answers) -> Read<Option<String>> {
 
 /// The bootlist without disks of altinst_rootvg, or of nothing. Where there were any,
 /// it must begin with a disk of the running system; else it is as somebody wants it.
-fn wanted_bootlist(said: Said<'_>) -> Read<Vec<DiskName>> {
+fn wanted_bootlist(said: HostAnswers<'_>) -> Read<Vec<DiskName>> {
     let lspv = said.lspv()?;
     let running = boot_disk(said, &lspv)?;
     let stays = |disk: &&DiskName| {
@@ -101,7 +101,7 @@ pub(crate) const COPY: StepDef = StepDef {
             lspv.retain(|row| theirs.is_none() || !row.is_in(ALT_VG));
             let facts = seen(&lspv, said.bootlist()?);
             let facts = Facts { left: theirs.into_iter().collect(), ..facts };
-            Ok(Sight { facts: Some(facts), ..gone(is_gone) })
+            Ok(Finding { facts: Some(facts), ..gone(is_gone) })
         })())
     },
     run: Some(|ctx, answers| {

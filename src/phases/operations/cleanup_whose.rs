@@ -5,7 +5,7 @@ use crate::aix::argv::{self, Argv};
 use crate::domain::DiskName;
 
 use crate::phases::copy::ALT_VG;
-use crate::phases::read::{Read, Said};
+use crate::phases::read::{HostAnswers, Read};
 use crate::phases::step::Context;
 use crate::phases::whose::vg_id;
 
@@ -38,7 +38,7 @@ pub(super) fn standing_looks() -> [Argv; 2] {
 }
 
 /// The altinst_rootvg that stands, by [`standing_looks`].
-pub(super) fn standing(ctx: &Context<'_>, said: Said<'_>) -> Read<Option<Standing>> {
+pub(super) fn standing(ctx: &Context<'_>, said: HostAnswers<'_>) -> Read<Option<Standing>> {
     let lspv = said.lspv()?;
     let Some(row) = lspv.iter().find(|row| row.is_in(ALT_VG)) else { return Ok(None) };
     let id = said.read(argv::id_of_vg(ALT_VG), vg_id)?;

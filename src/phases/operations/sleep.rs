@@ -12,7 +12,7 @@ use crate::phases::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, master_top};
 use crate::phases::marks;
 use crate::phases::native::mount::{judge_unmounted, mount_looks, unmount_all};
 use crate::phases::read::judged;
-use crate::phases::step::{Is, STEP, Sight, StepDef, minutes};
+use crate::phases::step::{Finding, Is, STEP, StepDef, minutes};
 
 /// The gate.
 pub(crate) const CHECK: StepDef = StepDef {
@@ -31,7 +31,7 @@ pub(crate) const CHECK: StepDef = StepDef {
             }
             let lspv = answers.client().lspv()?;
             let is_there = lspv.iter().any(|row| row.is_in(ALT_VG) || row.is_in(OLD_VG));
-            Ok(if is_there { Sight::of(Presence::Present) } else { no_copy(ctx) })
+            Ok(if is_there { Finding::of(Presence::Present) } else { no_copy(ctx) })
         })())
     },
     ..STEP
@@ -48,11 +48,11 @@ pub(crate) const MOUNTS: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: mount_looks,
     judge: |ctx, answers| {
-        let sight = judge_unmounted(ctx, answers);
-        match sight.presence {
+        let finding = judge_unmounted(ctx, answers);
+        match finding.presence {
             Presence::Absent => gone(true),
             Presence::Present => gone(false),
-            _ => sight,
+            _ => finding,
         }
     },
     run: Some(|ctx, answers| {
@@ -93,7 +93,7 @@ pub(crate) const COPY: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: |_| only(HostRole::Client, [argv::lspv(), argv::mounts()]),
     judge: |_, answers| {
-        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Sight {
+        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Finding {
             facts: Some(facts),
             ..gone(!awake && !mounted)
         }))

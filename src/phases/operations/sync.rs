@@ -10,7 +10,7 @@ use crate::transport::{Command, Script};
 use std::fmt::Write as _;
 
 use crate::phases::read::{Read, judged, look};
-use crate::phases::step::{Answers, Context, Looks, STEP, Sight, StepDef, hours};
+use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, hours};
 
 /// Where the images of an lpp_source lie below its location.
 const IMAGES: &str = "installp/ppc";
@@ -47,14 +47,14 @@ pub(crate) const CHECK: StepDef = StepDef {
                     return Ok(refused(text, &format!("`lsnim -t {kind}` lists those")));
                 }
             }
-            Ok(Sight::of(Presence::Present))
+            Ok(Finding::of(Presence::Present))
         })())
     },
     ..STEP
 };
 
-fn refused(text: String, hint: &str) -> Sight {
-    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint(hint))
+fn refused(text: String, hint: &str) -> Finding {
+    Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
 fn levels(spec: &MigrationSpec) -> bool {
@@ -74,7 +74,7 @@ fn of_spot(ctx: &Context<'_>) -> Argv {
 }
 
 /// Sources and what is installed.
-fn level_looks(ctx: &Context<'_>) -> Looks {
+fn level_looks(ctx: &Context<'_>) -> Probe {
     let lpp_source = &ctx.spec.target.lpp_source;
     let installed = [argv::lslpp(&[argv::ALT_PATTERN]), of_spot(ctx)];
     let mut commands = vec![argv::lsnim(lpp_source)];
@@ -153,17 +153,17 @@ fn judge_level(
     ctx: &Context<'_>,
     answers: &Answers,
     own: fn(&Levels) -> Option<FilesetLevel>,
-) -> Sight {
+) -> Finding {
     judged(Levels::read(ctx, answers).map(|levels| {
         let highest = levels.highest();
         if own(&levels) == highest {
-            return Sight::of(Presence::Present);
+            return Finding::of(Presence::Present);
         }
         if levels.can_be_had() {
-            return Sight::of(Presence::Absent);
+            return Finding::of(Presence::Absent);
         }
         let cause = Cause::new(FailureClass::Permanent, levels.text());
-        Sight::barred(cause.with_hint(NO_SOURCE))
+        Finding::blocked(cause.with_hint(NO_SOURCE))
     }))
 }
 
@@ -234,11 +234,11 @@ pub(crate) const COMPARE: StepDef = StepDef {
     judge: |ctx, answers| {
         judged(Levels::read(ctx, answers).map(|levels| {
             if levels.master.is_some() && levels.master == levels.spot {
-                return Sight::of(Presence::Present);
+                return Finding::of(Presence::Present);
             }
             let cause = Cause::new(FailureClass::Permanent, levels.text());
             let levels_them = "the same without `--preview` levels them";
-            Sight::barred(cause.with_hint(if levels.can_be_had() {
+            Finding::blocked(cause.with_hint(if levels.can_be_had() {
                 levels_them
             } else {
                 NO_SOURCE

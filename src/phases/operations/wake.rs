@@ -23,7 +23,7 @@ use crate::phases::native::record::{baseline_looks, read_baseline};
 use crate::phases::native::scripts::run_script;
 use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::seen::seen;
-use crate::phases::step::{Answers, Context, Is, STEP, Sight, StepDef, hours, minutes};
+use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
 /// The gate: there is a copy, and nobody is at work.
 pub(crate) const CHECK: StepDef = StepDef {
@@ -52,24 +52,24 @@ pub(crate) const CHECK: StepDef = StepDef {
             let lspv = answers.client().lspv()?;
             let Some(row) = copy_row(ctx, &lspv) else { return Ok(no_copy(ctx)) };
             let asleep = (!row.is_active()).then(|| row.vg.clone()).flatten();
-            Ok(Sight::found(Facts { asleep, ..Facts::default() }))
+            Ok(Finding::found(Facts { asleep, ..Facts::default() }))
         })())
     },
     ..STEP
 };
 
 /// The bar where another nimshift holds the client's lease.
-pub(crate) fn leased(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+pub(crate) fn leased(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Finding>> {
     let holder = answers.client().lease()?.filter(|holder| is_alive(ctx, holder));
     let Some(holder) = holder else { return Ok(None) };
     let text = format!("{} holds the client's lease: another nimshift", holder.words());
     let cause = Cause::new(FailureClass::Permanent, text);
-    Ok(Some(Sight::barred(cause.with_hint("wait for it, or take its migration back there"))))
+    Ok(Some(Finding::blocked(cause.with_hint("wait for it, or take its migration back there"))))
 }
 
 /// The bar where NIM has no script of the name that is asked for (`-z`): it would be
 /// missed in the woken copy.
-fn no_script(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
+fn no_script(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Finding>> {
     let Some(name) = &ctx.spec.options.post_script else { return Ok(None) };
     let said = answers.master();
     let found = if said.is_defined(name)? { Some(said.nim_object(name)?) } else { None };
@@ -83,12 +83,12 @@ fn no_script(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Sight>> {
     };
     let cause = Cause::new(FailureClass::Permanent, text);
     let hint = "`lsnim -t script` on the master lists them: name one of these (-z)";
-    Ok(Some(Sight::barred(cause.with_hint(hint))))
+    Ok(Some(Finding::blocked(cause.with_hint(hint))))
 }
 
-pub(crate) fn no_copy(ctx: &Context<'_>) -> Sight {
+pub(crate) fn no_copy(ctx: &Context<'_>) -> Finding {
     let text = format!("there is neither {ALT_VG} nor {OLD_VG} on {}", ctx.spec.client);
-    Sight::barred(Cause::new(FailureClass::Permanent, text).with_hint("`lspv` on the client"))
+    Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint("`lspv` on the client"))
 }
 
 /// The disk of the copy: on a disk that is asked for, else the one there is.
@@ -114,7 +114,7 @@ pub(crate) const COPY: StepDef = StepDef {
     applies: |spec| spec.mode.has_client(),
     looks: |_| only(HostRole::Client, [argv::lspv(), argv::mounts()]),
     judge: |_, answers| {
-        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Sight {
+        judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Finding {
             facts: Some(facts),
             ..all_or_any(awake && mounted, awake)
         }))
@@ -146,10 +146,10 @@ pub(crate) const COPY: StepDef = StepDef {
         judged((|| {
             let lspv = answers.client().lspv()?;
             // One that was awake before is left awake.
-            let Some(name) = &ctx.facts.asleep else { return Ok(Sight::of(Presence::Absent)) };
+            let Some(name) = &ctx.facts.asleep else { return Ok(Finding::of(Presence::Absent)) };
             let row = lspv.iter().find(|row| row.is_in(ALT_VG));
             let left = row.is_some_and(|row| row.is_active() || name != ALT_VG);
-            Ok(Sight::of(if left { Presence::Present } else { Presence::Absent }))
+            Ok(Finding::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),
     ..STEP
@@ -181,7 +181,7 @@ pub(crate) const RECORD: StepDef =
         },
         judge: |ctx, answers| {
             judged(record(ctx, answers).map(|baseline| {
-                Sight::found(Facts { baseline: Some(baseline), ..Facts::default() })
+                Finding::found(Facts { baseline: Some(baseline), ..Facts::default() })
             }))
         },
         ..STEP

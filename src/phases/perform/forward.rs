@@ -1,11 +1,11 @@
 //! A step forward: a job that is there is attached to, and only what is missing
 //! is begun.
 
-use crate::domain::{Lease, Outcome, Presence, Repeat, Task, Trace, Way};
+use crate::domain::{Lease, Outcome, Presence, Repeat, Residue, Task, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::takeover;
-use super::{Attempt, Run, Went, failed, of_transport, permanent, transient};
+use super::{Attempt, JobEnd, Run, failed, of_transport, permanent, transient};
 use crate::phases::lease;
 use crate::phases::step::Answers;
 
@@ -37,27 +37,27 @@ impl Attempt<'_> {
     }
 
     /// What an attempt may have left on a host that cannot be asked.
-    fn unheard(&self) -> Trace {
-        if self.may_run() { Trace::Dirty } else { Trace::Clean }
+    fn unheard(&self) -> Residue {
+        if self.may_run() { Residue::Left } else { Residue::Clean }
     }
 
     async fn attach(&mut self, run: Run, id: &JobId) -> Outcome {
         self.way = Way::Attached;
         match self.wait(id, &self.limits()).await {
-            Went::Through(output) => self.after_run(run, output, None).await,
-            Went::Wrong(outcome) => outcome,
+            JobEnd::Through(output) => self.after_run(run, output, None).await,
+            JobEnd::Wrong(outcome) => outcome,
         }
     }
 
     /// Looks, and starts what is missing.
     async fn begin(&mut self, run: Run, own: &JobId) -> Outcome {
-        let (sight, answers) = match self.probe().await {
+        let (finding, answers) = match self.probe().await {
             Ok(seen) => seen,
-            Err(error) => return failed(of_transport(&error), Trace::Clean),
+            Err(error) => return failed(of_transport(&error), Residue::Clean),
         };
-        self.before = Some(sight.presence.clone());
-        let starts = sight.barred.is_none()
-            && match sight.presence {
+        self.before = Some(finding.presence.clone());
+        let starts = finding.blocked_by.is_none()
+            && match finding.presence {
                 Presence::Absent => true,
                 Presence::Partial => self.def.repeat_in(&self.order.spec) == Repeat::Safe,
                 Presence::Present | Presence::Unknown(_) => false,
@@ -72,23 +72,23 @@ impl Attempt<'_> {
                 }
                 Ok(JobState::Lost) => return self.after_run(run, None, None).await,
                 Ok(JobState::NotBegun | JobState::Absent | JobState::Rebooted) => {}
-                Err(error) => return failed(of_transport(&error), Trace::Dirty),
+                Err(error) => return failed(of_transport(&error), Residue::Left),
             }
         }
         self.job_ended = None;
-        let gone = self.gone(&sight);
-        if let Some(cause) = sight.barred {
-            return failed(cause, gone.unwrap_or(Trace::Clean));
+        let gone = self.gone(&finding);
+        if let Some(cause) = finding.blocked_by {
+            return failed(cause, gone.unwrap_or(Residue::Clean));
         }
         // A copy that no job of ours has begun is somebody else's.
-        let is_there = matches!(sight.presence, Presence::Present | Presence::Partial)
+        let is_there = matches!(finding.presence, Presence::Present | Presence::Partial)
             || self.order.spec.keeps_failed_copy();
         if is_there && let Some(outcome) = self.not_begun().await {
             return outcome;
         }
-        match sight.presence {
+        match finding.presence {
             Presence::Present => {
-                self.facts = sight.facts;
+                self.facts = finding.facts;
                 return Outcome::Done;
             }
             Presence::Absent => {}
@@ -96,15 +96,15 @@ impl Attempt<'_> {
             Presence::Partial => {
                 return failed(
                     transient(format!("found half done: {}", self.def.about)),
-                    Trace::Dirty,
+                    Residue::Left,
                 );
             }
             // Acting on hosts that cannot be read would be guessing.
             Presence::Unknown(why) => {
-                return failed(transient(why), gone.unwrap_or(Trace::Dirty));
+                return failed(transient(why), gone.unwrap_or(Residue::Left));
             }
         }
-        if let Some(holder) = &sight.over
+        if let Some(holder) = &finding.takes_over_from
             && let Some(outcome) = self.stands_in_the_way(holder).await
         {
             return outcome;
@@ -114,11 +114,11 @@ impl Attempt<'_> {
         }
         let script = self.guarded(self.with_context(|ctx| run(ctx, &answers)));
         if script.is_empty() {
-            return failed(permanent(format!("no way to {}", self.def.about)), Trace::Clean);
+            return failed(permanent(format!("no way to {}", self.def.about)), Residue::Clean);
         }
         match self.carry_out(own, &script).await {
-            Went::Through(output) => self.after_run(run, output, Some(&script)).await,
-            Went::Wrong(outcome) => outcome,
+            JobEnd::Through(output) => self.after_run(run, output, Some(&script)).await,
+            JobEnd::Wrong(outcome) => outcome,
         }
     }
 
@@ -131,7 +131,7 @@ impl Attempt<'_> {
                 let (who, client, master) = (&holder.owner, &self.hosts.client, &self.hosts.master);
                 if holder.job_prefix().is_some() {
                     self.notes.push(format!(
-                        "{who} is barred: its journal begins nothing more on {client}, and that \
+                        "{who} is blocked_by: its journal begins nothing more on {client}, and that \
                          migration nothing on {master}"
                     ));
                 }
@@ -139,10 +139,10 @@ impl Attempt<'_> {
             }
             takeover::Way::Job(job, host) => {
                 let why = format!("its job {job} on {host} has not ended");
-                let sight = self.with_context(|ctx| lease::refused(ctx, holder, Some(why)));
-                sight.barred.map(|cause| failed(cause, Trace::Clean))
+                let finding = self.with_context(|ctx| lease::refused(ctx, holder, Some(why)));
+                finding.blocked_by.map(|cause| failed(cause, Residue::Clean))
             }
-            takeover::Way::Unknown(error) => Some(failed(of_transport(&error), Trace::Dirty)),
+            takeover::Way::Unknown(error) => Some(failed(of_transport(&error), Residue::Left)),
         }
     }
 
@@ -167,41 +167,41 @@ impl Attempt<'_> {
             return outcome;
         }
         if let Some(cause) = self.ended_before(script, output.as_ref()) {
-            let bar = self.probe().await.ok().and_then(|(sight, _)| sight.barred);
-            return failed(bar.unwrap_or(cause), Trace::Dirty);
+            let bar = self.probe().await.ok().and_then(|(finding, _)| finding.blocked_by);
+            return failed(bar.unwrap_or(cause), Residue::Left);
         }
         self.job_ended = Some(true);
-        let sight = match self.settle(&Presence::Present).await {
-            Ok(sight) => sight,
+        let finding = match self.settle(&Presence::Present).await {
+            Ok(finding) => finding,
             Err(outcome) => return outcome,
         };
-        self.after = Some(sight.presence.clone());
+        self.after = Some(finding.presence.clone());
         let words = self.words(script, output.as_ref());
-        if sight.presence == Presence::Present && sight.barred.is_none() {
+        if finding.presence == Presence::Present && finding.blocked_by.is_none() {
             return match words {
                 Some(cause)
                     if output.is_some() && self.overrules(&cause, script, output.as_ref()) =>
                 {
-                    failed(cause, Trace::Dirty)
+                    failed(cause, Residue::Left)
                 }
                 _ => {
-                    self.facts = sight.facts;
+                    self.facts = finding.facts;
                     Outcome::Done
                 }
             };
         }
-        let trace = match sight.presence {
-            Presence::Absent => Trace::Clean,
-            _ => Trace::Dirty,
+        let trace = match finding.presence {
+            Presence::Absent => Residue::Clean,
+            _ => Residue::Left,
         };
         if let Some(cause) = self.only_once() {
-            return failed(sight.barred.unwrap_or(cause), Trace::Dirty);
+            return failed(finding.blocked_by.unwrap_or(cause), Residue::Left);
         }
         if output.is_none() {
             let text = format!("the job was lost on {}: {}", self.host(), self.def.about);
-            return failed(sight.barred.unwrap_or_else(|| transient(text)), trace);
+            return failed(finding.blocked_by.unwrap_or_else(|| transient(text)), trace);
         }
-        let cause = words.or(sight.barred).unwrap_or_else(|| match &sight.presence {
+        let cause = words.or(finding.blocked_by).unwrap_or_else(|| match &finding.presence {
             Presence::Unknown(why) => transient(why.clone()),
             // It was ended before, or its shell could not go on.
             _ if output.as_ref().is_some_and(|output| output.commands.is_empty()) => transient(

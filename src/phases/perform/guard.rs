@@ -3,7 +3,7 @@
 //! again.
 
 use crate::domain::{
-    Cause, Direction, Driver, FailureClass, Outcome, Phase, Ticket, Trace, UndoKind,
+    Cause, Direction, Driver, FailureClass, Outcome, Phase, Residue, Ticket, UndoKind,
 };
 use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportError};
 
@@ -41,10 +41,10 @@ impl Attempt<'_> {
         match self.whose().await {
             Ok(Whose::Gone(_)) if self.order.ticket.direction == Direction::Undo => None,
             Ok(whose) => Some(match self.told(&whose).await {
-                Some(cause) => failed(cause, Trace::Clean),
-                None => failed(again(said.trim()), Trace::Clean),
+                Some(cause) => failed(cause, Residue::Clean),
+                None => failed(again(said.trim()), Residue::Clean),
             }),
-            Err(why) => Some(failed(again(&why), Trace::Clean)),
+            Err(why) => Some(failed(again(&why), Residue::Clean)),
         }
     }
 
@@ -103,13 +103,13 @@ impl Attempt<'_> {
         }
         let whose = match self.whose().await {
             Ok(whose) => whose,
-            Err(why) => return Some(failed(transient(why), Trace::Dirty)),
+            Err(why) => return Some(failed(transient(why), Residue::Left)),
         };
         self.stands = matches!(whose, Whose::Ours(true));
         if let Whose::Gone(_) = whose {
             return None;
         }
-        self.told(&whose).await.map(|cause| failed(cause, Trace::Dirty))
+        self.told(&whose).await.map(|cause| failed(cause, Residue::Left))
     }
 
     /// For a step that makes the copy, where there is one: it is somebody else's, if
@@ -140,7 +140,7 @@ impl Attempt<'_> {
             Ok(Whose::Gone(_)) if self.order.spec.driver == Driver::Nimadm => outcome,
             Ok(whose) => match self.told(&whose).await {
                 // Nothing is made again in it.
-                Some(cause) => failed(cause, Trace::Dirty),
+                Some(cause) => failed(cause, Residue::Left),
                 None => outcome,
             },
             Err(_) => outcome,
@@ -259,8 +259,8 @@ impl Attempt<'_> {
                 Ok(JobState::Done(output))
                     if output.commands.len() < whole
                         && output.commands.last().is_none_or(|last| !last.ok()) => {}
-                Ok(_) => return Some(failed(cause, Trace::Dirty)),
-                Err(error) => return Some(failed(of_transport(&error), Trace::Dirty)),
+                Ok(_) => return Some(failed(cause, Residue::Left)),
+                Err(error) => return Some(failed(of_transport(&error), Residue::Left)),
             }
         }
         None

@@ -10,7 +10,7 @@ use crate::base::limits::{OUTPUT_BYTES_MAX, SILENCE_MIN};
 use crate::base::{ClockRef, Millis};
 use crate::domain::{
     Answer, AttemptRecord, Cause, CommandRecord, Direction, Facts, FailureClass, Outcome, Phase,
-    Presence, Repeat, Ticket, Trace, Way,
+    Presence, Repeat, Residue, Ticket, Way,
 };
 use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, TransportError};
 
@@ -18,7 +18,7 @@ use self::job::{Ended, Jobs, Limits, Refused, Silence};
 use crate::phases::native::parts::is_assumed;
 use crate::phases::order::{EvidenceSink, Order, hosts};
 use crate::phases::registry::{begins_phase, find};
-use crate::phases::step::{Answers, Context, HostNames, Looks, Settle, Sight, StepDef};
+use crate::phases::step::{Answers, Context, Finding, HostNames, Probe, Settle, StepDef};
 use crate::phases::{alone, nimadm};
 
 mod evidence;
@@ -93,7 +93,7 @@ fn unknown_step(order: &Order, host: &str, now: Millis) -> Answer {
     let cause = Cause::new(FailureClass::NeedsOperator, text)
         .with_hint("finish the migration with the version that began it");
     Answer {
-        outcome: Outcome::Failed { cause, trace: Trace::Dirty },
+        outcome: Outcome::Failed { cause, trace: Residue::Left },
         facts: None,
         record: AttemptRecord {
             host: host.to_owned(),
@@ -137,7 +137,7 @@ struct Attempt<'a> {
 }
 
 /// What has become of a job: its output, or the outcome of the attempt.
-enum Went {
+enum JobEnd {
     Through(Option<Output>),
     Wrong(Outcome),
 }
@@ -175,16 +175,16 @@ impl Attempt<'_> {
     async fn look(&mut self) -> Outcome {
         self.way = Way::Looked;
         match self.probe().await {
-            Err(error) => failed(of_transport(&error), Trace::Clean),
-            Ok((sight, _)) => match (self.gone(&sight), sight.barred, sight.presence) {
-                (gone, Some(cause), _) => failed(cause, gone.unwrap_or(Trace::Clean)),
+            Err(error) => failed(of_transport(&error), Residue::Clean),
+            Ok((finding, _)) => match (self.gone(&finding), finding.blocked_by, finding.presence) {
+                (gone, Some(cause), _) => failed(cause, gone.unwrap_or(Residue::Clean)),
                 (_, None, Presence::Present) => Outcome::Done,
                 (gone, None, Presence::Unknown(why)) => {
                     let cause = if self.passes { transient(why) } else { permanent(why) };
-                    failed(cause, gone.unwrap_or(Trace::Clean))
+                    failed(cause, gone.unwrap_or(Residue::Clean))
                 }
                 (_, None, Presence::Absent | Presence::Partial) => {
-                    failed(permanent(format!("cannot {}", self.def.about)), Trace::Clean)
+                    failed(permanent(format!("cannot {}", self.def.about)), Residue::Clean)
                 }
             },
         }
@@ -193,11 +193,12 @@ impl Attempt<'_> {
     /// What the step stands on and is gone, by a look before it has begun. Where
     /// one that may be repeated cannot read the copy, that may be no more than a
     /// mount that has gone bad.
-    fn gone(&self, sight: &Sight) -> Option<Trace> {
-        let is_unread = sight.barred.is_none() && matches!(sight.presence, Presence::Unknown(_));
+    fn gone(&self, finding: &Finding) -> Option<Residue> {
+        let is_unread =
+            finding.blocked_by.is_none() && matches!(finding.presence, Presence::Unknown(_));
         let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&self.def.phase)
             && self.def.repeat_in(&self.order.spec) == Repeat::Safe;
-        sight.gone.or((is_unread && in_copy).then_some(Trace::Unmounted))
+        finding.gone.or((is_unread && in_copy).then_some(Residue::Unmounted))
     }
 
     /// Whether a job that this attempt asks for may run already: one that an engine
@@ -268,25 +269,25 @@ impl Attempt<'_> {
     }
 
     /// Starts `script` and waits for it.
-    async fn carry_out(&mut self, id: &JobId, script: &Script) -> Went {
+    async fn carry_out(&mut self, id: &JobId, script: &Script) -> JobEnd {
         self.way = Way::Ran;
         self.commands = ledger::unanswered(script);
         if self.jobs.is_interrupted() {
-            return Went::Wrong(failed(interrupted(), Trace::Clean));
+            return JobEnd::Wrong(failed(interrupted(), Residue::Clean));
         }
         let limits = self.limits_from(None);
         self.job_ended = Some(false);
         match self.start(id, script, &limits).await {
-            Ok(JobState::Done(output)) => Went::Through(Some(output)),
+            Ok(JobState::Done(output)) => JobEnd::Through(Some(output)),
             Ok(JobState::Running { .. }) => self.wait(id, &limits).await,
-            Ok(JobState::NotBegun) => Went::Through(Some(Output::default())),
-            Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => Went::Through(None),
+            Ok(JobState::NotBegun) => JobEnd::Through(Some(Output::default())),
+            Ok(JobState::Lost | JobState::Absent | JobState::Rebooted) => JobEnd::Through(None),
             Err(Refused { error, may_run: false }) => {
                 self.job_ended = None;
-                Went::Wrong(failed(self.not_begun_for(&error), Trace::Clean))
+                JobEnd::Wrong(failed(self.not_begun_for(&error), Residue::Clean))
             }
             Err(_) if self.jobs.is_interrupted() => {
-                Went::Wrong(failed(interrupted(), Trace::Dirty))
+                JobEnd::Wrong(failed(interrupted(), Residue::Left))
             }
             Err(Refused { error, may_run: true }) => {
                 let cause = if error.needs_a_person() {
@@ -294,35 +295,35 @@ impl Attempt<'_> {
                 } else {
                     self.silent(&error, id)
                 };
-                Went::Wrong(failed(cause, Trace::Dirty))
+                JobEnd::Wrong(failed(cause, Residue::Left))
             }
         }
     }
 
-    async fn wait(&mut self, id: &JobId, limits: &Limits) -> Went {
+    async fn wait(&mut self, id: &JobId, limits: &Limits) -> JobEnd {
         self.job_ended = Some(false);
         let signs = nimadm::signs_of_life(self.def, &self.order.spec);
         let ended = self.jobs.wait(self.host(), id, limits, signs.as_ref()).await;
         let cause = match ended {
-            Ended::Done(output) => return Went::Through(Some(output)),
-            Ended::Lost => return Went::Through(None),
+            Ended::Done(output) => return JobEnd::Through(Some(output)),
+            Ended::Lost => return JobEnd::Through(None),
             Ended::Late { why, has_ended: true } => transient(why),
             Ended::Interrupted { has_ended: true } => interrupted(),
             // Whatever came next would run beside it.
             Ended::Late { has_ended: false, .. } | Ended::Interrupted { has_ended: false } => {
-                return Went::Wrong(failed(self.may_still_run(id), Trace::Dirty));
+                return JobEnd::Wrong(failed(self.may_still_run(id), Residue::Left));
             }
             Ended::Broken(error) => {
                 let cause = self.beside_job(id, &of_transport(&error));
-                return Went::Wrong(failed(cause, Trace::Dirty));
+                return JobEnd::Wrong(failed(cause, Residue::Left));
             }
             Ended::Silent(error) => {
-                return Went::Wrong(failed(self.silent(&error, id), Trace::Dirty));
+                return JobEnd::Wrong(failed(self.silent(&error, id), Residue::Left));
             }
         };
         self.job_ended = Some(true);
         let trace = self.trace().await;
-        Went::Wrong(failed(cause, trace))
+        JobEnd::Wrong(failed(cause, trace))
     }
 
     /// `cause`, where the job goes on all the same: whoever gives the migration up
@@ -346,14 +347,14 @@ impl Attempt<'_> {
     }
 
     /// What a failed run left behind, by one more look.
-    async fn trace(&mut self) -> Trace {
+    async fn trace(&mut self) -> Residue {
         match self.probe().await {
-            Ok((sight, _)) => {
-                let clean = sight.presence == Presence::Absent;
-                self.after = Some(sight.presence);
-                if clean { Trace::Clean } else { Trace::Dirty }
+            Ok((finding, _)) => {
+                let clean = finding.presence == Presence::Absent;
+                self.after = Some(finding.presence);
+                if clean { Residue::Clean } else { Residue::Left }
             }
-            Err(_) => Trace::Dirty,
+            Err(_) => Residue::Left,
         }
     }
 
@@ -381,7 +382,7 @@ impl Attempt<'_> {
     }
 
     /// Looks until `wanted` is seen, or the time is up that the effect may take.
-    async fn settle(&mut self, wanted: &Presence) -> Result<Sight, Outcome> {
+    async fn settle(&mut self, wanted: &Presence) -> Result<Finding, Outcome> {
         let settle = self.def.settles_in(&self.order.spec);
         let mut patience = self.jobs.patience(settle, &self.limits());
         loop {
@@ -392,24 +393,26 @@ impl Attempt<'_> {
             let seen = self.probe().await;
             let is_over = match &seen {
                 // What bars it does not pass by waiting.
-                Ok((sight, _)) => sight.presence == *wanted || sight.barred.is_some() || is_late,
+                Ok((finding, _)) => {
+                    finding.presence == *wanted || finding.blocked_by.is_some() || is_late
+                }
                 Err(_) => is_late_for_silence,
             };
             match seen {
-                Ok((sight, _)) if is_over => return Ok(sight),
+                Ok((finding, _)) if is_over => return Ok(finding),
                 Err(error) if is_over => {
-                    return Err(failed(of_transport(&error), Trace::Dirty));
+                    return Err(failed(of_transport(&error), Residue::Left));
                 }
                 _ => {}
             }
             if !self.jobs.pause(patience.next()).await {
-                return Err(failed(interrupted(), Trace::Dirty));
+                return Err(failed(interrupted(), Residue::Left));
             }
         }
     }
 
     /// Asks all hosts that `looks` name.
-    async fn ask_all(&mut self, looks: &Looks) -> Result<Answers, TransportError> {
+    async fn ask_all(&mut self, looks: &Probe) -> Result<Answers, TransportError> {
         let mut answers = Answers::default();
         for (role, script) in looks {
             let host = self.hosts.of(*role);
@@ -421,7 +424,7 @@ impl Attempt<'_> {
     }
 
     /// Looks once, at all hosts that the step looks at.
-    async fn probe(&mut self) -> Result<(Sight, Answers), TransportError> {
+    async fn probe(&mut self) -> Result<(Finding, Answers), TransportError> {
         let looks = self.with_context(|ctx| (self.def.looks)(ctx));
         let is_first = begins_phase(self.def, &self.order.spec);
         let looks_beside = self.with_context(|ctx| alone::looks(ctx, self.def, is_first));
@@ -434,21 +437,21 @@ impl Attempt<'_> {
         };
         self.passes = self.is_passing(&answers) || self.is_passing(&beside);
         let bar = self.with_context(|ctx| alone::bar(ctx, self.def, is_first, &beside));
-        let mut sight = if let Some(bar) = bar {
+        let mut finding = if let Some(bar) = bar {
             bar
         } else if answers.all().any(|command| command.truncated) {
             // A part of a list could be taken for all of it.
             let why = format!("a host says more than {OUTPUT_BYTES_MAX} bytes: see the commands");
-            Sight::of(Presence::Unknown(why))
+            Finding::of(Presence::Unknown(why))
         } else {
             self.with_context(|ctx| judge(ctx, &answers))
         };
-        if sight.barred.is_none() {
+        if finding.blocked_by.is_none() {
             let bar =
-                self.with_context(|ctx| namesake::bar(ctx, self.def, &answers, &sight.presence));
-            sight = bar.unwrap_or(sight);
+                self.with_context(|ctx| namesake::bar(ctx, self.def, &answers, &finding.presence));
+            finding = bar.unwrap_or(finding);
         }
-        if let Some(cause) = &mut sight.barred
+        if let Some(cause) = &mut finding.blocked_by
             && cause.class == FailureClass::Permanent
             && self.passes
         {
@@ -456,9 +459,9 @@ impl Attempt<'_> {
             cause.class = FailureClass::Transient;
         }
         if self.way == Way::Looked {
-            self.facts.clone_from(&sight.facts);
+            self.facts.clone_from(&finding.facts);
         }
-        Ok((sight, answers))
+        Ok((finding, answers))
     }
 
     fn write_down(&mut self, script: &Script, output: Option<&Output>) {
@@ -490,7 +493,7 @@ impl Attempt<'_> {
     }
 }
 
-fn failed(cause: Cause, trace: Trace) -> Outcome {
+fn failed(cause: Cause, trace: Residue) -> Outcome {
     Outcome::Failed { cause, trace }
 }
 

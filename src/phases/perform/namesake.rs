@@ -6,7 +6,7 @@ use crate::aix::{PhysicalVolume, argv};
 use crate::domain::{Cause, Direction, FailureClass, HostRole, Presence, Repeat};
 
 use crate::phases::copy::{self, ALT_VG};
-use crate::phases::step::{Answers, Context, Is, Sight, StepDef};
+use crate::phases::step::{Answers, Context, Finding, Is, StepDef};
 
 /// The bar where the step is about to act on the name, and a look at the disks shows it
 /// on one that is not ours.
@@ -15,7 +15,7 @@ pub(crate) fn bar(
     def: &StepDef,
     answers: &Answers,
     presence: &Presence,
-) -> Option<Sight> {
+) -> Option<Finding> {
     let acts = ctx.spec.mode.changes_client()
         && match ctx.ticket.direction {
             Direction::Forward => {
@@ -37,7 +37,7 @@ pub(crate) fn bar(
     // is gone: only one of two is another's then.
     let is_one_of_two = own.iter().any(|row| row.is_in(ALT_VG));
     let makes = ctx.spec.task.is_migration() && ctx.ticket.direction == Direction::Forward;
-    (makes || is_one_of_two).then(|| Sight::barred(cause(ctx, other)))
+    (makes || is_one_of_two).then(|| Finding::blocked(cause(ctx, other)))
 }
 
 /// What a look has told of the client's disks, if there was one.

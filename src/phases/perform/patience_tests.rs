@@ -2,7 +2,7 @@
 
 use super::host::{Host, World};
 use super::tests::{LEASE_JOB, failure, host, job, lease, order, run, ticket};
-use crate::domain::{Direction, FailureClass, Outcome, Phase, StepName, Trace, Way};
+use crate::domain::{Direction, FailureClass, Outcome, Phase, Residue, StepName, Way};
 use crate::phases::{Order, StepDef, find};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -30,7 +30,7 @@ async fn an_attempt_that_is_taken_up_waits_for_a_silent_host_as_long_as_its_job_
     let (host, order) = clone_that_runs(u64::MAX, silent());
     let answer = run(&host, &order).await;
     let (class, trace, text) = failure(&answer);
-    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Residue::Left));
     assert!(text.contains("may still run"), "{text}");
     let limit = u64::try_from(find_clone().timeout.as_millis()).unwrap();
     let waited = answer.record.ended_ms - answer.record.started_ms;

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::host::{Host, Job, World, said};
 use crate::base::TokioClock;
 use crate::domain::{
-    Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, StepName,
-    Ticket, Trace, Way,
+    Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, Residue,
+    StepName, Ticket, Way,
 };
 use crate::phases::sample;
 use crate::phases::{EvidenceSink, Order, find, perform};
@@ -75,7 +75,7 @@ pub(crate) async fn run(host: &Host, order: &Order) -> Answer {
     perform(host, &host.clock, &Sink::default(), order).await
 }
 
-pub(crate) fn failure(answer: &Answer) -> (FailureClass, Trace, String) {
+pub(crate) fn failure(answer: &Answer) -> (FailureClass, Residue, String) {
     match &answer.outcome {
         Outcome::Failed { cause, trace } => (cause.class, *trace, cause.text.clone()),
         Outcome::Done => panic!("done: {answer:?}"),
@@ -120,7 +120,7 @@ async fn a_part_of_what_a_host_says_is_not_taken_for_all_of_it() {
     for lease in [None, Some("s1.m7".to_owned())] {
         let host = host(World { lease, talks_on: true, ..World::default() });
         let (class, trace, text) = failure(&run(&host, &self::lease(1)).await);
-        assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+        assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
         assert!(text.contains("more than 262144 bytes"), "{text}");
         assert!(host.world.lock().unwrap().started.is_empty());
     }
@@ -151,7 +151,7 @@ async fn a_job_that_ended_before_it_began_may_be_made_again() {
     world.jobs.insert(LEASE_JOB.into(), unbegun());
     let host = host(world);
     let (class, trace, text) = failure(&run(&host, &Order { issued: true, ..lease(1) }).await);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Clean));
     assert_eq!(text, "the job ended on lpar7 before it began: take the lease on the client");
     assert!(host.world.lock().unwrap().started.is_empty());
     assert_eq!(run(&host, &lease(2)).await.outcome, Outcome::Done);
@@ -171,7 +171,7 @@ async fn what_a_boot_may_have_taken_the_traces_of_is_not_begun_again() {
     let absent = host(boot());
     let answer = run(&absent, &Order { issued: true, ..lease(1) }).await;
     let (class, trace, text) = failure(&answer);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Clean));
     assert!(text.contains("was lost"), "{text}");
     assert!(absent.world.lock().unwrap().started.is_empty());
     comes_too_late(&absent, LEASE_JOB).await;
@@ -205,9 +205,9 @@ async fn a_start_whose_reply_and_traces_a_boot_took_is_not_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn what_only_a_person_can_help_is_kept_for_one() {
-    let host = host(World { barred: true, ..World::default() });
+    let host = host(World { blocked_by: true, ..World::default() });
     let (class, trace, text) = failure(&run(&host, &lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Clean));
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Residue::Clean));
     assert_eq!(text, "no login on lpar01: Permission denied");
 }
 
@@ -245,7 +245,7 @@ async fn a_lost_job_is_judged_by_its_effect() {
             assert_eq!(answer.outcome, Outcome::Done);
         } else {
             let (class, trace, _) = failure(&answer);
-            assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+            assert_eq!((class, trace), (FailureClass::Transient, Residue::Clean));
         }
         assert!(host.world.lock().unwrap().started.is_empty());
     }
@@ -270,7 +270,7 @@ async fn half_an_effect_is_not_run_over_where_it_must_be_undone_first() {
     let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
     let answer = run(&host, &clone).await;
     let (class, trace, text) = failure(&answer);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
     assert!(text.starts_with("found half done"), "{text}");
     assert!(host.world.lock().unwrap().started.is_empty());
 }
@@ -292,7 +292,7 @@ async fn a_start_that_arrives_late_is_attached_to_or_kept_from_coming() {
     let left = host(World { lspv: lspv(), ..World::default() });
     let (_, trace, text) = failure(&run(&left, &clone).await);
     assert!(text.starts_with("found half done"), "{text}");
-    assert_eq!(trace, Trace::Dirty);
+    assert_eq!(trace, Residue::Left);
     assert_eq!(left.world.lock().unwrap().killed, [CLONE_JOB]);
     let (client, id) = (HostId::new("lpar01"), JobId::new(CLONE_JOB));
     let script = Script::new([Command::new(["alt_disk_copy"])]);
@@ -322,7 +322,7 @@ async fn nothing_is_started_where_a_host_cannot_be_read() {
     let host = host(World { lspv: "hdisk1 what\n".into(), ..World::default() });
     let clone = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
     let (class, trace, text) = failure(&run(&host, &clone).await);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
     assert!(text.contains("hdisk1 what"), "{text}");
     assert!(host.world.lock().unwrap().started.is_empty());
 }
@@ -333,7 +333,7 @@ async fn a_job_beyond_its_time_is_ended() {
     let answer = run(&host, &lease(1)).await;
     let (class, trace, text) = failure(&answer);
     // The fake makes its effect at once: what is left is seen by the probe.
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
     assert_eq!(text, "the job did not end within 5m00s");
     assert_eq!(host.world.lock().unwrap().killed, [LEASE_JOB]);
 }
@@ -399,7 +399,7 @@ async fn silence_of_the_host_is_waited_out_while_a_job_runs() {
 async fn success_without_effect_is_a_permanent_failure() {
     let host = host(World { idle: true, ..World::default() });
     let (class, trace, text) = failure(&run(&host, &lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::Permanent, Trace::Clean));
+    assert_eq!((class, trace), (FailureClass::Permanent, Residue::Clean));
     assert!(text.starts_with("the commands exited 0"), "{text}");
 }
 
@@ -470,7 +470,7 @@ async fn an_undo_waits_while_the_forward_job_does_not_end() {
     world.jobs.insert(LEASE_JOB.into(), job(u64::MAX));
     let host = host(world);
     let (class, trace, text) = failure(&run(&host, &drop_lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
     let told = format!("the job {LEASE_JOB} on lpar7 does not end");
     assert!(text.starts_with(&told), "{text}");
     assert!(host.world.lock().unwrap().started.is_empty());
@@ -536,14 +536,14 @@ async fn an_undo_of_nothing_and_of_somebody_elses_runs_nothing() {
 async fn an_undo_that_leaves_something_is_tried_again() {
     let host = host(World { lease: Some("s1.m7".into()), idle: true, ..World::default() });
     let (class, trace, _) = failure(&run(&host, &drop_lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Left));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unreachable_host_leaves_no_trace_and_a_lost_reply_is_asked_for_again() {
     let host_down = host(World { polls_fail: 1, ..World::default() });
     let (class, trace, text) = failure(&run(&host_down, &lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::Transient, Trace::Clean));
+    assert_eq!((class, trace), (FailureClass::Transient, Residue::Clean));
     assert_eq!(text, "lpar7 is unreachable: no route");
     let host = host(World { starts_lose_reply: 2, ..World::default() });
     assert_eq!(run(&host, &lease(1)).await.outcome, Outcome::Done);
@@ -585,7 +585,7 @@ async fn a_job_that_cannot_be_ended_needs_an_operator() {
     let mut world = World { stubborn: true, ..World::default() };
     world.jobs.insert(LEASE_JOB.into(), job(u64::MAX));
     let (class, trace, text) = failure(&run(&host(world), &lease(1)).await);
-    assert_eq!((class, trace), (FailureClass::NeedsOperator, Trace::Dirty));
+    assert_eq!((class, trace), (FailureClass::NeedsOperator, Residue::Left));
     assert!(text.ends_with("may still run"), "{text}");
 }
 

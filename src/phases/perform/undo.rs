@@ -1,10 +1,10 @@
 //! A step taken back.
 
-use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Trace, Way};
+use crate::domain::{Cause, FailureClass, Lease, Outcome, Presence, Residue, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::takeover;
-use super::{Attempt, Went, failed, of_transport, permanent, transient};
+use super::{Attempt, JobEnd, failed, of_transport, permanent, transient};
 use crate::phases::whose;
 
 impl Attempt<'_> {
@@ -21,7 +21,7 @@ impl Attempt<'_> {
         if let Some(forward) = &self.order.undo_of
             && let Err(cause) = self.silence(forward).await
         {
-            return failed(cause, Trace::Dirty);
+            return failed(cause, Residue::Left);
         }
         let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
         let own = self.order.job(&self.order.ticket);
@@ -41,30 +41,30 @@ impl Attempt<'_> {
             Ok(JobState::Absent | JobState::Rebooted) => {
                 match self.running_earlier(&self.order.ticket).await {
                     Ok(running) => running,
-                    Err(error) => return failed(of_transport(&error), Trace::Dirty),
+                    Err(error) => return failed(of_transport(&error), Residue::Left),
                 }
             }
-            Err(cause) => return failed(cause, Trace::Dirty),
+            Err(cause) => return failed(cause, Residue::Left),
         };
         if let Some(id) = running {
             self.way = Way::Attached;
             return match self.wait(&id, &self.limits()).await {
-                Went::Through(output) => self.after_undo(&Script::default(), output).await,
-                Went::Wrong(outcome) => outcome,
+                JobEnd::Through(output) => self.after_undo(&Script::default(), output).await,
+                JobEnd::Wrong(outcome) => outcome,
             };
         }
-        let (sight, answers) = match self.probe().await {
+        let (finding, answers) = match self.probe().await {
             Ok(seen) => seen,
-            Err(error) => return failed(of_transport(&error), Trace::Dirty),
+            Err(error) => return failed(of_transport(&error), Residue::Left),
         };
-        self.before = Some(sight.presence.clone());
-        self.facts.clone_from(&sight.facts);
-        match (sight.barred, sight.presence) {
-            (Some(cause), _) => return failed(cause, Trace::Dirty),
+        self.before = Some(finding.presence.clone());
+        self.facts.clone_from(&finding.facts);
+        match (finding.blocked_by, finding.presence) {
+            (Some(cause), _) => return failed(cause, Residue::Left),
             (None, Presence::Absent) => {
-                return self.nothing_to_undo(&own, sight.over.as_ref()).await;
+                return self.nothing_to_undo(&own, finding.takes_over_from.as_ref()).await;
             }
-            (None, Presence::Unknown(why)) => return failed(transient(why), Trace::Dirty),
+            (None, Presence::Unknown(why)) => return failed(transient(why), Residue::Left),
             (None, Presence::Partial | Presence::Present) => {}
         }
         if let Some(outcome) = self.happened_before().await {
@@ -75,11 +75,11 @@ impl Attempt<'_> {
         }
         let script = self.guarded(self.with_context(|ctx| undo_run(ctx, &answers)));
         if script.is_empty() {
-            return failed(permanent(format!("no way to undo: {}", self.def.about)), Trace::Dirty);
+            return failed(permanent(format!("no way to undo: {}", self.def.about)), Residue::Left);
         }
         match self.carry_out(&own, &script).await {
-            Went::Through(output) => self.after_undo(&script, output).await,
-            Went::Wrong(outcome) => outcome,
+            JobEnd::Through(output) => self.after_undo(&script, output).await,
+            JobEnd::Wrong(outcome) => outcome,
         }
     }
 
@@ -93,12 +93,12 @@ impl Attempt<'_> {
             Ok(JobState::Running { .. }) => {
                 self.way = Way::Attached;
                 match self.wait(own, &self.limits()).await {
-                    Went::Through(output) => self.after_undo(&Script::default(), output).await,
-                    Went::Wrong(outcome) => outcome,
+                    JobEnd::Through(output) => self.after_undo(&Script::default(), output).await,
+                    JobEnd::Wrong(outcome) => outcome,
                 }
             }
             Ok(_) => self.let_go(over).await,
-            Err(error) => failed(of_transport(&error), Trace::Dirty),
+            Err(error) => failed(of_transport(&error), Residue::Left),
         }
     }
 
@@ -108,20 +108,20 @@ impl Attempt<'_> {
             return outcome;
         }
         if let Some(cause) = self.ended_before(script, output.as_ref()) {
-            return failed(Cause { class: FailureClass::Transient, ..cause }, Trace::Dirty);
+            return failed(Cause { class: FailureClass::Transient, ..cause }, Residue::Left);
         }
-        let sight = match self.settle(&Presence::Absent).await {
-            Ok(sight) => sight,
+        let finding = match self.settle(&Presence::Absent).await {
+            Ok(finding) => finding,
             Err(outcome) => return outcome,
         };
-        self.after = Some(sight.presence.clone());
-        self.facts.clone_from(&sight.facts);
-        match (sight.barred, &sight.presence) {
-            (Some(cause), _) => failed(cause, Trace::Dirty),
-            (None, Presence::Absent) => self.let_go(sight.over.as_ref()).await,
+        self.after = Some(finding.presence.clone());
+        self.facts.clone_from(&finding.facts);
+        match (finding.blocked_by, &finding.presence) {
+            (Some(cause), _) => failed(cause, Residue::Left),
+            (None, Presence::Absent) => self.let_go(finding.takes_over_from.as_ref()).await,
             (None, presence) => {
                 if let Some(cause) = self.only_once() {
-                    return failed(cause, Trace::Dirty);
+                    return failed(cause, Residue::Left);
                 }
                 let words = self.words(script, output.as_ref());
                 let why = match (words, presence) {
@@ -129,7 +129,7 @@ impl Attempt<'_> {
                     (None, Presence::Unknown(why)) => transient(why.clone()),
                     (None, _) => transient(format!("is still there: {}", self.def.about)),
                 };
-                failed(why, Trace::Dirty)
+                failed(why, Residue::Left)
             }
         }
     }
@@ -139,7 +139,7 @@ impl Attempt<'_> {
         let Some(holder) = holder else { return Outcome::Done };
         match takeover::lift(&self.jobs, &self.hosts, holder, &self.owner).await {
             Ok(()) => Outcome::Done,
-            Err(error) => failed(of_transport(&error), Trace::Dirty),
+            Err(error) => failed(of_transport(&error), Residue::Left),
         }
     }
 }
