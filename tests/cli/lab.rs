@@ -146,7 +146,7 @@ fn a_check_names_whom_it_does_not_hold() {
     let said = does(0, "lab check");
     assert_eq!(
         said,
-        "3 hosts: nothing is left behind; lpar01 has not ended and was not held to it\n"
+        "3 hosts: nothing is left behind; lpar01 is unfinished and was not checked\n"
     );
 }
 
