@@ -144,10 +144,7 @@ fn a_check_names_whom_it_does_not_hold() {
     does(0, "lab fault disk-full --host lpar01 --command alt_disk_copy");
     does(4, "run plan.toml");
     let said = does(0, "lab check");
-    assert_eq!(
-        said,
-        "3 hosts: nothing is left behind; lpar01 is unfinished and was not checked\n"
-    );
+    assert_eq!(said, "3 hosts: nothing is left behind; lpar01 is unfinished and was not checked\n");
 }
 
 #[test]
