@@ -43,7 +43,7 @@ fn after(sql: &str) -> (JournalError, Vec<String>) {
 const CHANGES: [(&str, &[&str]); 16] = [
     (
         "UPDATE event SET event = '{\"at_ms\":1,\"kind\":{\"event\":\"release\",\"by\":\"eve\"}}' WHERE migration = 2 AND seq = 1",
-        &["lpar2 (m2), entry 1: event", "means nothing to a migration that is pending"],
+        &["lpar2 (m2), entry 1: event", "does not apply to a migration that is pending"],
     ),
     (
         "UPDATE event SET event = replace(event, '17955', '17956') WHERE migration = 2 AND seq = 1",
