@@ -13,16 +13,16 @@ use crate::machine::State;
 use crate::report::{self, MigrationView, Verdict, cause_text, clock_text, spoken_as};
 
 use super::args::RunArgs;
+use super::engine_run::tell;
 use super::error::CliError;
 use super::exit::Exit;
 use super::handover::{Answer, hand_over};
 use super::interrupt;
 use super::left;
-use super::night::tell;
 use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::StateDir;
 use super::preflight::all_may_begin;
+use super::state_dir::StateDir;
 use super::status::{engine, now_ms};
 
 /// A plan that is run beside an engine.

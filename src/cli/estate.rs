@@ -12,8 +12,8 @@ use crate::transport::Transport;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::place::StateDir;
 use super::real;
+use super::state_dir::StateDir;
 
 /// Hosts, and the clock that they live by.
 pub(super) struct Estate {

@@ -14,7 +14,7 @@ use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::StateDir;
+use super::state_dir::StateDir;
 use super::status::{engine, now_ms};
 
 /// How often a host is asked for more, and how long it is waited for.

@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::interrupt;
 use super::operator::operator;
 use super::out::Out;
-use super::place::StateDir;
+use super::state_dir::StateDir;
 use super::status::engine;
 
 /// What an engine made of work.

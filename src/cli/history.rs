@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::follow::follow;
 use super::left;
 use super::out::Out;
-use super::place::{self, StateDir};
+use super::state_dir::{self, StateDir};
 use super::status::now_ms;
 
 /// `nimshift history CLIENT`.
@@ -22,7 +22,7 @@ pub(super) fn history(out: &Out, place: &StateDir, args: &HistoryArgs) -> Result
     // migration after a later part of it was refused.
     let mut newest: Vec<_> = views.iter().rev().cloned().collect();
     newest.sort_by_key(|one| Reverse(one.since_ms));
-    let mut view = place::find(&newest, &args.client)?;
+    let mut view = state_dir::find(&newest, &args.client)?;
     let mut before: Vec<&MigrationView> = views
         .iter()
         .filter(|one| one.client == view.client && one.number > view.number)

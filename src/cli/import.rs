@@ -14,7 +14,7 @@ use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::out::Out;
-use super::place::StateDir;
+use super::state_dir::StateDir;
 
 /// `nimshift import …`.
 pub(super) fn import(

@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{self, StateDir};
+use super::state_dir::{self, StateDir};
 use super::status::now_ms;
 
 /// `nimshift verify`.
@@ -105,7 +105,7 @@ fn waiting(place: &StateDir, before_ms: Millis) -> Result<Vec<MigrationView>, Cl
 /// `nimshift journal export CLIENT`.
 pub(super) fn export(out: &Out, place: &StateDir, client: &NimName) -> Result<Exit, CliError> {
     let views = current(report::views(&place.reader()?)?);
-    let view = place::find(&views, client)?;
+    let view = state_dir::find(&views, client)?;
     let mut lines = Vec::new();
     journal::export(place.dir(), view.id, &mut lines)?;
     out.write(&lines);

@@ -20,8 +20,8 @@ use super::exit::{Ending, Exit};
 use super::lab_fault;
 use super::lab_ssh;
 use super::out::Out;
-use super::place::StateDir;
 use super::plan_file::read_plan;
+use super::state_dir::StateDir;
 use super::status::engine;
 
 /// `nimshift lab …`.

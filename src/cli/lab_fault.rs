@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::estate::open_lab;
 use super::exit::Exit;
 use super::out::Out;
-use super::place::StateDir;
+use super::state_dir::StateDir;
 use crate::report::Table;
 
 /// How long a trouble lasts when it is not said.

@@ -8,7 +8,7 @@ use crate::report::{self, MigrationView, Story};
 
 use super::error::CliError;
 use super::estate::{Estate, runtime};
-use super::place::StateDir;
+use super::state_dir::StateDir;
 
 /// Asks the hosts of those of `stories` that may have left something and are not at
 /// their end: all at once. Where there is no estate any more, nobody is asked. `all`

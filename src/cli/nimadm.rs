@@ -23,18 +23,18 @@ use crate::journal::Loaded;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
 use super::args::{EngineArgs, NimadmArgs, OperationArgs};
+use super::engine_run::{EngineRun, OpenJournal};
 use super::error::CliError;
 use super::exit::Exit;
 use super::interrupt;
 use super::left;
-use super::night::{EngineRun, OpenJournal};
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
 use super::operation::{Operation, Prepared};
 use super::operator::operator;
 use super::out::Out;
-use super::place::StateDir;
 use super::plan_file::licences_by_environment;
+use super::state_dir::StateDir;
 
 /// Options that stand before a command, or before nimadm's flags, and have a
 /// value.

@@ -15,8 +15,8 @@ use crate::transport::{Command, CommandOutput, HostId, Script};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
-use super::place::StateDir;
 use super::plan_file::{absolute_config, licences_by_environment};
+use super::state_dir::StateDir;
 
 /// The part of a plan that is the same for all lines: `[estate]`, `[master]`, and
 /// what else a site wants.

@@ -16,7 +16,7 @@ use crate::report::{self, AltMigLog, LogDetail};
 use super::error::CliError;
 use super::exit::Exit;
 use super::out::{Out, Paint};
-use super::place::StateDir;
+use super::state_dir::StateDir;
 
 /// Bytes of one line of the log; longer ones are cut.
 const LINE_BYTES_MAX: usize = 64 * 1024;

@@ -14,14 +14,14 @@ use crate::journal::{Loaded, NewBatch};
 use crate::report::{self, Verdict, operation_lines, spoken, ways_out};
 
 use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
+use super::engine_run::{EngineRun, OpenJournal};
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
-use super::night::{EngineRun, OpenJournal};
 use super::operator::operator;
 use super::out::Out;
-use super::place::StateDir;
 use super::plan_file::read_plan;
+use super::state_dir::StateDir;
 
 /// An operation on clients.
 pub(super) struct Operation<'a> {

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use crate::base::sanitize_line;
 
-use super::place::host_name;
+use super::state_dir::host_name;
 
 /// A user at a host: `alice@control1 as root on pts/3`. Under `sudo` it is who
 /// called it; under cron, where nothing says it, the owner of this process.

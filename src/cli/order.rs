@@ -25,15 +25,15 @@ use crate::transport::JobState;
 
 use super::args::EngineArgs;
 use super::confirm::confirmed;
+use super::engine_run::{EngineRun, OpenJournal, tell};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
 use super::exit::Exit;
 use super::handover::begin_anew;
 use super::interrupt;
-use super::night::{EngineRun, OpenJournal, tell};
 use super::operator::operator;
 use super::out::{Out, Paint};
-use super::place::{self, StateDir};
+use super::state_dir::{self, StateDir};
 use super::status::now_ms;
 
 /// Which clients an order is for.
@@ -111,7 +111,7 @@ impl Order<'_> {
             Whom::Named(clients) => {
                 let mut chosen: Vec<MigrationView> = Vec::new();
                 for client in *clients {
-                    let view = place::find(views, client)?;
+                    let view = state_dir::find(views, client)?;
                     if chosen.iter().all(|known| known.id != view.id) {
                         chosen.push(view.clone());
                     }

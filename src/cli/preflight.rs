@@ -16,8 +16,8 @@ use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::StateDir;
 use super::plan_file::{only, read_plan};
+use super::state_dir::StateDir;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
 const PREFLIGHT_VERSION: u32 = 1;

@@ -10,16 +10,16 @@ use crate::report::Verdict;
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::beside::Beside;
+use super::engine_run::{EngineRun, OpenJournal, tell, tell_at_rest};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
 use super::left;
-use super::night::{EngineRun, OpenJournal, tell, tell_at_rest};
 use super::operator::operator;
 use super::out::Out;
-use super::place::StateDir;
 use super::plan_file::{only, read_plan};
 use super::preflight::all_may_begin;
+use super::state_dir::StateDir;
 
 /// `nimshift run PLAN`.
 pub(super) fn run(out: &Out, place: &StateDir, args: &RunArgs) -> Result<Exit, CliError> {

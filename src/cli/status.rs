@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::StateDir;
+use super::state_dir::StateDir;
 
 /// What status is made from.
 struct Seen {

@@ -22,8 +22,8 @@ use super::evidence::EvidenceFiles;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;
-use super::place::{self, StateDir};
 use super::progress::Progress;
+use super::state_dir::{self, StateDir};
 
 /// An opened journal, and where it says what is stored.
 pub(super) struct OpenJournal {
@@ -141,7 +141,7 @@ impl EngineRun<'_> {
             evidence: Arc::new(evidence),
             scope: journal.scope().to_owned(),
             control: Control {
-                host: place::host_name(),
+                host: state_dir::host_name(),
                 batch: String::new(),
                 epoch: journal.epoch(),
                 job_dir: self.estate.job_dir.clone(),
