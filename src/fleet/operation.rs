@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    BootFailure, Bootlist, CopyPolicy, DiskName, Driver, EstateKind, FailurePolicy, HostName,
-    Limits, MigrationSpec, Mode, NimName, Options, Part, Plan, RetryPolicy, SPEC_FORMAT, Target,
-    Task,
+    DiskName, EstateKind, FailurePolicy, HostName, Limits, MigrationSpec, Mode, NimName, Options,
+    Part, Plan, RetryPolicy, Target, Task,
 };
 use crate::journal::{BatchRow, Loaded};
 use crate::report::has_begun;
@@ -166,48 +165,11 @@ pub fn settings_for(
 /// is filled with what is given: the SPOT's name, the lowest level.
 fn bare(client: &NimName, master: &HostName, spot: Option<&NimName>) -> MigrationSpec {
     let spot = spot.unwrap_or(client).clone();
+    let target = Target { lpp_source: spot.clone(), spot, level: "5300".parse().expect("a level") };
+    let retry =
+        RetryPolicy { attempts: 4, delay_ms: 30_000, delay_max_ms: 300_000, jitter_percent: 20 };
     MigrationSpec {
-        format: SPEC_FORMAT,
-        client: client.clone(),
-        master: master.clone(),
-        mode: Mode::Disk,
-        driver: Driver::Native,
-        target: Target { lpp_source: spot.clone(), spot, level: "5300".parse().expect("a level") },
-        options: Options {
-            disks: Vec::new(),
-            cache_vg: None,
-            pre_script: None,
-            post_script: None,
-            scripts_repeatable: false,
-            bundle: None,
-            exclude_files: None,
-            image_data: None,
-            bosinst_data: None,
-            mount_options: None,
-            accept_licenses: true,
-            update: false,
-            force: false,
-            bootlist: Bootlist::Set,
-            reboot: false,
-            phases: None,
-            mksysb: None,
-            output: None,
-            new_mksysb: None,
-        },
-        retry: RetryPolicy {
-            attempts: 4,
-            delay_ms: 30_000,
-            delay_max_ms: 300_000,
-            jitter_percent: 20,
-        },
-        on_failure: FailurePolicy::Rollback,
-        failed_copy: CopyPolicy::Remove,
-        on_boot_failure: BootFailure::Hold,
-        reboot_timeout_ms: 1_800_000,
-        dead_lease_after_ms: None,
-        wave: 1,
-        messages: Vec::new(),
-        task: Task::Migrate,
-        part: None,
+        options: Options { accept_licenses: true, ..Options::default() },
+        ..MigrationSpec::plain(client.clone(), master.clone(), target, retry)
     }
 }
