@@ -106,7 +106,7 @@ pub fn left_alone(views: &[MigrationView], plan: &Plan) -> BTreeMap<String, Stri
         let is_reached = matches!(state, State::Migrated { .. } | State::Skipped { .. })
             && view.spec.task.is_migration()
             && view.spec.target == spec.target
-            && standing.name() != "cleaned";
+            && !standing.is_cleaned();
         if !state.is_terminal() {
             Some(format!("it is under way here ({})", standing.spoken()))
         } else if is_reached {

@@ -169,21 +169,28 @@ impl<'a> Sorted<'a> {
 /// Whether what was made is gone, and the client does not run from it.
 fn is_cleaned(view: &MigrationView) -> bool {
     match view.state {
-        State::Migrated { .. } => view.standing().name() == "cleaned",
+        State::Migrated { .. } => view.standing().is_cleaned(),
         _ => view.is_cleaned && view.seen.as_ref().is_none_or(|seen| seen.is != CopyIs::Running),
     }
 }
 
-/// Whether a plan asks for what a migration was begun for: later parts of it and
-/// orders that took a lease included.
+/// Whether a plan asks for what a migration was begun for: orders that took a lease
+/// included.
 fn is_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
+    let mut asked = after_part(asked, begun);
+    asked.dead_lease_after_ms = begun.dead_lease_after_ms;
+    asked == *begun
+}
+
+/// What is asked for, where `begun` may be a later part of it: of a whole migration only
+/// the rest was begun.
+pub(super) fn after_part(asked: &MigrationSpec, begun: &MigrationSpec) -> MigrationSpec {
     let mut asked = asked.clone();
     asked.part.clone_from(&begun.part);
-    asked.dead_lease_after_ms = begun.dead_lease_after_ms;
     if begun.part.is_some() && asked.options.phases.is_none() && begun.is_whole() {
         asked.options.phases.clone_from(&begun.options.phases);
     }
-    asked == *begun
+    asked
 }
 
 /// Whether a plan asks for what there is already: a client at that level, or that mksysb.

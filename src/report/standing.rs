@@ -64,6 +64,11 @@ impl<'a> Standing<'a> {
         ["reboot_pending", "copy_ready"].contains(&self.name())
     }
 
+    /// Whether what was made is gone: it was cleaned up, or removed by hand.
+    pub fn is_cleaned(self) -> bool {
+        self.name() == "cleaned"
+    }
+
     /// The name in documents.
     pub fn name(self) -> &'static str {
         match self.state {
