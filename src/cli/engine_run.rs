@@ -255,10 +255,7 @@ fn tell_by(
     let views = run_for(&all, clients, ids);
     let verdicts = views.iter().map(|view| judge(&view.state));
     let verdict = verdicts.max().unwrap_or(Verdict::AllMigrated);
-    let mut stories = views
-        .into_iter()
-        .map(|view| report::story(&reader, view))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut stories = report::stories(&reader, views)?;
     ask(place, &reader, &all, &mut stories)?;
     out.lines(&summary_lines(&stories, now_ms));
     let exit = Exit::from(verdict);

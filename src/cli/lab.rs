@@ -223,8 +223,8 @@ fn expectations(
 ) -> Result<Vec<Expectation>, JournalError> {
     let mut expected = Vec::new();
     let views = report::views(reader)?;
-    for latest in current(views.clone()) {
-        let view = before(&views, &latest).unwrap_or(&latest);
+    for latest in current(&views) {
+        let view = before(&views, latest).unwrap_or(latest);
         let host = hosts.iter().find(|host| host.name == view.client);
         let one = expectation(view);
         let one = host.map(|host| as_booted(one.clone(), view, host)).unwrap_or(one);

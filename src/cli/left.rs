@@ -1,7 +1,7 @@
 //! The hosts are asked what migrations have left on them, before it is told.
 
 use crate::domain::Control;
-use crate::fleet::{BatchSettings, HostsNow, ask_left, current, has_copy, unhidden};
+use crate::fleet::{BatchSettings, HostsNow, LeftToAsk, current, has_copy, unhidden};
 use crate::journal::Reader;
 use crate::machine::State;
 use crate::report::{self, MigrationView, Story};
@@ -77,11 +77,13 @@ fn ask_those(
     stories: &mut [Story],
     is_asked: impl Fn(&MigrationView) -> bool,
 ) -> Result<(), CliError> {
+    let Some(asking) = LeftToAsk::of(reader, all, stories, is_asked)? else { return Ok(()) };
+    let Some(hosts) = hosts_now(place, reader)? else { return Ok(()) };
+    let scope = reader.scope()?;
     let runtime = runtime()?;
-    let hosts = || hosts_now(place, reader);
-    let asked = runtime.block_on(ask_left(reader, all, stories, is_asked, hosts));
+    runtime.block_on(asking.ask(&scope, &hosts));
     runtime.shutdown_background();
-    asked
+    Ok(())
 }
 
 /// The hosts that earlier runs have talked to, where they are still there.

@@ -239,10 +239,7 @@ impl Operation<'_> {
         let mut views = report::views(&reader)?;
         views.retain(|view| ids.contains(&view.id));
         let verdict = Verdict::of_all(views.iter().map(|view| &view.state));
-        let stories = views
-            .into_iter()
-            .map(|view| report::story(&reader, view))
-            .collect::<Result<Vec<_>, _>>()?;
+        let stories = report::stories(&reader, views)?;
         self.out.lines(&operation_lines(&stories, now_ms));
         let exit = Exit::from(verdict);
         if exit != Exit::Ok {

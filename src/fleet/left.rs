@@ -10,7 +10,7 @@ use crate::domain::{Control, CopySeen, MigrationId, Presence, StepName, StepSpec
 use crate::journal::{JournalError, Reader};
 use crate::machine::State;
 use crate::phases::{self, LeftBy};
-use crate::report::{self, MigrationView, Story, asked_after, has_begun};
+use crate::report::{self, MigrationView, Story, asked_after, has_begun, writes_file};
 use crate::transport::Transport;
 
 /// How long hosts are waited for, in real time: the rest is told as last seen.
@@ -48,61 +48,68 @@ pub fn has_copy(view: &MigrationView) -> bool {
     }
 }
 
-/// Asks what stands of `stories`, all at once: the hosts of those that may have left
-/// something and are not at their end and, where `is_asked` says so, for the copy. `all`
-/// are all views of the journal. No `hosts`: nobody is asked.
-pub async fn ask_left<E: From<JournalError>>(
-    reader: &Reader,
-    all: &[MigrationView],
-    stories: &mut [Story],
-    is_asked: impl Fn(&MigrationView) -> bool,
-    hosts: impl FnOnce() -> Result<Option<HostsNow>, E>,
-) -> Result<(), E> {
-    for story in &mut *stories {
-        let before = before(all, &story.view).cloned();
-        story.before = before.map(|view| report::story(reader, view)).transpose()?.map(Box::new);
-    }
-    let mut stories: Vec<&mut Story> = stories
-        .iter_mut()
-        .map(|story| match story.before {
-            Some(ref mut before) => &mut **before,
-            None => story,
-        })
-        .collect();
-    let wants: Vec<Wanted> =
-        stories.iter().map(|story| Wanted::of(all, story, &is_asked)).collect();
-    if !wants.iter().any(Wanted::is_any) {
-        return Ok(());
-    }
-    let Some(hosts) = hosts()? else { return Ok(()) };
-    for (story, wanted) in stories.iter_mut().zip(&wants) {
-        story.view.is_silent = wanted.copy && has_copy(&story.view);
-    }
-    let scope = reader.scope()?;
-    let mut asked = JoinSet::new();
-    for (index, (story, wanted)) in stories.iter().zip(wants).enumerate() {
-        if wanted.is_any() {
-            asked.spawn(look(index, wanted, story, &scope, &hosts));
+/// What is to be asked of hosts, and the stories that it is about.
+pub struct LeftToAsk<'a> {
+    stories: Vec<&'a mut Story>,
+    wants: Vec<Wanted>,
+}
+
+impl<'a> LeftToAsk<'a> {
+    /// The hosts of those of `stories` that may have left something and are not at their
+    /// end and, where `is_asked` says so, their copies are asked after. `all` are all
+    /// views of the journal. None: nobody is to be asked.
+    pub fn of(
+        reader: &Reader,
+        all: &[MigrationView],
+        stories: &'a mut [Story],
+        is_asked: impl Fn(&MigrationView) -> bool,
+    ) -> Result<Option<LeftToAsk<'a>>, JournalError> {
+        for story in &mut *stories {
+            let before = before(all, &story.view).cloned();
+            let before = before.map(|view| report::story(reader, view)).transpose()?;
+            story.before = before.map(Box::new);
         }
+        let stories: Vec<&mut Story> = stories
+            .iter_mut()
+            .map(|story| match story.before {
+                Some(ref mut before) => &mut **before,
+                None => story,
+            })
+            .collect();
+        let wants: Vec<Wanted> =
+            stories.iter().map(|story| Wanted::of(all, story, &is_asked)).collect();
+        let is_any = wants.iter().any(Wanted::is_any);
+        Ok(is_any.then_some(LeftToAsk { stories, wants }))
     }
-    let collect = async {
-        while let Some(done) = asked.join_next().await {
-            let Ok(Found { index, steps, copy }) = done else { continue };
-            let is_file =
-                |name: &StepName| ["archive-mksysb", "nimadm-finish"].contains(&name.as_str());
-            let mut files = steps.iter().filter(|(name, _)| is_file(name));
-            stories[index].view.is_gone =
-                files.any(|(_, is)| matches!(is, Presence::Absent | Presence::Partial));
-            stories[index].found = steps;
-            if copy.is_some() {
-                stories[index].view.is_silent = false;
-                stories[index].view.seen = copy;
+
+    /// Asks, all at once, and tells the stories. `scope` is the journal's.
+    pub async fn ask(self, scope: &str, hosts: &HostsNow) {
+        let LeftToAsk { mut stories, wants } = self;
+        for (story, wanted) in stories.iter_mut().zip(&wants) {
+            story.view.is_silent = wanted.copy && has_copy(&story.view);
+        }
+        let mut asked = JoinSet::new();
+        for (index, (story, wanted)) in stories.iter().zip(wants).enumerate() {
+            if wanted.is_any() {
+                asked.spawn(look(index, wanted, story, scope, hosts));
             }
         }
-    };
-    // Those that have not answered by then are told as they were seen last.
-    let _ = tokio::time::timeout(WAIT, collect).await;
-    Ok(())
+        let collect = async {
+            while let Some(done) = asked.join_next().await {
+                let Ok(Found { index, steps, copy }) = done else { continue };
+                let mut files = steps.iter().filter(|(name, _)| writes_file(name));
+                stories[index].view.is_gone =
+                    files.any(|(_, is)| matches!(is, Presence::Absent | Presence::Partial));
+                stories[index].found = steps;
+                if copy.is_some() {
+                    stories[index].view.is_silent = false;
+                    stories[index].view.seen = copy;
+                }
+            }
+        };
+        // Those that have not answered by then are told as they were seen last.
+        let _ = tokio::time::timeout(WAIT, collect).await;
+    }
 }
 
 /// What is asked about a migration.

@@ -25,7 +25,7 @@ pub use doctor::examine;
 pub use examine::{Finding, Gravity};
 pub use in_flight::in_flight;
 pub use known::{KnownError, loaded};
-pub use left::{HostsNow, ask_left, before, has_copy};
+pub use left::{HostsNow, LeftToAsk, before, has_copy};
 pub use line::{asks_for_same, is_over};
 pub use operation::{
     OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, disks_of_copies,

@@ -7,7 +7,7 @@ use crate::domain::{FailureClass, MigrationId, MigrationSpec, StepSpec, UndoKind
 use crate::engine::order;
 use crate::journal::{Append, Loaded, OrderAnswer, RequestId, RequestKind, WhyRefused};
 use crate::machine::{Event, Operator, Place, State};
-use crate::report::MigrationView;
+use crate::report::{MigrationView, writes_file};
 
 use super::current::{Row, unhidden};
 
@@ -181,8 +181,7 @@ impl OperatorOrder {
     /// The mksysb that the order removes, where it is finished: steps after the one that
     /// writes it have begun.
     fn removes(self, view: &MigrationView) -> Option<String> {
-        let writes = ["archive-mksysb", "nimadm-finish"];
-        let is_written = |step: &StepSpec| writes.contains(&step.step.as_str());
+        let is_written = |step: &StepSpec| writes_file(&step.step);
         let output = view.spec.options.output.as_ref();
         let output = output.filter(|_| view.spec.mode.writes_mksysb())?;
         let written = view.blueprint.steps.iter().position(is_written)?;

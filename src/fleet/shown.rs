@@ -12,19 +12,17 @@ use super::left::before;
 /// what stands though it was refused since, and what was done to it last.
 pub fn stand(all: &[MigrationView]) -> Vec<MigrationView> {
     let mut views = Vec::new();
-    for view in current(all.iter().cloned()) {
+    for view in current(all) {
         // What has been done to the client since.
-        let since = later(all, &view.client).last().copied().cloned();
-        let id = view.id;
+        let since = later(all, &view.client).last().copied();
         // What was refused has changed nothing: what stands is told beside it.
-        let stands = before(all, &view).filter(|before| {
+        let stands = before(all, view).filter(|before| {
             view.spec.task.is_migration()
                 && matches!(before.state, State::Migrated { .. })
-                && before.standing().name() != "cleaned"
+                && !before.standing().is_cleaned()
         });
-        views.extend(stands.cloned());
-        views.push(view);
-        views.extend(since.filter(|operation| operation.id != id));
+        let since = since.filter(|operation| operation.id != view.id);
+        views.extend(stands.into_iter().chain([view]).chain(since).cloned());
     }
     views
 }
@@ -45,18 +43,18 @@ pub fn run_for(
     clients: &[String],
     ids: &[MigrationId],
 ) -> Vec<MigrationView> {
-    let mut views = current(all.iter().cloned());
+    let mut views = current(all);
     views.retain(|view| clients.contains(&view.client));
     for view in &mut views {
         let of_run = all.iter().rfind(|one| one.client == view.client && ids.contains(&one.id));
-        *view = of_run.unwrap_or(view).clone();
+        *view = of_run.unwrap_or(view);
     }
     // What was leveled or put to sleep some day is none of the night's clients.
-    let is_aside = |view: &MigrationView| {
+    let is_aside = |view: &&MigrationView| {
         !view.spec.task.is_migration() && view.state.is_terminal() && !ids.contains(&view.id)
     };
     if !views.iter().all(is_aside) {
         views.retain(|view| !is_aside(view));
     }
-    views
+    views.into_iter().cloned().collect()
 }

@@ -21,8 +21,8 @@ pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };
 pub use operation::operation_lines;
-pub use read::{story, views};
-pub use remains::{FRESH_CLONE, asked_after, next_step, remains, ways_out};
+pub use read::{stories, story, views};
+pub use remains::{FRESH_CLONE, asked_after, next_step, remains, ways_out, writes_file};
 pub use since::has_begun;
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{

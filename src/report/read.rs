@@ -52,6 +52,11 @@ pub fn story(reader: &Reader, view: MigrationView) -> Result<Story, JournalError
     Ok(Story { view, entries, found: Vec::new(), before: None })
 }
 
+/// All that happened to each of `views`.
+pub fn stories(reader: &Reader, views: Vec<MigrationView>) -> Result<Vec<Story>, JournalError> {
+    views.into_iter().map(|view| story(reader, view)).collect()
+}
+
 impl From<Entry> for StoryEntry {
     fn from(entry: Entry) -> StoryEntry {
         StoryEntry {

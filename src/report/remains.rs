@@ -4,8 +4,8 @@
 use crate::base::Millis;
 use crate::domain::{
     AttemptRecord, Bootlist, Cause, CommandRecord, CopyIs, CopyPolicy, CopySeen, Direction,
-    DiskName, FailureClass, Level, MigrationSpec, Presence, Repeat, StepSpec, Task, UndoKind,
-    phases_text,
+    DiskName, FailureClass, Level, MigrationSpec, Presence, Repeat, StepName, StepSpec, Task,
+    UndoKind, phases_text,
 };
 use crate::machine::State;
 
@@ -33,7 +33,7 @@ fn by_state(story: &Story) -> Vec<String> {
     let (view, last) = (&story.view, story.last_place());
     let spec = &*view.spec;
     match &view.state {
-        _ if view.standing().name() == "cleaned" => Vec::new(),
+        _ if view.standing().is_cleaned() => Vec::new(),
         // It has touched nothing: what came before it has.
         State::Refused { .. } | State::Skipped { .. } => {
             let before = story.before.as_deref().map(remains).unwrap_or_default();
@@ -174,7 +174,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
     };
     match &view.state {
         State::Skipped { .. } => None,
-        _ if view.standing().name() == "cleaned" => {
+        _ if view.standing().is_cleaned() => {
             Some(format!("`nimshift run PLAN --client {client}` migrates it anew"))
         }
         _ if !spec.task.is_migration() => operation_next(view),
@@ -485,6 +485,11 @@ pub fn asked_after(story: &Story) -> Vec<StepSpec> {
 
 /// The steps that make the mksysb, and its NIM object.
 const MAKES_MKSYSB: [&str; 3] = ["archive-mksysb", "define-mksysb", "nimadm-finish"];
+
+/// Whether the step writes the file of a mksysb.
+pub fn writes_file(step: &StepName) -> bool {
+    ["archive-mksysb", "nimadm-finish"].contains(&step.as_str())
+}
 
 /// The mksysb of a migration that has ended well, as its master tells of it.
 fn made_mksysb(story: &Story) -> Vec<String> {
