@@ -96,44 +96,6 @@ fn code(path: &Path) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that `crate::x` and `crate::{x, y::z}` name.
-fn imports(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (start, _) in code.match_indices("crate::") {
-        if code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
-            continue;
-        }
-        let rest = &code[start + "crate::".len()..];
-        if let Some(group) = rest.strip_prefix('{') {
-            let mut depth = 0;
-            let mut name = String::new();
-            for c in group.chars() {
-                match c {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => {
-                        found.insert(std::mem::take(&mut name));
-                        continue;
-                    }
-                    _ => {}
-                }
-                if depth == 0 && !c.is_whitespace() && c != '{' && c != '}' {
-                    name.push(c);
-                }
-            }
-            found.insert(name);
-        } else {
-            found.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
-        }
-    }
-    found
-        .into_iter()
-        .map(|name| name.split("::").next().unwrap_or_default().to_owned())
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
 #[test]
 fn no_layer_imports_what_is_above_or_beside_it() {
     let allowed: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
@@ -145,7 +107,7 @@ fn no_layer_imports_what_is_above_or_beside_it() {
             continue; // lib.rs and main.rs
         };
         let may = allowed.get(layer).unwrap_or_else(|| panic!("{layer} has no layer: add it"));
-        for import in imports(&code(&file)) {
+        for import in scan::rooms(&fs::read_to_string(&file).expect("readable source")) {
             if import != layer && allowed.contains_key(import.as_str()) && !may.contains(&&*import)
             {
                 broken.push(format!("{path} imports crate::{import}"));
@@ -158,7 +120,7 @@ fn no_layer_imports_what_is_above_or_beside_it() {
 #[test]
 fn the_import_scanner_sees_every_form() {
     let code = "use crate::base::Clock; use crate::{domain::{Phase, x}, machine}; my_crate::web;";
-    let found: Vec<String> = imports(code).into_iter().collect();
+    let found: Vec<String> = scan::rooms(code).into_iter().collect();
     assert_eq!(found, ["base", "domain", "machine"]);
 }
 

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+
 /// A file of the crate, as a module.
 #[derive(Debug, Default)]
 pub(crate) struct Module {
@@ -298,85 +300,58 @@ fn drop_tests(tokens: &mut Vec<String>) {
 
 /// Words and signs, without comments, texts, characters and lifetimes.
 pub(crate) fn tokens(source: &str) -> Vec<String> {
-    let chars: Vec<char> = source.chars().collect();
-    let at = |index: usize| chars.get(index).copied().unwrap_or(' ');
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
-    let mut index = 0;
-    while index < chars.len() {
-        match (at(index), at(index + 1)) {
-            ('/', '/') => {
-                while index < chars.len() && at(index) != '\n' {
-                    index += 1;
-                }
-            }
-            ('/', '*') => {
-                while index < chars.len() && (at(index), at(index + 1)) != ('*', '/') {
-                    index += 1;
-                }
-                index += 2;
-            }
-            ('"', _) => index = end_of_text(&chars, index + 1, None),
-            ('r', '"' | '#') | ('b', 'r') if raw_text(&chars, index).is_some() => {
-                let (start, hashes) = raw_text(&chars, index).unwrap_or((index, 0));
-                index = end_of_text(&chars, start, Some(hashes));
-            }
-            ('\'', '\\') => {
-                index += 3;
-                while index < chars.len() && at(index) != '\'' {
-                    index += 1;
-                }
-                index += 1;
-            }
-            ('\'', _) if at(index + 2) == '\'' => index += 3,
-            ('\'', _) => {
-                index += 1 + chars[index + 1..].iter().take_while(|c| is_word(**c)).count();
-            }
-            (':', ':') => {
-                found.push("::".to_owned());
-                index += 2;
-            }
-            (c, _) if is_word(c) => {
-                let word: String = chars[index..].iter().take_while(|c| is_word(**c)).collect();
-                index += word.chars().count();
-                found.push(word);
-            }
-            (c, _) => {
-                if !c.is_whitespace() {
-                    found.push(c.to_string());
-                }
-                index += 1;
-            }
-        }
-    }
+    flatten(source.parse().expect("source that the compiler reads"), &mut found);
     found
 }
 
-/// Where the text of `r"` or `br#"` begins, and how many `#` it has.
-fn raw_text(chars: &[char], start: usize) -> Option<(usize, usize)> {
-    let begun = start > 0 && (chars[start - 1].is_alphanumeric() || chars[start - 1] == '_');
-    let skip = if chars[start] == 'b' { 2 } else { 1 };
-    let rest = chars.get(start + skip..).filter(|_| !begun)?;
-    let hashes = rest.iter().take_while(|c| **c == '#').count();
-    (rest.get(hashes) == Some(&'"')).then_some((start + skip + hashes + 1, hashes))
+fn flatten(tree: TokenStream, found: &mut Vec<String>) {
+    // The sign before is the first half of `::`, or of a lifetime.
+    let (mut is_half, mut is_lifetime) = (false, false);
+    for token in tree {
+        let (was_half, was_lifetime) = (is_half, is_lifetime);
+        (is_half, is_lifetime) = (false, false);
+        match token {
+            TokenTree::Group(group) => {
+                let [open, close] = match group.delimiter() {
+                    Delimiter::Parenthesis => ["(", ")"],
+                    Delimiter::Brace => ["{", "}"],
+                    Delimiter::Bracket => ["[", "]"],
+                    Delimiter::None => ["", ""],
+                };
+                found.push(open.to_owned());
+                flatten(group.stream(), found);
+                found.push(close.to_owned());
+            }
+            TokenTree::Ident(_) if was_lifetime => {}
+            TokenTree::Ident(word) => found.push(word.to_string()),
+            TokenTree::Punct(sign) if sign.as_char() == '\'' => is_lifetime = true,
+            TokenTree::Punct(sign) if sign.as_char() == ':' && was_half => {
+                found.pop();
+                found.push("::".to_owned());
+            }
+            TokenTree::Punct(sign) => {
+                is_half = sign.as_char() == ':' && sign.spacing() == Spacing::Joint;
+                found.push(sign.to_string());
+            }
+            TokenTree::Literal(_) => {}
+        }
+    }
 }
 
-/// The place behind a text that begins at `start`; `raw` by its number of `#`.
-fn end_of_text(chars: &[char], start: usize, raw: Option<usize>) -> usize {
-    let mut index = start;
-    while index < chars.len() {
-        match (chars[index], raw) {
-            ('\\', None) => index += 1,
-            ('"', None) => return index + 1,
-            ('"', Some(hashes)) => {
-                let rest = &chars[index + 1..];
-                if rest.len() >= hashes && rest[..hashes].iter().all(|c| *c == '#') {
-                    return index + 1 + hashes;
-                }
-            }
-            _ => {}
+/// The rooms that `crate::x` and `crate::{x, y::z}` name.
+pub(crate) fn rooms(source: &str) -> BTreeSet<String> {
+    let tokens = tokens(source);
+    let mut found = BTreeSet::new();
+    for index in 0..tokens.len().saturating_sub(2) {
+        if tokens[index] == "crate" && tokens[index + 1] == "::" {
+            let rest = &tokens[index + 2..];
+            let named = match rest[0].as_str() {
+                "{" => parts(&rest[1..end_of_brackets(rest, 0) - 1]),
+                _ => vec![&rest[..1]],
+            };
+            found.extend(named.into_iter().map(|part| part[0].clone()));
         }
-        index += 1;
     }
-    index
+    found
 }
