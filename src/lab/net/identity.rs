@@ -1,6 +1,7 @@
 //! A process, told apart from one that has got its number later.
 
 use std::fs::{self, File};
+use std::str::FromStr;
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -23,13 +24,6 @@ impl Identity {
         Some(Identity { pid, started: started(pid)?, boot: boot()? })
     }
 
-    /// Of a process that has begun to exit.
-    pub(super) fn of_leaving(pid: Pid) -> Option<Identity> {
-        // Field 9 holds the kernel's PF_ flags.
-        let flags: u32 = fields(pid.as_raw())?.get(9 - FIRST_FIELD)?.parse().ok()?;
-        (flags & PF_EXITING != 0).then(|| Identity::of(pid)).flatten()
-    }
-
     /// Whether it runs still.
     pub(super) fn lives(&self) -> bool {
         Identity::of(Pid::from_raw(self.pid)).as_ref() == Some(self)
@@ -47,25 +41,30 @@ impl Identity {
     }
 }
 
-/// The kernel's mark of a process that exits (`include/linux/sched.h`).
-const PF_EXITING: u32 = 4;
-
 /// When a process was started, in ticks since the machine's boot. A process that
 /// has ended but was not waited for does not count.
 pub(super) fn started(pid: i32) -> Option<u64> {
-    fields(pid)?.get(22 - FIRST_FIELD)?.parse().ok()
+    field(pid, 22)
 }
 
-/// The number of the first of [`fields`], in proc(5)'s count.
-const FIRST_FIELD: usize = 3;
+/// Whether a process has begun to exit, and has not ended.
+pub(super) fn exits(pid: i32) -> bool {
+    // The kernel's mark (`include/linux/sched.h`) among its PF_ flags.
+    const PF_EXITING: u32 = 4;
+    field(pid, 9).is_some_and(|flags: u32| flags & PF_EXITING != 0)
+}
 
-/// Fields of `/proc/PID/stat` behind the name, which may hold anything: state and
-/// what follows. None of a process that has ended.
-fn fields(pid: i32) -> Option<Vec<String>> {
+/// A field of `/proc/PID/stat` behind the state, by its number in proc(5). None of
+/// a process that has ended.
+fn field<T: FromStr>(pid: i32, number: usize) -> Option<T> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<String> =
-        stat.rsplit(')').next()?.split_whitespace().map(str::to_owned).collect();
-    (!matches!(fields.first()?.as_str(), "Z" | "X")).then_some(fields)
+    // Behind the name, which may hold anything.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(number - 4)?.parse().ok()
 }
 
 fn boot() -> Option<String> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::identity::Identity;
+use super::identity::{Identity, exits};
 use super::layout::NetError;
 use crate::base::{Millis, SystemClock};
 
@@ -107,18 +107,16 @@ fn marked(is_wanted: impl Fn(&str) -> bool) -> Vec<Identity> {
         .collect()
 }
 
-/// A process's network, where it is not the one of this process.
-fn network(pid: Pid) -> Option<PathBuf> {
-    let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-    of(&pid.to_string()).filter(|network| Some(network) != of("self").as_ref())
+/// The network that a process is in.
+fn network(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/net")).ok()
 }
 
-/// Processes that are on their way out of one of the networks. They have no
-/// environment any more, and hold the network until they are gone.
-fn leaving(networks: &HashSet<PathBuf>) -> Vec<Identity> {
-    let of = |pid| network(pid).is_some_and(|network| networks.contains(&network));
-    let found = numbers().into_iter().map(Pid::from_raw);
-    found.filter(|pid| of(*pid)).filter_map(Identity::of_leaving).collect()
+/// A process that is on its way out of one of the networks. It has no environment
+/// any more, and holds the network until it is gone.
+fn leaving(networks: &HashSet<PathBuf>) -> Option<Pid> {
+    let is_of = |pid| network(pid).is_some_and(|network| networks.contains(&network));
+    numbers().into_iter().find(|pid| is_of(*pid) && exits(*pid)).map(Pid::from_raw)
 }
 
 /// Ends every process of one part of a lab, and those that it makes meanwhile.
@@ -139,6 +137,7 @@ pub(super) fn end_lab(lab: &Path) -> Result<(), NetError> {
 /// They are gone, with all that they held, when this returns.
 fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
     let this = Pid::this();
+    let own = network(this.as_raw());
     let limit = SystemClock::read_ms() + END_MS;
     let mut killed: Vec<Identity> = Vec::new();
     let mut networks = HashSet::new();
@@ -146,18 +145,19 @@ fn end(is_wanted: impl Fn(&str) -> bool) -> Result<(), NetError> {
         killed.retain(Identity::lives);
         let found = marked(&is_wanted).into_iter().filter(|found| found.pid() != this);
         for found in found {
-            networks.extend(network(found.pid()));
+            let network = network(found.pid().as_raw());
+            networks.extend(network.filter(|network| Some(network) != own.as_ref()));
             // One that is gone already is what was wanted.
             let _ = kill(found.pid(), Signal::SIGKILL);
             if !killed.contains(&found) {
                 killed.push(found);
             }
         }
-        let leaving = leaving(&networks);
-        let Some(left) = killed.first().or(leaving.first()) else { return Ok(()) };
+        let left = killed.first().map(Identity::pid).or_else(|| leaving(&networks));
+        let Some(left) = left else { return Ok(()) };
         if SystemClock::read_ms() > limit {
             return Err(NetError::Refused {
-                what: format!("end process {}", left.pid()),
+                what: format!("end process {left}"),
                 why: "it does not go".to_owned(),
             });
         }
