@@ -126,7 +126,7 @@ pub(crate) struct DirStore {
     next_seq: u64,
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
     |source| StoreError::Io { path: path.to_owned(), source }
 }
 
@@ -136,7 +136,8 @@ pub(crate) fn new_clock(scale: u32) -> ScaledClock {
     ScaledClock { origin_ms: now, real_origin_ms: now, scale }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+/// What a file holds.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let text = fs::read_to_string(path).map_err(io(path))?;
     serde_json::from_str(&text)
         .map_err(|error| StoreError::Damaged { path: path.to_owned(), why: error.to_string() })

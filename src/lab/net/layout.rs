@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::lab::store::StoreError;
+use crate::lab::store::{self, StoreError};
 
 /// Why hosts could not be made reachable.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ pub enum NetError {
 }
 
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> NetError + '_ {
-    |source| StoreError::Io { path: path.to_owned(), source }.into()
+    |source| store::io(path)(source).into()
 }
 
 /// How the hosts are reached.
@@ -121,9 +121,7 @@ impl Layout {
         if !path.is_file() {
             return Err(NetError::NotUp(self.lab.clone()));
         }
-        let text = fs::read_to_string(&path).map_err(io(&path))?;
-        serde_json::from_str(&text)
-            .map_err(|error| StoreError::Damaged { path, why: error.to_string() }.into())
+        Ok(store::read_json(&path)?)
     }
 
     pub(super) fn write_record(&self, record: &Record) -> Result<(), NetError> {
