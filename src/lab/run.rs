@@ -277,7 +277,7 @@ pub(crate) fn go_on(
 ) -> Step {
     let (host, now) = (call.host.as_str(), call.now);
     let ended = process.running.take();
-    let mut said = ended.map(|Running { command, effect }| {
+    let said = ended.map(|Running { command, effect }| {
         let reply = end_line(world, line_of(call, &command), &effect);
         let text = command.shell_text();
         log.push(LogEntry::new(now, host, job, &text, Stage::Ended, Some(reply.status)));
@@ -286,7 +286,7 @@ pub(crate) fn go_on(
     if world.at(host).power != Power::Up {
         return Step::Gone;
     }
-    match nimadm::advance(world, call, &mut process.state, said.take()) {
+    match nimadm::advance(world, call, &mut process.state, said) {
         Next::Command(command) => {
             let text = command.shell_text();
             log.push(LogEntry::new(now, host, job, &text, Stage::Started, None));

@@ -1,6 +1,5 @@
-//! How a command line finds its command: the registry, other hosts (`c_rsh`),
-//! other roots (`chroot`), pipes, and the few lines of shell that NIM scripts
-//! may hold.
+//! How a command line finds its command, and how long that takes: in the registry,
+//! as a file, on other hosts (`c_rsh`) and in other roots (`chroot`).
 
 use super::call::{Call, Line, Reply, Span};
 use super::commands::{Does, REGISTRY, Row};
@@ -92,13 +91,10 @@ const PATH: [&str; 13] = [
 pub(crate) fn find(world: &World, call: &Call) -> Found {
     let program = call.argv.first().map_or("", String::as_str);
     let absent = || Found::Nothing(Reply::fail(127, format!("ksh: {program}:  not found")));
-    let row = || REGISTRY.iter().find(|row| row.name == call.name());
+    let registered = || row(call).map_or_else(absent, Found::Row);
     if let Some((directory, name)) = program.rsplit_once('/') {
         if PATH.contains(&directory) {
-            return match row() {
-                Some(row) => Found::Row(row),
-                None => absent(),
-            };
+            return registered();
         }
         return match world.look(&call.host, &call.path(program), call.now) {
             Ok(node) => match node.kind {
@@ -106,12 +102,7 @@ pub(crate) fn find(world: &World, call: &Call) -> Found {
                     126,
                     format!("ksh: {program}: 0403-006 Execute permission denied."),
                 )),
-                Kind::File(text) if text.starts_with("AIX ") && text.contains(name) => {
-                    match row() {
-                        Some(row) => Found::Row(row),
-                        None => absent(),
-                    }
-                }
+                Kind::File(text) if text.starts_with("AIX ") && text.contains(name) => registered(),
                 Kind::File(text) => Found::Script(text),
                 _ => absent(),
             },
@@ -119,14 +110,14 @@ pub(crate) fn find(world: &World, call: &Call) -> Found {
             Err(error) => Found::Nothing(Reply::path(call, program, &error)),
         };
     }
-    match row() {
-        Some(row) => Found::Row(row),
-        None => absent(),
-    }
+    registered()
 }
 
 /// The reply of `call`'s command, with its usage where that is to be told.
 pub(crate) fn with_usage(call: &Call, reply: Reply) -> Reply {
-    let row = REGISTRY.iter().find(|row| row.name == call.name());
-    reply.with_usage(row.map_or("", |row| row.usage))
+    reply.with_usage(row(call).map_or("", |row| row.usage))
+}
+
+fn row(call: &Call) -> Option<&'static Row> {
+    REGISTRY.iter().find(|row| row.name == call.name())
 }
