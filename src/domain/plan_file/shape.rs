@@ -12,6 +12,7 @@ use toml_span::{Span, Value};
 
 use super::error::Collector;
 use super::source::{Path, Seg, place};
+use super::words::DURATION;
 use crate::base::{nearest, sanitize_line};
 
 /// What of `document` fits `schema`.
@@ -153,7 +154,7 @@ impl<'a, 'de> Shape<'a, 'de> {
     }
 
     fn wrong_type(&mut self, schema: &Json, found: &str, span: Span, path: &[Seg]) {
-        let is_duration = schema["pattern"].as_str().is_some_and(|form| form.contains("(ms|"));
+        let is_duration = schema["pattern"] == DURATION;
         let (wanted, help) = match schema["type"].as_str().unwrap_or("string") {
             "string" if is_duration => ("a length of time", "write \"5s\", \"5m\" or \"1h30m\""),
             "string" => ("a string", "put it in double quotes"),

@@ -228,9 +228,12 @@ fn way(text: &str) -> Option<&'static str> {
     }
 }
 
+/// The form of a length of time, as the schema has it.
+pub(super) const DURATION: &str = "^[0-9]+(ms|s|m|h|d)( ?[0-9]+(ms|s|m|h|d))*$";
+
 /// A length of time: `30s`, `5m`, `1h30m`.
 #[derive(Debug, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = "^[0-9]+(ms|s|m|h|d)( ?[0-9]+(ms|s|m|h|d))*$"))]
+#[schemars(with = "String", extend("pattern" = DURATION))]
 pub(super) struct DurationText {
     pub(super) ms: u64,
 }
