@@ -504,14 +504,15 @@ impl Core {
                     facts: event.kind.facts().cloned(),
                     at_ms,
                 };
+                let answer = |id| (id, OrderAnswer::Done(Box::new(transition.to.clone())));
                 let append = Append {
                     migration: slot.id,
                     expected_seq: slot.seq,
                     event,
+                    request: request.map(answer),
                     to: transition.to,
                     effects: transition.effects,
                     record,
-                    request: request.map(|id| (id, done(slot.machine.state()))),
                 };
                 slot.committing = Some(Box::new(committing));
                 self.committing += 1;
@@ -589,8 +590,4 @@ impl Core {
             self.apply(index, waiting, out);
         }
     }
-}
-
-fn done(state: &State) -> OrderAnswer {
-    OrderAnswer::Done(Box::new(state.clone()))
 }
