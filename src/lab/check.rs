@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::tree::{Kind, Tree};
-use super::world::{Host, JobStage, LvKind, Power, Vg, World};
+use super::world::{Host, JobStage, Power, Vg, World};
 
 /// What is to be of a client's copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ fn accounting(host: &Host, found: &mut Vec<Violation>) {
             if volume.pps.keys().any(|disk| !vg.disks.contains(disk)) {
                 on.say(format!("{lv} has PPs outside {name}"));
             }
-            if volume.kind == LvKind::Jfs2 && volume.used_mb() > volume.lps() * vg.pp_mb {
+            if volume.is_file_system() && volume.used_mb() > volume.lps() * vg.pp_mb {
                 on.say(format!("{lv} of {name} holds more than it has room for"));
             }
         }

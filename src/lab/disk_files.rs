@@ -108,9 +108,7 @@ fn changes(
 /// Reads the files of all file systems of the host.
 pub(crate) fn load(home: &Path, host: &mut Host) -> io::Result<()> {
     for (vg, group) in &mut host.vgs {
-        for (lv, volume) in
-            group.lvs.iter_mut().filter(|(_, lv)| super::world::LvKind::Jfs2 == lv.kind)
-        {
+        for (lv, volume) in group.lvs.iter_mut().filter(|(_, lv)| lv.is_file_system()) {
             let mut tree = Tree::default();
             load_dir(&home.join(vg).join(lv), "", &mut tree)?;
             volume.tree = Some(Arc::new(tree));

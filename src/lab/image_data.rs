@@ -42,7 +42,7 @@ pub(crate) fn of_rootvg(vg: &Vg) -> String {
             lv.kind.word(),
             lv.lps(),
             lv.mount_point.as_deref().unwrap_or(""),
-            if lv.kind == LvKind::Jfs2 { lv.used_mb().div_ceil(vg.pp_mb).max(1) } else { lv.lps() }
+            if lv.is_file_system() { lv.used_mb().div_ceil(vg.pp_mb).max(1) } else { lv.lps() }
         );
     }
     for (name, lv) in &vg.lvs {

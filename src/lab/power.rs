@@ -103,7 +103,7 @@ fn take_as_rootvg(host: &mut Host, group: &str) {
 pub(crate) fn mount_all(host: &mut Host, now: Millis) {
     let mut mounts: Vec<Mount> = Vec::new();
     for (group, vg) in host.vgs.iter().filter(|(_, vg)| vg.on) {
-        for (name, lv) in vg.lvs.iter().filter(|(_, lv)| lv.kind == LvKind::Jfs2) {
+        for (name, lv) in vg.lvs.iter().filter(|(_, lv)| lv.is_file_system()) {
             // Cache file systems are made with `-A no`.
             let Some(point) = lv.mount_point.clone().filter(|point| !point.contains("_alt/"))
             else {

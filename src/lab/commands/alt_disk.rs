@@ -10,8 +10,7 @@ use crate::lab::flags::{Flags, refuse, settle};
 use crate::lab::image_data::{self, Wanted};
 use crate::lab::software;
 use crate::lab::tree::{Node, is_within};
-use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
-use crate::lab::world::{made_up_id, new_vg_id};
+use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World, made_up_id, new_vg_id};
 
 pub(super) const COPY: &str = "altinst_rootvg";
 

@@ -13,7 +13,7 @@ pub(crate) fn lsfs(world: &mut World, call: &Call) -> Reply {
         let host = world.at(&call.host);
         let mut found: BTreeMap<String, (String, &Lv, u64)> = BTreeMap::new();
         for vg in host.vgs.values().filter(|vg| vg.listed()) {
-            for (name, lv) in vg.lvs.iter().filter(|(_, lv)| lv.kind == LvKind::Jfs2) {
+            for (name, lv) in vg.lvs.iter().filter(|(_, lv)| lv.is_file_system()) {
                 let point = lv.mount_point.clone().unwrap_or_default();
                 found.insert(point, (name.clone(), lv, lv.lps() * vg.pp_mb * 2048));
             }

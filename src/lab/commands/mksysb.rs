@@ -13,15 +13,11 @@ use crate::lab::image_data::{self, Volume, Wanted};
 use crate::lab::mksysb::Archive;
 use crate::lab::place::PathError;
 use crate::lab::tree::{Kind, Node, is_within};
-use crate::lab::world::{Lv, LvKind, Vg, World};
-use crate::lab::world::{PP_MB, made_up_id, new_vg_id};
+use crate::lab::world::{Lv, LvKind, PP_MB, Vg, World, made_up_id, new_vg_id};
 
 /// Mount points at or below `top`, parents first.
-fn points_below(world: &World, call: &Call, top: &str) -> Vec<String> {
-    let mounts = &world.at(&call.host).mounts;
-    let mut points: Vec<String> =
-        mounts.iter().map(|m| m.point.clone()).filter(|p| is_within(p, top)).collect();
-    points.sort();
+fn points_below<'w>(world: &'w World, call: &Call, top: &str) -> Vec<&'w str> {
+    let mut points = world.at(&call.host).mounted_below(top);
     points.dedup();
     points
 }
@@ -29,21 +25,20 @@ fn points_below(world: &World, call: &Call, top: &str) -> Vec<String> {
 /// Paths from `./` on of all that lies below `top`, over all mounts.
 fn names_below(world: &World, call: &Call, top: &str) -> Result<Vec<String>, PathError> {
     let mut points = points_below(world, call, top);
-    if !points.iter().any(|point| point == top) {
-        points.insert(0, top.to_owned());
+    if !points.contains(&top) {
+        points.insert(0, top);
     }
     let mut names = std::collections::BTreeSet::new();
-    for point in &points {
+    for &point in &points {
         let place = world.place(&call.host, point, call.now)?;
         let tree = super::files::below(world.tree(&place)?, &place.rel);
         let from = point.strip_prefix(top.trim_end_matches('/')).unwrap_or("");
         for rel in tree.nodes.keys() {
             let whole = format!("{}/{rel}", point.trim_end_matches('/'));
             // What lies under a mount is not seen.
-            let hidden = |other: &&String| {
-                *other != point && is_within(other, point) && is_within(&whole, other)
-            };
-            if points.iter().all(|other| !hidden(&other) || whole == *other) {
+            let hidden =
+                |other: &str| other != point && is_within(other, point) && is_within(&whole, other);
+            if points.iter().all(|other| !hidden(other) || whole == *other) {
                 names.insert(format!(".{}/{rel}", from.trim_end_matches('/')));
             }
         }
@@ -88,7 +83,7 @@ pub(crate) fn backup(world: &mut World, call: &Call) -> Reply {
         let top = call.path(".");
         let mut archive = Archive::default();
         for point in points_below(world, call, &top) {
-            let mb = world.place(&call.host, &point, call.now).and_then(|p| Ok(world.volume(&p)?.data_mb));
+            let mb = world.place(&call.host, point, call.now).and_then(|p| Ok(world.volume(&p)?.data_mb));
             let from = point.strip_prefix(top.trim_end_matches('/')).unwrap_or("");
             archive.data_mb.push((format!(".{from}"), mb.unwrap_or(0)));
         }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use crate::base::Millis;
 use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::world::JobStage;
-use crate::lab::world::{Host, World};
+use crate::lab::world::{Host, JobStage, World};
 
 /// The process of the job `id`: the same as long as it runs.
 pub(in crate::lab) fn pid_of(id: &str) -> u32 {

@@ -105,6 +105,15 @@ impl Host {
         self.mounts.iter().rev().find(|mount| mount.point == point)
     }
 
+    /// Where something is mounted at or below `top`, parents first; a point with
+    /// several mounts as often.
+    pub(crate) fn mounted_below(&self, top: &str) -> Vec<&str> {
+        let points = self.mounts.iter().map(|mount| mount.point.as_str());
+        let mut found: Vec<&str> = points.filter(|point| is_within(point, top)).collect();
+        found.sort_unstable();
+        found
+    }
+
     /// Adds a local mount to the table.
     pub(crate) fn mount_lv(&mut self, vg: &str, lv: &str, point: &str, options: &str, now: Millis) {
         self.mounts.push(Mount {

@@ -5,8 +5,7 @@ use super::args::Args;
 use crate::lab::call::Call;
 use crate::lab::commands::alt_disk::COPY;
 use crate::lab::software;
-use crate::lab::tree::is_within;
-use crate::lab::world::{Host, Lv, LvKind, Source, World};
+use crate::lab::world::{Lv, Source, World};
 use crate::transport::Command;
 
 const C_RSH: &str = "/usr/lpp/bos.sysmgt/nim/methods/c_rsh";
@@ -45,14 +44,6 @@ pub(super) fn spot_list(world: &World, args: &Args) -> String {
     format!("{usr}/{}", software::LIST)
 }
 
-/// Where something is mounted at or below `top`, parents first.
-pub(super) fn mounted_below<'h>(host: &'h Host, top: &str) -> Vec<&'h str> {
-    let points = host.mounts.iter().map(|mount| mount.point.as_str());
-    let mut found: Vec<&str> = points.filter(|point| is_within(point, top)).collect();
-    found.sort_unstable();
-    found
-}
-
 impl At<'_> {
     /// The version and release of the SPOT.
     pub(super) fn release(&self) -> String {
@@ -85,7 +76,7 @@ impl At<'_> {
             .iter()
             .filter_map(|mount| match &mount.source {
                 Source::Lv { vg: of, lv } if of == group => {
-                    let lv = vg.lvs.get(lv).filter(|lv| lv.kind == LvKind::Jfs2)?;
+                    let lv = vg.lvs.get(lv).filter(|lv| lv.is_file_system())?;
                     let rest = mount.point.strip_prefix(top)?.trim_end_matches('/');
                     Some((rest.to_owned(), lv))
                 }
@@ -109,7 +100,7 @@ impl At<'_> {
     /// what stands after that root, with the size and use of its volume.
     pub(super) fn at_hand(&self) -> Result<Vec<(String, u64, u64)>, String> {
         let root = self.args.root();
-        let mut points = mounted_below(self.world.at(&self.world.master), &root);
+        let mut points = self.world.at(&self.world.master).mounted_below(&root);
         points.dedup();
         if points.first() != Some(&root.as_str()) {
             return Err(format!("nimadm: {root} is not mounted on the NIM master."));

@@ -1,7 +1,7 @@
 //! What nimadm removes after a failure, and by `-C` (reference 2.13).
 
 use super::args::{Args, Form};
-use super::at::{mounted_below, on_client};
+use super::at::on_client;
 use super::op::{Op, may};
 use crate::lab::call::Call;
 use crate::lab::commands::alt_disk::COPY;
@@ -34,7 +34,7 @@ pub(super) fn on_master(world: &World, call: &Call, args: &Args) -> Vec<Op> {
     let (top, root) = (args.top(), args.root());
     let host = world.at(&world.master);
     let mut ops = vec![Op::Say("Cleaning up alt_disk_migration on the NIM master.".to_owned())];
-    for point in mounted_below(host, &top).iter().rev() {
+    for point in host.mounted_below(&top).iter().rev() {
         ops.push(may(Command::new(["umount", "-f", point])));
     }
     let mut caches: Vec<&str> = host

@@ -10,8 +10,7 @@ use crate::lab::commands::alt_disk::COPY;
 use crate::lab::image_data::{self, Volume, Wanted};
 use crate::lab::mksysb::Archive;
 use crate::lab::tree::Kind;
-use crate::lab::world::PP_MB;
-use crate::lab::world::{Lv, LvKind, Vg};
+use crate::lab::world::{Lv, PP_MB, Vg};
 use crate::transport::Command;
 
 /// The image.data of `-i`, or the mksysb's own.
@@ -164,7 +163,7 @@ fn of_client(at: &At<'_>) -> Vec<Volume> {
     let all = host.and_then(|host| host.vgs.get("rootvg")).into_iter().flat_map(|vg| &vg.lvs);
     let copied = |(_, lv): &(&String, &Lv)| {
         let point = lv.mount_point.as_deref().map(|point| point.trim_end_matches('/'));
-        lv.kind != LvKind::Jfs2 || mounted.iter().any(|(rest, _)| Some(rest.as_str()) == point)
+        !lv.is_file_system() || mounted.iter().any(|(rest, _)| Some(rest.as_str()) == point)
     };
     all.filter(copied)
         .map(|(name, lv)| Volume {
