@@ -131,7 +131,7 @@ impl Attempt<'_> {
                 let (who, client, master) = (&holder.owner, &self.hosts.client, &self.hosts.master);
                 if holder.job_prefix().is_some() {
                     self.notes.push(format!(
-                        "{who} is blocked_by: its journal begins nothing more on {client}, and that \
+                        "{who} is barred: its journal begins nothing more on {client}, and that \
                          migration nothing on {master}"
                     ));
                 }

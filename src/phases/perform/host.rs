@@ -56,7 +56,7 @@ pub(crate) struct World {
     pub(crate) rebooted: bool,
     /// It is to be booted when a start loses its reply, with all traces of jobs.
     pub(crate) loses_traces: bool,
-    pub(crate) blocked_by: bool,
+    pub(crate) barred: bool,
     /// It says more than is kept.
     pub(crate) talks_on: bool,
     /// A start that is under way from an engine that died: it arrives after the
@@ -223,7 +223,7 @@ impl Transport for Host {
         Box::pin(async move {
             {
                 let mut world = self.world.lock().unwrap();
-                if world.blocked_by {
+                if world.barred {
                     let (host, why) = (HostId::new("lpar01"), "Permission denied".into());
                     return Err(TransportError::Login { host, why });
                 }

@@ -205,7 +205,7 @@ async fn a_start_whose_reply_and_traces_a_boot_took_is_not_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn what_only_a_person_can_help_is_kept_for_one() {
-    let host = host(World { blocked_by: true, ..World::default() });
+    let host = host(World { barred: true, ..World::default() });
     let (class, trace, text) = failure(&run(&host, &lease(1)).await);
     assert_eq!((class, trace), (FailureClass::NeedsOperator, Residue::Clean));
     assert_eq!(text, "no login on lpar01: Permission denied");
