@@ -59,11 +59,6 @@ impl Answers {
     }
 }
 
-/// Whether `path` is that of the entry `name` of its directory.
-pub(super) fn is_named(path: &str, name: &str) -> bool {
-    path.rsplit('/').next() == Some(name)
-}
-
 /// What NIM's programs say where a command's result is none that they know
 /// (reference 4, 0042-175).
 const UNEXPECTED: &str = "An unexpected result was returned by";
@@ -174,6 +169,12 @@ impl<'a> HostAnswers<'a> {
         Ok(aix::names(&self.output(argv::ls(directory))?.stdout))
     }
 
+    /// Whether `path` is among the names in its directory.
+    pub(super) fn lists(self, path: &str) -> Read<bool> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+        Ok(self.names(directory)?.iter().any(|listed| listed == name))
+    }
+
     /// Who holds the client's lease.
     pub(super) fn lease(self) -> Read<Option<Lease>> {
         self.lease_at(argv::LEASE)
@@ -200,7 +201,7 @@ impl<'a> HostAnswers<'a> {
             None if self.is_there(argv::ls(argv::LEASE_DIR))? => {
                 let own = |name: &String| {
                     let marks = [argv::FINISHED, argv::BEGUN];
-                    marks.iter().any(|mark| is_named(mark, name))
+                    marks.iter().any(|mark| mark.rsplit('/').next() == Some(name))
                 };
                 Ok(self.names(argv::LEASE_DIR)?.iter().all(own))
             }

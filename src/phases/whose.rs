@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::transport::Command;
 
 use super::copy::{self, on_client};
-use super::read::{HostAnswers, Read, holds, is_named, judged, look};
+use super::read::{HostAnswers, Read, holds, judged, look};
 use super::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 use super::{alone, lease, nimadm};
 
@@ -143,12 +143,9 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
     }
     let Some(copy) = identity(ctx) else {
         let is_begun = match ctx.spec.driver {
-            Driver::Native => {
-                said.names(argv::LEASE_DIR)?.iter().any(|name| is_named(argv::BEGUN, name))
-            }
+            Driver::Native => said.lists(argv::BEGUN)?,
             Driver::Nimadm => {
-                let names = answers.master().names(&nimadm::marks(ctx))?;
-                names.iter().any(|name| name == "01.begun")
+                answers.master().lists(&format!("{}/01.begun", nimadm::marks(ctx)))?
             }
         };
         return Ok(match rows.first() {

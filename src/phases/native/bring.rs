@@ -8,7 +8,7 @@ use crate::transport::{Command, Script};
 
 use crate::phases::copy::{baseline, master_paths, mounted, on_client};
 use crate::phases::native::master::image_data;
-use crate::phases::read::{Read, all_or_any, is_named, judged, look};
+use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, minutes};
 
 /// Where a client reads them.
@@ -50,9 +50,8 @@ pub(crate) const BRING_FILES: StepDef = StepDef {
     undo_run: Some(|ctx, _| Script::new([Command::new(on_client(ctx, remove_brought()))])),
     judge_undo: Some(|_, answers| {
         judged((|| {
-            let names = answers.client().names(argv::LEASE_DIR)?;
-            let ours = |name: &String| HERE.iter().any(|path| is_named(path, name));
-            let left = names.iter().any(ours);
+            let (said, [exclude, image]) = (answers.client(), HERE);
+            let left = said.lists(exclude)? || said.lists(image)?;
             Ok(Finding::of(if left { Presence::Present } else { Presence::Absent }))
         })())
     }),

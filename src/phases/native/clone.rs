@@ -11,7 +11,7 @@ use crate::transport::{Command, Script};
 use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, is_below};
 use crate::phases::marks;
 use crate::phases::native::bring::excludes;
-use crate::phases::read::{Read, all_or_any, is_named, judged, look};
+use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, StepDef, hours, minutes};
 
 /// The client's programs for the copy come from the SPOT.
@@ -291,7 +291,7 @@ fn is_given_up(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if ctx.spec.failed_copy != CopyPolicy::Wake {
         return Ok(false);
     }
-    Ok(answers.client().names(&marks::on_client())?.iter().any(|name| name == GIVEN_UP))
+    answers.client().lists(&format!("{}/{GIVEN_UP}", marks::on_client()))
 }
 
 /// Removes the marks that a clone was begun and, where there may be one, that it is
@@ -313,8 +313,7 @@ fn is_marked(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     if !excludes(ctx.spec) {
         return Ok(false);
     }
-    let names = answers.client().names(argv::LEASE_DIR)?;
-    Ok(names.iter().any(|name| is_named(argv::CLONED, name)))
+    answers.client().lists(argv::CLONED)
 }
 
 fn undo_clone(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> {

@@ -13,7 +13,7 @@ use crate::phases::native::bring::{brings, remove_brought};
 use crate::phases::native::clone::{spot_rows, unmount_spot};
 use crate::phases::native::export::remove_top;
 use crate::phases::native::mount::{mount_looks, unmount_all};
-use crate::phases::read::{Read, is_named, judged, look};
+use crate::phases::read::{Read, judged, look};
 use crate::phases::seen::seen;
 use crate::phases::step::{
     Answers, Context, Drivers, Finding, Is, Probe, STEP, Settle, StepDef, minutes,
@@ -107,9 +107,7 @@ fn judge_clean(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     }
     let mounted = spot_rows(&said.mounts()?) > 0 || said.is_there(argv::ls_d(argv::SPOT_MOUNT))?;
     let left = if keeps_lease(ctx) {
-        let is_mark =
-            |name: &String| [argv::FINISHED, argv::BEGUN].iter().any(|mark| is_named(mark, name));
-        said.names(argv::LEASE_DIR)?.iter().any(is_mark)
+        said.lists(argv::FINISHED)? || said.lists(argv::BEGUN)?
     } else {
         left(ctx, answers)?
     };

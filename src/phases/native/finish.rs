@@ -7,7 +7,7 @@ use crate::transport::{Command, Script};
 
 use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use crate::phases::marks;
-use crate::phases::read::{Read, is_named, judged, look};
+use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef, hours};
 
 /// Only while the copy is awake. The bootlist is left to the next step.
@@ -99,8 +99,7 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
 
 /// Whether the mark of this step is on the running system.
 fn is_marked(answers: &Answers) -> Read<bool> {
-    let names = answers.client().names(argv::LEASE_DIR)?;
-    Ok(names.iter().any(|name| is_named(argv::FINISHED, name)))
+    answers.client().lists(argv::FINISHED)
 }
 
 pub(crate) fn no_boot_image(ctx: &Context<'_>) -> Finding {

@@ -308,8 +308,7 @@ fn cannot_be_told(path: &str) -> String {
 }
 
 fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    let names = answers.master().names(&ctx.spec.work_directory())?;
-    Ok(names.iter().any(|name| name == BEGUN))
+    answers.master().lists(&begun(ctx))
 }
 
 /// Whether a file of that name is this migration's: it has begun the archive, or

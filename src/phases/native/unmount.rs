@@ -36,12 +36,17 @@ pub(crate) const RETURN_CACHE: StepDef = StepDef {
     ..STEP
 };
 
+/// The mark that the client has its data back, as the client sees it.
+fn returned() -> String {
+    format!("{}/return-cache.done", marks::on_client())
+}
+
 fn judge_return(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (client, master) = (answers.client(), answers.master());
     if let Some(bar) = lost_by_client(ctx, &client.mounts()?) {
         return Ok(bar);
     }
-    if client.names(&marks::on_client())?.iter().any(|name| name == "return-cache.done") {
+    if client.lists(&returned())? {
         let usages = (usage(master, &master_paths(ctx)), usage(client, &client_paths(ctx)));
         let ways = master_paths(ctx).into_iter().zip(client_paths(ctx));
         let lacks_data = match &usages {
@@ -82,8 +87,7 @@ fn run_return(ctx: &Context<'_>, answers: &Answers) -> Script {
         let write = on_client(ctx, argv::unpack(&to));
         commands.push(Command::new(argv::pack(&from)).piped_to(write));
     }
-    let mark = format!("{}/return-cache.done", marks::on_client());
-    commands.push(Command::new(on_client(ctx, words(&["touch", &mark]))));
+    commands.push(Command::new(on_client(ctx, words(&["touch", &returned()]))));
     Script::new(commands)
 }
 

@@ -91,8 +91,8 @@ fn seen(ctx: &Context<'_>, answers: &Answers) -> Finding {
 
 /// Whether the phase is marked as `begun` or `done`.
 pub(super) fn is_marked(ctx: &Context<'_>, answers: &Answers, suffix: &str) -> Read<bool> {
-    let wanted = format!("{:02}.{suffix}", ctx.ticket.phase.number());
-    Ok(answers.master().names(&marks(ctx))?.contains(&wanted))
+    let mark = format!("{}/{:02}.{suffix}", marks(ctx), ctx.ticket.phase.number());
+    answers.master().lists(&mark)
 }
 
 /// Whether there are any marks.
