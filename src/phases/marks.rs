@@ -3,11 +3,11 @@
 //! They lie in the copy itself, so that a fresh clone has none.
 
 use crate::aix::argv;
-use crate::domain::{HostRole, Presence};
+use crate::domain::HostRole;
 use crate::transport::{Command, Script};
 
 use super::copy::{CLIENT_ROOT, master_paths, mounted};
-use super::read::{Read, look};
+use super::read::{Read, all_or_any, look};
 use super::step::{Answers, Context, Finding, Probe};
 
 /// Where marks lie within the copy.
@@ -42,13 +42,8 @@ pub(super) fn judge(ctx: &Context<'_>, answers: &Answers, step: &str) -> Read<Fi
         let why = format!("{there} of {wanted} file systems of the copy are mounted on the master");
         return Ok(Finding::unmounted(why));
     }
-    let names = said.names(&directory(ctx))?;
-    let has = |suffix: &str| names.iter().any(|name| *name == format!("{step}.{suffix}"));
-    Ok(Finding::of(match (has("done"), has("begun")) {
-        (true, _) => Presence::Present,
-        (false, true) => Presence::Partial,
-        (false, false) => Presence::Absent,
-    }))
+    let has = |suffix: &str| said.lists(&format!("{}/{step}.{suffix}", directory(ctx)));
+    Ok(all_or_any(has("done")?, has("begun")?))
 }
 
 /// Removes the marks at `directory`, and makes sure of it: `mkdir` fails where one

@@ -8,7 +8,7 @@ use crate::phases::alone;
 use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
 use crate::phases::native::mksysb::in_the_way;
 use crate::phases::native::{boot_image, clone, export, finish, mksysb, mount, unmount};
-use crate::phases::read::{Read, judged, look};
+use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, StepDef};
 
 /// Where the phases of this migration are marked on the master.
@@ -260,13 +260,8 @@ fn not_there(ctx: &Context<'_>, state: &CopyState) -> String {
 
 /// Phase 1.
 fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Finding> {
-    let marked = match (done, begun) {
-        (true, _) => Presence::Present,
-        (false, true) => Presence::Partial,
-        (false, false) => Presence::Absent,
-    };
     if !ctx.spec.mode.changes_client() {
-        return Ok(Finding::of(marked));
+        return Ok(all_or_any(done, begun));
     }
     let copy = known(seen(ctx, answers))?;
     Ok(match copy.presence {
