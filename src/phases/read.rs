@@ -136,6 +136,14 @@ impl<'a> HostAnswers<'a> {
         self.read(argv::lsnim(name), |text| aix::nim_object(text, name.as_str()))
     }
 
+    /// Where the NIM object `name` lies on the master.
+    pub(super) fn location(self, name: &NimName) -> Read<String> {
+        match self.nim_object(name)?.get("location") {
+            Some(path) if path.starts_with('/') => Ok(path.to_owned()),
+            _ => Err(format!("the NIM object {name} has no location")),
+        }
+    }
+
     /// Whether NIM knows `name`.
     pub(super) fn is_defined(self, name: &NimName) -> Read<bool> {
         Ok(!self.output(argv::lsnim(name))?.text().contains("0042-053"))

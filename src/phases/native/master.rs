@@ -163,9 +163,7 @@ fn source<'a>(ctx: &Context<'a>) -> Option<&'a NimName> {
 
 fn location(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
     let name = source(ctx).ok_or_else(|| "no image.data is asked for".to_owned())?;
-    let object = answers.master().nim_object(name)?;
-    let location = object.get("location").filter(|path| path.starts_with('/'));
-    location.map(str::to_owned).ok_or_else(|| format!("the NIM object {name} has no location"))
+    answers.master().location(name)
 }
 
 /// Where `-P` leaves phase 12 out, the lease stays for the parts to come.

@@ -87,10 +87,10 @@ pub(crate) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseli
     let (master, target) = (answers.master(), &ctx.spec.target);
     let options = &ctx.spec.options;
     let found =
-        |name: &Option<NimName>| name.as_ref().map(|name| location(master, name)).transpose();
+        |name: &Option<NimName>| name.as_ref().map(|name| master.location(name)).transpose();
     let mut baseline = Baseline {
-        spot_location: location(master, &target.spot)?,
-        lpp_source_location: location(master, &target.lpp_source)?,
+        spot_location: master.location(&target.spot)?,
+        lpp_source_location: master.location(&target.lpp_source)?,
         pre_script_location: found(&options.pre_script)?,
         post_script_location: found(&options.post_script)?,
         exclude_location: found(&options.exclude_files)?,
@@ -275,11 +275,4 @@ pub(crate) fn disk_size(text: &str) -> Result<u64, aix::Unread> {
         |word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let word = aix::one_word("bootinfo -s", text, digits)?;
     word.parse().map_err(|_| aix::Unread::line("bootinfo -s", word))
-}
-
-fn location(master: HostAnswers<'_>, name: &NimName) -> Read<String> {
-    match master.nim_object(name)?.get("location") {
-        Some(path) if path.starts_with('/') => Ok(path.to_owned()),
-        _ => Err(format!("the NIM object {name} has no location")),
-    }
 }

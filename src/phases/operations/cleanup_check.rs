@@ -12,6 +12,7 @@ use crate::transport::{Command, Script};
 use super::cleanup_whose::{Standing, VgIs, standing, standing_looks};
 use crate::phases::copy::{CLIENT_ROOT, is_below, master_top};
 use crate::phases::lease::is_alive;
+use crate::phases::native::master;
 use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, Settle, StepDef};
 
@@ -24,8 +25,7 @@ pub(crate) const CHECK: StepDef = StepDef {
     task: TaskKind::Cleanup,
     gate: true,
     looks: |ctx| {
-        let master_lease = argv::ls_l(&master_lease(ctx));
-        let mut master = vec![master_lease];
+        let mut master = vec![argv::ls_l(&master::lease(ctx.spec))];
         if !ctx.spec.mode.has_client() {
             return vec![look(HostRole::Master, master)];
         }
@@ -38,13 +38,9 @@ pub(crate) const CHECK: StepDef = StepDef {
     ..STEP
 };
 
-pub(crate) fn master_lease(ctx: &Context<'_>) -> String {
-    format!("{}/lease", ctx.spec.work_directory())
-}
-
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (master, client) = (answers.master(), answers.client());
-    let mut holders = vec![master.lease_at(&master_lease(ctx))?];
+    let mut holders = vec![master.lease_at(&master::lease(ctx.spec))?];
     if ctx.spec.mode.has_client() {
         holders.push(client.lease()?);
     }
