@@ -130,18 +130,10 @@ pub(crate) const CLONE_ROOTVG: StepDef = StepDef {
 
 /// From a mksysb: the clone is made of nothing but image.data.
 pub(crate) const MAKE_ROOTVG: StepDef = StepDef {
-    phase: Phase::Clone,
     name: "make-rootvg",
     about: "make a rootvg for the mksysb on the target disks",
-    host: HostRole::Client,
-    is: &[Is::MakesCopy, Is::ByName, Is::BackByName],
-    repeat: Repeat::AfterUndo,
-    undo: UndoKind::Reverse,
     timeout: hours(3),
-    stall: Some(hours(2)),
     applies: |spec| spec.mode == Mode::MksysbToClient,
-    looks: clone_looks,
-    judge: |ctx, answers| judged(judge_clone(ctx, answers)),
     run: Some(|ctx, answers| {
         let mut commands = before_copy(ctx, answers);
         let release = ctx.spec.target.level.version_release();
@@ -150,11 +142,7 @@ pub(crate) const MAKE_ROOTVG: StepDef = StepDef {
         commands.push(Command::new(make));
         Script::new(commands)
     }),
-    undo_run: Some(|ctx, answers| {
-        Script::new(undo_clone(ctx, answers).into_iter().chain(drop_mark_undone(ctx)))
-    }),
-    judge_undo: Some(|ctx, answers| judged(judge_clone_undo(ctx, answers))),
-    ..STEP
+    ..CLONE_ROOTVG
 };
 
 /// What has to be done before a copy can be made.

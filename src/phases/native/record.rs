@@ -3,11 +3,11 @@
 use crate::aix::{self, ImageData, LogicalVolume, MountRow, argv};
 use crate::domain::{
     Baseline, BaselineDisk, BaselineFs, BaselineVolume, Cause, DiskName, Facts, FailureClass,
-    HostRole, Mode, NimName, Options, Phase, Presence,
+    HostRole, Mode, NimName, Options, Phase,
 };
 
 use crate::phases::native::master::image_data;
-use crate::phases::read::{HostAnswers, Read, look};
+use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 
 /// A rollback restores what this step finds, and no more.
@@ -20,13 +20,7 @@ pub(crate) const RECORD_BASELINE: StepDef = StepDef {
     is: &[Is::SeesOtherLease],
     applies: |spec| spec.mode.has_client(),
     looks: baseline_looks,
-    judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => match waits_for_another(ctx, answers, &baseline) {
-            Some(cause) => Finding::blocked(cause),
-            None => Finding::found(Facts { baseline: Some(baseline), ..Facts::default() }),
-        },
-        Err(why) => Finding::of(Presence::Unknown(why)),
-    },
+    judge: |ctx, answers| judged(judge_baseline(ctx, answers)),
     ..STEP
 };
 
@@ -39,12 +33,17 @@ pub(crate) const RECORD_MKSYSB: StepDef = StepDef {
     drivers: Drivers::Both,
     applies: |spec| !spec.mode.has_client(),
     looks: baseline_looks,
-    judge: |ctx, answers| match read_baseline(ctx, answers) {
-        Ok(baseline) => Finding::found(Facts { baseline: Some(baseline), ..Facts::default() }),
-        Err(why) => Finding::of(Presence::Unknown(why)),
-    },
+    judge: |ctx, answers| judged(judge_baseline(ctx, answers)),
     ..STEP
 };
+
+fn judge_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
+    let baseline = read_baseline(ctx, answers)?;
+    Ok(match waits_for_another(ctx, answers, &baseline) {
+        Some(cause) => Finding::blocked(cause),
+        None => Finding::found(Facts { baseline: Some(baseline), ..Facts::default() }),
+    })
+}
 
 /// The objects whose locations are recorded beside SPOT and lpp_source.
 fn located(options: &Options) -> [&Option<NimName>; 5] {
