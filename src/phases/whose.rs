@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::transport::Command;
 
-use super::copy::{self, on_client};
+use super::copy::{self, from_master};
 use super::read::{HostAnswers, Read, holds, judged, look};
 use super::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 use super::{alone, lease, nimadm};
@@ -42,11 +42,11 @@ pub(super) fn guards(ctx: &Context<'_>, def: &StepDef, stands: bool) -> Vec<Comm
     };
     let copy = identity(ctx).filter(|_| stands).into_iter();
     let copy = copy.flat_map(|copy| copy.disks.iter().map(move |disk| of_disk(copy, disk)));
-    let from = |command: Command| match def.host {
-        HostRole::Client => command,
-        HostRole::Master => Command { argv: on_client(ctx, command.argv), ..command },
-    };
-    lease::guard(ctx).into_iter().chain(copy).map(from).collect()
+    let guards: Vec<Command> = lease::guard(ctx).into_iter().chain(copy).collect();
+    match def.host {
+        HostRole::Client => guards,
+        HostRole::Master => from_master(ctx, guards).collect(),
+    }
 }
 
 /// The identity of the copy, where it was recorded: in whatever round, for one that
