@@ -4,7 +4,7 @@ use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
     CopyPolicy, Direction, HostRole, MigrationSpec, Presence, StepName, StepSpec, Ticket, UndoKind,
 };
-use crate::transport::{Script, Transport};
+use crate::transport::{Command, Script, Transport};
 
 use super::order::hosts;
 use super::registry::find;
@@ -32,7 +32,14 @@ pub async fn left(
         .collect();
     let all = |role: HostRole| {
         let of_role = asked.iter().flat_map(|(.., looks)| looks).filter(|look| look.0 == role);
-        Script::new(of_role.flat_map(|(_, script)| script.commands.iter().cloned()))
+        let mut questions: Vec<Command> = Vec::new();
+        for question in of_role.flat_map(|(_, script)| &script.commands) {
+            // Many steps ask the same, and one answer serves them all.
+            if !questions.contains(question) {
+                questions.push(question.clone());
+            }
+        }
+        Script::new(questions)
     };
     let hosts = hosts(by.spec);
     let (mut answers, mut silent) = (Answers::default(), Vec::new());
