@@ -115,6 +115,8 @@ fn whose_lease_was_taken_begins_nothing_any_more() {
     virtual_time(async || {
         let world = held(DEAD_LEASE, Some(0));
         taken(&world, DEAD_LEASE).await;
+        let note = format!("s1.m7 is barred: its journal begins nothing more on {CLIENT}");
+        assert!(world.journal_text().contains(&note), "{}", world.journal_text());
         let quick = Script::new([Command::new(["true"])]);
         for (host, id, is_barred) in [
             (CLIENT, "s1.m7.02-x.f0.1", true),
