@@ -27,7 +27,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("import", &["base", "domain", "aix"]),
     (
         "fleet",
-        &["base", "domain", "machine", "journal", "transport", "aix", "phases", "engine", "report"],
+        &[
+            "base",
+            "domain",
+            "machine",
+            "journal",
+            "transport",
+            "aix",
+            "phases",
+            "lab",
+            "engine",
+            "report",
+        ],
     ),
     (
         "cli",

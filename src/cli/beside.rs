@@ -9,8 +9,7 @@ use crate::fleet::{
     loaded, of_name,
 };
 use crate::journal::{BatchId, BatchRow, MigrationRow, Reader};
-use crate::machine::State;
-use crate::report::{self, MigrationView, Verdict, cause_text, clock_text, spoken_as};
+use crate::report::{self, MigrationView, Verdict, clock_text};
 
 use super::args::RunArgs;
 use super::engine_run::tell;
@@ -195,7 +194,7 @@ impl Beside<'_> {
             for row in reader.migrations(None)? {
                 let Some(view) = followed.get(&row.id) else { continue };
                 goes |= !row.state.is_at_rest();
-                let doing = doing(view, &row.state);
+                let doing = report::doing(view, &row.state);
                 let is_first = !told.contains_key(&row.id);
                 if told.insert(row.id, doing.clone()).as_ref() != Some(&doing)
                     && !self.args.engine.no_progress
@@ -233,21 +232,4 @@ impl Beside<'_> {
 
 fn waits(held: CliError) -> CliError {
     held.help("wait for its end, then run the plan; only plans of the same batch join it")
-}
-
-fn doing(view: &MigrationView, state: &State) -> String {
-    let why = match state.cause() {
-        Some(cause) if !matches!(state, State::Executing { .. }) => {
-            format!(": {}", cause_text(cause))
-        }
-        _ => String::new(),
-    };
-    match state.place() {
-        Some(at) if !state.is_at_rest() && usize::from(at.step) < view.blueprint.steps.len() => {
-            let phase = view.blueprint.step(at).phase;
-            let back = if state.is_compensating() { "taking it back" } else { phase.title() };
-            format!("phase {} {phase}: {back}{why}", phase.number())
-        }
-        _ => format!("{}{why}", spoken_as(state, &view.spec)),
-    }
 }

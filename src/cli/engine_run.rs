@@ -10,7 +10,7 @@ use crate::domain::{Control, MigrationId};
 use crate::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OnStop, StepPerformer, StopHandle, stop_handle,
 };
-use crate::fleet::{BatchSettings, JournaledRequests, run_for};
+use crate::fleet::{BatchSettings, EvidenceFiles, JournaledRequests, run_for};
 use crate::journal::{Ack, Journal, Loaded, Reader};
 use crate::machine::State;
 use crate::report::{self, MigrationView, Story, Verdict, summary_lines};
@@ -18,7 +18,6 @@ use crate::report::{self, MigrationView, Story, Verdict, summary_lines};
 use super::args::{EngineArgs, OnStopChoice};
 use super::error::CliError;
 use super::estate::{Estate, runtime};
-use super::evidence::EvidenceFiles;
 use super::exit::Exit;
 use super::left;
 use super::out::Out;

@@ -152,6 +152,7 @@ impl From<KnownError> for CliError {
                 CliError::new(Exit::Damaged, error.to_string()).because(source)
             }
             KnownError::Journal(error) => error.into(),
+            KnownError::Settings(error) => error.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
 use crate::domain::MigrationSpec;
-use crate::fleet::{BatchSettings, ClientWork, Work, batch_again, last_of_each, of_name};
+use crate::fleet::{Work, anew};
 use crate::journal::{
     BatchId, JournalError, MigrationRow, NewRequest, OrderAnswer, Reader, RequestId, RequestKind,
     Requests, WhyRefused,
@@ -115,34 +115,17 @@ pub(super) fn begin_anew(
     spec_of: impl Fn(&MigrationView) -> MigrationSpec,
 ) -> Result<BTreeMap<String, String>, CliError> {
     let reader = place.reader()?;
-    let (batches, rows) = (reader.batches()?, reader.migrations(None)?);
-    let last = last_of_each(&rows);
-    let mut by_batch: BTreeMap<BatchId, Vec<ClientWork>> = BTreeMap::new();
-    for row in &rows {
-        if let Some(view) = ended.iter().find(|view| view.id == row.id) {
-            let after = last.get(view.client.as_str()).copied();
-            let client = ClientWork { number: row.number, spec: spec_of(view), after };
-            by_batch.entry(row.batch).or_default().push(client);
-        }
-    }
     let mut refused = BTreeMap::new();
-    for (id, clients) in by_batch {
-        let Some(batch) = batches.iter().find(|batch| batch.id == id) else { continue };
-        let names: Vec<String> = clients.iter().map(|one| one.spec.client.to_string()).collect();
-        let again = batch_again(&reader, batch, (0, operator()))?;
-        let settings = BatchSettings::read(batch)?;
-        let beside = of_name(&batch.name, batches.iter(), &rows);
-        let work = Work::new(beside, again, settings, clients);
-        match hand_over(place, &reader, &work)? {
-            Answer::Taken(but) => refused.extend(but),
-            Answer::Refused(why) => {
-                refused.extend(names.into_iter().map(|name| (name, why.clone())));
+    for work in anew(&reader, ended, spec_of, &operator())? {
+        let why = match hand_over(place, &reader, &work)? {
+            Answer::Taken(but) => {
+                refused.extend(but);
+                continue;
             }
-            Answer::Gone => {
-                let why = "the engine ended meanwhile".to_owned();
-                refused.extend(names.into_iter().map(|name| (name, why.clone())));
-            }
-        }
+            Answer::Refused(why) => why,
+            Answer::Gone => "the engine ended meanwhile".to_owned(),
+        };
+        refused.extend(work.clients.iter().map(|one| (one.spec.client.to_string(), why.clone())));
     }
     Ok(refused)
 }

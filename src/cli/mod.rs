@@ -8,7 +8,6 @@ mod doctor;
 mod engine_run;
 mod error;
 mod estate;
-mod evidence;
 mod exit;
 mod explain;
 mod follow;

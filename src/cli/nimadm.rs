@@ -18,7 +18,7 @@ use crate::domain::{
     Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
 };
 use crate::engine::EngineLimits;
-use crate::fleet::{self, asks_for_same, is_over, latest_of, rest_of, unhidden};
+use crate::fleet::{self, LineFinds, is_over, latest_of, rest_of, unhidden};
 use crate::journal::Loaded;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
@@ -230,22 +230,30 @@ impl DropIn<'_> {
         let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
         // The level is what the SPOT had when it was begun.
         let asked = settled.plan(self.line, &before.spec.target.level)?;
-        let asked = asked.plan.migrations.into_iter().next();
-        if !asked.is_some_and(|asked| asks_for_same(&asked, &before.spec)) {
-            if state.is_terminal() {
-                return self.begin(settled, logs, open, Some(&before));
+        let finds = LineFinds::of(asked.plan.migrations.first(), &before.spec, &state);
+        match finds {
+            LineFinds::Part => return self.begin(settled, logs, open, Some(&before)),
+            LineFinds::Another => {
+                open.journal.close()?;
+                return Err(CliError::usage(format!(
+                    "{client} is {spoken} in a migration that another command line or plan has begun"
+                ))
+                .help(format!("`nimshift history {client}` tells which"))
+                .help(ways_out(&client, &state)));
             }
-            open.journal.close()?;
-            return Err(CliError::usage(format!(
-                "{client} is {spoken} in a migration that another command line or plan has begun"
-            ))
-            .help(format!("`nimshift history {client}` tells which"))
-            .help(ways_out(&client, &state)));
+            LineFinds::Done | LineFinds::WaitsForOrder | LineFinds::Unfinished => {}
         }
         let follower = self.follower(logs, &before, true)?;
         let file = follower.path().display().to_string();
-        if state.is_terminal() {
-            open.journal.close()?;
+        if finds == LineFinds::Unfinished {
+            self.out
+                .line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
+            let ids = [before.id];
+            let open = OpenJournal { loaded: vec![before], ..open };
+            return self.engine(settled, follower, open, &ids);
+        }
+        open.journal.close()?;
+        if finds == LineFinds::Done {
             let already = view.standing().already();
             self.out.line(&format!("nimshift: {client}: {already}; its log: {file}"));
             self.out.line(&format!(
@@ -253,19 +261,10 @@ impl DropIn<'_> {
             ));
             return Ok(Exit::Ok);
         }
-        if state.waits_for_operator() {
-            open.journal.close()?;
-            let exit = Exit::from(Verdict::of(&state));
-            return Err(CliError::new(
-                exit,
-                format!("{client} is {spoken}: a person has to decide"),
-            )
+        let exit = Exit::from(Verdict::of(&state));
+        Err(CliError::new(exit, format!("{client} is {spoken}: a person has to decide"))
             .help(format!("`nimshift history {client}` tells why; its log: {file}"))
-            .help(ways_out(&client, &state)));
-        }
-        self.out.line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
-        let ids = [before.id];
-        self.engine(settled, follower, OpenJournal { loaded: vec![before], ..open }, &ids)
+            .help(ways_out(&client, &state)))
     }
 
     /// Begins what the line asks for, or the rest of it after the part that

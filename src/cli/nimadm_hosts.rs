@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use crate::aix::{argv, nim_object};
-use crate::base::{limits, sanitize_line};
+use crate::aix::argv;
+use crate::base::limits;
 use crate::domain::{
     BatchName, EstateKind, HostName, Level, NimadmLine, UPDATES_SINCE, parse_plan,
 };
-use crate::fleet::PlanFile;
+use crate::fleet::{PlanFile, SpotError, level_of_spot};
 use crate::lab::Lab;
 use crate::transport::{Command, CommandOutput, HostId, Script};
 
@@ -133,32 +133,24 @@ impl Settled {
     fn level(&self, line: &NimadmLine) -> Result<Level, CliError> {
         let (spot, master) = (&line.spot, &self.master);
         let output = self.ask(&argv::lsnim(spot))?;
-        let text = output.text();
-        if text.contains("0042-053") {
-            return Err(CliError::usage(format!("{spot} is not defined in NIM on {master}"))
-                .help("`lsnim -t spot` on the master lists the SPOTs"));
-        }
-        let object = nim_object(&output.stdout, spot.as_str()).map_err(|error| {
-            let said = sanitize_line(&text, limits::CAUSE_BYTES_MAX);
-            CliError::usage(format!("cannot read {spot} on {master}: {said}")).because(&error)
-        })?;
-        if object.get("type") != Some("spot") {
-            let kind = object.get("type").unwrap_or("of no type");
-            return Err(CliError::usage(format!("{spot} is no SPOT in NIM but {kind}"))
-                .help("-s names the SPOT of the target level, -l its lpp_source"));
-        }
-        let part = |key| object.get(key).and_then(|value| value.parse::<u32>().ok());
-        let parts = || {
-            let (version, release, modification) =
-                (part("version")?, part("release")?, part("mod")?);
-            format!("{version}{release}00-{modification:02}").parse().ok()
-        };
-        let told = object.get("oslevel_r").and_then(|level| level.parse().ok());
-        told.or_else(parts).ok_or_else(|| {
-            CliError::usage(format!("the SPOT {spot} has no level in NIM")).help(
-                "`nim -Fo check` it, or give the level: `nimshift nimadm --level 7300-02 …`, or \
-                 NIMSHIFT_NIMADM_LEVEL in the environment",
-            )
+        level_of_spot(spot, &output).map_err(|error| match error {
+            SpotError::Undefined => {
+                CliError::usage(format!("{spot} is not defined in NIM on {master}"))
+                    .help("`lsnim -t spot` on the master lists the SPOTs")
+            }
+            SpotError::Unread { said, because } => {
+                CliError::usage(format!("cannot read {spot} on {master}: {said}")).because(&because)
+            }
+            SpotError::NotASpot(kind) => {
+                CliError::usage(format!("{spot} is no SPOT in NIM but {kind}"))
+                    .help("-s names the SPOT of the target level, -l its lpp_source")
+            }
+            SpotError::NoLevel => {
+                CliError::usage(format!("the SPOT {spot} has no level in NIM")).help(
+                    "`nim -Fo check` it, or give the level: `nimshift nimadm --level 7300-02 …`, or \
+                     NIMSHIFT_NIMADM_LEVEL in the environment",
+                )
+            }
         })
     }
 

@@ -7,13 +7,12 @@
 //! clients where there is work to be done.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::{SystemClock, limits};
 use crate::domain::NimName;
 use crate::fleet::{
-    BatchSettings, CannotOrder, Costs, OperatorOrder, batch_again, create, current, in_flight,
-    latest_of, possible,
+    BatchSettings, CannotOrder, Costs, LeadsTo, OperatorOrder, batch_again, create, current,
+    latest_of, possible, still_runs,
 };
 use crate::journal::{
     Append, BatchRow, JournalError, Loaded, NewRequest, OrderAnswer, RequestId, RequestKind,
@@ -21,7 +20,6 @@ use crate::journal::{
 };
 use crate::machine::{Operator, State};
 use crate::report::{self, FRESH_CLONE, MigrationView, Verdict, spoken, ways_out};
-use crate::transport::JobState;
 
 use super::args::EngineArgs;
 use super::confirm::confirmed;
@@ -119,9 +117,7 @@ impl Order<'_> {
                 Ok(chosen)
             }
             Whom::All => Ok(filtered(views, |state| self.asked.applies_to(state))),
-            Whom::Failed => Ok(filtered(views, |state| {
-                matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
-            })),
+            Whom::Failed => Ok(filtered(views, OperatorOrder::has_failed)),
         }
     }
 
@@ -154,7 +150,7 @@ impl Order<'_> {
             let mut open = Vec::new();
             for (view, id) in waiting {
                 match reader.request(id)?.answer {
-                    Some(OrderAnswer::Done(state)) => self.done(view, &state, is_at(&state)),
+                    Some(OrderAnswer::Done(state)) => self.done(view, &state, &is_at(&state)),
                     Some(OrderAnswer::Refused(why)) => {
                         exit = exit.max(Exit::Usage);
                         self.refused(&view.client, &why)?;
@@ -208,21 +204,17 @@ impl Order<'_> {
         Ok(refused.is_empty())
     }
 
-    /// Says that the order was taken and has led to `state`, which is called `is`, and
-    /// what follows.
-    fn done(&self, view: &MigrationView, state: &State, is: String) {
-        let client = &view.client;
-        let is = if matches!(state, State::Abandoned { .. }) { state.told() } else { is };
-        let told = match state {
-            State::Executing { .. } if self.asked.takes_back() => {
+    /// Says that the order was taken and has led to `state`, which is called `is`.
+    fn done(&self, view: &MigrationView, state: &State, is: &str) {
+        let told = match self.asked.leads_to(state, view) {
+            LeadsTo::TakenBackLater => {
                 format!("{} accepted; taken back once its step has ended", self.name())
             }
-            _ if self.asked.kind == RequestKind::Retry && view.retry_clones_anew() => {
-                format!("done: {is}; it {FRESH_CLONE}")
-            }
-            _ => format!("done: {is}"),
+            LeadsTo::FreshClone => format!("done: {is}; it {FRESH_CLONE}"),
+            LeadsTo::GivenUp => format!("done: {}", state.told()),
+            LeadsTo::State => format!("done: {is}"),
         };
-        self.out.line(&format!("{client}: {told}"));
+        self.out.line(&format!("{}: {told}", view.client));
     }
 
     /// Says why the engine refused the order, by the state as it is now.
@@ -353,8 +345,8 @@ impl Order<'_> {
         Ok(())
     }
 
-    /// Whether the step in flight of what is held runs on its host. Where that
-    /// cannot be told, it is said.
+    /// Whether the step in flight of what is held still runs on its host; it is said, as
+    /// it is where that cannot be told.
     fn still_runs(
         &self,
         estate: &Estate,
@@ -363,17 +355,15 @@ impl Order<'_> {
     ) -> Result<bool, CliError> {
         let State::Held { resume } = state else { return Ok(false) };
         let scope = self.place.reader()?.scope()?;
-        let Some((host, job)) = in_flight(view, resume, &scope) else { return Ok(false) };
-        let runtime = runtime()?;
         let client = &view.client;
-        match runtime.block_on(estate.transport.poll(&host, &job, 0, Duration::ZERO)) {
-            Ok(JobState::Running { .. }) => {
+        match runtime()?.block_on(still_runs(&*estate.transport, view, resume, &scope)) {
+            Ok(Some((host, job))) => {
                 let text = format!("{client}: its step still runs on {host}, as {job}");
                 let help = format!("`nimshift abandon {client}` once it has ended");
                 self.complain(&text, Some(&help));
                 Ok(true)
             }
-            Ok(_) => Ok(false),
+            Ok(None) => Ok(false),
             Err(error) => {
                 Out::note(&format!("{client}: cannot tell whether its step still runs: {error}"));
                 Ok(false)
@@ -399,7 +389,7 @@ impl Order<'_> {
                 let to = append.to.clone();
                 one.seq = store(open, append)?;
                 one.is_ordered = true;
-                self.done(view, &to, spoken(&to));
+                self.done(view, &to, &spoken(&to));
                 Ok(true)
             }
             Err(why) => {

@@ -8,6 +8,8 @@ use crate::journal::{JournalError, Loaded, MigrationRow, Reader};
 use crate::machine::{DECISIONS, Machine, Rejected};
 use crate::report::facts_of;
 
+use super::settings::UnreadSettings;
+
 /// Why it cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownError {
@@ -17,6 +19,9 @@ pub enum KnownError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A batch's settings cannot be read.
+    #[error(transparent)]
+    Settings(#[from] UnreadSettings),
 }
 
 /// What is known of the plan's clients, as an engine loads it.

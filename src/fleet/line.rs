@@ -23,3 +23,31 @@ pub fn asks_for_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
     asked.options.force = begun.options.force;
     asked == *begun
 }
+
+/// What a line finds where its client has a migration that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFinds {
+    /// Another command line or plan has begun it, and it is unfinished.
+    Another,
+    /// A part of what the line asks for has ended: the rest is begun.
+    Part,
+    /// It has done what the line asks for.
+    Done,
+    /// It is what the line asks for, and needs an order.
+    WaitsForOrder,
+    /// It is what the line asks for, and goes on.
+    Unfinished,
+}
+
+impl LineFinds {
+    /// What the line that asks for `asked` finds in a migration begun as `begun`.
+    pub fn of(asked: Option<&MigrationSpec>, begun: &MigrationSpec, state: &State) -> LineFinds {
+        match asked.is_some_and(|asked| asks_for_same(asked, begun)) {
+            false if state.is_terminal() => LineFinds::Part,
+            false => LineFinds::Another,
+            true if state.is_terminal() => LineFinds::Done,
+            true if state.waits_for_operator() => LineFinds::WaitsForOrder,
+            true => LineFinds::Unfinished,
+        }
+    }
+}

@@ -38,6 +38,19 @@ pub struct Costs {
     pub removes: Vec<String>,
 }
 
+/// What an order that was taken leads to, as far as its state does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeadsTo {
+    /// Its state says all.
+    State,
+    /// The migration is given up, in the state that it had.
+    GivenUp,
+    /// It is taken back when the step in flight has ended.
+    TakenBackLater,
+    /// It begins again from a fresh clone: the step cannot be repeated in this one.
+    FreshClone,
+}
+
 impl OperatorOrder {
     /// What of `rows` the order may be about: a rollback takes back what stands, though
     /// another was refused after it.
@@ -115,6 +128,21 @@ impl OperatorOrder {
     /// Whether it is for taking back.
     pub fn takes_back(self) -> bool {
         matches!(self.kind, RequestKind::Cancel | RequestKind::Rollback)
+    }
+
+    /// What the order has led to that brought `view` into `state`.
+    pub fn leads_to(self, state: &State, view: &MigrationView) -> LeadsTo {
+        match state {
+            State::Executing { .. } if self.takes_back() => LeadsTo::TakenBackLater,
+            _ if self.kind == RequestKind::Retry && view.retry_clones_anew() => LeadsTo::FreshClone,
+            State::Abandoned { .. } => LeadsTo::GivenUp,
+            _ => LeadsTo::State,
+        }
+    }
+
+    /// Whether a migration in this state waits for an order after a failure.
+    pub fn has_failed(state: &State) -> bool {
+        matches!(state, State::AwaitingOperator { .. } | State::UndoStuck { .. })
     }
 
     /// Applies the order, posted as `request`, to a migration that no engine works on.

@@ -2,6 +2,7 @@
 //! terminal and no clock: views in, lines and documents out.
 
 mod alt_mig;
+mod doing;
 mod history;
 mod line;
 mod operation;
@@ -17,6 +18,7 @@ mod verdict;
 mod view;
 
 pub use alt_mig::{AltMigLog, LogDetail};
+pub use doing::doing;
 pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };

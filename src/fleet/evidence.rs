@@ -11,12 +11,13 @@ use crate::phases::EvidenceSink;
 
 /// Keeps evidence in a directory, each text once.
 #[derive(Debug)]
-pub(super) struct EvidenceFiles {
+pub struct EvidenceFiles {
     dir: PathBuf,
 }
 
 impl EvidenceFiles {
-    pub(super) fn new(dir: PathBuf) -> EvidenceFiles {
+    /// Keeps it in `dir`, which is made where it is not there.
+    pub fn new(dir: PathBuf) -> EvidenceFiles {
         EvidenceFiles { dir }
     }
 
