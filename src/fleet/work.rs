@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::sanitize_line;
 use crate::domain::{MigrationId, MigrationSpec};
 use crate::engine::NewWork;
-use crate::journal::{BatchId, BatchRow, MigrationRow, NewBatch, NewMigration, Reader, Request};
+use crate::journal::{BatchId, BatchRow, MigrationRow, NewBatch, NewMigration, Request};
 use crate::machine::{Blueprint, Operator, State};
 use crate::phases::plan_steps;
 
