@@ -71,14 +71,16 @@ impl Beside<'_> {
             sorted.refused.iter().map(|one| one.client.clone()).collect();
         let mut left = BTreeSet::new();
         if sorted.fresh.is_empty() {
-            Out::note("nothing of the plan is new to the engine that runs");
+            Out::note("the running engine already has everything in the plan");
         } else {
             match self.hand_over_fresh(&reader, &beside, &rows, &sorted)? {
                 Answer::Gone => return Ok(None),
                 Answer::Refused(why) => {
-                    let text = format!("the engine that runs takes nothing of the plan: {why}");
-                    return Err(CliError::new(Exit::Held, text)
-                        .help("`nimshift status --watch` shows its end; then run the plan again"));
+                    let text = format!("the running engine refused the plan: {why}");
+                    return Err(CliError::new(Exit::Held, text).help(
+                        "wait until it ends (`nimshift status --watch`), then run the plan \
+                         again",
+                    ));
                 }
                 Answer::Taken(but) => {
                     let by_now = if but.is_empty() { Vec::new() } else { self.by_now(&reader)? };
@@ -89,8 +91,11 @@ impl Beside<'_> {
                             self.out.line(&format!("{client}: {what}"));
                             continue;
                         }
-                        let then = format!("`nimshift history {client}` tells it; run this again");
-                        self.refuse(&format!("{client} is not begun: {why}"), &then);
+                        let then = format!(
+                            "`nimshift history {client}` shows it; then run this \
+                         again"
+                        );
+                        self.refuse(&format!("{client} was not started: {why}"), &then);
                         refused.insert(client);
                     }
                 }
@@ -99,7 +104,7 @@ impl Beside<'_> {
         let followed = self.followed(&reader, &refused)?;
         let is_taken = |client: &str| sorted.is_fresh(client) && !left.contains(client);
         for view in followed.values().filter(|view| is_taken(&view.client)) {
-            self.out.line(&format!("{}: taken on, as {}", view.client, view.id));
+            self.out.line(&format!("{}: accepted as {}", view.client, view.id));
         }
         if followed.is_empty() {
             return Ok(Some(if refused.is_empty() { Exit::Ok } else { Exit::Usage }));
@@ -205,14 +210,14 @@ impl Beside<'_> {
                 }
             }
             if goes && holder.is_none() {
-                Out::note("the engine ended with work left: `nimshift resume` goes on");
+                Out::note("the engine ended with work left: `nimshift resume` continues");
             }
             if !goes || holder.is_none() || self.out.is_gone() {
                 break;
             }
             while reader.data_version()? == version && engine(self.place)?.is_some() {
                 if interrupt::came() {
-                    Out::note("the engine that runs goes on");
+                    Out::note("the engine keeps running");
                     return Ok(Exit::WorkLeft);
                 }
                 interrupt::pause();
@@ -231,5 +236,5 @@ impl Beside<'_> {
 }
 
 fn waits(held: CliError) -> CliError {
-    held.help("wait for its end, then run the plan; only plans of the same batch join it")
+    held.help("wait until it ends, then run the plan; only a plan of the same batch can join it")
 }

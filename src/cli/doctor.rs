@@ -42,9 +42,9 @@ struct HostDocument {
 pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let plan = read_plan(&args.plan)?.plan;
     let Some(real) = &plan.estate.real else {
-        return Err(CliError::usage("the hosts of this plan are a lab: they are always well")
-            .help("real hosts are asked: those of `kind = \"ssh\"` or `kind = \"local\"`")
-            .help("`nimshift preflight PLAN` tells whether its migrations may begin"));
+        return Err(CliError::usage("the hosts of this plan are a lab: there is nothing to check")
+            .help("doctor checks real hosts: those of `kind = \"ssh\"` or `kind = \"local\"`")
+            .help("`nimshift preflight PLAN` checks whether its migrations may start"));
     };
     let hosts = Arc::new(real::hosts(Some(real))?);
     let master = plan.master.to_string();

@@ -175,9 +175,7 @@ impl EngineRun<'_> {
             return Err(if is_fenced {
                 told
             } else {
-                told.help(
-                    "what was acknowledged is kept; when the cause is removed, `nimshift resume` goes on",
-                )
+                told.help("everything acknowledged is kept; fix the cause, then `nimshift resume`")
             });
         }
         journal.flush()?;
@@ -194,7 +192,7 @@ impl EngineRun<'_> {
         let (Ok(mut interrupt), Ok(mut terminate)) =
             (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
         else {
-            Out::note("signals cannot be caught here: a stop leaves at once");
+            Out::note("cannot catch signals here: a signal ends this process at once");
             return std::future::pending().await;
         };
         for first in [true, false] {
@@ -204,12 +202,13 @@ impl EngineRun<'_> {
             }
             if first {
                 let (how, text) = match self.args.on_stop {
-                    OnStopChoice::Wait => (OnStop::Wait, "waiting for the steps that run"),
-                    OnStopChoice::Leave => {
-                        (OnStop::Leave, "the steps that run are left to go on on their hosts")
-                    }
+                    OnStopChoice::Wait => (OnStop::Wait, "waiting for running steps"),
+                    OnStopChoice::Leave => (OnStop::Leave, "running steps continue on their hosts"),
                 };
-                Out::note(&format!("stopping: no new steps; {text}; again leaves at once"));
+                Out::note(&format!(
+                    "stopping: no new steps; {text}; a second signal exits at \
+                 once"
+                ));
                 stop.stop(how);
             }
         }

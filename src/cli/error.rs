@@ -103,14 +103,16 @@ impl From<JournalError> for CliError {
         let told = CliError::new(exit, error.to_string());
         match &error {
             JournalError::NotFound { .. } => told.help(
-                "`nimshift run PLAN` begins; another place is named by `--state-dir` or NIMSHIFT_STATE_DIR",
+                "start with `nimshift run PLAN`, or name another directory by `--state-dir` or \
+                 NIMSHIFT_STATE_DIR",
             ),
             JournalError::Held { .. } => told.help(
-                "look at it with `nimshift status --watch`; orders such as `nimshift hold CLIENT` reach it; \
-                 or use another `--state-dir`",
+                "watch it with `nimshift status --watch`, give it orders such as `nimshift hold \
+                 CLIENT`, or use another `--state-dir`",
             ),
             JournalError::Fenced { .. } => told.help(
-                "nothing was begun or ended here since; `nimshift status` shows what the other does",
+                "this engine has started and ended nothing since; `nimshift status` shows what \
+                 the other one is doing",
             ),
             JournalError::Damaged { .. } | JournalError::Differs { .. } => {
                 told.help("`nimshift verify` lists everything that differs")

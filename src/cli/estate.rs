@@ -53,7 +53,7 @@ impl Estate {
         match (&self.real, &settings.real) {
             (None, None) => Ok(()),
             (Some(known), Some(asked)) => known.learn(asked, clients),
-            _ => Err("the engine that runs talks to hosts of another kind".to_owned()),
+            _ => Err("the running engine works with another kind of hosts".to_owned()),
         }
     }
 

@@ -164,16 +164,16 @@ fn show_rule(out: &Out, rule: &MessageRule) {
     if let Some(hint) = &rule.hint {
         out.line(&format!("  fix      {hint}"));
     }
-    out.line("  trust    set by the plan: it goes before the catalogue");
+    out.line("  trust    set by the plan, which overrides the catalogue");
 }
 
 fn class_text(class: FailureClass) -> &'static str {
     match class {
-        FailureClass::Transient => "transient: a bounded retry is worth it",
-        FailureClass::Permanent => "permanent: retrying cannot help",
-        FailureClass::AlreadyDone => "already done: success of a step that may be repeated",
+        FailureClass::Transient => "transient: worth a few retries",
+        FailureClass::Permanent => "permanent: retrying does not help",
+        FailureClass::AlreadyDone => "already done: counts as success",
         FailureClass::Informative => "informative: no failure",
-        FailureClass::Wrapper => "wrapper: the line inside or beside it tells why",
+        FailureClass::Wrapper => "wrapper: another line gives the reason",
         FailureClass::NeedsOperator => "needs an operator: everything is kept as it is",
     }
 }
@@ -210,7 +210,7 @@ fn lines(out: &Out, rules: &[MessageRule]) -> Result<Exit, CliError> {
         Out::note(&format!("the catalogue does not know {id}"));
     }
     if known == 0 {
-        Out::note("no line has a message that the catalogue knows");
+        Out::note("the catalogue knows none of these lines");
         return Ok(Exit::Ok);
     }
     if let Some(verdict) = crate::aix::classify(rules, &text, 1) {

@@ -30,7 +30,7 @@ pub(super) enum Answer {
     Gone,
 }
 
-/// Hands `work` to the engine that runs.
+/// Hands `work` to the running engine.
 pub(super) fn hand_over(
     place: &StateDir,
     reader: &Reader,
@@ -48,7 +48,7 @@ pub(super) fn hand_over(
     let id = Requests::post_work(place.dir(), &request, &text).map_err(|error| {
         let too_many = matches!(error, JournalError::Encode { .. });
         let told = CliError::from(error);
-        if too_many { told.help("hand it over in parts, by `--client`") } else { told }
+        if too_many { told.help("run it in parts, with `--client`") } else { told }
     })?;
     answer(place, reader, id, &work.beside)
 }
@@ -72,22 +72,22 @@ fn answer(
             if !reader.migrations(None)?.iter().any(goes) {
                 return Ok(Answer::Gone);
             }
-            let text = "the engine ended with work left, before it took on what is new";
+            let text = "the engine ended before it accepted the new work";
             return Err(CliError::new(Exit::WorkLeft, text)
-                .help("`nimshift resume` goes on, and takes it on"));
+                .help("`nimshift resume` continues, with the new work"));
         }
         while reader.data_version()? == version && engine(place)?.is_some() {
             if interrupt::came() {
-                let text = "interrupted before the engine has answered";
+                let text = "interrupted before the engine answered";
                 return Err(CliError::new(Exit::WorkLeft, text).help(
-                    "what it was handed is journaled, and will be carried out: `nimshift status` tells",
+                    "the request is journaled and will be carried out; `nimshift status` shows it",
                 ));
             }
             interrupt::pause();
             waited += limits::REQUEST_POLL;
             if waited >= limits::ANSWER_WAIT && !is_told {
                 is_told = true;
-                Out::note("the engine has not answered yet; what it was handed stands");
+                Out::note("the engine has not answered yet; the request is journaled");
             }
         }
     }
@@ -101,7 +101,7 @@ fn understood(answer: OrderAnswer) -> Result<Answer, CliError> {
         OrderAnswer::Refused(why) => Answer::Refused(why.to_string()),
         // Of a nimshift that answers otherwise.
         answer => {
-            let text = format!("the engine that runs has answered `{answer}`");
+            let text = format!("the running engine answered `{answer}`");
             return Err(CliError::new(Exit::WorkLeft, text));
         }
     })

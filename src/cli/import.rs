@@ -28,7 +28,7 @@ pub(super) fn import(
                 (Some(file), _) => Source::read(file)?,
                 (None, Some(master)) => Source::ask(place, master)?,
                 (None, None) => {
-                    return Err(CliError::usage("neither a file nor a master is named"));
+                    return Err(CliError::usage("name a file or a master"));
                 }
             };
             (source, Format::Lsnim, Vec::new(), import)
@@ -118,7 +118,7 @@ impl Source {
         };
         // An answer that long was cut: clients would be missing without a word.
         if answer.stdout.len() + 16 >= limits::OUTPUT_BYTES_MAX {
-            let text = format!("{master} has too many machines to be asked in one go");
+            let text = format!("{master} has too many machines for one query");
             return Err(CliError::usage(text)
                 .help("on the master, `lsnim -l -t standalone > FILE`, and import that file"));
         }

@@ -35,8 +35,17 @@ pub(super) fn verify(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
             }
             let count = differences.len();
             let noun = if count == 1 { "difference" } else { "differences" };
-            Err(CliError::new(Exit::Damaged, format!("the journal `{}` does not replay: {count} {noun}", place.journal().display()))
-                .help("keep the files as they are; a backup by `nimshift journal backup` can take their place"))
+            Err(CliError::new(
+                Exit::Damaged,
+                format!(
+                    "the journal `{}` does not replay: {count} {noun}",
+                    place.journal().display()
+                ),
+            )
+            .help(
+                "keep these files; you can restore a backup made by `nimshift journal \
+                 backup`",
+            ))
         }
     }
 }
@@ -44,7 +53,7 @@ pub(super) fn verify(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
 /// `nimshift journal backup FILE`.
 pub(super) fn backup(out: &Out, place: &StateDir, file: &Path) -> Result<Exit, CliError> {
     if file.exists() {
-        let text = format!("`{}` exists, and a backup replaces no file", file.display());
+        let text = format!("`{}` exists: a backup never overwrites a file", file.display());
         return Err(CliError::usage(text).help("name a new file, or remove this one"));
     }
     let sound = journal::backup(place.dir(), file)?;
@@ -72,9 +81,7 @@ pub(super) fn archive(out: &Out, place: &StateDir, keep_days: u32) -> Result<Exi
     let waiting = waiting.into_iter().map(|view| view.id).collect();
     let moved = journal::archive(place.dir(), &StateDir::open_options(), before_ms, &waiting)?;
     if moved.batches == 0 {
-        Out::note(&format!(
-            "nothing to archive: no batch that can be moved was at its end {keep_days} days ago"
-        ));
+        Out::note(&format!("nothing to archive: no finished batch is older than {keep_days} days"));
         return Ok(Exit::Ok);
     }
     out.line(&format!(

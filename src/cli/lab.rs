@@ -56,8 +56,8 @@ pub(super) fn lab(out: &Out, place: &StateDir, command: &LabCommand) -> Result<E
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Disk { host, disk, size_mb } => {
             if !open_lab(place)?.give_disk(host, disk.as_str(), *size_mb)? {
-                let text = format!("{disk} of {host} is as large as {size_mb} MB, or larger");
-                return Err(CliError::usage(text).help("a disk is never made smaller"));
+                let text = format!("{disk} of {host} already has {size_mb} MB or more");
+                return Err(CliError::usage(text).help("a disk cannot be made smaller"));
             }
             out.line(&format!("{host}: {disk} has {size_mb} MB"));
             Ok(Exit::Ok.into())
@@ -87,7 +87,7 @@ fn up(
     let file = match (plan, estate) {
         (Some(plan), _) => estate_of(&read_plan(plan)?.plan, plan)?,
         (None, Some(estate)) => read_estate(estate)?,
-        (None, None) => return Err(CliError::usage("neither a plan nor an estate file is named")),
+        (None, None) => return Err(CliError::usage("name a plan or an estate file")),
     };
     let lab = create_lab(place, &file, scale)?;
     let hosts = lab.hosts()?;
@@ -133,12 +133,9 @@ fn exec(out: &Out, place: &StateDir, host: &str, command: &[String]) -> Result<E
     let lab = open_lab(place)?;
     let is_line = command.len() == 1 && command[0].contains(char::is_whitespace);
     if is_line || command.iter().any(|word| [";", "|", "&&", "||", ">"].contains(&word.as_str())) {
-        return Err(CliError::usage(
-            "the lab's hosts run one command at a time here, without a shell",
-        )
-        .help(format!(
-            "give its words without quotes: `nimshift lab exec {host} -- lsvg -l rootvg`"
-        )));
+        return Err(CliError::usage("`nimshift lab exec` runs one command, without a shell").help(
+            format!("write it without quotes: `nimshift lab exec {host} -- lsvg -l rootvg`"),
+        ));
     }
     let unmounts = lab_ssh::unmounts(&lab, host, command)?;
     if let Some(unmounts) = &unmounts
@@ -231,5 +228,5 @@ fn not_under_an_engine(place: &StateDir) -> Result<(), CliError> {
     let Some(holder) = engine(place)? else { return Ok(()) };
     let dir = place.dir().display();
     Err(CliError::new(Exit::Held, format!("an engine runs on `{dir}` ({holder}): the lab is kept"))
-        .help("wait for its end (`nimshift status --watch`), or stop it by SIGTERM"))
+        .help("wait until it ends (`nimshift status --watch`), or stop it with SIGTERM"))
 }

@@ -102,8 +102,9 @@ fn trouble_of(
 ) -> Result<Exit, CliError> {
     let name = trouble.name();
     let Some(host) = &args.host else {
-        return Err(CliError::usage(format!("`{name}` is a trouble of one host"))
-            .help("`--host HOST` names it"));
+        return Err(
+            CliError::usage(format!("`{name}` affects one host")).help("`--host HOST` names it")
+        );
     };
     let foreign = [
         ("--command", args.command.is_some()),

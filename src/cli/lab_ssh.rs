@@ -26,7 +26,7 @@ pub(super) fn way(way: SshWay) -> Result<Way, CliError> {
         SshWay::Auto => {
             let (chosen, why) = net::choose();
             if let Some(why) = why {
-                Out::note(&format!("hosts are reached by proxy, not as namespaces: {why}"));
+                Out::note(&format!("using proxy connections instead of namespaces: {why}"));
             }
             chosen
         }

@@ -80,7 +80,7 @@ fn texts(words: Vec<OsString>) -> Result<Vec<String>, CliError> {
     let text = |word: OsString| {
         word.into_string().map_err(|word| {
             CliError::usage(format!("`{}` is not UTF-8", word.display()))
-                .help("no name of AIX or NIM has such characters")
+                .help("AIX and NIM names cannot have such characters")
         })
     };
     words.into_iter().map(text).collect()
@@ -96,7 +96,7 @@ pub(super) fn nimadm(
     let line =
         NimadmLine::parse(words, licences_by_environment()).map_err(|errors| refused(&errors))?;
     if line.unexplained {
-        Out::note("nimadm: -A has no effect: nothing public tells what it means");
+        Out::note("nimadm: -A is ignored: its meaning is not documented");
     }
     let drop_in = DropIn { out, place, args, line: &line };
     match line.form {
@@ -153,7 +153,7 @@ impl DropIn<'_> {
     fn operate(&self, task: Task) -> Result<Exit, CliError> {
         if self.args.show_plan {
             return Err(CliError::usage(format!("{} has no plan", self.line.form))
-                .help("`--show-plan` is for lines that migrate"));
+                .help("`--show-plan` works only with a migration"));
         }
         // There must be hosts, before anything is journaled.
         Settled::check(self.place)?;
@@ -238,7 +238,7 @@ impl DropIn<'_> {
                 return Err(CliError::usage(format!(
                     "{client} is {spoken} in a migration that another command line or plan has begun"
                 ))
-                .help(format!("`nimshift history {client}` tells which"))
+                .help(format!("`nimshift history {client}` shows which"))
                 .help(ways_out(&client, &state)));
             }
             LineFinds::Done | LineFinds::WaitsForOrder | LineFinds::Unfinished => {}
@@ -246,8 +246,7 @@ impl DropIn<'_> {
         let follower = self.follower(logs, &before, true)?;
         let file = follower.path().display().to_string();
         if finds == LineFinds::Unfinished {
-            self.out
-                .line(&format!("nimshift: {client} goes on ({spoken}); the log so far: {file}"));
+            self.out.line(&format!("nimshift: {client} continues ({spoken}); log so far: {file}"));
             let ids = [before.id];
             let open = OpenJournal { loaded: vec![before], ..open };
             return self.engine(settled, follower, open, &ids);
@@ -257,13 +256,13 @@ impl DropIn<'_> {
             let already = view.standing().already();
             self.out.line(&format!("nimshift: {client}: {already}; its log: {file}"));
             self.out.line(&format!(
-                "nimshift: nothing is done; after `nimshift rollback {client}` this line begins anew"
+                "nimshift: nothing to do; to migrate it again, first `nimshift rollback {client}`"
             ));
             return Ok(Exit::Ok);
         }
         let exit = Exit::from(Verdict::of(&state));
-        Err(CliError::new(exit, format!("{client} is {spoken}: a person has to decide"))
-            .help(format!("`nimshift history {client}` tells why; its log: {file}"))
+        Err(CliError::new(exit, format!("{client} is {spoken} and needs your order"))
+            .help(format!("`nimshift history {client}` shows why; its log: {file}"))
             .help(ways_out(&client, &state)))
     }
 
@@ -350,7 +349,7 @@ impl DropIn<'_> {
         let states = rows.iter().filter(|row| ids.contains(&row.id)).map(|row| &row.state);
         let exit = Exit::from(Verdict::of_all(states));
         if ended.is_none() || exit == Exit::WorkLeft {
-            self.out.line("nimshift: stopped with work left; the same line goes on");
+            self.out.line("nimshift: stopped with work left; run the same line to continue");
             return Ok(Exit::WorkLeft);
         }
         Ok(exit)

@@ -142,7 +142,7 @@ impl Settled {
                 CliError::usage(format!("cannot read {spot} on {master}: {said}")).because(&because)
             }
             SpotError::NotASpot(kind) => {
-                CliError::usage(format!("{spot} is no SPOT in NIM but {kind}"))
+                CliError::usage(format!("{spot} is not a SPOT in NIM but {kind}"))
                     .help("-s names the SPOT of the target level, -l its lpp_source")
             }
             SpotError::NoLevel => {

@@ -129,7 +129,8 @@ impl<'a> LogFollower<'a> {
             // The migration goes on: the journal has it all.
             self.file = None;
             let text = format!(
-                "`{}` cannot be written any more: {error}; run the same line again for a whole log",
+                "`{}` cannot be written any more: {error}; run the same line again for a complete \
+                 log",
                 self.path.display()
             );
             self.out.labelled("warning", Paint::Yellow, &text);
@@ -140,7 +141,7 @@ impl<'a> LogFollower<'a> {
 impl Observer for LogFollower<'_> {
     fn moved(&mut self, _: u64, _: SlotView<'_>, _: &State) {
         if let Err(error) = self.follow(false) {
-            tracing::warn!(%error, "the journal cannot be read for the log");
+            tracing::warn!(%error, "cannot read the journal for the log");
         }
     }
 

@@ -179,7 +179,7 @@ impl Operation<'_> {
                     specs.push(asked.spec(client, before, latest, || self.master())?);
                 }
                 OperationOn::GoesOn(live) => {
-                    Out::note(&format!("{client}: goes on ({})", spoken(live.machine.state())));
+                    Out::note(&format!("{client}: continues ({})", spoken(live.machine.state())));
                     going.push(live.id);
                 }
                 OperationOn::InFlight(live) => {
@@ -197,7 +197,7 @@ impl Operation<'_> {
             return Ok((specs, going));
         }
         let error = CliError::usage(format!(
-            "`{}` is not for what nimshift itself has in flight\n{}",
+            "`{}` is refused while nimshift has work in flight\n{}",
             self.task.name(),
             refused.join("\n")
         ));

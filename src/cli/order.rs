@@ -97,7 +97,7 @@ impl Order<'_> {
         if confirmed(&format!("{text}.")) {
             return Ok(());
         }
-        Err(CliError::usage(text).help("nothing was ordered; `--yes` orders it without asking"))
+        Err(CliError::usage(text).help("nothing was changed; `--yes` skips this question"))
     }
 
     fn choose(
@@ -132,7 +132,7 @@ impl Order<'_> {
         Requests::post(self.place.dir(), &request)
     }
 
-    /// Posts the order for the engine that runs, and waits for its answers.
+    /// Posts the order for the running engine, and waits for its answers.
     fn by_the_engine(&self, chosen: &[MigrationView]) -> Result<Exit, CliError> {
         let is_fresh = |view: &&MigrationView| self.asked.begins_anew(&view.state);
         let (fresh, others): (Vec<_>, Vec<_>) = chosen.iter().partition(is_fresh);
@@ -158,7 +158,7 @@ impl Order<'_> {
                     // Of a nimshift that answers otherwise.
                     Some(answer) => {
                         exit = Exit::WorkLeft;
-                        Out::note(&format!("{}: the engine has answered `{answer}`", view.client));
+                        Out::note(&format!("{}: the engine answered `{answer}`", view.client));
                     }
                     None => open.push((view, id)),
                 }
@@ -175,14 +175,15 @@ impl Order<'_> {
         }
         for (view, _) in &waiting {
             Out::note(&format!(
-                "{}: the engine has not answered yet; the order is journaled, and will be carried out",
+                "{}: the engine has not answered yet; the order is journaled and will be carried \
+                 out",
                 view.client
             ));
         }
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
     }
 
-    /// Hands what begins anew to the engine that runs. False: not all was taken.
+    /// Hands what begins anew to the running engine. False: not all was taken.
     fn begin_anew(&self, fresh: &[&MigrationView]) -> Result<bool, CliError> {
         if fresh.is_empty() {
             return Ok(true);
@@ -195,10 +196,9 @@ impl Order<'_> {
                 self.out.line(&format!("{client}: was {state}; a new migration joins the run"));
                 continue;
             };
-            let text = format!(
-                "{client} is {state}, and is not begun anew by the engine that runs: {why}"
-            );
-            let help = format!("wait for its end, then `nimshift retry {client}`");
+            let text =
+                format!("{client} is {state}; the running engine did not start it again: {why}");
+            let help = format!("wait until it ends, then `nimshift retry {client}`");
             self.complain(&text, Some(&help));
         }
         Ok(refused.is_empty())
@@ -229,7 +229,7 @@ impl Order<'_> {
             Some(view) if matches!(why, WhyRefused::NotPartOfRun(_)) => {
                 let way = || format!("once that run has ended, {}", ways_out(client, &view.state));
                 let help = (!view.state.is_terminal()).then(way);
-                let text = format!("{client} is not part of the run that goes on");
+                let text = format!("{client} is not part of the current run");
                 self.complain(&text, help.as_deref());
             }
             Some(view) => self.say_refused(client, view),
@@ -251,8 +251,7 @@ impl Order<'_> {
         let text = format!("`{order}` does not apply: {client} is {is}; {possible}");
         let is_early = self.asked.kind == RequestKind::Hold && matches!(state, State::Pending);
         let help = format!(
-            "`nimshift cancel {client}` keeps it from beginning; when it may begin, then \
-             `nimshift retry {client}`"
+            "`nimshift cancel {client}` keeps it from starting; when it may start, then `nimshift retry {client}`"
         );
         self.complain(&text, is_early.then_some(help.as_str()));
     }
@@ -282,7 +281,7 @@ impl Order<'_> {
         let work = loaded.iter().any(|one| !one.machine.state().is_at_rest());
         if !self.asked.goes_on() || !work {
             if work && self.asked.kind == RequestKind::Release {
-                Out::note("no engine runs: `nimshift resume` goes on");
+                Out::note("no engine runs: `nimshift resume` continues");
             }
             open.journal.close()?;
             let is_given_up =
@@ -325,7 +324,7 @@ impl Order<'_> {
             let spec = Arc::new(self.asked.anew(&one.spec, &state));
             let mut fresh = create(&open.journal, &again, std::iter::once((one.number, spec)))?;
             *one = fresh.remove(0);
-            Out::note(&format!("{}: was {}; a new migration begins", one.client, spoken(&state)));
+            Out::note(&format!("{}: was {}; a new migration starts", one.client, spoken(&state)));
             return Ok(true);
         }
         if self.asked.kind == RequestKind::Abandon && self.still_runs(estate, view, &state)? {
@@ -429,21 +428,24 @@ fn cannot(why: &CannotOrder<'_>) -> CliError {
     let (text, help) = match why {
         CannotOrder::Archived(_) => (
             format!(
-                "{client}: its migration {} is {state} and in the archive: no order reaches it",
+                "{client}: its migration {} is {state} and archived: it takes no orders",
                 view.id
             ),
-            format!("`nimshift history {client}` tells it; a plan begins a new one"),
+            format!("`nimshift history {client}` shows it; a plan starts a new one"),
         ),
         CannotOrder::GoesOnUnderItsLease(_) => (
-            format!("{client} is {state}: `--take-lease` is for a migration that begins anew"),
-            format!("{}; `--take-lease` is for a retry after that", ways_out(client, &view.state)),
+            format!(
+                "{client} is {state}: `--take-lease` applies only when a migration starts \
+             again"
+            ),
+            format!("{}; then retry with `--take-lease`", ways_out(client, &view.state)),
         ),
         CannotOrder::NoWayBack(_) => (
             format!(
                 "{client} runs from its copy, and its old system is gone: there is no way back"
             ),
             format!(
-                "nothing was ordered; `nimshift cleanup {client}` removes what else is left, and \
+                "nothing was changed; `nimshift cleanup {client}` removes what else is left and \
                  looks for the old system again"
             ),
         ),

@@ -76,7 +76,7 @@ pub(super) fn plan(out: &Out, args: &PlanArgs) -> Result<Exit, CliError> {
     }
     let count = specs.len();
     let noun = if count == 1 { "client" } else { "clients" };
-    out.line(&format!("Batch {}: {count} {noun}. Nothing is changed by this command.", plan.name));
+    out.line(&format!("Batch {}: {count} {noun}. This command changes nothing.", plan.name));
     out.line(ASSUMPTION);
     for spec in specs {
         out.line("");

@@ -91,7 +91,7 @@ pub(super) fn preflight(
         return Ok(exit);
     }
     tell(out, &looked);
-    out.line("Nothing was begun or changed.");
+    out.line("Nothing was started or changed.");
     if exit != Exit::Ok {
         Out::note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
     }
@@ -111,9 +111,11 @@ pub(super) fn all_may_begin(
         return Ok(());
     }
     tell(out, &looked);
-    let text = "the plan is not run: its checks fail, and nothing was begun or changed";
-    Err(CliError::new(exit, text)
-        .help("`nimshift preflight PLAN` tells the same; without `--preflight` the others are run"))
+    let text = "the plan was not run: its checks failed; nothing was changed";
+    Err(CliError::new(exit, text).help(
+        "`nimshift preflight PLAN` shows the same; without `--preflight`, clients that pass \
+         are run",
+    ))
 }
 
 fn lines(looked: &Looked, width: usize, out: &Out) {

@@ -36,8 +36,7 @@ impl Known {
         let without_hosts = |real: &RealHosts| RealHosts { hosts: BTreeMap::new(), ..real.clone() };
         if without_hosts(asked) != without_hosts(&real) {
             return Err(
-                "[estate] says how hosts are reached otherwise than for the engine that runs: \
-                        wait for its end"
+                "[estate] reaches hosts differently from the running engine: wait until it ends"
                     .to_owned(),
             );
         }
@@ -51,7 +50,7 @@ impl Known {
                 routes.push((name.clone(), reach.clone(), route));
             } else if reach.via != Via::Master {
                 return Err(format!(
-                    "{name} is reached otherwise than by the engine that runs: wait for its end"
+                    "{name} is reached differently by the running engine: wait until it ends"
                 ));
             }
         }
@@ -81,8 +80,8 @@ pub(super) fn hosts(real: Option<&RealHosts>) -> Result<Hosts, CliError> {
     };
     if ssh.control_dir.is_none() && real.hosts.values().any(|host| host.via == Via::Ssh) {
         Out::note(
-            "connections are not shared but where your ssh configuration shares them: \
-             there is no private directory for their sockets (XDG_RUNTIME_DIR, HOME)",
+            "ssh connections are not shared, unless your ssh configuration does that: there is no \
+             private directory for sockets (XDG_RUNTIME_DIR, HOME)",
         );
     }
     let mut routes = BTreeMap::new();

@@ -123,8 +123,8 @@ pub(super) fn resume(out: &Out, place: &StateDir, args: &EngineArgs) -> Result<E
     let unfinished = all.iter().any(|one| !one.machine.state().is_at_rest());
     let Some(settings) = BatchSettings::of_all(&batches)? else {
         open.journal.close()?;
-        return Err(CliError::usage("nothing to resume: no plan has been begun here")
-            .help("`nimshift run PLAN` begins"));
+        return Err(CliError::usage("nothing to resume: no plan has been run here")
+            .help("start with `nimshift run PLAN`"));
     };
     let estate = Estate::open(place, &settings)?;
     // What was handed to an engine that died before it took it is not lost.

@@ -187,7 +187,7 @@ impl Finding {
 
     /// The host was not asked.
     pub fn unreached(error: &TransportError) -> Finding {
-        let help = error.way_out().unwrap_or("is the host up, and is there a way to it?");
+        let help = error.way_out().unwrap_or("is the host up, and reachable from here?");
         Finding::bad("login", &error.to_string(), help)
     }
 
@@ -269,7 +269,7 @@ pub(super) fn self_findings(
     let (name, level) = (system.next().unwrap_or_default(), system.next().unwrap_or_default());
     findings.push(match (name, level) {
         ("AIX", level) if !level.is_empty() => Finding::good("system", format!("AIX {level}")),
-        ("AIX", _) => Finding::bad("system", "`oslevel -s` says nothing", "run it there by hand"),
+        ("AIX", _) => Finding::bad("system", "`oslevel -s` prints nothing", "run it there by hand"),
         (name, _) => Finding::bad(
             "system",
             &format!("`uname -s` says `{name}`, not `AIX`"),
@@ -289,10 +289,10 @@ pub(super) fn self_findings(
         (true, true) => Finding::other(
             "commands",
             Gravity::Warning,
-            "there is no fuser: what a job leaves running behind its shell is not found",
+            "fuser is missing: processes that a job leaves behind cannot be found",
             "it belongs to bos.rte.filesystem: look at /usr/sbin",
         ),
-        (true, false) => Finding::good("commands", "all that programs use is there"),
+        (true, false) => Finding::good("commands", "all commands that nimshift uses are there"),
     });
     findings.push(clock(said(Ask::Clock), now_ms));
     findings.push(room(told.get(Ask::Room)));
@@ -312,7 +312,7 @@ pub(super) fn peer_findings(client: &str, master: &str, told: &Told) -> Vec<Find
         }
         Some(lsnim) if lsnim.ok() => Finding::bad(
             "nim",
-            &format!("{master} knows {client} as something else than a standalone machine"),
+            &format!("{master} knows {client}, but not as a standalone machine"),
             "name the NIM object of a standalone client",
         ),
         lsnim => Finding::bad(
@@ -324,7 +324,7 @@ pub(super) fn peer_findings(client: &str, master: &str, told: &Told) -> Vec<Find
     let remote = match told.get(Ask::RemoteShell) {
         Some(hostname) if hostname.ok() && !hostname.stdout.trim().is_empty() => {
             let name = sanitize_line(&hostname.stdout, 80);
-            Finding::good("c_rsh", format!("{master} reaches it, and it says it is {name}"))
+            Finding::good("c_rsh", format!("{master} reaches it; it calls itself {name}"))
         }
         failed => Finding::bad(
             "c_rsh",
@@ -370,15 +370,16 @@ fn lease(output: Option<&CommandOutput>) -> Finding {
     let jobs: Vec<&str> = lines.collect();
     let (text, help) = if jobs.is_empty() {
         (
-            format!("held by {holder}; no job of it is unfinished"),
-            "`nimshift resume` where that migration was begun; where nobody will, \
-             `nimshift retry --take-lease CLIENT` for the one that was refused here"
+            format!("held by {holder}, without unfinished jobs"),
+            "`nimshift resume` where that migration was started; if that is not possible, \
+             `nimshift retry --take-lease CLIENT` here"
                 .to_owned(),
         )
     } else {
         (
             format!("held by {holder}, with unfinished jobs: {}", jobs.join(" ")),
-            "`nimshift resume` where that migration was begun; no other may begin before its jobs have ended"
+            "`nimshift resume` where that migration was started; no other may start before its \
+             jobs have ended"
                 .to_owned(),
         )
     };

@@ -281,7 +281,7 @@ pub fn possible(state: &State) -> &'static str {
         State::RolledBack { .. } | State::Abandoned { .. } | State::Refused { .. } => {
             "possible: retry, which begins a new migration"
         }
-        State::Skipped { .. } => "nothing to do for it",
+        State::Skipped { .. } => "no order applies",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Operators' requests, from the journal to the engine that runs in this
+//! Operators' requests, from the journal to the running engine in this
 //! process.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,8 +74,8 @@ impl<'a> JournaledRequests<'a> {
         request: &Request,
     ) -> Result<Result<MigrationId, WhyRefused>, JournalError> {
         let Some(id) = request.migration else {
-            let why = "outlived: an older nimshift posted it and did not say for which \
-                       migration of the client; give the order again";
+            let why = "outdated: an older nimshift posted it without naming a migration; give the \
+             order again";
             return Ok(Err(WhyRefused::Said(why.to_owned())));
         };
         if self.migrations.contains(&id) {
@@ -84,7 +84,7 @@ impl<'a> JournaledRequests<'a> {
         let rows = self.reader.migrations(None)?;
         Ok(Err(match rows.into_iter().find(|row| row.id == id) {
             Some(row) if row.state.is_terminal() => {
-                WhyRefused::Said(format!("outlived: {id} has ended, {}", spoken(&row.state)))
+                WhyRefused::Said(format!("outdated: {id} has ended, {}", spoken(&row.state)))
             }
             _ => WhyRefused::NotPartOfRun(id),
         }))
@@ -99,13 +99,13 @@ impl<'a> JournaledRequests<'a> {
     /// The work that came with `request`, or why it is not taken.
     fn new_work(&self, request: &Request) -> Result<Result<NewWork, String>, JournalError> {
         if !self.takes_work {
-            return Ok(Err("it carries out an order, and takes on no work".to_owned()));
+            return Ok(Err("it carries out an order and accepts no other work".to_owned()));
         }
         let work = match Work::read(request) {
             Ok(work) if work.is_for(&self.batches) => work,
             Ok(work) => {
                 let (batch, why) = (&work.name, "is at work in this run: run the plan again");
-                return Ok(Err(format!("outlived: nothing of batch `{batch}` as it was {why}")));
+                return Ok(Err(format!("outdated: nothing of batch `{batch}` as it was {why}")));
             }
             Err(why) => return Ok(Err(why)),
         };

@@ -100,12 +100,12 @@ impl<'a> Sorted<'a> {
         let is_part = matches!(state, State::Migrated { .. }) && !before.spec.is_whole();
         let spoken = spoken_as(state, &before.spec);
         let already = || match view.filter(|view| view.is_silent) {
-            Some(_) => format!("{} (not asked: it gave no answer)", standing().already()),
+            Some(_) => format!("{} (as last seen: it gave no answer)", standing().already()),
             None => standing().already(),
         };
         if !state.is_terminal() {
             if same_plan || same {
-                self.say(spec, &format!("goes on ({spoken})"));
+                self.say(spec, &format!("continues ({spoken})"));
             } else if known.beside && same_batch && matches!(state, State::Pending) {
                 self.fresh.push((number, Cow::Borrowed(spec)));
             } else {
@@ -115,23 +115,23 @@ impl<'a> Sorted<'a> {
         } else if ended_operation {
             self.fresh.push((number, Cow::Borrowed(spec)));
         } else if cleaned {
-            self.say(spec, "its copy is gone, and it is migrated anew");
+            self.say(spec, "its copy is gone: it is migrated again");
             self.fresh.push((number, Cow::Borrowed(spec)));
         } else if same_plan && !corrected {
             self.say(spec, &already());
         } else if is_part {
             let rest = rest_of(spec, before);
             let phases = rest.options.phases.as_deref().unwrap_or_default();
-            self.say(spec, &format!("{spoken}, goes on with phases {}", phases_text(phases)));
+            self.say(spec, &format!("{spoken}, continues with phases {}", phases_text(phases)));
             self.fresh.push((number, Cow::Owned(rest)));
         } else if reached && makes_same(spec, &before.spec) {
             self.say(spec, &format!("{}, by batch `{name}`", already()));
         } else if known.beside && same && !corrected {
             let client = &spec.client;
-            let how = format!("`nimshift retry {client}` begins it anew");
-            self.say(spec, &format!("{}, and its plan is as it was: {how}", already()));
+            let how = format!("`nimshift retry {client}` starts it again");
+            self.say(spec, &format!("{}; its plan has not changed: {how}", already()));
         } else {
-            self.say(spec, &format!("{}; a new migration is begun", standing().spoken()));
+            self.say(spec, &format!("{}; a new migration starts", standing().spoken()));
             self.fresh.push((number, Cow::Borrowed(spec)));
         }
     }
@@ -149,12 +149,15 @@ impl<'a> Sorted<'a> {
     ) {
         let client = spec.client.to_string();
         let (why, help) = if is_changed {
-            let help = format!("let it end, or `nimshift cancel {client}` takes it back");
-            (format!("is {spoken}, and the plan asks for something else by now"), help)
+            let help = format!(
+                "wait until it ends, or take it back with `nimshift cancel \
+             {client}`"
+            );
+            (format!("is {spoken}, and the plan has changed since"), help)
         } else {
             // The engine that runs takes no orders for it.
             let why = format!("is {spoken} in batch `{batch}`, which is another plan");
-            (why, format!("once the engine that runs has ended, {way}"))
+            (why, format!("once the running engine has ended, {way}"))
         };
         let help = format!("{help}; then run this again");
         self.refused.push(Refusal { client, why, help, way });

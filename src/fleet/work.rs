@@ -1,4 +1,4 @@
-//! Work that `run PLAN` hands to the engine that runs already: the document that
+//! Work that `run PLAN` hands to the running engine already: the document that
 //! goes with its request, and what the engine makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,9 +62,7 @@ impl Work {
         let text = request.work.as_deref().ok_or("it names no work")?;
         let unread = |why: String| {
             let why = sanitize_line(&why, 200);
-            format!(
-                "this nimshift cannot read it ({why}): run the plan by the version that runs the engine"
-            )
+            format!("this nimshift cannot read it ({why}): run the plan with the engine's version")
         };
         let work: Work = serde_json::from_str(text).map_err(|error| unread(error.to_string()))?;
         match work.version {
@@ -90,7 +88,7 @@ impl Work {
             };
             let newest = last.get(client.as_str()).copied();
             if let Some(id) = newest.filter(|id| Some(*id) != after) {
-                refused.push((client, format!("{id} was begun since")));
+                refused.push((client, format!("{id} was started meanwhile")));
             } else if let Some(row) = rows.iter().find(live) {
                 refused.push((client, format!("{} is under way: {}", row.id, row.state.told())));
             } else {

@@ -104,15 +104,15 @@ mod tests {
 
     #[test]
     fn answers_are_journaled_and_read_and_their_words_stay() {
-        let clients = || vec![("lpar01".to_owned(), "m7 was begun since".to_owned())];
+        let clients = || vec![("lpar01".to_owned(), "m7 was started meanwhile".to_owned())];
         let refused = |why| OrderAnswer::Refused(why);
         let held = State::Held { resume: Box::new(State::Pending) };
         let answers = [
             (OrderAnswer::Done(Box::new(held)), r#"{"done":{"#, "done: held(pending)"),
             (
                 OrderAnswer::Taken(clients()),
-                r#"{"taken":[["lpar01","m7 was begun since"]]}"#,
-                "done\nlpar01: m7 was begun since",
+                r#"{"taken":[["lpar01","m7 was started meanwhile"]]}"#,
+                "done\nlpar01: m7 was started meanwhile",
             ),
             (OrderAnswer::Taken(Vec::new()), r#"{"taken":[]}"#, "done"),
             (
@@ -127,8 +127,8 @@ mod tests {
             ),
             (
                 refused(WhyRefused::Clients(clients())),
-                r#"{"refused":{"clients":[["lpar01","m7 was begun since"]]}}"#,
-                "refused\nlpar01: m7 was begun since",
+                r#"{"refused":{"clients":[["lpar01","m7 was started meanwhile"]]}}"#,
+                "refused\nlpar01: m7 was started meanwhile",
             ),
             (
                 refused(WhyRefused::JournalFailed),

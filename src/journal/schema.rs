@@ -142,7 +142,7 @@ CREATE TABLE archived (
 ) STRICT;
 ";
 
-/// The work that a request hands to the engine that runs.
+/// The work that a request hands to the running engine.
 const V3: &str = "
 ALTER TABLE request ADD COLUMN work TEXT;
 ";

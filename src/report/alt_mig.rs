@@ -276,8 +276,7 @@ impl AltMigLog {
 
 /// What is said of a plan, for who has written a command line.
 fn of_line(text: &str) -> String {
-    let text =
-        text.replace("in the plan", "on the line").replace("where the plan", "where the line");
+    let text = text.replace("in the plan", "on the line").replace("if the plan", "if the line");
     let Some((before, rest)) = text.split_once("`nimshift run PLAN ") else { return text };
     let (order, after) = rest.split_once('`').unwrap_or((rest, ""));
     match order.split_once(" --client ") {

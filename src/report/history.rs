@@ -121,7 +121,7 @@ impl Teller<'_> {
         self.chapter = None;
         self.say(String::new());
         self.say(format!(
-            "  {}  taken up by a newer nimshift, while {}: from here on by decisions {decisions}",
+            "  {}  taken up by a newer nimshift, while {}: decisions {decisions}",
             clock_text(at_ms),
             spoken(state)
         ));
@@ -250,7 +250,7 @@ impl Teller<'_> {
             EventKind::NoPlace { ticket } => {
                 format!("phase {} is full: it waits for a place", ticket.phase.number())
             }
-            EventKind::Admitted => "it has a place, and goes on".to_owned(),
+            EventKind::Admitted => "it has a place and continues".to_owned(),
             event => format!("ordered{by}: {}{was}", event.name()),
         };
         self.say(format!("  {}  {told}", clock_text(entry.at_ms)));
@@ -354,7 +354,7 @@ fn decision(entry: &StoryEntry, before: Option<&State>, attempts_max: u32) -> Op
             Some("everything is kept as it is, for an operator".to_owned())
         }
         (EventKind::Failed { .. }, State::UndoStuck { .. }) => {
-            Some("taking back is stuck, until an operator has it tried again".to_owned())
+            Some("taking back is stuck until an operator retries it".to_owned())
         }
         (EventKind::Failed { .. }, State::Refused { .. }) => {
             Some("refused: nothing was touched".to_owned())

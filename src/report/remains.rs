@@ -141,7 +141,7 @@ pub fn next_step(view: &MigrationView) -> Option<String> {
         return Some(next);
     }
     let others = next.split("; ").filter(|part| !is_order(part));
-    let archived = "it is in the archive: no order reaches it, and a plan begins a new one";
+    let archived = "it is archived and takes no orders: a plan starts a new one";
     Some(others.chain([archived]).collect::<Vec<_>>().join("; "))
 }
 
@@ -155,7 +155,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
     let hint = view.state.cause().and_then(|cause| cause.hint.as_deref());
     let fix = || match hint {
         Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
-        None => "remove the cause; then ".to_owned(),
+        None => "fix the cause; then ".to_owned(),
     };
     // A hint that names the order that leads out is all of it.
     let orders = ["`nimshift retry ", "`nimshift run PLAN "];
@@ -168,18 +168,19 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         (None, None) => format!("{}`nimshift retry {client}`", fix()),
         (None, Some(false)) => format!("{}{run}", fix()),
         (None, Some(true)) => {
-            let same = format!("`nimshift retry {client}` where the plan stays as it is");
+            let same = format!("`nimshift retry {client}` if the plan stays as it is");
             format!("{}{run} ({same})", fix())
         }
     };
     match &view.state {
         State::Skipped { .. } => None,
         _ if view.standing().is_cleaned() => {
-            Some(format!("`nimshift run PLAN --client {client}` migrates it anew"))
+            Some(format!("`nimshift run PLAN --client {client}` migrates it again"))
         }
         _ if !spec.task.is_migration() => operation_next(view),
         State::Migrated { .. } if !spec.is_whole() => Some(format!(
-            "`nimshift run PLAN -P {} --client {client}` goes on; `nimshift rollback {client}` takes \
+            "`nimshift run PLAN -P {} --client {client}` continues; `nimshift rollback {client}` \
+             takes \
              everything back",
             phases_text(&spec.phases_left())
         )),
@@ -206,7 +207,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         }
         State::Migrated { .. } if spec.mode.writes_mksysb() && view.is_gone => Some(format!(
             "what was made is gone: `nimshift rollback {client}` takes back the rest, then `nimshift retry \
-             {client}` makes it anew"
+             {client}` makes it again"
         )),
         State::Migrated { .. } if !spec.mode.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
@@ -239,17 +240,17 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
             Some(format!("`nimshift sleep {client}` before {client} is rebooted"))
         }
         State::Migrated { .. } if view.standing().name() == "copy_ready" => Some(format!(
-            "in {client}'s window: `bootlist -m normal {}`, then reboot it; `nimshift status --ask` \
-             tells what it runs from",
+            "in {client}'s window: `bootlist -m normal {}`, then reboot it; `nimshift status \
+             --ask` shows what it runs from",
             boot_disk(spec)
         )),
         State::Migrated { .. } => Some(format!(
-            "reboot {client} in its window: the bootlist is set to {}; `nimshift status --ask` tells \
-             what it runs from",
+            "reboot {client} in its window: the bootlist is set to {}; `nimshift status --ask` \
+             shows what it runs from",
             boot_disk(spec)
         )),
         state @ State::RolledBack { .. } if is_ordered(state) => {
-            Some(format!("`nimshift retry {client}` begins it anew"))
+            Some(format!("`nimshift retry {client}` starts it again"))
         }
         // The part before it stands, and is what orders reach.
         State::Refused { .. } if spec.part.is_some() => {
@@ -259,7 +260,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
                     format!(
                         "{}`nimshift run PLAN -P {} --client {client}`; `nimshift rollback {client}` takes \
                          everything back",
-                        if whole.is_some() { "remove the cause; then ".to_owned() } else { fix() },
+                        if whole.is_some() { "fix the cause; then ".to_owned() } else { fix() },
                         phases_text(phases)
                     )
                 },
@@ -295,7 +296,8 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
             Some(format!("{}; `nimshift abandon {client}` leaves things as they are", again()))
         }
         State::Held { .. } => Some(format!(
-            "`nimshift release {client}` goes on; `nimshift rollback {client}` takes everything back"
+            "`nimshift release {client}` continues; `nimshift rollback {client}` takes everything \
+             back"
         )),
         // A whole one is no cleanup's to remove.
         State::Abandoned { .. } if spec.mode.writes_mksysb() => Some(format!(
@@ -311,12 +313,12 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         | State::WaitingForPlace { .. }
         | State::BackingOff { .. }
         | State::Undoing { .. }
-        | State::UndoBackingOff { .. } => Some("`nimshift resume` goes on".to_owned()),
+        | State::UndoBackingOff { .. } => Some("`nimshift resume` continues".to_owned()),
     }
 }
 
 /// What a retry does in a step that cannot be repeated in the copy that there is.
-pub const FRESH_CLONE: &str = "begins again from a fresh clone: what was done in the copy is lost";
+pub const FRESH_CLONE: &str = "starts again from a fresh clone: what was done in the copy is lost";
 
 /// Whether a hint asks for another plan, and then whether it leaves another way open.
 /// A retry takes the old plan.
@@ -358,9 +360,9 @@ pub fn ways_out(client: &str, state: &State) -> String {
         State::UndoStuck { .. } => {
             format!("`nimshift retry {client}` tries again to take it back, once the cause is gone")
         }
-        State::Held { .. } => format!("`nimshift release {client}` lets it go on, {back}"),
+        State::Held { .. } => format!("`nimshift release {client}` lets it continue, {back}"),
         state if state.is_compensating() => {
-            format!("`nimshift resume` goes on taking {client} back")
+            format!("`nimshift resume` continues taking {client} back")
         }
         _ => format!("`nimshift resume` finishes {client}, {back}"),
     }
@@ -382,19 +384,19 @@ fn operation_next(view: &MigrationView) -> Option<String> {
                 && state.cause().is_some_and(is_refused);
             Some(hint.unwrap_or_else(|| {
                 if newer {
-                    return "AIX wakes no copy that is newer than what runs: boot the new system \
-                            first"
+                    return "AIX cannot wake a copy that is newer than the running system: boot \
+                     the new system first"
                         .to_owned();
                 }
                 match task {
-                    Task::Sync { .. } => "remove the cause; then the same again".to_owned(),
+                    Task::Sync { .. } => "fix the cause; then run it again".to_owned(),
                     _ => {
-                        format!("remove the cause; then `nimshift {} {client}` again", task.name())
+                        format!("fix the cause; then `nimshift {} {client}` again", task.name())
                     }
                 }
             }))
         }
-        _ => Some("`nimshift resume` goes on".to_owned()),
+        _ => Some("`nimshift resume` continues".to_owned()),
     }
 }
 
@@ -505,7 +507,7 @@ fn made_mksysb(story: &Story) -> Vec<String> {
         Some(Presence::Present) => vec![format!("{}{level}", mksysb(spec))],
         Some(Presence::Absent | Presence::Partial) => {
             let object = spec.options.new_mksysb.as_ref().filter(|_| is_defined);
-            let line = |name| format!("the NIM object {name}, whose file is not there any more");
+            let line = |name| format!("the NIM object {name}, whose file is gone");
             object.map(line).into_iter().collect()
         }
         Some(Presence::Unknown(_)) | None => {

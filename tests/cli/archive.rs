@@ -33,7 +33,7 @@ fn an_archived_batch_is_told_and_no_order_reaches_it() {
     assert!(unknown.stderr.contains("did you mean `small`?"), "{}", unknown.stderr);
     let refused = world.run(&["rollback", "lpar01", "--yes"]);
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("in the archive: no order reaches it"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("and archived: it takes no orders"), "{}", refused.stderr);
     let nothing = world.run(&["journal", "archive", "--keep-days", "0"]);
     assert!(nothing.stderr.contains("nothing to archive"), "{}", nothing.stderr);
     // A lost archive is damage, by name.
@@ -56,7 +56,7 @@ fn no_order_is_named_for_what_is_in_the_archive() {
     assert!(next().contains("`nimshift rollback lpar01`"), "{}", next());
     good(world.run(&["journal", "archive", "--keep-days", "0"]));
     assert!(next().contains("use lpar01 at its new level; when nothing"), "{}", next());
-    assert!(next().contains("in the archive: no order reaches it"), "{}", next());
+    assert!(next().contains("it is archived and takes no orders"), "{}", next());
     assert!(!next().contains("rollback"), "{}", next());
 }
 

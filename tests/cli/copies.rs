@@ -363,7 +363,7 @@ fn a_plan_is_sorted_by_what_stands_on_the_clients() {
         scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X altinst_rootvg");
         assert!(scene.ran(0, "preflight plan.toml").contains("1 fine"));
         let said = scene.act(RUN);
-        assert!(said.contains("its copy is gone, and it is migrated anew"), "{said}");
+        assert!(said.contains("its copy is gone: it is migrated again"), "{said}");
         assert!(scene.row().contains("hdisk1:altinst_rootvg"), "{said}");
         // What the first has made is told as gone, and what it did is not lost.
         let first = scene.ran(0, "history lpar1 --number 1");
@@ -392,7 +392,7 @@ fn a_client_that_gives_no_answer_is_sorted_by_the_journal() {
     scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X altinst_rootvg");
     scene.ran(0, "lab fault unreachable --host lpar1 --times 0");
     let said = scene.ran(0, "run plan.toml --no-progress");
-    assert!(said.contains("reboot pending (not asked: it gave no answer)"), "{said}");
+    assert!(said.contains("reboot pending (as last seen: it gave no answer)"), "{said}");
     assert!(said.contains("left: last seen at "), "{said}");
     scene.ran(0, "lab fault --clear");
     scene.act(RUN);

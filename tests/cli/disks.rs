@@ -134,7 +134,7 @@ fn a_full_disk() {
         remount(&world, "size=64m");
         let kept = world.entries();
         // What was shown was stored: progress is shown of stored states only.
-        assert!(kept.is_empty() || ran.stderr.contains("`nimshift resume` goes on"));
+        assert!(kept.is_empty() || ran.stderr.contains("fix the cause, then `nimshift resume`"));
         in_the_night += usize::from(kept.len() > 10);
         ends_well(&world, &quiet, &kept);
     }

@@ -365,7 +365,7 @@ fn what_is_the_same_for_all_lines_stands_in_the_state_directory() {
     assert_eq!(run(&world, line).code, 4);
     let again = run(&world, line);
     assert_eq!(again.code, 4);
-    assert!(again.stderr.contains("a person has to decide"), "{}", again.stderr);
+    assert!(again.stderr.contains("needs your order"), "{}", again.stderr);
     assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
     assert_eq!(world.run(&["retry", "lpar01"]).code, 0);
     assert!(run(&world, line).stdout.contains("lpar01: migrated already"));
@@ -403,7 +403,7 @@ fn a_killed_line_goes_on_when_it_is_run_again() {
         assert!(hit >= 2, "{line}: only {hit} kills");
         let last = run(&world, line);
         assert_eq!(last.code, 0, "{line}: {}{}", last.stdout, last.stderr);
-        let told = ["goes on (", ": migrated already", ": mksysb made already"];
+        let told = ["continues (", ": migrated already", ": mksysb made already"];
         assert!(told.iter().any(|told| last.stdout.contains(told)), "{}", last.stdout);
         for args in [&["lab", "check"][..], &["verify"]] {
             let ran = world.run(args);
@@ -435,7 +435,7 @@ fn a_failure_is_told_with_its_message_and_taken_back() {
     // What was taken back is begun anew by the same line.
     let again = run(&world, line);
     assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
-    assert!(!again.stdout.contains("goes on"), "{}", again.stdout);
+    assert!(!again.stdout.contains("continues ("), "{}", again.stdout);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_few_clients_of_a_plan_that_is_under_way_are_of_the_same_plan() {
     assert_eq!(first.code, 4, "{}{}", first.stdout, first.stderr);
     let one = world.run(&["run", "plan.toml", "--client", "lpar01", "--no-progress"]);
     assert_eq!(one.code, 4, "{}{}", one.stdout, one.stderr);
-    assert!(one.stderr.contains("lpar01: goes on") && !one.stdout.contains("lpar02"));
+    assert!(one.stderr.contains("lpar01: continues") && !one.stdout.contains("lpar02"));
 }
 
 #[test]

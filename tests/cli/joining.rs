@@ -86,9 +86,13 @@ fn a_running_engine_takes_on_what_is_new_and_what_is_corrected() {
         .replace("name = \"lpar01\"", "name = \"lpar01\"\nwave = 3");
     world.write("plan.toml", &grown);
     let joined = good(&world, 2, &["run", "plan.toml"]);
-    assert!(joined.stderr.contains("lpar01 is executing, and the plan asks for something else"));
-    assert!(joined.stderr.contains("`nimshift cancel lpar01` takes it back"), "{}", joined.stderr);
-    for taken in ["lpar02: taken on, as m", "lpar03: taken on, as m"] {
+    assert!(joined.stderr.contains("lpar01 is executing, and the plan has changed since"));
+    assert!(
+        joined.stderr.contains("take it back with `nimshift cancel lpar01`"),
+        "{}",
+        joined.stderr
+    );
+    for taken in ["lpar02: accepted as m", "lpar03: accepted as m"] {
         assert!(joined.stdout.contains(taken), "{}", joined.stdout);
     }
     let found = states(&world);
@@ -126,8 +130,8 @@ fn what_goes_on_as_it_is_is_followed() {
     world.write("grown.toml", &plan(&["lpar01", "lpar03"]));
     let (engine, said) = running(&world, &["run", "first.toml"], "phase 1 clone");
     let followed = good(&world, 0, &["run", "grown.toml", "--client", "lpar01"]);
-    assert!(followed.stdout.starts_with("lpar01: goes on (executing)\n"), "{}", followed.stdout);
-    assert!(followed.stderr.contains("nothing of the plan is new"), "{}", followed.stderr);
+    assert!(followed.stdout.starts_with("lpar01: continues (executing)\n"), "{}", followed.stdout);
+    assert!(followed.stderr.contains("already has everything in the plan"), "{}", followed.stderr);
     assert!(followed.stdout.contains("1 client"), "{}", followed.stdout);
     assert_eq!(end(engine, said).0, Some(0));
     assert_eq!(states(&world), [("lpar01".to_owned(), "reboot_pending".to_owned())]);
@@ -147,7 +151,7 @@ fn what_has_not_begun_is_begun_as_it_was_corrected_and_no_limit_is_passed() {
         .replace("name = \"lpar02\"", "name = \"lpar02\"\nreboot = true");
     world.write("plan.toml", &corrected);
     let joined = good(&world, 0, &["run", "plan.toml"]);
-    assert!(joined.stdout.contains("lpar01: goes on (executing)\n"), "{}", joined.stdout);
+    assert!(joined.stdout.contains("lpar01: continues (executing)\n"), "{}", joined.stdout);
     let (code, rest) = end(engine, said);
     assert_eq!(code, Some(0), "{rest}");
     let rows = Reader::open(&world.state()).unwrap().migrations(None).unwrap();
@@ -189,7 +193,7 @@ fn a_client_that_an_engine_does_not_know_yet_is_reached_by_ssh() {
     world.write("first.toml", &first);
     let (engine, said) = running(world, &["run", "first.toml"], "phase 1 clone");
     let joined = good(world, 0, &["run", "ssh.toml"]);
-    assert!(joined.stdout.contains("lpar03: taken on, as m"), "{}", joined.stdout);
+    assert!(joined.stdout.contains("lpar03: accepted as m"), "{}", joined.stdout);
     let (code, rest) = end(engine, said);
     assert_eq!(code, Some(0), "{rest}");
     for client in clients {
@@ -207,7 +211,7 @@ fn a_plan_of_another_batch_waits() {
     for told in [
         &format!("process {}", engine.id()),
         "batch `small` is under way, and the plan is batch `other`",
-        "wait for its end, then run the plan",
+        "wait until it ends, then run the plan",
     ] {
         assert!(refused.stderr.contains(told), "`{told}`: {}", refused.stderr);
     }
@@ -230,7 +234,7 @@ fn a_client_that_is_unfinished_in_a_dead_batch_is_told_what_leads_out() {
     assert_eq!(refused.stdout, "", "nothing is told of nobody");
     let ordered = good(&world, 2, &["cancel", "lpar02"]);
     for (told, text) in [
-        ("once the engine that runs has ended, ", &refused.stderr),
+        ("once the running engine has ended, ", &refused.stderr),
         ("once that run has ended, ", &ordered.stderr),
     ] {
         let ways = text.split(told).nth(1).unwrap_or_else(|| panic!("`{told}`: {text}"));
@@ -324,9 +328,9 @@ fn who_is_interrupted_before_the_answer_is_told_that_what_was_asked_for_stands()
         assert_eq!(code, Some(5), "{args:?}: {text}");
         assert!(text.contains(stands), "{args:?}: {text}");
     };
-    let stands = "lpar01: the engine has not answered yet; the order is journaled, and will be";
+    let stands = "lpar01: the engine has not answered yet; the order is journaled and will be";
     asks(&["hold", "lpar01"], "-INT", stands);
-    asks(&["run", "grown.toml"], "-TERM", "what it was handed is journaled, and will be");
+    asks(&["run", "grown.toml"], "-TERM", "the request is journaled and will be");
     signal(&engine, "-CONT");
     let (code, rest) = end(engine, said);
     assert_eq!(code, Some(4), "{rest}");
@@ -388,7 +392,7 @@ fn what_a_killed_engine_was_handed_is_neither_lost_nor_begun_twice() {
         let (code, rest) = told(asking);
         if waits {
             assert_eq!(code, Some(5), "{rest}");
-            assert!(rest.contains("ended with work left"), "{rest}");
+            assert!(rest.contains("the engine ended "), "{rest}");
             assert!(rest.contains("`nimshift resume`"), "{rest}");
         }
         assert_eq!(state_of(&world, "lpar03").is_some(), taken);
@@ -464,7 +468,10 @@ fn a_retry_that_begins_anew_joins_the_run_and_one_that_cannot_hinders_no_other()
     }
     let retried = good(&world, 2, &["retry", "--all", "--yes"]);
     assert_eq!(retried.stdout, "lpar02: was refused; a new migration joins the run\n");
-    for told in ["lpar03 is refused, and is not begun anew", "then `nimshift retry lpar03`"] {
+    for told in [
+        "lpar03 is refused; the running engine did not start it again",
+        "then `nimshift retry lpar03`",
+    ] {
         assert!(retried.stderr.contains(told), "`{told}`: {}", retried.stderr);
     }
     let (code, rest) = end(engine, said);

@@ -82,5 +82,5 @@ fn by_order_the_lease_of_one_that_is_gone_is_taken_over() {
 
     let senseless = world.run(&["retry", "--take-lease", "--no-progress", "lpar01"]);
     assert_eq!(senseless.code, 2, "{}", senseless.stderr);
-    assert!(senseless.stderr.contains("begins anew"), "{}", senseless.stderr);
+    assert!(senseless.stderr.contains("starts again"), "{}", senseless.stderr);
 }

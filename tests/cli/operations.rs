@@ -159,7 +159,10 @@ fn phases_are_run_one_by_one_as_far_as_the_hosts_stand() {
     says(&ran(&world, 2, &["run", "plan.toml", "-P", "8-4"]), &["backwards"]);
     says(&ran(&world, 0, &["run", "plan.toml", "-P", "4 5,6-8"]), &["phases 4-8 done"]);
     // The rest, whatever it is.
-    says(&ran(&world, 0, &["run", "plan.toml"]), &["goes on with phases 9-12", "1 reboot pending"]);
+    says(
+        &ran(&world, 0, &["run", "plan.toml"]),
+        &["continues with phases 9-12", "1 reboot pending"],
+    );
     sound(&world);
     assert_eq!(states(&world), [("lpar1".to_owned(), "reboot_pending".to_owned())]);
     says(&ran(&world, 0, &["run", "plan.toml"]), &["migrated already"]);
@@ -227,7 +230,7 @@ fn a_client_whose_image_alone_was_made_is_migrated_by_a_plan_for_its_disks() {
     let head = disk.split("[[client]]").next().unwrap();
     world.write("disk.toml", &format!("{head}[[client]]\nname = \"lpar01\"\n"));
     let told = ran(&world, 0, &["run", "disk.toml"]);
-    assert!(told.contains("lpar01: mksysb made; a new migration is begun"), "{told}");
+    assert!(told.contains("lpar01: mksysb made; a new migration starts"), "{told}");
     assert!(told.contains(": 1 reboot pending"), "{told}");
     let bootlist =
         ran(&world, 0, &["lab", "exec", "lpar01", "--", "bootlist", "-m", "normal", "-o"]);
@@ -287,7 +290,7 @@ fn a_mksysb_is_told_as_its_master_has_it() {
     );
     ran(&world, 0, &["lab", "fault", "--clear"]);
     by_hand(&world, "nim1", "rm /export/nim/mksysb/lpar90_7300");
-    let object = "left on the hosts: the NIM object lpar90_7300, whose file is not there any more";
+    let object = "left on the hosts: the NIM object lpar90_7300, whose file is gone";
     let anew = "next: what was made is gone: `nimshift rollback lpar90`";
     says(&ran(&world, 0, &["history", "lpar90"]), &[object, anew]);
     by_hand(&world, "nim1", "nim -o remove lpar90_7300");
@@ -297,7 +300,7 @@ fn a_mksysb_is_told_as_its_master_has_it() {
     says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
     // What is finished is not removed unasked.
     let asked = "`rollback` removes 1 finished mksysb: /export/nim/mksysb/lpar90_7300 (lpar90)";
-    says(&ran(&world, 2, &["rollback", "lpar90"]), &[asked, "`--yes` orders it without asking"]);
+    says(&ran(&world, 2, &["rollback", "lpar90"]), &[asked, "`--yes` skips this question"]);
     says(&ran(&world, 0, &["history", "lpar90"]), &[there, install]);
     ran(&world, 0, &["rollback", "lpar90", "--yes"]);
     says(&ran(&world, 0, &["history", "lpar90"]), &["left on the hosts: nothing"]);

@@ -98,7 +98,7 @@ fn night(plan: &str, code: i32, faults: &[&[&str]]) -> (World, String) {
 #[test]
 fn a_retry_that_throws_the_copy_away_says_so() {
     let text = plan(&["lpar01"]).replace("[[client]]", "[failure]\npolicy = \"hold\"\n[[client]]");
-    let lost = "begins again from a fresh clone: what was done in the copy is lost";
+    let lost = "starts again from a fresh clone: what was done in the copy is lost";
     let clones = |world: &World| ran(world, 0, &["lab", "log"]).stdout.matches("-P1 -d").count();
     for (command, is_lost) in [("installp -R", true), ("mount lpar01:", false)] {
         let fault = ["disk-full", "--times", "0", "--command", command];

@@ -47,8 +47,9 @@ fn a_part_that_comes_too_early_names_the_phases_that_go_on() {
     // The first part, too: what is printed begins with what is missing.
     let said = run(3, "run plan.toml -P 2-3 --client lpar01 --time-scale 1000000");
     assert!(
-        next_of(&said)
-            .ends_with("next: `nimshift run PLAN -P 1-3 --client lpar01` goes on from what stands"),
+        next_of(&said).ends_with(
+            "next: `nimshift run PLAN -P 1-3 --client lpar01` continues from what stands"
+        ),
         "{said}"
     );
     let said = run(3, "run plan.toml -P 1,3 --client lpar01");
@@ -56,7 +57,7 @@ fn a_part_that_comes_too_early_names_the_phases_that_go_on() {
     let said = run(0, "run plan.toml -P 1-3 --client lpar01");
     // As it is printed, it reaches this client alone.
     assert!(
-        next_of(&said).contains("`nimshift run PLAN -P 4-12 --client lpar01` goes on"),
+        next_of(&said).contains("`nimshift run PLAN -P 4-12 --client lpar01` continues"),
         "{said}"
     );
     let said = run(3, "run plan.toml -P 11-12 --client lpar01");

@@ -73,7 +73,7 @@ fn a_preflight_tells_all_that_stands_against_a_night_and_changes_nothing() {
         assert!(found.iter().any(|(name, text)| *name == client && text.contains(what)));
     }
     let refused = ran(&world, 3, &["run", "--preflight", "bad.toml"]);
-    assert!(refused.stderr.contains("nothing was begun"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
     assert_eq!(picture(&world), before, "neither hosts nor the state directory were touched");
 
     // The checks of a run say the same.

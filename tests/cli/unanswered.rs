@@ -60,8 +60,8 @@ fn an_order_is_about_the_migration_that_it_was_given_for_and_is_refused_alone() 
     assert_eq!(states, expected);
     let reader = Reader::open(&world.state()).unwrap();
     let answer_of = |id: RequestId| reader.request(id).unwrap().answer.unwrap().to_string();
-    assert_eq!(answer_of(outlived), "refused: outlived: m1 has ended, rolled back");
-    assert!(answer_of(nameless).starts_with("refused: outlived: "), "{}", answer_of(nameless));
+    assert_eq!(answer_of(outlived), "refused: outdated: m1 has ended, rolled back");
+    assert!(answer_of(nameless).starts_with("refused: outdated: "), "{}", answer_of(nameless));
     assert!(answer_of(meant).starts_with("done: held"), "{}", answer_of(meant));
     assert!(answer(&world, newer).contains("does not know orders of version 99"));
     assert!(answer(&world, changed).contains("give the order again"));

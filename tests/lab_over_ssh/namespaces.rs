@@ -98,7 +98,10 @@ fn without_root_there_is_the_other_way() {
     assert!(code == 2 && text.contains("root is missing"), "{code} {text}");
     assert!(!world.lab().exists(), "nothing was made");
     let (code, text) = run(&["lab", "up", "--plan", "lab.toml", "--ssh"]);
-    assert!(text.contains("by proxy, not as namespaces: root is missing"), "{code} {text}");
+    assert!(
+        text.contains("using proxy connections instead of namespaces: root is missing"),
+        "{code} {text}"
+    );
     if code == 0 {
         assert_eq!(run(&["lab", "down"]).0, 0);
     }

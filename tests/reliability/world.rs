@@ -562,7 +562,7 @@ impl World {
         }
     }
 
-    /// Posts an order to the engine that runs next.
+    /// Posts an order to the running engine next.
     pub(crate) fn order(&self, kind: RequestKind) {
         let request = NewRequest {
             kind,

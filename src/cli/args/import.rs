@@ -32,7 +32,7 @@ pub(in crate::cli) enum ImportCommand {
         /// The file; `-` is standard input.
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// How it is written; without it, its name and its first line decide.
+        /// Its format; by default its name and its first line decide.
         #[arg(long, value_name = "FORMAT")]
         format: Option<InventoryFormat>,
         /// Only hosts of these groups; the first group is wave 1.
@@ -63,14 +63,13 @@ pub(in crate::cli) enum ImportKind {
     Local,
 }
 
-/// What is known already of the plan, and where it goes.
+/// Known values of the plan, and where to write it.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportArgs {
     /// The name of the batch.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<BatchName>,
-    /// What kind of hosts they are: `[estate]`. Of real ones the addresses are
-    /// taken over.
+    /// The kind of hosts, for `[estate]`. Addresses of real hosts are imported.
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) kind: Option<ImportKind>,
     /// The NIM master.
@@ -82,7 +81,7 @@ pub(in crate::cli) struct ImportArgs {
     /// The lpp_source.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) lpp_source: Option<NimName>,
-    /// The level that the clients are to have.
+    /// The target level.
     #[arg(long, value_name = "LEVEL")]
     pub(in crate::cli) level: Option<Level>,
     /// Target disks of clients that name none.
@@ -91,7 +90,7 @@ pub(in crate::cli) struct ImportArgs {
     /// The software licences are accepted.
     #[arg(long)]
     pub(in crate::cli) accept_licenses: bool,
-    /// Leave out domains: `lpar01` of `lpar01.example.com`.
+    /// Cut off domains: `lpar01.example.com` becomes `lpar01`.
     #[arg(long)]
     pub(in crate::cli) short_names: bool,
     /// Write the plan to this file instead of standard output.

@@ -16,8 +16,8 @@ pub(in crate::cli) enum LabCommand {
         estate: Option<PathBuf>,
         #[command(flatten)]
         scale: ScaleArgs,
-        /// Make the hosts reachable by ssh, as real processes; those of the lab
-        /// that is there, where neither a plan nor an estate file is named.
+        /// Make the hosts reachable by ssh, as real processes. Without a plan or an
+        /// estate file: the hosts of the existing lab.
         #[arg(long, value_name = "WAY", num_args = 0..=1, require_equals = true,
               default_missing_value = "auto")]
         ssh: Option<SshWay>,
@@ -108,7 +108,7 @@ pub(in crate::cli) enum LabCommand {
     },
     /// Show hosts, disks, volume groups, mounts and exports.
     Show,
-    /// Run a command on a host, and end with its exit status.
+    /// Run a command on a host, and exit with its status.
     Exec {
         /// The host.
         host: String,
@@ -116,7 +116,7 @@ pub(in crate::cli) enum LabCommand {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Give a host a disk, or make one of its disks larger.
+    /// Add a disk to a host, or make one of its disks larger.
     Disk {
         /// The host.
         host: String,
@@ -126,7 +126,7 @@ pub(in crate::cli) enum LabCommand {
         #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=16_777_216))]
         size_mb: u64,
     },
-    /// Show faults to come, or add one.
+    /// Show pending faults, or add one.
     Fault(FaultArgs),
     /// List the commands that hosts ran, with the jobs they belong to.
     Log {
@@ -134,8 +134,7 @@ pub(in crate::cli) enum LabCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Check that nothing of an ended migration is left. Exit code 1 if
-    /// something is.
+    /// Check that ended migrations left nothing behind. Exit code 1 if one did.
     Check,
     /// Print the digest of the estate: everything but times and process ids.
     Digest,
@@ -149,33 +148,33 @@ pub(in crate::cli) enum LabCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FaultArgs {
-    /// What goes wrong, by name: a fault of the commands to come, or a trouble of
-    /// one host at once. Without it, what is to come is listed.
+    /// The fault or trouble, by name: a fault hits later commands, a trouble hits one
+    /// host at once. Without it, list pending faults.
     #[arg(value_name = "KIND")]
     pub(in crate::cli) kind: Option<String>,
-    /// On this host only.
+    /// Only on this host.
     #[arg(long, requires = "kind")]
     pub(in crate::cli) host: Option<String>,
-    /// With commands whose line holds this text only.
+    /// Only for commands that contain this text.
     #[arg(long, value_name = "TEXT", requires = "kind")]
     pub(in crate::cli) command: Option<String>,
-    /// So many times; 0: for ever.
+    /// How many times; 0: forever.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(in crate::cli) times: u32,
-    /// After so many matches that go well.
+    /// Let this many matching commands succeed first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) skip: u32,
     /// How long it lasts: `network-cut` in seconds of the lab, `link-cut`,
     /// `sshd-kill` and `disk-fill` in seconds of this machine's clock.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) seconds: Option<u64>,
-    /// What `link-delay` holds data back, in milliseconds; 0 ends it.
+    /// How long `link-delay` delays data, in milliseconds; 0 ends it.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) ms: Option<u64>,
     /// The share of packets that `link-loss` loses; 0 ends it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(in crate::cli) percent: Option<u8>,
-    /// Remove all faults to come, and end troubles that last.
+    /// Remove all pending faults, and end lasting troubles.
     #[arg(long, conflicts_with = "kind")]
     pub(in crate::cli) clear: bool,
 }
@@ -183,8 +182,7 @@ pub(in crate::cli) struct FaultArgs {
 /// How fast the lab's time goes.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct ScaleArgs {
-    /// Lab only, when the estate is made: so many seconds of the lab in a real
-    /// one.
+    /// Lab only, when the estate is made: lab seconds per real second.
     #[arg(
         long,
         value_name = "N",

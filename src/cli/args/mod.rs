@@ -23,7 +23,7 @@ Exit codes:
   6  another engine holds the state directory
   7  the journal is damaged
 
-Where several hold, 5 goes before 4, and 4 before 3.";
+If several apply, 5 wins over 4, and 4 over 3.";
 
 /// Migrates fleets of AIX LPARs by NIM alternate disk migration: the twelve
 /// phases of nimadm, each step journaled, retried, undone and resumed.
@@ -51,7 +51,7 @@ pub(super) struct Global {
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: ColorChoice,
-    /// Tell more on stderr; twice: everything.
+    /// Show more on stderr; twice: everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
@@ -70,42 +70,41 @@ pub(super) enum ColorChoice {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a plan: begin what is new, go on with what is unfinished.
+    /// Run a plan: start what is new, continue what is unfinished.
     Run(RunArgs),
-    /// Go on with everything that is unfinished.
+    /// Continue everything that is unfinished.
     Resume(EngineArgs),
-    /// Show how every client stands.
+    /// Show the state of every client.
     Status(StatusArgs),
-    /// Tell what happened to a client: every attempt, command and decision.
+    /// Show what happened to a client: every attempt, command and decision.
     History(HistoryArgs),
-    /// Show what a plan would do. Changes nothing anywhere.
+    /// Show what a plan would do. Changes nothing.
     Plan(PlanArgs),
-    /// Check for all clients of a plan, many at once, whether their migrations may
-    /// begin: what a run would refuse, before the night. Changes nothing anywhere.
+    /// Check in advance whether the migrations of a plan may start, many clients at once.
+    /// Changes nothing.
     Preflight(PreflightArgs),
-    /// Ask the real hosts of a plan whether a night could begin, and say what to do
-    /// where it could not. Changes nothing but a job that it removes.
+    /// Check the real hosts of a plan, and say what to fix before a run. Changes nothing,
+    /// except for a test job that it removes.
     Doctor(DoctorArgs),
-    /// Make the client part of a plan from what a site has already.
+    /// Make the client part of a plan from an existing inventory.
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Run a command line of nimadm, as it is: everything after `nimadm` (or
-    /// after the options below) is nimadm's own.
+    /// Run a nimadm command line unchanged: everything after `nimadm` (and the options
+    /// below) is nimadm's own.
     Nimadm(NimadmArgs),
     /// Take everything back, whatever was done.
     Rollback(RollbackArgs),
-    /// Stand still once the step in flight has ended.
+    /// Pause once the running step has ended.
     Hold(OrderArgs),
-    /// Go on after a hold.
+    /// Continue after a hold.
     Release(OrderArgs),
-    /// Try again at once what failed; begin anew what was taken back.
+    /// Retry at once what failed; start again what was taken back.
     Retry(RetryArgs),
     /// Stop, and take back what was done, unless the client has booted the copy.
     Cancel(EngineOrderArgs),
     /// Give up, leaving the hosts as they are.
     Abandon(OrderArgs),
-    /// Make sure that nothing of a migration is left on a client and its master
-    /// (nimadm -C).
+    /// Remove everything that a migration left on a client and its master (nimadm -C).
     Cleanup(ClientsArgs),
     /// Wake a client's copy, export it and mount it on the master (nimadm -W).
     Wake(WakeArgs),
@@ -114,16 +113,15 @@ pub(super) enum Command {
     /// Bring bos.alt_disk_install to one level on the master and in a SPOT
     /// (nimadm -M).
     Sync(SyncArgs),
-    /// Replay the whole journal and say what differs.
+    /// Replay the whole journal and report differences.
     Verify,
     /// Back up the journal, or export a client's history.
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Look at and change the emulated estate.
+    /// Show and change the emulated estate.
     #[command(subcommand)]
     Lab(LabCommand),
-    /// Tell what a message of AIX or NIM means: cause, class, fix, and how far
-    /// that is trusted.
+    /// Explain an AIX or NIM message: cause, class, fix, and how certain that is.
     Explain(ExplainArgs),
     /// Read captured output of an AIX or NIM command and print it as JSON.
     Parse(ParseArgs),
@@ -134,7 +132,7 @@ pub(super) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write one page a command.
+    /// Print the manual page, or write one page per command.
     Man {
         /// Where to write the pages.
         directory: Option<PathBuf>,
@@ -144,12 +142,12 @@ pub(super) enum Command {
 /// How an engine runs.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct EngineArgs {
-    /// What SIGINT and SIGTERM do to steps that run: `leave` them to go on on
-    /// their hosts, to be found again by the next run, or `wait` for them. A
-    /// second signal leaves at once.
+    /// What SIGINT and SIGTERM do with running steps: `leave` them running on their
+    /// hosts, where the next run finds them, or `wait` for them. A second signal exits at
+    /// once.
     #[arg(long, value_name = "HOW", default_value = "leave")]
     pub(super) on_stop: OnStopChoice,
-    /// No progress on stderr.
+    /// Show no progress on stderr.
     #[arg(long)]
     pub(super) no_progress: bool,
 }
@@ -157,9 +155,9 @@ pub(super) struct EngineArgs {
 /// See [`EngineArgs::on_stop`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnStopChoice {
-    /// Wait for steps that run.
+    /// Wait for running steps.
     Wait,
-    /// Leave them to go on on their hosts.
+    /// Leave them running on their hosts.
     #[default]
     Leave,
 }
@@ -169,15 +167,15 @@ pub(super) struct RunArgs {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
-    /// Run these phases only (nimadm -P): numbers separated by commas or blanks,
-    /// and ranges: `1-3`, `4,5,6`. What comes before them must stand on the hosts.
+    /// Run only these phases (nimadm -P): numbers separated by commas or blanks, and
+    /// ranges: `1-3`, `4,5,6`. Earlier phases must be done on the hosts.
     #[arg(short = 'P', long, value_name = "LIST")]
     pub(super) phases: Option<PhasesArg>,
     /// Only this client; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
-    /// Begin nothing unless the checks of all clients that are to be begun find
-    /// nothing against it; see `nimshift preflight`.
+    /// Start nothing unless all clients to be started pass their checks; see `nimshift
+    /// preflight`.
     #[arg(long)]
     pub(super) preflight: bool,
     #[command(flatten)]
@@ -205,21 +203,20 @@ impl std::str::FromStr for PhasesArg {
 nimshift nimadm [--log-dir DIR] [--level LEVEL] [--no-wait] [--show-plan] NIMADM'S FLAGS
        a link named `nimadm` takes nimadm's flags alone")]
 pub(super) struct NimadmArgs {
-    /// Where CLIENT_alt_mig.log is written; `alt_mig` in the state directory
-    /// without it. nimadm's own place is /var/adm/ras/alt_mig.
+    /// Where to write CLIENT_alt_mig.log; by default `alt_mig` in the state directory.
+    /// nimadm's own directory is /var/adm/ras/alt_mig.
     #[arg(long, value_name = "DIR", env = "NIMSHIFT_ALT_MIG_DIR")]
     pub(super) log_dir: Option<PathBuf>,
-    /// The target level, where the SPOT does not tell enough: it shows no
-    /// service pack.
+    /// The target level, where the SPOT's is not enough: it shows no service pack.
     #[arg(long, value_name = "LEVEL", env = "NIMSHIFT_NIMADM_LEVEL")]
     pub(super) level: Option<Level>,
     /// Do not wait for another engine that holds the state directory.
     #[arg(long)]
     pub(super) no_wait: bool,
-    /// Print the plan file that asks for the same, and run nothing.
+    /// Print the equivalent plan file, and run nothing.
     #[arg(long)]
     pub(super) show_plan: bool,
-    /// What SIGINT and SIGTERM do to steps that run; see `nimshift run --help`.
+    /// What SIGINT and SIGTERM do with running steps; see `nimshift run --help`.
     #[arg(long, value_name = "HOW", default_value = "leave")]
     pub(super) on_stop: OnStopChoice,
 }
@@ -235,16 +232,16 @@ fn forms_text() -> String {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// As a versioned document (docs/status-json.md).
+    /// As a versioned JSON document (docs/status-json.md).
     #[arg(long)]
     pub(super) json: bool,
-    /// Show it again whenever it changes, until everything is at rest.
+    /// Show it again on every change, until everything is at rest.
     #[arg(long)]
     pub(super) watch: bool,
-    /// Ask the clients whose copy waits for a boot what they run from.
+    /// Ask clients whose copy waits for a boot which disk they run from.
     #[arg(long, conflicts_with = "watch")]
     pub(super) ask: bool,
-    /// All migrations of this batch, and not how each client stands now.
+    /// Show all migrations of this batch, instead of the state of each client now.
     #[arg(long, value_name = "BATCH")]
     pub(super) batch: Option<String>,
 }
@@ -260,11 +257,11 @@ pub(super) struct HistoryArgs {
     /// Show the output of all commands, not only of those that failed.
     #[arg(long, conflicts_with = "json")]
     pub(super) all: bool,
-    /// Go on telling until the client is at rest or no engine runs: entries as they
-    /// are journaled, and what the step in flight says on its host.
+    /// Follow until the client is at rest or no engine runs: new journal entries, and the
+    /// output of the running step on its host.
     #[arg(long, conflicts_with = "json")]
     pub(super) follow: bool,
-    /// As a versioned document with every entry.
+    /// As a versioned JSON document with every entry.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -277,7 +274,7 @@ pub(super) struct PlanArgs {
     /// Only this client; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
-    /// As a versioned document.
+    /// As a versioned JSON document.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -290,7 +287,7 @@ pub(super) struct PreflightArgs {
     /// Only this client; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
-    /// As a versioned document (docs/status-json.md).
+    /// As a versioned JSON document (docs/status-json.md).
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -303,7 +300,7 @@ pub(super) struct DoctorArgs {
     /// Only this client and the master; can be given several times.
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Vec<NimName>,
-    /// As a versioned document.
+    /// As a versioned JSON document.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -313,7 +310,7 @@ pub(super) struct OrderArgs {
     /// The clients.
     #[arg(value_name = "CLIENT", required_unless_present = "all")]
     pub(super) clients: Vec<NimName>,
-    /// All clients for which it means something.
+    /// All clients that it applies to.
     #[arg(long, conflicts_with = "clients")]
     pub(super) all: bool,
 }
@@ -330,9 +327,9 @@ pub(super) struct EngineOrderArgs {
 pub(super) struct RetryArgs {
     #[command(flatten)]
     pub(super) order: OrderArgs,
-    /// Take over the lease of another nimshift on the client, which is gone for
-    /// good: refused while a job of its journal has not ended there or on the
-    /// master. For a migration that begins anew.
+    /// Take over the client's lease from another nimshift that is gone for good. Refused
+    /// while one of its jobs has not ended on the client or the master. Only for a
+    /// migration that starts again.
     #[arg(long)]
     pub(super) take_lease: bool,
     /// With `--all`: do not ask before clients are rebooted.
@@ -355,8 +352,8 @@ pub(super) struct OperationArgs {
     /// The SPOT (nimadm -s).
     #[arg(short, long, value_name = "SPOT")]
     pub(super) spot: Option<NimName>,
-    /// Take over the lease of another nimshift, unlock the client in NIM whoever
-    /// has locked it (nimadm -F).
+    /// Take over the lease of another nimshift, and unlock the client in NIM, whoever
+    /// locked it (nimadm -F).
     #[arg(short = 'F', long)]
     pub(super) force: bool,
     #[command(flatten)]
@@ -377,7 +374,7 @@ pub(super) struct WakeArgs {
     /// The clients.
     #[arg(value_name = "CLIENT", required = true)]
     pub(super) clients: Vec<NimName>,
-    /// The disks of the copy that is woken (nimadm -d).
+    /// The disks of the copy to wake (nimadm -d).
     #[arg(short, long, value_name = "DISK,...", value_delimiter = ',')]
     pub(super) disks: Vec<DiskName>,
     /// NFS options of the master's mounts (nimadm -m).
@@ -392,14 +389,14 @@ pub(super) struct WakeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SyncArgs {
-    /// The lpp_source that a higher level is installed from (nimadm -l).
+    /// The lpp_source to install a higher level from (nimadm -l).
     #[arg(short, long, value_name = "NAME")]
     pub(super) lpp_source: Option<NimName>,
     /// A directory of the master with more images, beside the lpp_source
     /// (nimadm -d).
     #[arg(short, long, value_name = "DIRECTORY")]
     pub(super) device: Option<String>,
-    /// Only look at the levels (nimadm -P).
+    /// Only show the levels (nimadm -P).
     #[arg(short = 'P', long)]
     pub(super) preview: bool,
     #[command(flatten)]
@@ -426,7 +423,7 @@ pub(super) struct ExplainArgs {
     /// A message id, a line of output, or `-` for lines from stdin.
     #[arg(value_name = "MESSAGE", required_unless_present = "list")]
     pub(super) message: Vec<String>,
-    /// Take the messages of this plan before the catalogue.
+    /// Let the messages of this plan override the catalogue.
     #[arg(long, value_name = "PLAN")]
     pub(super) plan: Option<PathBuf>,
     /// List the whole catalogue.
@@ -442,23 +439,23 @@ pub(super) struct ParseArgs {
     /// The capture; without it, stdin is read.
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Name the kinds.
+    /// List the kinds.
     #[arg(long, conflicts_with = "kind")]
     pub(super) list: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
-    /// Make a consistent copy of the journal, also while a run goes on.
+    /// Make a consistent copy of the journal, even during a run.
     Backup {
-        /// The file to be made.
+        /// The file to make.
         file: PathBuf,
     },
-    /// Move batches that have ended to `archive.db` beside the journal, so that a
-    /// start does not replay them. `status`, `history` and `verify` still read
-    /// them; orders do not reach them any more. Not while an engine runs.
+    /// Move batches that have ended to `archive.db` beside the journal, so that starting
+    /// does not replay them. `status`, `history` and `verify` still read them; orders no
+    /// longer reach them. Not possible while an engine runs.
     Archive {
-        /// Batches stay in which something happened within so many days.
+        /// Keep batches in which something happened within this many days.
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         keep_days: u32,
     },

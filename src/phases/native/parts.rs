@@ -211,7 +211,7 @@ fn goes_on(ctx: &Context<'_>, from: Phase) -> String {
         .filter(|one| *one >= from && last.is_none_or(|last| one <= last))
         .collect();
     let run = format!(
-        "`nimshift run PLAN -P {} --client {client}` goes on from what stands",
+        "`nimshift run PLAN -P {} --client {client}` continues from what stands",
         phases_text(&phases)
     );
     match ctx.spec.part {

@@ -51,7 +51,7 @@ pub(in crate::transport) enum JobWord {
     Done,
     /// Jobs were removed, named, barred.
     Ready,
-    /// It is not begun: somebody has barred it.
+    /// It was not started: somebody has barred it.
     Barred(String),
     /// A piece of its output was read. Before that, its command had ended, or all
     /// of it had.
