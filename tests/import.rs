@@ -218,7 +218,7 @@ fn variables_that_differ_are_not_chosen_among() {
     assert_eq!(
         refused(text("").as_bytes(), Format::AnsibleIni).to_string(),
         "file:2: `target_disk` and `disks` differ, in line 5\n  \
-         help: set `nimshift_disks`, which goes before both"
+         help: set `nimshift_disks`, which overrides both"
     );
     let text = text("nimshift_disks=hdisk6");
     let plan = plan(text.as_bytes(), Format::AnsibleIni, &Ways::default());

@@ -443,9 +443,7 @@ fn answered(core: &mut Core, now: Moment, done: Done, commands: &mut Vec<Command
 fn panicked(now_ms: u64, view: SlotView<'_>, panic: &str) -> Answer {
     tracing::error!(client = %view.client, panic, "an attempt panicked");
     let cause = Cause::new(FailureClass::NeedsOperator, format!("a fault in nimshift, {panic}"))
-        .with_hint(
-            "report it, with the attempt that its history tells; what it began may still run",
-        );
+        .with_hint("report it, with the attempt from its history; what it started may still run");
     Answer {
         outcome: Outcome::Failed { cause, trace: Residue::Left },
         facts: None,

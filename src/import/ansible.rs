@@ -56,9 +56,9 @@ fn meaning(variable: &str, has_addresses: bool) -> Meaning {
                 Meaning::None("a plan names its disks: set `nimshift_disks`".to_owned())
             }
             (None, "target_disk.force") => {
-                Meaning::None("cleans up an older copy, which no key of a plan does".to_owned())
+                Meaning::None("removes an older copy; no key of a plan does that".to_owned())
             }
-            _ => Meaning::None("of IBM's role, without a key of the same meaning".to_owned()),
+            _ => Meaning::None("of IBM's role; no key of a plan means the same".to_owned()),
         };
     }
     // The names that the role had before it had prefixes.
@@ -71,11 +71,11 @@ fn meaning(variable: &str, has_addresses: bool) -> Meaning {
         Some(key) => Meaning::Key(key, 1),
         None if variable == "ansible_host" && has_addresses => Meaning::Key(ADDRESS.to_owned(), 3),
         None if variable == "ansible_host" => {
-            let why = "a host of the lab has one name; `--kind ssh` or `local` takes it over";
+            let why = "a host of the lab has one name; `--kind ssh` or `local` imports it";
             Meaning::None(why.to_owned())
         }
         None if variable.starts_with("ansible_") => {
-            Meaning::None("says how Ansible works with a host".to_owned())
+            Meaning::None("a setting of Ansible itself".to_owned())
         }
         None => Meaning::None("no key of a plan".to_owned()),
     }
@@ -148,7 +148,7 @@ fn waves(inventory: &Inventory, chosen: &[String], errors: &mut Errors) -> Vec<(
     };
     if groups.len() > usize::from(limits::WAVE_MAX) {
         let what = format!("{} groups, and no more than {} waves", groups.len(), limits::WAVE_MAX);
-        errors.push(0, what, "name the groups that are to be waves by `--groups`");
+        errors.push(0, what, "choose the groups for waves with `--groups`");
     }
     groups.into_iter().zip(1..).collect()
 }
@@ -227,7 +227,7 @@ fn nearest_of(
     let (rank, chosen) = values.next().expect("a key is there for its value");
     for (_, other) in values {
         if rank == 0 || is_same(key, &chosen.value, &other.value) {
-            let why = format!("gives way to {}", quoted(&chosen.called));
+            let why = format!("is overridden by {}", quoted(&chosen.called));
             found.unmapped(&other.called, other.line, why);
             continue;
         }
@@ -237,7 +237,7 @@ fn nearest_of(
             quoted(&chosen.called),
             chosen.line
         );
-        let help = format!("set `{OURS}{}`, which goes before both", key.replace('.', "_"));
+        let help = format!("set `{OURS}{}`, which overrides both", key.replace('.', "_"));
         errors.push(other.line, what, help);
     }
     chosen

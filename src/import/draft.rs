@@ -107,7 +107,7 @@ pub(super) fn text(made_from: &str, head: &Head, found: &Found, clients: &mut [C
         let about = match key {
             "spot" => "the SPOT",
             "lpp_source" => "the lpp_source",
-            _ => "the level that the clients are to have, such as 7300-02",
+            _ => "the target level, such as 7300-02",
         };
         text.push_str(&row(key, value, about));
     }

@@ -91,12 +91,13 @@ pub enum JournalError {
     },
     /// An older program has it, and cannot read what this one would write.
     #[error(
-        "the journal `{}` is that of an older nimshift: give the order with that one, or stop its engine and `nimshift resume` with this one first",
+        "the journal `{}` is that of an older nimshift: give the order with that version, or stop \
+         its engine and `nimshift resume` with this one first",
         path.display()
     )]
     Older { path: PathBuf },
     /// It is an SQLite database of something else.
-    #[error("`{}` is a database, but no journal of nimshift: use another state directory", path.display())]
+    #[error("`{}` is a database, but not a journal of nimshift: use another state directory", path.display())]
     Foreign { path: PathBuf },
     /// The disk is full.
     #[error("no space left for the journal `{}`: free some on its file system, then resume", path.display())]
@@ -224,7 +225,7 @@ impl JournalError {
         let path = path.to_owned();
         match code {
             ErrorCode::NotADatabase => {
-                JournalError::damaged(&path, format!("it is no SQLite database ({why})"))
+                JournalError::damaged(&path, format!("it is not an SQLite database ({why})"))
             }
             // A plain "error": our statements are fixed and known to be right,
             // so that the tables are not what they were.

@@ -25,10 +25,10 @@ use super::loaded::Loaded;
 use super::older;
 use super::schema::{self, RECORD_VERSION};
 
-const CHANGED: &str = "the row is not what was written: another program changed it, or the disk \
-                       gave back something else; restore a backup";
-const DECIDED: &str = "the rows are as they were written, but this nimshift decides otherwise than \
-                       the one that wrote them: finish with that version, and report it";
+const CHANGED: &str = "the row is not what was written: another program or the disk changed it; \
+ restore a backup";
+const DECIDED: &str = "the rows are as written, but this nimshift decides differently from the \
+ version that wrote them: finish with that version, and report it";
 
 /// Everything that a journal holds, replayed.
 #[derive(Debug, Default)]

@@ -216,7 +216,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
     let unknown = |what: String| UnreadableRequest {
         id,
         why: format!(
-            "this nimshift does not know {what}: give the order by the version that runs the engine"
+            "this nimshift does not know {what}: give the order with the engine's version"
         ),
         is_damage: false,
     };

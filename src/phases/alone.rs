@@ -72,7 +72,7 @@ pub(super) fn foreign<'a>(ctx: &Context<'_>, processes: &'a [Process]) -> Option
 /// That it works, and what to do about it.
 pub(super) fn works(spec: &MigrationSpec, process: &Process) -> Cause {
     let text = format!(
-        "a nimadm that is no job of nimshift works on {}: {} on {}",
+        "a nimadm that nimshift did not start works on {}: {} on {}",
         spec.client,
         process.words(),
         spec.master

@@ -220,7 +220,10 @@ pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<F
     let text =
         format!("{there} of {wanted} file systems of the copy are mounted on {}", ctx.spec.client);
     let cause = Cause::new(FailureClass::Permanent, text);
-    let bar = Finding::blocked(cause.with_hint("only a fresh clone helps: a retry begins with it"));
+    let bar = Finding::blocked(cause.with_hint(
+        "only a fresh clone helps: a retry starts with \
+     one",
+    ));
     Some(Finding { gone: Some(Residue::CopyLost), ..bar })
 }
 
@@ -278,7 +281,7 @@ pub(super) fn bootlist_left(ctx: &Context<'_>, seen: Vec<DiskName>) -> Read<(boo
 }
 
 fn set_by_others(ctx: &Context<'_>, bootlist: &[DiskName]) -> String {
-    format!("the bootlist of {} is {}, which others have set", ctx.spec.client, named(bootlist))
+    format!("the bootlist of {} is {}, set by somebody else", ctx.spec.client, named(bootlist))
 }
 
 fn named(disks: &[DiskName]) -> String {
@@ -303,7 +306,7 @@ pub(super) fn boots_from_others(ctx: &Context<'_>, seen: &[DiskName]) -> Read<Op
     };
     let text = format!("{}: it is left alone", set_by_others(ctx, seen));
     let hint = format!(
-        "where that is not needed, set it back (on {client}, `bootlist -m normal {}`), then `nimshift \
+        "if that is not needed, set it back (on {client}, `bootlist -m normal {}`), then `nimshift \
          retry {client}`; {otherwise}",
         named(&baseline.bootlist)
     );

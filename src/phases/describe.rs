@@ -45,10 +45,7 @@ pub struct StepText {
 
 /// What holds for all command lines of a description.
 pub const ASSUMPTION: &str = "The commands assume a rootvg with the file systems /, /home, /opt, \
-/tmp, /usr and /var, all of which are still to be worked on; what only a host can tell stands \
-between < and >. A run looks first, and leaves out what is there already. Each script that changes the \
-client begins with `ls -l /var/adm/nimshift/lease | grep -F -e ' -> <its text>'`, which ends it where the lease \
-is not this migration's any more.";
+/tmp, /usr and /var, with nothing done yet; values that only a host knows are between < and >. A run probes first, and skips what is already done. Each script that changes the client begins with `ls -l /var/adm/nimshift/lease | grep -F -e ' -> <its text>'`, which ends it if the lease is no longer this migration's.";
 
 /// The steps of a migration with their commands.
 pub fn describe(spec: &MigrationSpec) -> Vec<StepText> {

@@ -136,9 +136,7 @@ pub(super) const NOBODY: &str = ".-";
 /// What is done about a lease where no migration is tried again, or that is not enough.
 pub(super) fn wait_or_clean(ctx: &Context<'_>) -> String {
     let client = &ctx.spec.client;
-    format!(
-        "wait for that migration; where it is gone for good, `nimshift cleanup --force {client}`"
-    )
+    format!("wait for that migration; if it is gone for good, `nimshift cleanup --force {client}`")
 }
 
 /// Another holds the client.
@@ -157,7 +155,8 @@ pub(super) fn refused(ctx: &Context<'_>, holder: &Lease, why: Option<String>) ->
         wait_or_clean(ctx)
     } else {
         format!(
-            "wait for that migration; where it is gone for good, `nimshift retry --take-lease {client}`"
+            "wait for that migration; if it is gone for good, `nimshift retry --take-lease \
+             {client}`"
         )
     };
     Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))
@@ -213,13 +212,13 @@ impl Held {
         }
         let after = ctx.spec.dead_lease_after_ms.unwrap_or(u64::MAX);
         if self.holder.job_prefix().is_none() {
-            return Some("it is none of nimshift's, and is not taken over".to_owned());
+            return Some("it is not nimshift's, and is not taken over".to_owned());
         }
         if after == 0 || self.is_claimed {
             return None;
         }
         match self.holder.age_ms(ctx.now_ms) {
-            None => Some("it does not say since when, and is not taken over by itself".to_owned()),
+            None => Some("it has no date, and is not taken over automatically".to_owned()),
             Some(age) if age < after => {
                 Some(format!("it is taken over when it is {} old", duration_text(after)))
             }

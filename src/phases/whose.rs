@@ -138,7 +138,7 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
     let nothing_stood =
         ctx.facts.copy.as_ref().is_some_and(|copy| copy.failed && copy.disks.is_empty());
     if nothing_stood && rows.first().is_some_and(|row| !row.is_in("rootvg")) {
-        let text = format!("nothing stood on {} when the step had failed that makes it", disks());
+        let text = format!("nothing stood on {} when the step that makes it failed", disks());
         return Ok(Whose::Others(text));
     }
     let Some(copy) = identity(ctx) else {
@@ -154,7 +154,7 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
                 Whose::Ours(!rows.is_empty())
             }
             Some(row) if !is_begun && !row.is_in("rootvg") => {
-                Whose::Others(format!("no job of this migration has begun one on {}", disks()))
+                Whose::Others(format!("no job of this migration started one on {}", disks()))
             }
             Some(row) if !row.is_in("rootvg") && boots_it(ctx, said)? => Whose::Others(boots(row)),
             row => Whose::Ours(row.is_some()),
@@ -292,7 +292,8 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
                 Direction::Undo => format!("`nimshift retry {client}`"),
             };
             let hint = format!(
-                "where that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then {then}; \
+                "if that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then \
+                 {then}; \
                  `nimshift abandon {client}` leaves the client to them"
             );
             let cause = Cause::new(FailureClass::NeedsOperator, said_by(text, who));
@@ -331,7 +332,8 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
     let abandon = format!("`nimshift abandon {client}` leaves the client to others");
     let hint = match (holder, &ctx.facts.lease) {
         (None, Some(text)) => format!(
-            "where nobody has begun anything on {client} since, make it again there (`mkdir -p {}; ln -s \
+            "if nobody has started anything on {client} since, make it again there (`mkdir -p {}; \
+             ln -s \
              {text} {}`), then `nimshift retry {client}`; else {abandon}",
             argv::LEASE_DIR,
             argv::LEASE
@@ -346,7 +348,7 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
 pub(super) fn taken_over(ctx: &Context<'_>, by: &str, text: String) -> Cause {
     let client = &ctx.spec.client;
     let hint = format!(
-        "`nimshift abandon {client}` leaves the client to {by}; where that one is done with it, then \
+        "`nimshift abandon {client}` leaves the client to {by}; when that one is done with it, \
          `nimshift cleanup {client}`, then `nimshift retry {client}`"
     );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
@@ -357,7 +359,7 @@ pub(super) const RECORD_COPY: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-copy",
     is: &[Is::RecordsCopy],
-    about: "record what the copy is known by",
+    about: "record the identity of the copy",
     host: HostRole::Client,
     drivers: Drivers::Both,
     applies: |spec| spec.mode.changes_client(),
@@ -409,7 +411,7 @@ fn told_by(
         let new = CopyIdentity { vg_id: id.clone(), ..forgotten(ctx.ticket.round) };
         let copy = found.get_or_insert(new);
         if copy.vg_id != id {
-            return Err("the target disks are of two volume groups".to_owned());
+            return Err("the target disks belong to two volume groups".to_owned());
         }
         copy.disks.push(CopyDisk { name: row.disk.clone(), pvid });
     }

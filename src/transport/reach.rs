@@ -107,7 +107,7 @@ pub enum TransportError {
     #[error("{host} did not answer within {}", humantime::format_duration(*limit))]
     TimedOut { host: HostId, limit: Duration },
     /// The host's name is not known where it was looked up. Not arrived.
-    #[error("the name of {host} is not resolved: {why}")]
+    #[error("cannot resolve the name of {host}: {why}")]
     Unresolved {
         host: HostId,
         /// One line.
@@ -150,7 +150,7 @@ pub enum TransportError {
     },
     /// The host begins no jobs of that name any more: another has taken over what
     /// they belong to. Not arrived.
-    #[error("{host} begins no jobs of that name any more: {by} has barred them")]
+    #[error("{host} starts no more jobs of that name: {by} has barred them")]
     Barred { host: HostId, by: String },
     /// There is no such host.
     #[error("there is no host {0}")]
@@ -193,9 +193,9 @@ impl TransportError {
     /// What can be done about it, where a person has to.
     pub fn way_out(&self) -> Option<&'static str> {
         match self {
-            TransportError::HostKey { .. } => Some(
-                "find out why the key differs before anything else; then put the right one into known_hosts",
-            ),
+            TransportError::HostKey { .. } => {
+                Some("first find out why the key differs, then put the right one into known_hosts")
+            }
             TransportError::Login { .. } => Some(
                 "`ssh` to the host by hand, without a password: key, agent, user, PermitRootLogin, ssh configuration",
             ),

@@ -295,7 +295,7 @@ pub(super) fn diagnose(host: &HostId, status: Option<i32>, said: &str) -> Transp
         },
         _ => TransportError::Lost {
             host,
-            why: last.unwrap_or_else(|| "the connection ended without a word".to_owned()),
+            why: last.unwrap_or_else(|| "the connection ended without a message".to_owned()),
         },
     }
 }

@@ -222,7 +222,10 @@ const ELSEWHERE: [(&str, &str); 46] = [
     ("the request is journaled", BESIDE),
     ("levels them, from an lpp_source", "tests/cli/operations.rs: a SPOT that is behind"),
     ("it is not rebooted again", "tests/reliability/reboots.rs: a boot by hand before ours"),
-    ("let them have their boot", "tests/reliability/foreign.rs: a bootlist at a third disk"),
+    (
+        "wait for that boot, or set it back",
+        "tests/reliability/foreign.rs: a bootlist at a third disk",
+    ),
     ("write it without quotes:", "tests/cli/lab.rs: a line is no command"),
     ("what was made is gone:", "tests/cli/operations.rs: a mksysb as its master has it"),
     ("there is no way back by nimshift", "tests/cli/copies.rs: a system of others on the old disk"),

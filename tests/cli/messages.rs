@@ -106,9 +106,9 @@ fn a_plan_goes_before_the_catalogue() {
         ran.stdout
     );
     for (rule, said) in [
-        ("[[message]]\nclass = \"transient\"\n", "is for no message"),
-        ("[[message]]\nid = \"516\"\nclass = \"transient\"\n", "is no message id"),
-        ("[[message]]\npattern = \"a\"\nclass = \"transient\"\n", "fits nearly every line"),
+        ("[[message]]\nclass = \"transient\"\n", "matches no message"),
+        ("[[message]]\nid = \"516\"\nclass = \"transient\"\n", "is not a message id"),
+        ("[[message]]\npattern = \"a\"\nclass = \"transient\"\n", "matches nearly every line"),
         ("[[message]]\npattern = \"quota\"\nclass = \"final\"\n", "cannot be `final`"),
         ("[[message]]\npattern = \"quota\"\n", "has no `class`"),
     ] {

@@ -179,7 +179,7 @@ const OTHER_DISK: &str = "hdisk2";
 /// What is printed then: another name, no boot from it, and the same order again.
 async fn renamed_and_tried_again(world: &World, what: &str) {
     let told = world.last_cause();
-    assert!(told.contains("altinst_rootvg is on hdisk2, which is not of this"), "{what}: {told}");
+    assert!(told.contains("altinst_rootvg is on hdisk2, which is not this"), "{what}: {told}");
     by_hand(&world.lab, CLIENT, "alt_rootvg_op -v other_rootvg -d hdisk2");
     by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk0");
     world.order(RequestKind::Retry);
@@ -296,7 +296,7 @@ fn with_another_disk(flavour: Flavour) -> EstateFile {
     estate
 }
 
-const LEFT_ALONE: &str = "the bootlist of lpar01 is hdisk2, which others have set: left alone";
+const LEFT_ALONE: &str = "the bootlist of lpar01 is hdisk2, set by somebody else: left alone";
 
 #[test]
 fn a_rollback_leaves_copy_and_bootlist_that_others_have_made_on_another_disk() {
@@ -383,7 +383,7 @@ fn a_client_that_others_have_set_to_boot_from_elsewhere_is_not_rebooted_back() {
             world.live(Arc::new(world.plain_performer())).await;
             assert_eq!(world.state(), "undo_stuck", "{flavour:?}: {}", world.story());
             let cause = world.last_cause();
-            assert!(cause.contains("is hdisk2, which others have set"), "{flavour:?}: {cause}");
+            assert!(cause.contains("is hdisk2, set by somebody else"), "{flavour:?}: {cause}");
             assert_same(&theirs, &client(&world), "after the rollback");
             assert_eq!(output(&world, CLIENT, "who -b"), booted, "{flavour:?}");
             world.assert_replays("not rebooted back");
@@ -436,7 +436,7 @@ fn a_copy_that_another_engine_is_making_is_left_to_it() {
         let reader = Reader::open(two.dir()).expect("a journal");
         let last = reader.migrations(None).expect("some").pop().expect("one");
         let told = format!("{:?}", last.state);
-        assert!(told.contains("is of a migration that is under way: one.m1"), "{told}");
+        assert!(told.contains("belongs to a migration that is under way: one.m1"), "{told}");
         assert!(!told.contains("alt_rootvg_op"), "{told}");
     });
 }

@@ -117,7 +117,7 @@ async fn story_of(world: &World, spec: &MigrationSpec) -> Story {
 async fn follow_the_hint(world: &World, spec: &MigrationSpec, performer: Arc<dyn Performer>) {
     let next = next_step(&view(world, spec)).expect("a way out");
     // Who was told to reboot once is booted by a person.
-    if next.contains("by hand") || next.contains("where it is booted from") {
+    if next.contains("by hand") || next.contains("if it is booted from") {
         by_hand(&world.lab, CLIENT, "bootlist -m normal hdisk1");
         world.lab.boot_host(CLIENT, None).expect("a host");
         tokio::time::sleep(TEN_MINUTES).await;

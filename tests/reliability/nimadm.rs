@@ -172,7 +172,7 @@ fn a_nimadm_that_is_nobodys_is_seen_and_nothing_is_done_beside_it() {
         world.live(Arc::new(meets)).await;
         assert_eq!(world.state(), "awaiting_operator", "{}", world.story());
         let cause = world.last_cause();
-        assert!(cause.contains("a nimadm that is no job of nimshift works on lpar01"), "{cause}");
+        assert!(cause.contains("a nimadm that nimshift did not start works on lpar01"), "{cause}");
         assert_eq!(started(&world, "-P 6 "), 0);
         // Taking back is not done beside it either.
         world.order(RequestKind::Rollback);

@@ -163,7 +163,7 @@ fn a_nimadm_of_somebody_else_holds_the_next_phase_whatever_it_is() {
                 _ => ("awaiting_operator", "migrated"),
             };
             assert_eq!(world.state(), held, "{phase:?}: {cause}");
-            let told = "a nimadm that is no job of nimshift works on lpar01: process ";
+            let told = "a nimadm that nimshift did not start works on lpar01: process ";
             assert!(cause.contains(told) && cause.contains("of root, for 02:1"), "{cause}");
             world.lab.kill(&HostId::new(MASTER), &role()).await.expect("an end");
             world.order(RequestKind::Retry);

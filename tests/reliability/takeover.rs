@@ -71,8 +71,8 @@ fn a_lease_is_left_to_its_holder_before_its_time() {
         // It is an hour old.
         let world = held(DEAD_LEASE, Some(12 * HOUR));
         refused(&world, "taken over when it is 12h00m old").await;
-        refused(&held("s1.m7", Some(12 * HOUR)), "does not say since when").await;
-        refused(&held("somebody", Some(0)), "none of nimshift's").await;
+        refused(&held("s1.m7", Some(12 * HOUR)), "has no date").await;
+        refused(&held("somebody", Some(0)), "it is not nimshift's").await;
         tokio::time::sleep(Duration::from_secs(11 * 3600)).await;
         world.again(spec(Some(12 * HOUR)));
         world.live(Arc::new(world.plain_performer())).await;
@@ -137,7 +137,7 @@ fn whose_lease_was_taken_begins_nothing_any_more() {
         let late = world.performer_of("s1", Arc::new(world.lab.clone()));
         let answer = late.perform(order("take-lease", 7)).await;
         let Outcome::Failed { cause, .. } = answer.outcome else { panic!("it was let") };
-        assert!(cause.text.contains("test.m1 has taken its client over"), "{cause:?}");
+        assert!(cause.text.contains("test.m1 has taken over its client"), "{cause:?}");
     });
 }
 

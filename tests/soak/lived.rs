@@ -122,7 +122,7 @@ fn orders(
         let waits = view.state.waits_for_operator();
         // Where it says so, a person boots the old disk first.
         let boots_old = waits.then(|| printed_bootlist(next.as_deref()?)).flatten();
-        let by_hand = ["by hand", "where it is booted from"];
+        let by_hand = ["by hand", "if it is booted from"];
         let by_hand =
             by_hand.iter().any(|words| next.as_deref().is_some_and(|n| n.contains(words)));
         let order = if boots_old.is_some() || waits && by_hand && round > 1 {

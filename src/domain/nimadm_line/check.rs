@@ -130,9 +130,9 @@ impl Checker {
     /// `-E`, in every form.
     fn debugger(&mut self) {
         if let Some(word) = self.word_of('E') {
-            let what = "-E cannot be honoured: it stops in nimadm's debugger and waits for a \
-                        person at the terminal";
-            let help = "leave -E out: what a failure left is kept as evidence, and \
+            let what = "-E is not supported: it stops in nimadm's debugger and waits for somebody \
+             at the terminal";
+            let help = "leave -E out: nimshift keeps what a failure printed, and \
                         `nimshift history CLIENT --all` shows it";
             self.wrong(Some(word), what, help);
         }
@@ -221,7 +221,7 @@ impl Checker {
         for name in text.split_whitespace() {
             match name.parse::<DiskName>() {
                 Ok(disk) if disks.contains(&disk) => {
-                    let what = format!("-d: {disk} is there twice");
+                    let what = format!("-d: {disk} is named twice");
                     self.wrong(Some(word), what, "name each disk once");
                     fits = false;
                 }

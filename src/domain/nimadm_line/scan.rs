@@ -105,7 +105,7 @@ fn group(
             && !rest.is_empty()
             && rest.bytes().all(|b| b.is_ascii_digit() || b == b',')
         {
-            let what = "-P takes no phases beside -M: it means to look only".to_owned();
+            let what = "-P with -M takes no phases: it only shows the levels".to_owned();
             scanned.wrong(word, what, "write `-P` alone");
             return false;
         }
@@ -152,7 +152,7 @@ fn push(scanned: &mut Scanned, letter: char, value: Option<&str>, word: usize) {
 fn operand(scanned: &mut Scanned, text: &str, word: usize, bare_phases: bool) {
     let help = match scanned.flags.last().map(|flag| flag.letter) {
         Some('d') => "several disks are one word: -d \"hdisk1 hdisk2\"",
-        Some('P') if bare_phases => "-P takes no phases beside -M: it means to look only",
+        Some('P') if bare_phases => "-P with -M takes no phases: it only shows the levels",
         Some('P') => "several phases are one word: -P 1,2,3",
         Some('m') => "mount options are one word: -m rsize=65536,wsize=65536",
         _ => "each value stands after its flag",

@@ -88,11 +88,11 @@ impl Reader<'_, '_> {
             fits = false;
         };
         if table.id.is_none() && table.pattern.is_none() {
-            wrong(self, "class", " is for no message", "add an `id`, a `pattern`, or both");
+            wrong(self, "class", " matches no message", "add an `id`, a `pattern`, or both");
         }
         if table.id.as_deref().is_some_and(|id| !is_message_id(id)) {
             let help = "four digits, a hyphen, three or four digits: `0516-404`";
-            wrong(self, "id", " is no message id", help);
+            wrong(self, "id", " is not a message id", help);
         }
         for (key, text) in [("pattern", &table.pattern), ("hint", &table.hint)] {
             let Some(text) = text else { continue };
@@ -100,7 +100,7 @@ impl Reader<'_, '_> {
             if size > CAUSE_BYTES_MAX || text.contains(char::is_control) {
                 wrong(self, key, " is not one line of text", "at most 400 bytes, on one line");
             } else if size < 3 && key == "pattern" {
-                wrong(self, key, " fits nearly every line", "write more of the message");
+                wrong(self, key, " matches nearly every line", "write more of the message");
             }
         }
         if !fits {
@@ -150,7 +150,7 @@ impl Reader<'_, '_> {
             }
             if let Some(first) = seen.get(&name) {
                 let line = self.lines.place(self.offset(At::Own(*first, "name"))).0;
-                let help = format!("it stands in line {line} already: remove one of the two");
+                let help = format!("it is in line {line} already: remove one of the two");
                 self.wrong(at, " is a client that the plan has twice", help);
             } else {
                 seen.insert(name, index);
@@ -302,7 +302,12 @@ impl Reader<'_, '_> {
             None => Some(ms(default::REBOOT_TIMEOUT)),
             Some(time) if time.ms > 0 => Some(time.ms),
             Some(_) => {
-                self.wrong(at, " gives a client no time at all", "an LPAR takes about 10m to boot");
+                self.wrong(
+                    at,
+                    " leaves a client no time at all",
+                    "an LPAR takes about 10m to \
+                 boot",
+                );
                 None
             }
         }

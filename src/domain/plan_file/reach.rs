@@ -163,7 +163,7 @@ impl Reader<'_, '_> {
         if kind == EstateKind::Local {
             if own.is_some() {
                 let help = "remove it, or set `kind = \"ssh\"`";
-                self.wrong(at, " is of no use: the master is this machine", help);
+                self.wrong(at, " has no effect: the master is this machine", help);
             }
             return Some(Reach { via: Via::Here, ..nothing() });
         }

@@ -166,8 +166,8 @@ pub(super) fn verified(reader: &mut Reader<'_, '_>, file: &PlanFile) {
     let at = defaults.then_some(At::Option(None, "driver"));
     let own = clients.filter(|(_, client)| set_by(client.options.driver));
     for at in at.into_iter().chain(own.map(|(index, _)| At::Option(Some(index), "driver"))) {
-        let what = ": phase 5 of the native driver is a stand-in, for IBM does not document by which \
-                    commands nimadm migrates the base, and it has not run on AIX";
+        let what = ": phase 5 of the native driver is a stand-in: IBM does not document how \
+         nimadm migrates the base, and it has not run on AIX";
         let help = "leave `driver` out, so that IBM's nimadm carries the phases out; or, for systems \
                     that you can afford to lose, set `native_unverified = \"accept\"` in [estate]";
         reader.wrong(at, what, help);

@@ -81,7 +81,7 @@ fn explain(error: &Error, text: &str) -> (String, String) {
         ),
         ErrorKind::DuplicateTable { name, first } => (
             format!("[{}] stands twice", sanitize_line(name, 60)),
-            format!("it stands in line {} already: put the keys of both in one", line(first.start)),
+            format!("it is in line {} already: put the keys of both in one", line(first.start)),
         ),
         ErrorKind::UnquotedString => (
             "a string without quotes".to_owned(),

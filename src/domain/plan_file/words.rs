@@ -194,9 +194,12 @@ fn plain(text: &str, max: usize, more: &str) -> Option<&'static str> {
     match text {
         "" => Some("it is empty"),
         _ if text.len() > max => Some("it is too long"),
-        _ if text.starts_with(['-', '.', '@', ':', '%']) => Some("it begins with a mark"),
+        _ if text.starts_with(['-', '.', '@', ':', '%']) => Some(
+            "it begins with a punctuation \
+         mark",
+        ),
         _ if text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c)) => None,
-        _ => Some("it has characters that have no place in it"),
+        _ => Some("it has characters that are not allowed"),
     }
 }
 
@@ -208,7 +211,7 @@ fn way(text: &str) -> Option<&'static str> {
             Some((host, "")) => (host, None),
             Some((host, port)) => match port.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
-                None => return Some("a port stands behind `:`"),
+                None => return Some("a port must follow `:`"),
             },
             None => return Some("its `[` is not closed"),
         },

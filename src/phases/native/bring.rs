@@ -33,7 +33,7 @@ pub(crate) fn remove_brought() -> argv::Argv {
 pub(crate) const BRING_FILES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "bring-files",
-    about: "bring exclude list and image.data to the client",
+    about: "copy exclude list and image.data to the client",
     host: HostRole::Master,
     undo: UndoKind::Reverse,
     timeout: minutes(10),
@@ -82,12 +82,12 @@ fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     baseline(ctx)?;
     let files = files(ctx);
     if files.is_empty() {
-        return Err("there is nothing to bring to the client".to_owned());
+        return Err("there is nothing to copy to the client".to_owned());
     }
     let (mut all, mut any) = (true, false);
     for (from, to) in files.iter().map(|(from, to)| (argv::cat(from), argv::cat(to))) {
         if !master.is_there(from.clone())? {
-            return Err("what is to be brought to the client is not on the master".to_owned());
+            return Err("a file to be copied to the client is not on the master".to_owned());
         }
         let there = client.is_there(to.clone())?;
         any |= there;

@@ -376,7 +376,8 @@ fn check_agreement(
     {
         findings.permanent(
             format!("{NAME} is {now} on the client, {of_lpp} in the lpp_source {lpp_source}"),
-            "name an lpp_source in the plan that is at least as new as the client, which is not taken back",
+            "name an lpp_source in the plan that is at least as new as the client, which nimadm \
+             cannot downgrade",
         );
     }
 }
@@ -405,7 +406,7 @@ fn check_machine(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Find
     {
         findings.transient(
             format!("{client} is locked in NIM by process {process}"),
-            "wait for it; where it is gone, set `force = true` (-F) in the plan",
+            "wait for it; if it is gone, set `force = true` (-F) in the plan",
         );
     }
     match object.get("Cstate") {
@@ -565,7 +566,8 @@ fn check_copy(
     let vg = row.vg.as_deref().unwrap_or_default();
     if let Some(holder) = holder {
         let words = holder.words();
-        let text = format!("{vg} on {} is of a migration that is under way: {words}", row.disk);
+        let text =
+            format!("{vg} on {} belongs to a migration that is under way: {words}", row.disk);
         return findings.permanent(text, &wait_or_clean(ctx));
     }
     let running = client.processes().unwrap_or_default();
@@ -586,7 +588,7 @@ fn check_copy(
         }
         vg => format!("remove it by `alt_rootvg_op -X {vg}`"),
     };
-    let hint = format!("where it is not needed any more, {remove}");
+    let hint = format!("if it is no longer needed, {remove}");
     findings.permanent(format!("{vg} is on {} already", row.disk), &hint);
 }
 

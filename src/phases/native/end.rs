@@ -131,9 +131,9 @@ fn booted_early(ctx: &Context<'_>, booted: &str, lspv: &[aix::PhysicalVolume]) -
         None => "on the old disk".to_owned(),
     };
     vec![format!(
-        "{client} was booted from the copy ({booted}) before its old system was cleaned; {place} lie, where \
-         they were not gone yet, {}, {} and {}: `nimshift cleanup {client}` removes them, should that be \
-         booted again",
+        "{client} was booted from the copy ({booted}) before its old system was cleaned; {place} \
+         there may still be {}, {} and {}: `nimshift cleanup {client}` removes them, should that \
+         be booted again",
         argv::LEASE,
         argv::FINISHED,
         argv::SPOT_MOUNT
@@ -283,7 +283,7 @@ fn not_from_copy(ctx: &Context<'_>, booted: &str) -> Finding {
         format!("{client} was booted ({booted}), and not from the copy: it runs from the old disk");
     let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
     let hint = format!(
-        "it is not rebooted again: look at its console and its bootlist; where it is booted from {disk}, \
+        "it is not rebooted again: check its console and bootlist; if it is booted from {disk}, \
          `nimshift retry {client}` verifies it"
     );
     Finding::blocked(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
@@ -298,7 +298,7 @@ pub(crate) fn was_rebooted(ctx: &Context<'_>) -> Cause {
     };
     let text = format!("{client} was told to reboot, and does not run from {to}");
     let hint = format!(
-        "it is not told again: look at its console and its bootlist, and boot it from {to} by hand; then \
+        "it is not told again: check its console and bootlist, and boot it from {to} by hand; then \
          `nimshift retry {client}` {then}"
     );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
@@ -306,7 +306,7 @@ pub(crate) fn was_rebooted(ctx: &Context<'_>) -> Cause {
 
 fn awake(ctx: &Context<'_>) -> Finding {
     let client = &ctx.spec.client;
-    let text = format!("{ALT_VG} is awake on {client}: it is not rebooted before that sleeps");
+    let text = format!("{ALT_VG} is awake on {client}: it is not rebooted until that copy sleeps");
     let hint = format!("`nimshift sleep {client}`, then `nimshift retry {client}`");
     Finding::blocked(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }

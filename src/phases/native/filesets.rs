@@ -138,7 +138,7 @@ fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let check = said.output(agreement(ctx))?;
     if !check.ok() {
         let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
-        return failed(format!("the copy's filesets do not agree: {words}"), "`lppchk -v`");
+        return failed(format!("the copy's filesets are inconsistent: {words}"), "`lppchk -v`");
     }
     Ok(Finding::found(Facts { level: Some(level), ..Facts::default() }))
 }

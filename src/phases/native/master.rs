@@ -27,7 +27,7 @@ pub(crate) fn lease(spec: &MigrationSpec) -> String {
 /// What is done about another's lease there.
 pub(crate) fn wait_or_remove(spec: &MigrationSpec) -> String {
     let lease = lease(spec);
-    format!("wait for that migration; where none runs any more, remove {lease} on the master")
+    format!("wait for that migration; if none runs, remove {lease} on the master")
 }
 
 /// Where no client is changed, the lease is on the master.
@@ -98,7 +98,7 @@ const FETCHED: &str = "image.data.done";
 pub(crate) const FETCH_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Clone,
     name: "fetch-image-data",
-    about: "fetch the image.data that the copy is made by",
+    about: "fetch the image.data that describes the copy",
     host: HostRole::Master,
     drivers: Drivers::Both,
     undo: UndoKind::Reverse,

@@ -97,7 +97,7 @@ fn judge_image_data(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
         let usages = said.read(argv::df("-m", &paths), aix::df)?;
         let is_told = |path: &String| usages.iter().any(|(over, _)| over == path);
         if let Some(path) = paths.iter().find(|path| !is_told(path)) {
-            return Err(format!("`df` does not tell of {path}"));
+            return Err(format!("`df` does not show {path}"));
         }
     }
     if finding.presence != Presence::Present {

@@ -34,9 +34,7 @@ pub(crate) const MOUNT_FILESYSTEMS: StepDef = StepDef {
             let finding = judge_mounts(ctx, answers)?;
             if finding.presence != Presence::Present && exported.presence != Presence::Present {
                 let client = &ctx.spec.client;
-                return Ok(Finding::unmounted(format!(
-                    "the copy is not exported by {client} any more"
-                )));
+                return Ok(Finding::unmounted(format!("{client} no longer exports the copy")));
             }
             Ok(finding)
         })())

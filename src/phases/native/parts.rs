@@ -47,7 +47,7 @@ fn gap(spec: &MigrationSpec) -> Option<Phase> {
 pub(crate) const CHECK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-phases",
-    about: "check that the phases before have been done",
+    about: "check that the earlier phases are done",
     host: HostRole::Master,
     drivers: Drivers::Both,
     gate: true,

@@ -166,10 +166,12 @@ fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) 
     let client = &ctx.spec.client;
     let own = baseline.boot_disk.as_ref().map_or("its disk", DiskName::as_str);
     let text = format!(
-        "{client} boots next from {first}, which is no disk of its rootvg: others have set the bootlist"
+        "{client} boots next from {first}, which is no disk of its rootvg: somebody else has set \
+         the bootlist"
     );
     let hint = format!(
-        "let them have their boot; or set it back (on {client}, `bootlist -m normal {own}`), then `nimshift \
+        "wait for that boot, or set it back (on {client}, `bootlist -m normal {own}`), then \
+         `nimshift \
          retry {client}`"
     );
     Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))

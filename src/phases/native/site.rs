@@ -208,7 +208,7 @@ fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 pub(crate) const RECORD_SITE: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "record-site",
-    about: "record what the site has made its own in the copy",
+    about: "record the site's own settings in the copy",
     host: HostRole::Master,
     drivers: Drivers::Both,
     timeout: minutes(10),
@@ -231,7 +231,7 @@ pub(crate) const RECORD_SITE: StepDef = StepDef {
 pub(crate) const VERIFY_COPY: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: "verify-copy",
-    about: "verify that the copy has what the site had made its own",
+    about: "verify that the copy kept the site's own settings",
     host: HostRole::Master,
     drivers: Drivers::Both,
     timeout: minutes(10),
@@ -254,8 +254,8 @@ pub(crate) const VERIFY_COPY: StepDef = StepDef {
             let text = format!("the migrated copy lacks {}", lost.join("; "));
             let cause = Cause::new(FailureClass::Permanent, sanitize_line(&text, CAUSE_BYTES_MAX));
             Ok(Finding::blocked(cause.with_hint(
-                "what merges the configuration said that it did: look at the output of phase 5; \
-                 `policy = \"hold\"` keeps the copy to be looked at",
+                "look at the output of phase 5, which merges the configuration; `policy = \
+                 \"hold\"` keeps the copy for inspection",
             )))
         })())
     },

@@ -48,7 +48,7 @@ const fn phase(phase: Phase, name: &'static str, about: &'static str, most: Dura
 pub(super) const MARK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "mark-phases",
-    about: "make the directory in which nimadm's phases are marked",
+    about: "make the directory for the marks of nimadm's phases",
     host: HostRole::Master,
     drivers: Drivers::Nimadm,
     undo: UndoKind::Reverse,

@@ -50,8 +50,8 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
             format!("{} holds the lease of {}: another nimshift", holder.words(), ctx.spec.client),
         );
         return Ok(Finding::blocked(cause.with_hint(
-            "take its migration back where it was begun, by a rollback; \
-             `--force` takes the lease over where that nimshift is no more",
+            "roll its migration back where it was started; `--force` takes the lease over if that \
+             nimshift is gone",
         )));
     }
     if ctx.spec.mode.has_client() {
@@ -87,7 +87,8 @@ fn not_to_be_touched(ctx: &Context<'_>, said: HostAnswers<'_>) -> Read<Option<Fi
                 "altinst_rootvg on {disk} is awake, and no migration here has made it (volume group {id})"
             ),
             format!(
-                "wait for who works in it, or put it to sleep (`nimshift sleep {client}`); `nimshift \
+                "wait until nobody works in it, or put it to sleep (`nimshift sleep {client}`); \
+                 `nimshift \
                  cleanup {client} --force` removes it"
             ),
         ),
@@ -128,7 +129,7 @@ fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Fi
 pub(crate) const MASTER_JOBS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-jobs-master",
-    about: "end what runs for the client on the master",
+    about: "end processes for the client on the master",
     host: HostRole::Master,
     task: TaskKind::Cleanup,
     settle: Settle::Within(Duration::from_secs(10)),
@@ -144,7 +145,7 @@ pub(crate) const MASTER_JOBS: StepDef = StepDef {
 pub(crate) const CLIENT_JOBS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-jobs-client",
-    about: "end what runs on a copy on the client",
+    about: "end processes that use a copy on the client",
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     settle: Settle::Within(Duration::from_secs(10)),

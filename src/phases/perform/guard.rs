@@ -84,7 +84,7 @@ impl Attempt<'_> {
         match error {
             TransportError::Barred { host, by } => {
                 let text = format!(
-                    "{host} begins no job of this migration any more: {by} has taken its client over"
+                    "{host} starts no more jobs of this migration: {by} has taken over its client"
                 );
                 self.with_context(|ctx| whose::taken_over(ctx, by, text))
             }

@@ -91,7 +91,7 @@ pub async fn perform(
 fn unknown_step(order: &Order, host: &str, now: Millis) -> Answer {
     let text = format!("this program has no step {}", order.ticket.step);
     let cause = Cause::new(FailureClass::NeedsOperator, text)
-        .with_hint("finish the migration with the version that began it");
+        .with_hint("finish the migration with the version that started it");
     Answer {
         outcome: Outcome::Failed { cause, trace: Residue::Left },
         facts: None,
@@ -343,7 +343,7 @@ impl Attempt<'_> {
     fn may_still_run(&self, id: &JobId) -> Cause {
         let text = format!("the job {id} on {} was told to end and may still run", self.host());
         Cause::new(FailureClass::NeedsOperator, text)
-            .with_hint("see to it that it has ended, then retry or roll back")
+            .with_hint("make sure that it has ended, then retry or roll back")
     }
 
     /// What a failed run left behind, by one more look.

@@ -59,7 +59,7 @@ fn ours<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Vec<&'a PhysicalVo
 fn cause(ctx: &Context<'_>, other: &PhysicalVolume) -> Cause {
     let (client, disk) = (&ctx.spec.client, &other.disk);
     let text = format!(
-        "{ALT_VG} is on {disk}, which is not of this migration: nothing is done by that name"
+        "{ALT_VG} is on {disk}, which is not this migration's: nothing is done under that name"
     );
     let hint = format!(
         "wait until it is gone, or give it another name (on {client}, `alt_rootvg_op -v other_rootvg -d \
