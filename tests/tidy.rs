@@ -246,6 +246,48 @@ fn one_thing_has_one_name() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What nobody who speaks English would say, and what is said instead.
+const AWKWARD: &[(&str, &str)] = &[
+    ("take a place among", "count against"),
+    ("that it was made from", "the clone"),
+    ("has not the", "does not have the"),
+    ("means nothing to it", "does not apply"),
+    ("Not all is well", "Some checks failed"),
+    ("cannot be told:", "cannot read"),
+    ("but it did not happen", "but the check afterwards found no effect"),
+    ("are to be filled in", "complete them"),
+    ("were not held to it", "were not checked"),
+    ("goes on without a person", "needs your order"),
+    ("a person has to decide", "needs your order"),
+    ("begun anew", "started again"),
+    ("begins anew", "starts again"),
+    ("the engine that runs", "the running engine"),
+    ("wait for its end", "wait until it ends"),
+];
+
+/// The awkward words that `text` has, on however many lines.
+fn awkward(path: &str, text: &str) -> Vec<String> {
+    let words: Vec<&str> =
+        text.split_whitespace().filter(|word| !["\\", "///", "//!", "//"].contains(word)).collect();
+    let text = words.join(" ");
+    let found = AWKWARD.iter().filter(|(now, _)| text.contains(now));
+    found.map(|(now, then)| format!("{path}: \"{now}\": say \"{then}\"")).collect()
+}
+
+#[test]
+fn what_is_said_is_said_in_plain_english() {
+    assert_eq!(
+        awkward("src/x.rs", "\"wait for \\\n    its end\""),
+        ["src/x.rs: \"wait for its end\": say \"wait until it ends\""]
+    );
+    let mut files = files_below(&root().join("src"), ".rs");
+    files.extend(files_below(&root().join("docs"), ".md"));
+    files.push(root().join("README.md"));
+    let said = |file: &PathBuf| awkward(&relative(file), &fs::read_to_string(file).unwrap());
+    let found: Vec<String> = files.iter().flat_map(said).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn lints_are_expected_and_never_allowed() {
     let found: Vec<String> = files_below(&root().join("src"), ".rs")

@@ -107,7 +107,7 @@ fn understood(answer: OrderAnswer) -> Result<Answer, CliError> {
     })
 }
 
-/// Hands the migrations `ended` over to be begun anew, each as `spec_of` gives it and
+/// Hands the migrations `ended` over to be started again, each as `spec_of` gives it and
 /// in its own batch. Gives those that were not taken, each with the reason.
 pub(super) fn begin_anew(
     place: &StateDir,

@@ -183,7 +183,7 @@ impl Order<'_> {
         Ok(if waiting.is_empty() { exit } else { Exit::WorkLeft })
     }
 
-    /// Hands what begins anew to the running engine. False: not all was taken.
+    /// Hands what starts again to the running engine. False: not all was taken.
     fn begin_anew(&self, fresh: &[&MigrationView]) -> Result<bool, CliError> {
         if fresh.is_empty() {
             return Ok(true);
@@ -345,7 +345,7 @@ impl Order<'_> {
     }
 
     /// Whether the step in flight of what is held still runs on its host; it is said, as
-    /// it is where that cannot be told.
+    /// it is where it is not known.
     fn still_runs(
         &self,
         estate: &Estate,

@@ -52,7 +52,7 @@ pub struct Facts {
     /// made before it is known by its names alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mksysb: Option<MadeMksysb>,
-    /// What is left where it cannot be reached, or cannot be told to be this
+    /// What is left where it cannot be reached, or is not known to be this
     /// migration's: for people. Introduced in 0.1.0.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,

@@ -1,4 +1,4 @@
-//! Migrations that have ended, handed to the running engine to be begun anew.
+//! Migrations that have ended, handed to the running engine to be started again.
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use crate::report::facts_of;
 
 use super::settings::UnreadSettings;
 
-/// Why it cannot be told.
+/// Why a plan's clients are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownError {
     /// A migration is in no state that its steps have.

@@ -15,7 +15,7 @@ use super::current::{Row, unhidden};
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorOrder {
     pub kind: RequestKind,
-    /// For a retry that begins anew: another's lease is taken over.
+    /// For a retry that starts again: another's lease is taken over.
     pub take_lease: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct OperatorOrder {
 pub enum CannotOrder<'a> {
     /// It is in the archive.
     Archived(&'a MigrationView),
-    /// A lease is taken over by what begins anew, and it does not.
+    /// A lease is taken over by what starts again, and it does not.
     GoesOnUnderItsLease(&'a MigrationView),
     /// The client runs from its copy, and its old system is gone.
     NoWayBack(&'a MigrationView),
@@ -107,7 +107,7 @@ impl OperatorOrder {
         self.kind == RequestKind::Retry && begins_anew(state)
     }
 
-    /// What is asked for when a migration that has ended in `state` begins anew.
+    /// What is asked for when a migration that has ended in `state` starts again.
     pub fn anew(self, spec: &MigrationSpec, state: &State) -> MigrationSpec {
         let mut spec = match state {
             // With the part went all parts before it.

@@ -67,7 +67,7 @@ pub struct Imported {
     pub text: String,
     /// How many clients it has.
     pub clients: usize,
-    /// How many lines are to be filled in.
+    /// How many lines are marked FILL IN.
     pub open: usize,
 }
 

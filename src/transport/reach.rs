@@ -120,7 +120,7 @@ pub enum TransportError {
         /// One line.
         why: String,
     },
-    /// The host has not the key that it is known by. Not arrived.
+    /// The host key differs from known_hosts. Nothing arrived.
     #[error("the host key of {host} differs from known_hosts: {why}")]
     HostKey {
         host: HostId,

@@ -199,7 +199,7 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     // Where it may be taken over, the copy is still one that is being made.
     let spec = MigrationSpec { dead_lease_after_ms: Some(0), ..sample::spec() };
     let cause = judge(&spec, &MASTER, &client).blocked_by.unwrap();
-    assert!(cause.text.contains("of a migration that is under way: s9.m3"), "{cause:?}");
+    assert!(cause.text.contains("to a migration that is under way: s9.m3"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Without a lease, what runs tells it.
     client[7] = CLIENT[7];

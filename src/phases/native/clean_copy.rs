@@ -1,5 +1,5 @@
-//! Phase 2: the copy is to have nothing of what nimshift keeps on the system that
-//! it was made from: durable jobs, and the lease with its files.
+//! Phase 2: remove nimshift's files from the copy: durable jobs, and the lease with
+//! its files.
 //!
 //! A list for `alt_disk_copy -e` would keep them out as well, but nimadm takes
 //! only a NIM resource for one, and a clone with a list cannot be told from a

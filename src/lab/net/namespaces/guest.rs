@@ -23,7 +23,7 @@ use crate::lab::net::layout::{Layout, NetError, io, write};
 use crate::lab::net::link::Link;
 use crate::lab::net::{process, root};
 
-/// A console that is longer is begun anew with the next boot.
+/// A console that is longer is started again with the next boot.
 const CONSOLE_MAX: u64 = 1 << 20;
 
 /// An init says short lines.
