@@ -31,7 +31,7 @@ pub enum Task {
 }
 
 /// Which task it is, whatever else is said of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskKind {
     /// See [`Task::Migrate`].
     Migrate,

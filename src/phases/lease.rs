@@ -13,12 +13,14 @@ use crate::aix::argv::{self, Argv, words};
 use crate::base::duration_text;
 use crate::domain::{
     Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Task,
-    TaskKind, UndoKind,
+    UndoKind,
 };
 use crate::transport::{Command, Script};
 
 use super::read::{Read, all_or_any, holds, judged, look};
 use super::step::{Answers, Context, Drivers, Finding, Is, STEP, StepDef};
+
+pub(super) const STEPS: &[StepDef] = &[TAKE_LEASE];
 
 /// Names beside the lease: who takes over whose lease, and a lease that is made.
 const CLAIM: &str = "lease.over.";
@@ -80,22 +82,6 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
             Ok(Finding { takes_over_from: other.filter(|_| takes_over(ctx.spec)), ..finding })
         })())
     }),
-    ..STEP
-};
-
-/// What cleans up has the lease while it does: nobody else begins meanwhile, and
-/// who is thought dead is barred before anything of its own is touched.
-pub(super) const CLEANUP_LEASE: StepDef = StepDef {
-    phase: Phase::End,
-    name: "cleanup-lease",
-    about: "take the client's lease, bar who held it",
-    host: HostRole::Client,
-    task: TaskKind::Cleanup,
-    is: &[Is::SeesToLease],
-    applies: |spec| spec.mode.has_client(),
-    looks: TAKE_LEASE.looks,
-    judge: TAKE_LEASE.judge,
-    run: TAKE_LEASE.run,
     ..STEP
 };
 

@@ -282,7 +282,7 @@ impl StepDef {
     }
 
     /// Whether `driver` has it.
-    fn is_of(&self, driver: Driver) -> bool {
+    pub(super) fn is_of(&self, driver: Driver) -> bool {
         match self.drivers {
             Drivers::Native => driver == Driver::Native,
             Drivers::Nimadm => driver == Driver::Nimadm,

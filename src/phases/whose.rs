@@ -16,6 +16,8 @@ use super::read::{HostAnswers, Read, holds, judged, look};
 use super::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 use super::{alone, lease, nimadm};
 
+pub(super) const STEPS: &[StepDef] = &[RECORD_COPY];
+
 /// Whether a script of the step asks before it changes the client, or its copy, which
 /// the master works in by NFS.
 pub(super) fn is_guarded(ctx: &Context<'_>, def: &StepDef) -> bool {
@@ -355,7 +357,7 @@ pub(super) fn taken_over(ctx: &Context<'_>, by: &str, text: String) -> Cause {
 }
 
 /// The copy, as soon as it is whole.
-pub(super) const RECORD_COPY: StepDef = StepDef {
+const RECORD_COPY: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-copy",
     is: &[Is::RecordsCopy],

@@ -10,6 +10,8 @@ use crate::phases::marks::{self, IMAGE};
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours};
 
+pub(crate) const STEPS: &[StepDef] = &[MAKE_BOOT_IMAGE];
+
 const NAME: &str = "make-boot-image";
 
 /// Made on the master, written to the copy's boot volume on the client.

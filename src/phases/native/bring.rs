@@ -11,6 +11,8 @@ use crate::phases::native::master::image_data;
 use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[BRING_FILES, PUT_BOSINST_DATA];
+
 /// Where a client reads them.
 const HERE: [&str; 2] = [argv::EXCLUDE, argv::IMAGE_DATA];
 
@@ -30,7 +32,7 @@ pub(crate) fn remove_brought() -> argv::Argv {
 }
 
 /// From the master to the client.
-pub(crate) const BRING_FILES: StepDef = StepDef {
+const BRING_FILES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "bring-files",
     about: "copy exclude list and image.data to the client",
@@ -97,7 +99,7 @@ fn judge_brought(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
 }
 
 /// `-o`: how the copy would be installed from a mksysb of it.
-pub(crate) const PUT_BOSINST_DATA: StepDef = StepDef {
+const PUT_BOSINST_DATA: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "put-bosinst-data",
     about: "put bosinst.data into the copy",

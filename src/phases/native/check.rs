@@ -16,6 +16,8 @@ use crate::phases::operations::cleanup_check::is_on_copy;
 use crate::phases::read::{HostAnswers, Read, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 
+pub(crate) const STEPS: &[StepDef] = &[CHECK_CLIENT, CHECK_MKSYSB];
+
 /// Room that a copy needs beyond what rootvg uses (reference 1.7, item 5).
 const SPARE_MB: u64 = 500;
 
@@ -23,7 +25,7 @@ const SPARE_MB: u64 = 500;
 const LV_NAME_MAX: usize = 11;
 
 /// The gate.
-pub(crate) const CHECK_CLIENT: StepDef = StepDef {
+const CHECK_CLIENT: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-client",
     about: "check that the client can be migrated",
@@ -38,7 +40,7 @@ pub(crate) const CHECK_CLIENT: StepDef = StepDef {
 };
 
 /// The gate where there is no client.
-pub(crate) const CHECK_MKSYSB: StepDef = StepDef {
+const CHECK_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-mksysb",
     about: "check that the mksysb can be migrated",

@@ -11,15 +11,17 @@ use crate::domain::{HostRole, Mode, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::CLIENT_ROOT;
-use crate::phases::operations::cleanup_client::is_own;
+use crate::phases::operations::cleanup_end::is_own;
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, minutes};
+
+pub(crate) const STEPS: &[StepDef] = &[CLEAN_COPY];
 
 /// Paths that one command removes at most.
 const PATHS_MAX: usize = 100;
 
 /// Before the copy is exported.
-pub(crate) const CLEAN_COPY: StepDef = StepDef {
+const CLEAN_COPY: StepDef = StepDef {
     phase: Phase::Export,
     name: "clean-copy",
     about: "remove jobs and lease from the copy",

@@ -14,6 +14,8 @@ use crate::phases::native::bring::excludes;
 use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[MOUNT_SPOT, CLONE_ROOTVG, MAKE_ROOTVG];
+
 /// The client's programs for the copy come from the SPOT.
 pub(crate) const MOUNT_SPOT: StepDef = StepDef {
     phase: Phase::Clone,

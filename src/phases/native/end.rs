@@ -12,6 +12,7 @@ use crate::phases::lease::{give_back, guard_of, judge_again, left, list, take_ag
 use crate::phases::native::bring::{brings, remove_brought};
 use crate::phases::native::clone::{spot_rows, unmount_spot};
 use crate::phases::native::export::remove_top;
+use crate::phases::native::master::{has_directory, is_there};
 use crate::phases::native::mount::{mount_looks, unmount_all};
 use crate::phases::read::{Read, judged, look};
 use crate::phases::seen::seen;
@@ -19,6 +20,9 @@ use crate::phases::step::{
     Answers, Context, Drivers, Finding, Is, Probe, STEP, Settle, StepDef, minutes,
 };
 use crate::phases::whose::{self, Whose};
+
+pub(crate) const STEPS: &[StepDef] =
+    &[CLEAN_MASTER, RELEASE_MASTER, CLEAN_CLIENT, REBOOT, VERIFY_BOOT];
 
 /// Where `-P` leaves phase 12 out, lease and SPOT stay for the parts to come. The
 /// lease is the last that goes: after the reboot, where there is one.
@@ -141,7 +145,7 @@ fn booted_early(ctx: &Context<'_>, booted: &str, lspv: &[aix::PhysicalVolume]) -
 }
 
 /// What phase 9 could not remove.
-pub(crate) const CLEAN_MASTER: StepDef = StepDef {
+const CLEAN_MASTER: StepDef = StepDef {
     phase: Phase::End,
     name: "clean-master",
     about: "remove the master's directories of the copy",
@@ -169,9 +173,28 @@ pub(crate) const CLEAN_MASTER: StepDef = StepDef {
     ..STEP
 };
 
+/// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
+const RELEASE_MASTER: StepDef = StepDef {
+    phase: Phase::End,
+    name: "release-master",
+    about: "remove the migration's own directory on the master, with its lease",
+    host: HostRole::Master,
+    drivers: Drivers::Both,
+    applies: has_directory,
+    looks: |ctx| vec![look(HostRole::Master, [argv::ls_d(&ctx.spec.work_directory())])],
+    judge: |ctx, answers| {
+        judged(
+            is_there(ctx, answers)
+                .map(|there| Finding::of(if there { Presence::Absent } else { Presence::Present })),
+        )
+    },
+    run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
+    ..STEP
+};
+
 /// Only with `-r`. A client is rebooted once, and once back: what came of that is
 /// a person's to judge. The lease goes right before, for the copy brings its own.
-pub(crate) const REBOOT: StepDef = StepDef {
+const REBOOT: StepDef = StepDef {
     phase: Phase::End,
     name: "reboot",
     about: "reboot the client from the copy",
@@ -326,7 +349,7 @@ fn runs_from_copy(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 
 /// The client must run the new level from the copy, with its old system kept. Then
 /// nothing is left to keep others from it for.
-pub(crate) const VERIFY_BOOT: StepDef = StepDef {
+const VERIFY_BOOT: StepDef = StepDef {
     phase: Phase::End,
     name: "verify-boot",
     about: "verify the client after the reboot, drop the lease",

@@ -14,6 +14,8 @@ use crate::phases::marks;
 use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[EXPORT_FILESYSTEMS, MAKE_CACHE];
+
 /// Plain mode.
 pub(crate) const EXPORT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Export,

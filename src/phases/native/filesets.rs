@@ -1,20 +1,21 @@
 //! Phase 6: filesets and RPMs of the copy are migrated.
 
-use crate::aix;
-use crate::aix::argv::{self, Argv};
-use crate::domain::{Cause, Facts, FailureClass, HostRole, Phase, Repeat};
+use crate::aix::argv::{self};
+use crate::domain::{HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::baseline;
 use crate::phases::marks;
-use crate::phases::read::{Read, judged, last_words, look};
-use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, hours, minutes};
+use crate::phases::read::{Read, judged, look};
+use crate::phases::step::{Answers, Context, Finding, STEP, StepDef, hours};
+
+pub(crate) const STEPS: &[StepDef] = &[INSTALL_FILESETS, INSTALL_RPMS];
 
 const FILESETS: &str = "install-filesets";
 const RPMS: &str = "install-rpms";
 
 /// By installp.
-pub(crate) const INSTALL_FILESETS: StepDef = StepDef {
+const INSTALL_FILESETS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: FILESETS,
     about: "install the filesets into the copy",
@@ -83,7 +84,7 @@ fn update_all(root: &str, flags: &str, images: &str) -> Command {
 }
 
 /// By geninstall.
-pub(crate) const INSTALL_RPMS: StepDef = StepDef {
+const INSTALL_RPMS: StepDef = StepDef {
     phase: Phase::MigrateFilesets,
     name: RPMS,
     about: "install the RPMs into the copy",
@@ -103,42 +104,3 @@ pub(crate) const INSTALL_RPMS: StepDef = StepDef {
     }),
     ..STEP
 };
-
-/// No boot image is made of a copy that is not at its level.
-pub(crate) const VERIFY_LEVEL: StepDef = StepDef {
-    phase: Phase::MigrateFilesets,
-    name: "verify-level",
-    about: "verify the level of the copy",
-    host: HostRole::Master,
-    drivers: Drivers::Both,
-    timeout: minutes(10),
-    looks: |ctx| {
-        vec![look(HostRole::Master, [argv::level_below(&ctx.spec.master_root()), agreement(ctx)])]
-    },
-    judge: |ctx, answers| judged(judge_level(ctx, answers)),
-    ..STEP
-};
-
-/// Whether the copy's filesets agree.
-fn agreement(ctx: &Context<'_>) -> Argv {
-    argv::chroot(&ctx.spec.master_root(), &["/usr/bin/lppchk", "-v"])
-}
-
-fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
-    let said = answers.master();
-    let level = said.read(argv::level_below(&ctx.spec.master_root()), aix::level)?;
-    let wanted = &ctx.spec.target.level;
-    let failed = |text: String, hint: &str| {
-        Ok(Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
-    };
-    if !level.reaches(wanted) {
-        let text = format!("the copy is at {level}, not at {wanted}");
-        return failed(text, "the lpp_source may be incomplete: `instfix -i` in the copy");
-    }
-    let check = said.output(agreement(ctx))?;
-    if !check.ok() {
-        let words = last_words(check).unwrap_or_else(|| format!("status {}", check.status));
-        return failed(format!("the copy's filesets are inconsistent: {words}"), "`lppchk -v`");
-    }
-    Ok(Finding::found(Facts { level: Some(level), ..Facts::default() }))
-}

@@ -10,8 +10,10 @@ use crate::phases::marks;
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef, hours};
 
+pub(crate) const STEPS: &[StepDef] = &[FINISH_CLONE, SET_BOOTLIST];
+
 /// Only while the copy is awake. The bootlist is left to the next step.
-pub(crate) const FINISH_CLONE: StepDef = StepDef {
+const FINISH_CLONE: StepDef = StepDef {
     phase: Phase::Finish,
     name: "finish-clone",
     about: "put the copy to sleep",

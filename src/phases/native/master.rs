@@ -10,8 +10,10 @@ use crate::transport::{Command, Script};
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, STEP, StepDef, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[TAKE_MASTER_LEASE, FETCH_IMAGE_DATA];
+
 /// Whether the migration has a directory of its own on the master.
-fn has_directory(spec: &MigrationSpec) -> bool {
+pub(super) fn has_directory(spec: &MigrationSpec) -> bool {
     spec.mode.writes_mksysb() || spec.has_image_data() || spec.driver == Driver::Nimadm
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn wait_or_remove(spec: &MigrationSpec) -> String {
 }
 
 /// Where no client is changed, the lease is on the master.
-pub(crate) const TAKE_MASTER_LEASE: StepDef = StepDef {
+const TAKE_MASTER_LEASE: StepDef = StepDef {
     phase: Phase::Clone,
     name: "take-master-lease",
     about: "take the lease on the master",
@@ -88,14 +90,14 @@ fn holder(ctx: &Context<'_>, answers: &Answers) -> Read<Option<Lease>> {
 }
 
 /// Whether the migration's own directory is there.
-fn is_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
+pub(super) fn is_there(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     answers.master().is_there(argv::ls_d(&ctx.spec.work_directory()))
 }
 
 const FETCHED: &str = "image.data.done";
 
 /// Out of the mksysb, or the resource of `-i`.
-pub(crate) const FETCH_IMAGE_DATA: StepDef = StepDef {
+const FETCH_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Clone,
     name: "fetch-image-data",
     about: "fetch the image.data that describes the copy",
@@ -165,22 +167,3 @@ fn location(ctx: &Context<'_>, answers: &Answers) -> Read<String> {
     let name = source(ctx).ok_or_else(|| "no image.data is asked for".to_owned())?;
     answers.master().location(name)
 }
-
-/// Where `-P` leaves phase 12 out, the lease stays for the parts to come.
-pub(crate) const RELEASE_MASTER: StepDef = StepDef {
-    phase: Phase::End,
-    name: "release-master",
-    about: "remove the migration's own directory on the master, with its lease",
-    host: HostRole::Master,
-    drivers: Drivers::Both,
-    applies: |spec| has_directory(spec),
-    looks: |ctx| vec![look(HostRole::Master, [argv::ls_d(&ctx.spec.work_directory())])],
-    judge: |ctx, answers| {
-        judged(
-            is_there(ctx, answers)
-                .map(|there| Finding::of(if there { Presence::Absent } else { Presence::Present })),
-        )
-    },
-    run: Some(|ctx, _| Script::new([Command::new(["rm", "-rf", &ctx.spec.work_directory()])])),
-    ..STEP
-};

@@ -14,6 +14,9 @@ use crate::phases::marks;
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] =
+    &[SAVE_CONFIG, EXPAND_FILESYSTEMS, RESTORE_BOS, MERGE_DEVICES, MERGE_CONFIG];
+
 /// Space in MiB that must be free in a file system of the copy before bos is
 /// restored. Together they stay within the 500 MB that the check demands beyond
 /// what rootvg uses. Nothing public tells what nimadm computes here.
@@ -25,7 +28,7 @@ const DEVICES: &str = "merge-devices";
 const CONFIG: &str = "merge-config";
 
 /// The client's configuration files are kept for the merge.
-pub(crate) const SAVE_CONFIG: StepDef = StepDef {
+const SAVE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: SAVE,
     about: "save the configuration files of the copy",
@@ -47,7 +50,7 @@ pub(crate) const SAVE_CONFIG: StepDef = StepDef {
 };
 
 /// Room for the new base.
-pub(crate) const EXPAND_FILESYSTEMS: StepDef = StepDef {
+const EXPAND_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "expand-filesystems",
     about: "expand the copy's file systems",
@@ -108,7 +111,7 @@ fn wanted_sizes(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<(String, u64)>
 }
 
 /// The point of no return for the copy.
-pub(crate) const RESTORE_BOS: StepDef = StepDef {
+const RESTORE_BOS: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: RESTORE,
     about: "restore the base operating system into the copy",
@@ -146,7 +149,7 @@ fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
 }
 
 /// The device database.
-pub(crate) const MERGE_DEVICES: StepDef = StepDef {
+const MERGE_DEVICES: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: DEVICES,
     about: "merge the device database",
@@ -165,7 +168,7 @@ pub(crate) const MERGE_DEVICES: StepDef = StepDef {
 };
 
 /// The client's own settings.
-pub(crate) const MERGE_CONFIG: StepDef = StepDef {
+const MERGE_CONFIG: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: CONFIG,
     about: "merge the saved configuration",

@@ -16,8 +16,11 @@ use crate::phases::native::mount::{if_filled, passwd};
 use crate::phases::read::{Read, all_or_any, holds, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] =
+    &[RESTORE_MKSYSB, WRITE_IMAGE_DATA, ARCHIVE_MKSYSB, DEFINE_MKSYSB, DROP_CACHE];
+
 /// From a mksysb: instead of copying a client's data into the cache.
-pub(crate) const RESTORE_MKSYSB: StepDef = StepDef {
+const RESTORE_MKSYSB: StepDef = StepDef {
     phase: Phase::Mount,
     name: "restore-mksysb",
     about: "restore the mksysb into the cache",
@@ -48,7 +51,7 @@ pub(crate) const RESTORE_MKSYSB: StepDef = StepDef {
 };
 
 /// To a mksysb: how a rootvg is made of it.
-pub(crate) const WRITE_IMAGE_DATA: StepDef = StepDef {
+const WRITE_IMAGE_DATA: StepDef = StepDef {
     phase: Phase::Finish,
     name: WRITE,
     about: "write image.data into the copy",
@@ -157,7 +160,7 @@ fn begun(ctx: &Context<'_>) -> String {
 }
 
 /// `-O`. It gets its name when it is whole.
-pub(crate) const ARCHIVE_MKSYSB: StepDef = StepDef {
+const ARCHIVE_MKSYSB: StepDef = StepDef {
     phase: Phase::Finish,
     name: "archive-mksysb",
     about: "write the copy to a mksysb file",
@@ -448,7 +451,7 @@ fn defined(ctx: &Context<'_>, answers: &Answers) -> Read<Defined> {
 }
 
 /// To a mksysb: the cache lives until the archive is made.
-pub(crate) const DROP_CACHE: StepDef = StepDef {
+const DROP_CACHE: StepDef = StepDef {
     phase: Phase::End,
     name: "drop-cache",
     about: "unmount and remove the cache file systems",

@@ -20,3 +20,4 @@ pub(super) mod record;
 pub(super) mod scripts;
 pub(super) mod site;
 pub(super) mod unmount;
+pub(super) mod verify;

@@ -15,8 +15,10 @@ use crate::phases::native::export::{export_looks, judge_exported, remove_top};
 use crate::phases::read::{HostAnswers, Read, all_or_any, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[MOUNT_FILESYSTEMS, FILL_CACHE];
+
 /// Plain mode.
-pub(crate) const MOUNT_FILESYSTEMS: StepDef = StepDef {
+const MOUNT_FILESYSTEMS: StepDef = StepDef {
     phase: Phase::Mount,
     name: "mount-filesystems",
     about: "mount the copy's file systems on the master",
@@ -135,7 +137,7 @@ pub(crate) fn unmount_all(ctx: &Context<'_>, answers: &Answers) -> Vec<Command> 
 }
 
 /// With local disk caching.
-pub(crate) const FILL_CACHE: StepDef = StepDef {
+const FILL_CACHE: StepDef = StepDef {
     phase: Phase::Mount,
     name: "fill-cache",
     about: "copy the client's data into the cache",

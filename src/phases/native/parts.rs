@@ -14,6 +14,8 @@ use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Probe, STEP, StepDef};
 use crate::phases::whose;
 
+pub(crate) const STEPS: &[StepDef] = &[CHECK_PHASES];
+
 /// Whether a step is one that parts before have done, or others: it is neither
 /// looked at nor run, and taken back with the rest. Once the copy has been thrown
 /// away it is made again with all that follows.
@@ -44,7 +46,7 @@ fn gap(spec: &MigrationSpec) -> Option<Phase> {
 }
 
 /// The gate of a part.
-pub(crate) const CHECK_PHASES: StepDef = StepDef {
+const CHECK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "check-phases",
     about: "check that the earlier phases are done",

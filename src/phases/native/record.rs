@@ -10,8 +10,10 @@ use crate::phases::native::master::image_data;
 use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef};
 
+pub(crate) const STEPS: &[StepDef] = &[RECORD_BASELINE, RECORD_MKSYSB];
+
 /// A rollback restores what this step finds, and no more.
-pub(crate) const RECORD_BASELINE: StepDef = StepDef {
+const RECORD_BASELINE: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-baseline",
     about: "record the client as it is",
@@ -25,7 +27,7 @@ pub(crate) const RECORD_BASELINE: StepDef = StepDef {
 };
 
 /// As [`RECORD_BASELINE`], where there is no client.
-pub(crate) const RECORD_MKSYSB: StepDef = StepDef {
+const RECORD_MKSYSB: StepDef = StepDef {
     phase: Phase::Clone,
     name: "record-mksysb",
     about: "record the mksysb as it is",

@@ -9,6 +9,8 @@ use crate::phases::marks::{self, SCRIPT};
 use crate::phases::read::judged;
 use crate::phases::step::{Context, Is, STEP, StepDef, hours};
 
+pub(crate) const STEPS: &[StepDef] = &[RUN_PRE_SCRIPT, RUN_POST_SCRIPT];
+
 /// The step that runs the pre-migration script.
 pub(crate) const PRE: &str = "run-pre-script";
 
@@ -16,7 +18,7 @@ pub(crate) const PRE: &str = "run-pre-script";
 pub(crate) const POST: &str = "run-post-script";
 
 /// Phase 4.
-pub(crate) const RUN_PRE_SCRIPT: StepDef = StepDef {
+const RUN_PRE_SCRIPT: StepDef = StepDef {
     phase: Phase::PreScript,
     name: PRE,
     about: "run the pre-migration script in the copy",
@@ -35,7 +37,7 @@ pub(crate) const RUN_PRE_SCRIPT: StepDef = StepDef {
 };
 
 /// Phase 7.
-pub(crate) const RUN_POST_SCRIPT: StepDef = StepDef {
+const RUN_POST_SCRIPT: StepDef = StepDef {
     phase: Phase::PostScript,
     name: POST,
     about: "run the post-migration script in the copy",

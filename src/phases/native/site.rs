@@ -5,15 +5,15 @@
 //! themselves, whatever driver has changed them.
 
 use crate::aix::{self, DeviceAttribute, argv};
-use crate::base::limits::CAUSE_BYTES_MAX;
-use crate::base::sanitize_line;
-use crate::domain::{Cause, Driver, Facts, FailureClass, HostRole, Phase, SiteOwn, SiteRows};
+use crate::domain::{Driver, Facts, HostRole, Phase, SiteOwn, SiteRows};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{master_paths, mounted};
 use crate::phases::read::{HostAnswers, Read, judged, last_words};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Probe, STEP, StepDef, minutes};
 use crate::phases::{marks, nimadm};
+
+pub(crate) const STEPS: &[StepDef] = &[RECORD_SITE];
 
 /// Where rows of a kind come from, below the root of the copy.
 enum Source {
@@ -90,7 +90,7 @@ const OF_AIX: [&str; 40] = [
 
 /// So many lines of a file are read before, and twice as many after it: what
 /// has come besides must not push one out.
-const LINES: usize = 1_000;
+pub(super) const LINES: usize = 1_000;
 
 fn host_line(line: &str) -> Option<String> {
     let line = plain_line(line)?;
@@ -171,7 +171,7 @@ fn marked(ctx: &Context<'_>) -> String {
     }
 }
 
-fn looks(ctx: &Context<'_>, lines: usize) -> Probe {
+pub(super) fn looks(ctx: &Context<'_>, lines: usize) -> Probe {
     let root = ctx.spec.master_root();
     let first = [argv::mounts(), argv::ls(&marked(ctx))].into_iter();
     let kinds = KINDS.iter().map(|(_, source)| source.command(&root, lines));
@@ -180,7 +180,7 @@ fn looks(ctx: &Context<'_>, lines: usize) -> Probe {
 }
 
 /// What the copy has of each kind, by so many `lines`.
-fn read_kinds(
+pub(super) fn read_kinds(
     ctx: &Context<'_>,
     answers: &Answers,
     lines: usize,
@@ -205,7 +205,7 @@ fn is_begun(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 }
 
 /// Before the first change of the copy's system; a script of phase 4 has run.
-pub(crate) const RECORD_SITE: StepDef = StepDef {
+const RECORD_SITE: StepDef = StepDef {
     phase: Phase::MigrateBase,
     name: "record-site",
     about: "record the site's own settings in the copy",
@@ -226,48 +226,3 @@ pub(crate) const RECORD_SITE: StepDef = StepDef {
     },
     ..STEP
 };
-
-/// Before a script of phase 7, which may take away what it likes.
-pub(crate) const VERIFY_COPY: StepDef = StepDef {
-    phase: Phase::MigrateFilesets,
-    name: "verify-copy",
-    about: "verify that the copy kept the site's own settings",
-    host: HostRole::Master,
-    drivers: Drivers::Both,
-    timeout: minutes(10),
-    looks: |ctx| looks(ctx, 2 * LINES),
-    judge: |ctx, answers| {
-        judged((|| {
-            let kinds = read_kinds(ctx, answers, 2 * LINES)?;
-            let earlier = ctx.spec.part.as_ref().and_then(|part| part.facts.site.as_ref());
-            // Phase 5 of one that an older version has begun has recorded nothing.
-            let Some(site) = ctx.facts.site.as_ref().or(earlier) else {
-                return Ok(Finding::found(Facts::default()));
-            };
-            let lost: Vec<String> = kinds
-                .iter()
-                .filter_map(|(kind, now)| lost(kind, site.kinds.get(*kind)?, now))
-                .collect();
-            if lost.is_empty() {
-                return Ok(Finding::found(Facts::default()));
-            }
-            let text = format!("the migrated copy lacks {}", lost.join("; "));
-            let cause = Cause::new(FailureClass::Permanent, sanitize_line(&text, CAUSE_BYTES_MAX));
-            Ok(Finding::blocked(cause.with_hint(
-                "look at the output of phase 5, which merges the configuration; `policy = \
-                 \"hold\"` keeps the copy for inspection",
-            )))
-        })())
-    },
-    ..STEP
-};
-
-/// What is missing of a kind, in words.
-fn lost(kind: &str, before: &SiteRows, now: &[String]) -> Option<String> {
-    const NAMED: usize = 4;
-    let (named, others) = before.missing_in(now);
-    let count = named.len() + others;
-    let shown: Vec<&str> = named.iter().take(NAMED).copied().collect();
-    let more = if count > shown.len() { ", …" } else { "" };
-    (count > 0).then(|| format!("{count} {kind} ({}{more})", shown.join(", ")))
-}

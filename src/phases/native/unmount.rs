@@ -15,8 +15,11 @@ use crate::phases::native::mount::{
 use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] =
+    &[RETURN_CACHE, UNMOUNT_FILESYSTEMS, UNEXPORT_FILESYSTEMS, REMOVE_CACHE];
+
 /// With local disk caching: the client gets its data back.
-pub(crate) const RETURN_CACHE: StepDef = StepDef {
+const RETURN_CACHE: StepDef = StepDef {
     phase: Phase::Unmount,
     name: "return-cache",
     about: "copy the cache back to the client",

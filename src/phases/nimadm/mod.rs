@@ -23,6 +23,22 @@ use crate::phases::step::{Drivers, Is, STEP, StepDef, hours, minutes};
 pub(super) use command::{log, signs_of_life};
 pub(super) use sight::marks;
 
+pub(super) const STEPS: &[StepDef] = &[
+    MARK_PHASES,
+    CLONE,
+    EXPORT,
+    MOUNT,
+    PRE_SCRIPT,
+    MIGRATE_BASE,
+    MIGRATE_FILESETS,
+    POST_SCRIPT,
+    BOOT_IMAGE,
+    UNMOUNT,
+    UNEXPORT,
+    FINISH,
+    END,
+];
+
 /// A phase. From the second on a phase is repeated as it is as long as the copy
 /// is whole (its probe tells then that nothing of it is there); otherwise only a
 /// fresh clone helps.
@@ -45,7 +61,7 @@ const fn phase(phase: Phase, name: &'static str, about: &'static str, most: Dura
 }
 
 /// Its undo is the last of the driver's: nothing of nimadm is left in NIM.
-pub(super) const MARK_PHASES: StepDef = StepDef {
+const MARK_PHASES: StepDef = StepDef {
     phase: Phase::Clone,
     name: "mark-phases",
     about: "make the directory for the marks of nimadm's phases",
@@ -76,7 +92,7 @@ pub(super) const MARK_PHASES: StepDef = StepDef {
     ..STEP
 };
 
-pub(super) const CLONE: StepDef = StepDef {
+const CLONE: StepDef = StepDef {
     is: &[Is::OfNimadm, Is::MakesCopy, Is::BackByName],
     repeat: Repeat::AfterUndo,
     undo: UndoKind::Reverse,
@@ -85,7 +101,7 @@ pub(super) const CLONE: StepDef = StepDef {
     ..phase(Phase::Clone, "nimadm-clone", "clone rootvg by nimadm, phase 1", hours(6))
 };
 
-pub(super) const EXPORT: StepDef = StepDef {
+const EXPORT: StepDef = StepDef {
     undo: UndoKind::Reverse,
     undo_run: Some(undo::unexport),
     judge_undo: Some(undo::judge_unexported),
@@ -97,7 +113,7 @@ pub(super) const EXPORT: StepDef = StepDef {
     )
 };
 
-pub(super) const MOUNT: StepDef = StepDef {
+const MOUNT: StepDef = StepDef {
     undo: UndoKind::Reverse,
     undo_run: Some(undo::unmount),
     judge_undo: Some(undo::judge_unmounted),
@@ -109,7 +125,7 @@ pub(super) const MOUNT: StepDef = StepDef {
     )
 };
 
-pub(super) const PRE_SCRIPT: StepDef = StepDef {
+const PRE_SCRIPT: StepDef = StepDef {
     applies: |spec| spec.options.pre_script.is_some(),
     ..phase(
         Phase::PreScript,
@@ -119,21 +135,21 @@ pub(super) const PRE_SCRIPT: StepDef = StepDef {
     )
 };
 
-pub(super) const MIGRATE_BASE: StepDef = phase(
+const MIGRATE_BASE: StepDef = phase(
     Phase::MigrateBase,
     "nimadm-migrate-base",
     "migrate the base by nimadm, phase 5",
     hours(6),
 );
 
-pub(super) const MIGRATE_FILESETS: StepDef = phase(
+const MIGRATE_FILESETS: StepDef = phase(
     Phase::MigrateFilesets,
     "nimadm-migrate-filesets",
     "migrate the filesets by nimadm, phase 6",
     hours(8),
 );
 
-pub(super) const POST_SCRIPT: StepDef = StepDef {
+const POST_SCRIPT: StepDef = StepDef {
     applies: |spec| spec.options.post_script.is_some(),
     ..phase(
         Phase::PostScript,
@@ -143,33 +159,33 @@ pub(super) const POST_SCRIPT: StepDef = StepDef {
     )
 };
 
-pub(super) const BOOT_IMAGE: StepDef = phase(
+const BOOT_IMAGE: StepDef = phase(
     Phase::BootImage,
     "nimadm-boot-image",
     "make the boot image by nimadm, phase 8",
     hours(2),
 );
 
-pub(super) const UNMOUNT: StepDef = phase(
+const UNMOUNT: StepDef = phase(
     Phase::Unmount,
     "nimadm-unmount",
     "return the cache and unmount the copy by nimadm, phase 9",
     hours(6),
 );
 
-pub(super) const UNEXPORT: StepDef = phase(
+const UNEXPORT: StepDef = phase(
     Phase::Unexport,
     "nimadm-unexport",
     "remove exports, or the cache, by nimadm, phase 10",
     hours(2),
 );
 
-pub(super) const FINISH: StepDef = StepDef {
+const FINISH: StepDef = StepDef {
     undo: UndoKind::Reverse,
     undo_run: Some(undo::unfinish),
     judge_undo: Some(undo::judge_unfinished),
     ..phase(Phase::Finish, "nimadm-finish", "finish the copy by nimadm, phase 11", hours(6))
 };
 
-pub(super) const END: StepDef =
+const END: StepDef =
     phase(Phase::End, "nimadm-end", "let nimadm clean client and master, phase 12", hours(2));

@@ -11,13 +11,15 @@ use crate::transport::{Command, Script};
 
 use super::cleanup_whose::{Standing, VgIs, standing, standing_looks};
 use crate::phases::copy::{CLIENT_ROOT, is_below, master_top};
-use crate::phases::lease::is_alive;
+use crate::phases::lease::{self, is_alive};
 use crate::phases::native::master;
 use crate::phases::read::{HostAnswers, Read, judged, look};
-use crate::phases::step::{Answers, Context, Finding, Probe, STEP, Settle, StepDef};
+use crate::phases::step::{Answers, Context, Finding, Is, Probe, STEP, Settle, StepDef};
+
+pub(crate) const STEPS: &[StepDef] = &[CHECK, LEASE, MASTER_JOBS, CLIENT_JOBS];
 
 /// The gate: nobody else may be at work on the client.
-pub(crate) const CHECK: StepDef = StepDef {
+const CHECK: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-check",
     about: "check that nobody works on the client",
@@ -35,6 +37,22 @@ pub(crate) const CHECK: StepDef = StepDef {
         vec![look(HostRole::Master, master), look(HostRole::Client, client)]
     },
     judge: |ctx, answers| judged(judge(ctx, answers)),
+    ..STEP
+};
+
+/// What cleans up has the lease while it does: nobody else begins meanwhile, and
+/// who is thought dead is barred before anything of its own is touched.
+pub(crate) const LEASE: StepDef = StepDef {
+    phase: Phase::End,
+    name: "cleanup-lease",
+    about: "take the client's lease, bar who held it",
+    host: HostRole::Client,
+    task: TaskKind::Cleanup,
+    is: &[Is::SeesToLease],
+    applies: |spec| spec.mode.has_client(),
+    looks: lease::TAKE_LEASE.looks,
+    judge: lease::TAKE_LEASE.judge,
+    run: lease::TAKE_LEASE.run,
     ..STEP
 };
 
@@ -126,7 +144,7 @@ fn busy(ctx: &Context<'_>, object: &NimObject, running: &[Process]) -> Option<Fi
 }
 
 /// Jobs of a migration that go on without their engine.
-pub(crate) const MASTER_JOBS: StepDef = StepDef {
+const MASTER_JOBS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-jobs-master",
     about: "end processes for the client on the master",
@@ -142,7 +160,7 @@ pub(crate) const MASTER_JOBS: StepDef = StepDef {
 };
 
 /// See [`MASTER_JOBS`].
-pub(crate) const CLIENT_JOBS: StepDef = StepDef {
+const CLIENT_JOBS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-jobs-client",
     about: "end processes that use a copy on the client",

@@ -13,8 +13,10 @@ use crate::phases::read::{HostAnswers, Read, judged};
 use crate::phases::seen::seen;
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[BOOTLIST, COPY];
+
 /// The client must not boot from a copy that is going.
-pub(crate) const BOOTLIST: StepDef = StepDef {
+const BOOTLIST: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-bootlist",
     about: "set the bootlist back to the running system",
@@ -83,7 +85,7 @@ fn restore(answers: &Answers) -> Command {
 }
 
 /// Whether it sleeps, is awake, or is half made.
-pub(crate) const COPY: StepDef = StepDef {
+const COPY: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-copy",
     about: "remove altinst_rootvg",

@@ -3,9 +3,9 @@
 //! whose name its own name begins with.
 
 pub(super) mod cleanup_check;
-pub(super) mod cleanup_client;
 pub(super) mod cleanup_copy;
-pub(super) mod cleanup_master;
+pub(super) mod cleanup_end;
+pub(super) mod cleanup_mounts;
 mod cleanup_whose;
 pub(super) mod sleep;
 pub(super) mod sync;

@@ -6,7 +6,7 @@ use crate::domain::{HostRole, Phase, Presence, TaskKind};
 use crate::transport::{Command, Script};
 
 use super::cleanup_check::{gone, only};
-use super::cleanup_client::exports;
+use super::cleanup_mounts::exports;
 use super::wake::{leased, no_copy, sight_of_copy};
 use crate::phases::copy::{ALT_VG, CLIENT_ROOT, OLD_VG, master_top};
 use crate::phases::marks;
@@ -14,8 +14,10 @@ use crate::phases::native::mount::{judge_unmounted, mount_looks, unmount_all};
 use crate::phases::read::judged;
 use crate::phases::step::{Finding, Is, STEP, StepDef, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[CHECK, MOUNTS, EXPORTS, COPY];
+
 /// The gate.
-pub(crate) const CHECK: StepDef = StepDef {
+const CHECK: StepDef = StepDef {
     phase: Phase::Clone,
     name: "sleep-check",
     about: "check that there is a copy",
@@ -38,7 +40,7 @@ pub(crate) const CHECK: StepDef = StepDef {
 };
 
 /// The master lets go of it.
-pub(crate) const MOUNTS: StepDef = StepDef {
+const MOUNTS: StepDef = StepDef {
     phase: Phase::Unmount,
     name: "sleep-mounts",
     about: "unmount the copy on the master",
@@ -64,7 +66,7 @@ pub(crate) const MOUNTS: StepDef = StepDef {
 };
 
 /// The client takes its exports back.
-pub(crate) const EXPORTS: StepDef = StepDef {
+const EXPORTS: StepDef = StepDef {
     phase: Phase::Unexport,
     name: "sleep-exports",
     about: "remove the exports of the copy",
@@ -82,7 +84,7 @@ pub(crate) const EXPORTS: StepDef = StepDef {
 };
 
 /// `alt_rootvg_op -S`.
-pub(crate) const COPY: StepDef = StepDef {
+const COPY: StepDef = StepDef {
     phase: Phase::Finish,
     name: "sleep-copy",
     about: "put the copy to sleep",

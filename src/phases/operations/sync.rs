@@ -12,11 +12,13 @@ use std::fmt::Write as _;
 use crate::phases::read::{Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Probe, STEP, StepDef, hours};
 
+pub(crate) const STEPS: &[StepDef] = &[CHECK, MASTER, SPOT, COMPARE];
+
 /// Where the images of an lpp_source lie below its location.
 const IMAGES: &str = "installp/ppc";
 
 /// The gate: SPOT and lpp_source are what their names say.
-pub(crate) const CHECK: StepDef = StepDef {
+const CHECK: StepDef = StepDef {
     phase: Phase::Clone,
     name: "sync-check",
     about: "check SPOT and lpp_source",
@@ -185,7 +187,7 @@ fn source(ctx: &Context<'_>, answers: &Answers) -> (String, String) {
 }
 
 /// The master's own.
-pub(crate) const MASTER: StepDef = StepDef {
+const MASTER: StepDef = StepDef {
     phase: Phase::Clone,
     name: "sync-master",
     about: "level bos.alt_disk_install on the master",
@@ -206,7 +208,7 @@ pub(crate) const MASTER: StepDef = StepDef {
 };
 
 /// That of the SPOT.
-pub(crate) const SPOT: StepDef = StepDef {
+const SPOT: StepDef = StepDef {
     phase: Phase::Clone,
     name: "sync-spot",
     about: "level bos.alt_disk_install in the SPOT",
@@ -224,7 +226,7 @@ pub(crate) const SPOT: StepDef = StepDef {
 };
 
 /// Last, and all of a preview.
-pub(crate) const COMPARE: StepDef = StepDef {
+const COMPARE: StepDef = StepDef {
     phase: Phase::Clone,
     name: "sync-compare",
     about: "compare the levels of bos.alt_disk_install",

@@ -25,8 +25,10 @@ use crate::phases::read::{Read, all_or_any, judged, look};
 use crate::phases::seen::seen;
 use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours, minutes};
 
+pub(crate) const STEPS: &[StepDef] = &[CHECK, COPY, RECORD, EXPORTS, MOUNTS, POST_SCRIPT];
+
 /// The gate: there is a copy, and nobody is at work.
-pub(crate) const CHECK: StepDef = StepDef {
+const CHECK: StepDef = StepDef {
     phase: Phase::Clone,
     name: "wake-check",
     about: "check that there is a copy to wake",
@@ -101,7 +103,7 @@ fn copy_row<'a>(ctx: &Context<'_>, lspv: &'a [PhysicalVolume]) -> Option<&'a Phy
 }
 
 /// `alt_rootvg_op -W`.
-pub(crate) const COPY: StepDef = StepDef {
+const COPY: StepDef = StepDef {
     phase: Phase::Clone,
     name: "wake-copy",
     about: "wake the copy",
@@ -166,7 +168,7 @@ pub(crate) fn sight_of_copy(answers: &Answers) -> Read<(bool, bool, Facts)> {
 }
 
 /// What the copy's file systems are, and where scripts lie.
-pub(crate) const RECORD: StepDef =
+const RECORD: StepDef =
     StepDef {
         phase: Phase::Clone,
         name: "wake-record",
@@ -209,7 +211,7 @@ fn record(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
 }
 
 /// As in phase 2.
-pub(crate) const EXPORTS: StepDef = StepDef {
+const EXPORTS: StepDef = StepDef {
     phase: Phase::Export,
     name: "wake-exports",
     about: "export the copy's file systems to the master",
@@ -227,7 +229,7 @@ pub(crate) const EXPORTS: StepDef = StepDef {
 };
 
 /// As in phase 3.
-pub(crate) const MOUNTS: StepDef = StepDef {
+const MOUNTS: StepDef = StepDef {
     phase: Phase::Mount,
     name: "wake-mounts",
     about: "mount the copy's file systems on the master",
@@ -247,7 +249,7 @@ pub(crate) const MOUNTS: StepDef = StepDef {
 const SCRIPT: &str = "wake-post-script";
 
 /// `-z`. Its mark is in the copy until that sleeps.
-pub(crate) const POST_SCRIPT: StepDef = StepDef {
+const POST_SCRIPT: StepDef = StepDef {
     phase: Phase::PostScript,
     name: SCRIPT,
     about: "run the script in the woken copy",

@@ -9,8 +9,8 @@ use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportE
 
 use super::job::{Limits, Refused};
 use super::{Attempt, failed, of_transport, transient};
-use crate::phases::lease;
 use crate::phases::native::end;
+use crate::phases::operations::cleanup_check;
 use crate::phases::step::Answers;
 use crate::phases::whose::{self, Whose};
 
@@ -178,7 +178,7 @@ impl Attempt<'_> {
         script: &Script,
         limits: &Limits,
     ) -> Result<JobState, Refused> {
-        if self.def.name == lease::CLEANUP_LEASE.name
+        if self.def.name == cleanup_check::LEASE.name
             && let Err(error) = self.lift_bars().await
         {
             return Err(Refused { error, may_run: false });

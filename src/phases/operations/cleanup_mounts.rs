@@ -1,21 +1,80 @@
-//! Cleanup of the client beside its disks: exports, mounts, the lease.
+//! Cleanup of what holds the copy: mounts and cache file systems of the master,
+//! exports and mounts of the client.
 
-use crate::aix::MountRow;
-use crate::aix::argv::{self, words};
-use crate::domain::{HostRole, Phase, Presence, TaskKind};
+use crate::aix::argv;
+use crate::aix::{FsRow, MountRow};
+use crate::domain::{HostRole, Phase, TaskKind};
 use crate::transport::{Command, Script};
 
 use super::cleanup_check::{gone, is_empty_tree, only, tree_looks};
 use crate::phases::copy::{CLIENT_ROOT, is_below, master_top, mounts_below};
-use crate::phases::lease::{guard_of, is_alive, is_of_takeover};
-use crate::phases::read::{HostAnswers, Read, judged, look};
-use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, minutes};
+use crate::phases::native::mount::{judge_master_unmounted, mount_looks, unmount_all};
+use crate::phases::read::{HostAnswers, Read, judged};
+use crate::phases::step::{Answers, Context, STEP, StepDef, minutes};
+
+pub(crate) const STEPS: &[StepDef] = &[MASTER_MOUNTS, CACHES, EXPORTS, CLIENT_MOUNTS];
+
+/// NFS mounts and the cache's.
+const MASTER_MOUNTS: StepDef = StepDef {
+    phase: Phase::End,
+    name: "cleanup-mounts-master",
+    about: "unmount the copy on the master",
+    host: HostRole::Master,
+    task: TaskKind::Cleanup,
+    timeout: minutes(30),
+    looks: mount_looks,
+    judge: judge_master_unmounted,
+    run: Some(|ctx, answers| Script::new(unmount_all(ctx, answers))),
+    ..STEP
+};
+
+/// File systems of local disk caching, and the directories above them.
+const CACHES: StepDef = StepDef {
+    phase: Phase::End,
+    name: "cleanup-caches",
+    about: "remove cache file systems and directories of the copy",
+    host: HostRole::Master,
+    task: TaskKind::Cleanup,
+    timeout: minutes(30),
+    looks: |ctx| {
+        let top = tree_looks(&master_top(ctx));
+        only(HostRole::Master, [argv::lsfs()].into_iter().chain(top))
+    },
+    judge: |ctx, answers| {
+        judged((|| {
+            let clean = caches(ctx, answers)?.is_empty();
+            Ok(gone(clean && !is_empty_tree(answers.master(), &master_top(ctx))?))
+        })())
+    },
+    run: Some(|ctx, answers| {
+        let rows = caches(ctx, answers).unwrap_or_default();
+        let paths = rows.iter().map(|row| row.mount_point.as_str());
+        let remove = paths.map(|path| Command::new(argv::remove_fs(path)).tolerated());
+        let mut commands: Vec<Command> = remove.collect();
+        // Where nothing but directories is in them; what holds files stays.
+        let top = master_top(ctx);
+        if is_empty_tree(answers.master(), &top).unwrap_or(true) {
+            commands.push(Command::new(argv::remove_empty(&top)).tolerated());
+        }
+        Script::new(commands)
+    }),
+    ..STEP
+};
+
+/// The cache file systems of the client, children first.
+fn caches(ctx: &Context<'_>, answers: &Answers) -> Read<Vec<FsRow>> {
+    let top = master_top(ctx);
+    let mut rows = answers.master().lsfs()?;
+    rows.retain(|row| is_below(&row.mount_point, &top));
+    rows.sort_by(|a, b| b.mount_point.cmp(&a.mount_point));
+    Ok(rows)
+}
 
 /// What mount points of a migration begin with, beside the copy's.
 const MIG: &str = "ALT_MIG_";
 
 /// Exports that are in force, and lines in /etc/exports.
-pub(crate) const EXPORTS: StepDef = StepDef {
+const EXPORTS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-exports",
     about: "remove exports of the copy",
@@ -61,7 +120,7 @@ pub(crate) fn exports(answers: &Answers) -> Read<(Vec<String>, Vec<String>)> {
 }
 
 /// The copy's mounts, the SPOT's, and mount points of the latter.
-pub(crate) const MOUNTS: StepDef = StepDef {
+const CLIENT_MOUNTS: StepDef = StepDef {
     phase: Phase::End,
     name: "cleanup-mounts-client",
     about: "unmount copy and SPOT on the client",
@@ -111,98 +170,4 @@ fn mount_points(said: HostAnswers<'_>) -> Read<Vec<String>> {
     let names = said.names("/")?.into_iter().filter(|name| name.starts_with(MIG));
     let paths = names.map(|name| format!("/{name}"));
     Ok(paths.filter(|path| !kept || path != argv::SPOT_MOUNT).collect())
-}
-
-/// Looks for what belongs to nobody known: it is told, and never removed.
-pub(crate) const LEFT_ALONE: StepDef = StepDef {
-    phase: Phase::End,
-    name: "cleanup-left-alone",
-    about: "look for files of others where a copy is mounted",
-    host: HostRole::Client,
-    task: TaskKind::Cleanup,
-    applies: |spec| spec.mode.has_client(),
-    looks: |ctx| {
-        let client = [CLIENT_ROOT, argv::SPOT_MOUNT].map(argv::files_below);
-        let master = argv::files_below(&master_top(ctx));
-        vec![look(HostRole::Client, client), look(HostRole::Master, [master])]
-    },
-    judge: |ctx, answers| {
-        judged((|| {
-            for top in [CLIENT_ROOT, argv::SPOT_MOUNT] {
-                answers.client().output(argv::files_below(top))?;
-            }
-            answers.master().output(argv::files_below(&master_top(ctx)))?;
-            Ok(Finding::of(Presence::Present))
-        })())
-    },
-    ..STEP
-};
-
-/// What a migration keeps on the client, by name in its directory.
-const OWN: [&str; 6] = [
-    "lease",
-    "clone.begun",
-    "finish-clone.done",
-    "exclude_files",
-    "image.data",
-    "clone-rootvg.done",
-];
-
-/// Whether a name in that directory is one that a migration gives.
-pub(in crate::phases) fn is_own(name: &str) -> bool {
-    OWN.contains(&name) || is_of_takeover(name)
-}
-
-/// The last step: the lease, whose holder is no more, and empty directories.
-pub(crate) const WORK: StepDef = StepDef {
-    phase: Phase::End,
-    name: "cleanup-work-client",
-    about: "drop the dead lease, remove the migration's own files",
-    host: HostRole::Client,
-    task: TaskKind::Cleanup,
-    is: &[Is::SeesToLease],
-    applies: |spec| spec.mode.has_client(),
-    looks: |_| {
-        let lease = argv::ls_l(argv::LEASE);
-        let directory = argv::ls(argv::LEASE_DIR);
-        let looks = [lease, directory].into_iter().chain(tree_looks(CLIENT_ROOT));
-        only(HostRole::Client, looks)
-    },
-    judge: |ctx, answers| judged(judge_work(ctx, answers)),
-    run: Some(|ctx, answers| {
-        let said = answers.client();
-        let mut commands: Vec<Command> = guard_of(ctx, answers).into_iter().collect();
-        if has_work(said).unwrap_or(true) {
-            // And what a takeover of the lease has left.
-            let names = said.names(argv::LEASE_DIR).unwrap_or_default();
-            let claims = names.iter().map(String::as_str).filter(|name| is_of_takeover(name));
-            let mut remove = words(&["rm", "-f"]);
-            let paths = OWN.into_iter().chain(claims);
-            remove.extend(paths.map(|name| format!("{}/{name}", argv::LEASE_DIR)));
-            commands.push(Command::new(remove));
-            commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
-        }
-        if is_empty_tree(said, CLIENT_ROOT).unwrap_or(true) {
-            commands.push(Command::new(argv::remove_empty(CLIENT_ROOT)).tolerated());
-        }
-        Script::new(commands)
-    }),
-    ..STEP
-};
-
-/// Whether the migration's own files, or its empty directory, are there.
-fn has_work(said: HostAnswers<'_>) -> Read<bool> {
-    if !said.is_there(argv::ls(argv::LEASE_DIR))? {
-        return Ok(false);
-    }
-    let names = said.names(argv::LEASE_DIR)?;
-    Ok(names.is_empty() || names.iter().any(|name| is_own(name)))
-}
-
-fn judge_work(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
-    let said = answers.client();
-    if let Some(holder) = said.lease()?.filter(|holder| is_alive(ctx, holder)) {
-        return Err(format!("{} has taken the lease meanwhile", holder.words()));
-    }
-    Ok(gone(!has_work(said)? && !is_empty_tree(said, CLIENT_ROOT)?))
 }
