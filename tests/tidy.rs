@@ -69,6 +69,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("getrandom", "src/transport/hosts.rs"),
     ("saphyr_parser", "src/import/yaml.rs"),
     ("fuser", "src/lab/net/nfs/"),
+    ("nix", "src/lab/net/"),
     ("clap", "src/cli/"),
     ("indicatif", "src/cli/"),
 ];

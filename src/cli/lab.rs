@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::base::redact;
 use crate::fleet::lab_expectations;
-use crate::lab::net;
 use crate::lab::{HostShow, LogEntry, Stage};
 use crate::report::{Table, clock_text};
 
@@ -15,6 +14,9 @@ use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::{Ending, Exit};
 use super::lab_fault;
+#[cfg(not(feature = "lab-net"))]
+use super::lab_no_net as lab_ssh;
+#[cfg(feature = "lab-net")]
 use super::lab_ssh;
 use super::out::Out;
 use super::plan_file::read_plan;
@@ -30,7 +32,7 @@ pub(super) fn lab(out: &Out, place: &StateDir, command: &LabCommand) -> Result<E
                 up(out, place, plan.as_deref(), estate.as_deref(), scale.time_scale)?;
             }
             if let Some(way) = way {
-                let config = net::up(&open_lab(place)?, &place.lab(), way)?;
+                let config = lab_ssh::up(&open_lab(place)?, &place.lab(), way)?;
                 out.line(&format!("reached by `ssh -F {} HOST`", config.display()));
             }
             Ok(Exit::Ok.into())
@@ -38,20 +40,10 @@ pub(super) fn lab(out: &Out, place: &StateDir, command: &LabCommand) -> Result<E
         LabCommand::Down => {
             drop(open_lab(place)?);
             not_under_an_engine(place)?;
-            net::down(&place.lab())?;
+            lab_ssh::down(&place.lab())?;
             Ok(Exit::Ok.into())
         }
-        LabCommand::Serve { lab, host } => lab_ssh::serve(lab, host),
-        LabCommand::Wire { lab, host } => Ok(lab_ssh::wire(lab, host)),
-        LabCommand::Keep { lab } => lab_ssh::keep(lab),
-        LabCommand::Host { lab, host, number } => lab_ssh::host(lab, host, *number),
-        LabCommand::Enter { lab, host, command } => lab_ssh::enter(lab, host, command),
-        LabCommand::Nfs { lab, host, point, at, server, with_parent } => {
-            lab_ssh::nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)
-        }
-        LabCommand::Nfsd { lab, host, listen, mounts, hosts } => {
-            lab_ssh::nfsd(lab, host, *listen, mounts.as_deref(), hosts)
-        }
+        LabCommand::Net(command) => lab_ssh::run(out, command),
         LabCommand::Show => show(out, place).map(Ending::from),
         LabCommand::Exec { host, command } => exec(out, place, host, command),
         LabCommand::Disk { host, disk, size_mb } => {
@@ -137,19 +129,7 @@ fn exec(out: &Out, place: &StateDir, host: &str, command: &[String]) -> Result<E
             format!("write it without quotes: `nimshift lab exec {host} -- lsvg -l rootvg`"),
         ));
     }
-    let unmounts = lab_ssh::unmounts(&lab, host, command)?;
-    if let Some(unmounts) = &unmounts
-        && !net::nfs::unmount(&place.lab(), unmounts)
-    {
-        let (status, message) = unmounts.busy();
-        let _ = std::io::stderr().lock().write_all(message.as_bytes());
-        return Ok(Ending::Status(status));
-    }
-    let output = lab.exec_words(host, command)?;
-    if let Some(unmounts) = &unmounts {
-        net::nfs::settle(&place.lab(), unmounts);
-    }
-    net::follow(&lab, &place.lab())?;
+    let output = lab_ssh::exec(&lab, &place.lab(), host, command)?;
     // The command's own output, as its host gave it.
     out.write(output.stdout.as_bytes());
     let _ = std::io::stderr().lock().write_all(output.stderr.as_bytes());
@@ -216,7 +196,7 @@ fn reset(out: &Out, place: &StateDir, yes: bool) -> Result<Exit, CliError> {
         return Err(CliError::usage("the lab is kept").help("`--yes` removes it without asking"));
     }
     let dir = place.lab();
-    net::down(&dir)?;
+    lab_ssh::down(&dir)?;
     std::fs::remove_dir_all(&dir)
         .map_err(|error| CliError::file(Exit::Internal, "remove the lab", &dir, &error))?;
     out.line(&format!("{} is removed; the journal is kept", dir.display()));

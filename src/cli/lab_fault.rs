@@ -1,13 +1,16 @@
 //! `nimshift lab fault`: something goes wrong on the lab.
 
 use crate::base::nearest;
-use crate::lab::net::{self, Extent};
-use crate::lab::{FaultKind, FaultSpec, Lab, Trouble};
+use crate::lab::{Extent, FaultKind, FaultSpec, Lab, Trouble};
 
 use super::args::FaultArgs;
 use super::error::CliError;
 use super::estate::open_lab;
 use super::exit::Exit;
+#[cfg(not(feature = "lab-net"))]
+use super::lab_no_net as lab_ssh;
+#[cfg(feature = "lab-net")]
+use super::lab_ssh;
 use super::out::Out;
 use super::state_dir::StateDir;
 use crate::report::Table;
@@ -31,7 +34,7 @@ pub(super) fn fault(out: &Out, place: &StateDir, args: &FaultArgs) -> Result<Exi
     let lab = open_lab(place)?;
     if args.clear {
         lab.clear_faults()?;
-        net::end_trouble(&lab, &place.lab())?;
+        lab_ssh::end_trouble(&lab, &place.lab())?;
         return Ok(Exit::Ok);
     }
     let Some(name) = &args.kind else {
@@ -129,7 +132,7 @@ fn trouble_of(
         delay_ms,
         loss_percent: args.percent.unwrap_or(LOSS_PERCENT),
     };
-    net::make_trouble(lab, &place.lab(), trouble, host, &extent)?;
+    lab_ssh::make_trouble(lab, &place.lab(), trouble, host, &extent)?;
     Ok(Exit::Ok)
 }
 

@@ -3,16 +3,17 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::base::{Millis, SystemClock};
 use crate::lab::net::nfs::{self, Addresses, MountError, Spot};
 use crate::lab::net::{self, Birth, Here, Link, NetError, Way};
-use crate::lab::{Lab, Program, Session, Streams, Unmounts};
+use crate::lab::{Extent, Lab, Program, Session, Streams, Trouble};
+use crate::transport::CommandOutput;
 
-use super::args::{ColorChoice, SshWay};
+use super::args::{ColorChoice, LabNetCommand, SshWay};
 use super::error::CliError;
 use super::exit::{Ending, Exit};
 use super::out::Out;
@@ -64,13 +65,56 @@ impl From<NetError> for CliError {
     }
 }
 
+/// Makes hosts reachable: gives the configuration for `ssh -F`.
+pub(super) fn up(lab: &Lab, dir: &Path, way: Way) -> Result<PathBuf, CliError> {
+    Ok(net::up(lab, dir, way)?)
+}
+
+/// Ends hosts that are reached by ssh, if there are any.
+pub(super) fn down(dir: &Path) -> Result<(), CliError> {
+    Ok(net::down(dir)?)
+}
+
+/// Makes trouble for a host.
+pub(super) fn make_trouble(
+    lab: &Lab,
+    dir: &Path,
+    trouble: Trouble,
+    host: &str,
+    extent: &Extent,
+) -> Result<(), CliError> {
+    Ok(net::make_trouble(lab, dir, trouble, host, extent)?)
+}
+
+/// Ends all trouble that lasts.
+pub(super) fn end_trouble(lab: &Lab, dir: &Path) -> Result<(), CliError> {
+    Ok(net::end_trouble(lab, dir)?)
+}
+
+/// What the lab's hosts and their ssh call.
+pub(super) fn run(out: &Out, command: &LabNetCommand) -> Result<Ending, CliError> {
+    match command {
+        LabNetCommand::Serve { lab, host } => serve(lab, host),
+        LabNetCommand::Wire { lab, host } => Ok(wire(lab, host)),
+        LabNetCommand::Keep { lab } => keep(lab),
+        LabNetCommand::Host { lab, host, number } => birth(lab, host, *number),
+        LabNetCommand::Enter { lab, host, command } => enter(lab, host, command),
+        LabNetCommand::Nfs { lab, host, point, at, server, with_parent } => {
+            nfs(out, lab, host, (point, at.as_deref()), *server, *with_parent)
+        }
+        LabNetCommand::Nfsd { lab, host, listen, mounts, hosts } => {
+            nfsd(lab, host, *listen, mounts.as_deref(), hosts)
+        }
+    }
+}
+
 /// `lab serve`: one connection, for `ProxyCommand`.
-pub(super) fn serve(lab: &Path, host: &str) -> Result<Ending, CliError> {
+fn serve(lab: &Path, host: &str) -> Result<Ending, CliError> {
     Ok(Ending::Status(i32::from(net::serve(lab, host)?)))
 }
 
 /// `lab enter`: a command within the root of a host.
-pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending, CliError> {
+fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending, CliError> {
     if net::way(lab)? == Some(Way::Namespaces) {
         net::join(lab, host)?;
         return run_program(command);
@@ -80,7 +124,7 @@ pub(super) fn enter(lab: &Path, host: &str, command: &[String]) -> Result<Ending
 }
 
 /// `lab nfs`: a mount, until it is unmounted.
-pub(super) fn nfs(
+fn nfs(
     out: &Out,
     lab: &Path,
     host: &str,
@@ -96,7 +140,7 @@ pub(super) fn nfs(
 }
 
 /// `lab nfsd`: a host's server, and its mounter.
-pub(super) fn nfsd(
+fn nfsd(
     lab: &Path,
     host: &str,
     listen: SocketAddr,
@@ -131,7 +175,7 @@ fn run_program(argv: &[String]) -> Result<Ending, CliError> {
 }
 
 /// `lab wire`: one connection, for `ProxyCommand` with `ProxyUseFdpass`.
-pub(super) fn wire(lab: &Path, host: &str) -> Ending {
+fn wire(lab: &Path, host: &str) -> Ending {
     match net::wire(lab, host) {
         Ok(status) => Ending::Status(i32::from(status)),
         Err(error) => {
@@ -143,13 +187,13 @@ pub(super) fn wire(lab: &Path, host: &str) -> Ending {
 }
 
 /// `lab keep`: the process that hosts as namespaces depend on.
-pub(super) fn keep(lab: &Path) -> Result<Ending, CliError> {
+fn keep(lab: &Path) -> Result<Ending, CliError> {
     net::keep(lab)?;
     Ok(Exit::Ok.into())
 }
 
 /// `lab host`: process 1 of a host.
-pub(super) fn host(lab: &Path, host: &str, number: u16) -> Result<Ending, CliError> {
+fn birth(lab: &Path, host: &str, number: u16) -> Result<Ending, CliError> {
     net::run_host(&Birth { lab: lab.to_owned(), host: host.to_owned(), number })?;
     Ok(Exit::Ok.into())
 }
@@ -183,15 +227,29 @@ pub(super) fn as_aix() -> Option<ExitCode> {
     Some(ExitCode::from(status))
 }
 
-/// What a command line unmounts, if it is an `umount`.
-pub(super) fn unmounts(
+/// Runs a command on a host. What it mounts and unmounts is so in the kernel too.
+pub(super) fn exec(
     lab: &Lab,
+    dir: &Path,
     host: &str,
     command: &[String],
-) -> Result<Option<Unmounts>, CliError> {
-    let (host, argv) = (host.to_owned(), command.to_vec());
+) -> Result<CommandOutput, CliError> {
+    let (name, argv) = (host.to_owned(), command.to_vec());
     let (env, cwd) = (Vec::new(), "/".to_owned());
-    Ok(lab.unmounts(&Program { host, argv, env, cwd, job: None, refused: None })?)
+    let unmounts =
+        lab.unmounts(&Program { host: name, argv, env, cwd, job: None, refused: None })?;
+    if let Some(unmounts) = &unmounts
+        && !nfs::unmount(dir, unmounts)
+    {
+        let (status, stderr) = unmounts.busy();
+        return Ok(CommandOutput { status, stderr, ..CommandOutput::default() });
+    }
+    let output = lab.exec_words(host, command)?;
+    if let Some(unmounts) = &unmounts {
+        nfs::settle(dir, unmounts);
+    }
+    net::follow(lab, dir)?;
+    Ok(output)
 }
 
 fn run_aix(here: &Here, argv: Vec<String>) -> Result<i32, CliError> {

@@ -18,6 +18,9 @@ mod interrupt;
 mod journal;
 mod lab;
 mod lab_fault;
+#[cfg(not(feature = "lab-net"))]
+mod lab_no_net;
+#[cfg(feature = "lab-net")]
 mod lab_ssh;
 mod left;
 mod nimadm;
@@ -62,6 +65,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "lab-net")]
     if let Some(code) = lab_ssh::as_aix() {
         return code;
     }

@@ -24,7 +24,7 @@ mod image_data;
 mod job;
 mod log;
 mod mksysb;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 pub mod net;
 mod place;
 mod power;
@@ -50,4 +50,4 @@ pub use log::{LogEntry, Stage};
 pub use program::{Ended, Program, Session, Streams, Unmounts};
 pub use show::{HostShow, VgShow};
 pub use store::StoreError;
-pub use trouble::Trouble;
+pub use trouble::{Extent, Trouble};

@@ -86,6 +86,7 @@ impl Tree {
 
     /// Gives `path` and all below it another path. What stands there must be
     /// removed before.
+    #[cfg(feature = "lab-net")]
     pub(crate) fn rename(&mut self, path: &str, to: &str) {
         let below = format!("{path}/");
         let inner = self.nodes.keys().filter(|name| name.starts_with(&below));

@@ -52,6 +52,17 @@ impl Trouble {
     }
 }
 
+/// A trouble, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// How long it lasts, by the machine's clock.
+    pub for_ms: Millis,
+    /// What each piece of data is held back, for `link-delay`.
+    pub delay_ms: Millis,
+    /// The share of packets that is lost, for `link-loss`.
+    pub loss_percent: u8,
+}
+
 impl Lab {
     /// The network does not reach the host for so many milliseconds of the
     /// machine's clock, by which connections live; 0 ends what there is.

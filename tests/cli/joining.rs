@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value as Json;
 
 use super::overnight::{running, signal, sound, states};
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 use super::ssh_lab::SshLab;
 use super::world::{Ran, World, plan};
 use nimshift::domain::MigrationId;
@@ -182,7 +182,7 @@ fn what_has_not_begun_is_begun_as_it_was_corrected_and_no_limit_is_passed() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 fn a_client_that_an_engine_does_not_know_yet_is_reached_by_ssh() {
     let clients = ["lpar01", "lpar02", "lpar03"];
     let Some(lab) = SshLab::up(&plan(&clients), "1500") else { return };

@@ -51,6 +51,19 @@ fn faults_are_named_and_listed() {
 }
 
 #[test]
+#[cfg(not(feature = "lab-net"))]
+fn a_lab_without_a_network_says_what_has_one() {
+    let world = world();
+    for args in [&["lab", "up", "--ssh"][..], &["lab", "serve", "state/lab", "lpar01"]] {
+        let ran = world.run(args);
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.stdout);
+        for said in ["built without", "`lab-net`", "`cargo install --path .`"] {
+            assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn troubles_of_a_host_come_at_once() {
     let world = world();
     let refused = |args: &[&str], said: &str| {
@@ -65,7 +78,8 @@ fn troubles_of_a_host_come_at_once() {
     refused(&["slow", "--ms", "3"], "takes neither");
     refused(&["link-cut", "--host", "lpar01", "--seconds", "99999999"], "too long");
     for name in ["sshd-kill", "link-delay", "link-loss", "disk-fill"] {
-        refused(&[name, "--host", "lpar01"], "is not reached by ssh");
+        let why = if cfg!(feature = "lab-net") { "is not reached by ssh" } else { "built without" };
+        refused(&[name, "--host", "lpar01"], why);
     }
     let reach = || world.run(&["lab", "exec", "nim1", "--", "showmount", "-e", "lpar01"]);
     assert_eq!(reach().code, 0);

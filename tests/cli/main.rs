@@ -9,7 +9,7 @@ mod damage;
 mod disks;
 mod drop_in;
 mod errors;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 mod fault_pipe;
 mod follow;
 mod help;
@@ -24,7 +24,7 @@ mod messages;
 #[path = "../named/mod.rs"]
 mod named;
 mod nights;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 mod nights_over_ssh;
 mod nimadm;
 mod older;
@@ -38,9 +38,10 @@ mod reports;
 #[cfg(target_os = "linux")]
 #[path = "../skipped/mod.rs"]
 mod skipped;
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 mod ssh_lab;
 mod told;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab-net"))]
 mod troubled_links;
 mod unanswered;
 mod world;

@@ -1,7 +1,7 @@
 //! NFS between hosts of the lab through the kernel: real programs on the master,
 //! the emulation's files on the client, and the network between them. Skipped,
 //! with a note, where there is no root or no FUSE.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "lab-net"))]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod night;

@@ -1,6 +1,6 @@
 //! The lab's hosts as real processes, through the machine's own `ssh` and
 //! `sshd`. Skipped, with a note, where those are missing, or root.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "lab-net"))]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 /// A test in each way.

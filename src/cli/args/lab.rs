@@ -25,6 +25,51 @@ pub(in crate::cli) enum LabCommand {
     /// End the hosts that `lab up --ssh` made, and remove their processes
     /// and files. The estate stays.
     Down,
+    #[command(flatten)]
+    Net(LabNetCommand),
+    /// Show hosts, disks, volume groups, mounts and exports.
+    Show,
+    /// Run a command on a host, and exit with its status.
+    Exec {
+        /// The host.
+        host: String,
+        /// Command and arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Add a disk to a host, or make one of its disks larger.
+    Disk {
+        /// The host.
+        host: String,
+        /// The disk, such as `hdisk1`.
+        disk: crate::domain::DiskName,
+        /// Its size in megabytes.
+        #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=16_777_216))]
+        size_mb: u64,
+    },
+    /// Show pending faults, or add one.
+    Fault(FaultArgs),
+    /// List the commands that hosts ran, with the jobs they belong to.
+    Log {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that ended migrations left nothing behind. Exit code 1 if one did.
+    Check,
+    /// Print the digest of the estate: everything but times and process ids.
+    Digest,
+    /// Remove the estate.
+    Reset {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// What the lab's hosts and their ssh call.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum LabNetCommand {
     /// Serve a connection to a host on stdin and stdout.
     #[command(hide = true)]
     Serve {
@@ -105,44 +150,6 @@ pub(in crate::cli) enum LabCommand {
         /// Where hosts are, as in `/etc/hosts`; whoever asks must come from there.
         #[arg(long, value_name = "FILE")]
         hosts: PathBuf,
-    },
-    /// Show hosts, disks, volume groups, mounts and exports.
-    Show,
-    /// Run a command on a host, and exit with its status.
-    Exec {
-        /// The host.
-        host: String,
-        /// Command and arguments.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
-    /// Add a disk to a host, or make one of its disks larger.
-    Disk {
-        /// The host.
-        host: String,
-        /// The disk, such as `hdisk1`.
-        disk: crate::domain::DiskName,
-        /// Its size in megabytes.
-        #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=16_777_216))]
-        size_mb: u64,
-    },
-    /// Show pending faults, or add one.
-    Fault(FaultArgs),
-    /// List the commands that hosts ran, with the jobs they belong to.
-    Log {
-        /// As JSON lines.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check that ended migrations left nothing behind. Exit code 1 if one did.
-    Check,
-    /// Print the digest of the estate: everything but times and process ids.
-    Digest,
-    /// Remove the estate.
-    Reset {
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
     },
 }
 

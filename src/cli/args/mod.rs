@@ -10,7 +10,7 @@ mod import;
 mod lab;
 
 pub(super) use import::{ImportArgs, ImportCommand, ImportKind, InventoryFormat};
-pub(super) use lab::{FaultArgs, LabCommand, ScaleArgs, SshWay};
+pub(super) use lab::{FaultArgs, LabCommand, LabNetCommand, ScaleArgs, SshWay};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -45,5 +45,5 @@ pub use namespaces::{Birth, join, keep, run_host, wire};
 pub use process::exit_code;
 pub use remote::remote_shell;
 pub use serve::serve;
-pub use trouble::{Extent, end_trouble, make_trouble, way};
+pub use trouble::{end_trouble, make_trouble, way};
 pub use up::{check, choose, down, follow, stop_host, up};

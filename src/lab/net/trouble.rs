@@ -6,20 +6,9 @@ use std::path::Path;
 use super::layout::{Layout, NetError, Way};
 use super::link::Link;
 use super::up::stop_host;
-use crate::base::{Millis, SystemClock};
+use crate::base::SystemClock;
 use crate::lab::handle::Lab;
-use crate::lab::trouble::Trouble;
-
-/// A trouble, and how much of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// How long it lasts, by the machine's clock.
-    pub for_ms: Millis,
-    /// What each piece of data is held back, for `link-delay`.
-    pub delay_ms: Millis,
-    /// The share of packets that is lost, for `link-loss`.
-    pub loss_percent: u8,
-}
+use crate::lab::trouble::{Extent, Trouble};
 
 /// How the lab in `dir` is reached by ssh, if it is.
 pub fn way(dir: &Path) -> Result<Option<Way>, NetError> {
