@@ -16,8 +16,9 @@ use nimshift::machine::{DECISIONS, EventKind, State};
 /// Seconds of the lab in a real one.
 const SCALE: u64 = 4000;
 
-/// State directories of killed nights, by the decisions that they were begun
-/// under: `v1-` and what is special in it.
+/// State directories of killed nights, by the decisions that they were started
+/// under: `v1-` and what is special in it. `v1-half` is the sample night, killed in
+/// its middle and written whole by an older program (commit 0bee027).
 fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/journals");
     let mut found: Vec<PathBuf> =
