@@ -3,6 +3,9 @@
 
 #[path = "tidy/documented.rs"]
 mod documented;
+
+#[path = "tidy/lab_names.rs"]
+mod lab_names;
 #[path = "tidy/rings.rs"]
 mod rings;
 #[path = "tidy/scan.rs"]
