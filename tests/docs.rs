@@ -212,7 +212,7 @@ async fn every_command_of_aix_that_is_named_is_known_to_the_lab() {
         let is_command = words.len() > 1
             && words[1] != "="
             && words[0].chars().all(|c| c.is_ascii_lowercase() || c == '_')
-            && !["ssh", "uname", "system"].contains(&words[0].as_str());
+            && !["cargo", "ssh", "uname", "system"].contains(&words[0].as_str());
         if !is_command || words[0] == "nimshift" || words.contains(&">".to_owned()) {
             continue;
         }

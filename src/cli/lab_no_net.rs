@@ -20,7 +20,7 @@ fn missing(what: &str) -> CliError {
 }
 
 pub(super) fn way(_: SshWay) -> Result<Infallible, CliError> {
-    Err(missing("`lab up --ssh`"))
+    Err(missing("`nimshift lab up --ssh`"))
 }
 
 pub(super) fn up(_: &Lab, _: &Path, way: Infallible) -> Result<PathBuf, CliError> {
@@ -34,7 +34,7 @@ pub(super) fn run(_: &Out, _: &LabNetCommand) -> Result<Ending, CliError> {
 /// Only where there are no real processes that would be left.
 pub(super) fn down(dir: &Path) -> Result<(), CliError> {
     if dir.join("ssh").exists() {
-        return Err(missing("ending what `lab up --ssh` has made"));
+        return Err(missing("ending what `nimshift lab up --ssh` made"));
     }
     Ok(())
 }
