@@ -1,5 +1,7 @@
 //! `lspv`, `lsvg VG` and `lsvg -l VG`.
 
+use serde::Serialize;
+
 use crate::domain::{DiskName, Pvid};
 
 use super::unread::{Unread, lines};
@@ -114,16 +116,22 @@ fn labelled<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// A row of `lsvg -l`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogicalVolume {
+    /// Its group, where a line above the table names it.
+    pub vg: Option<String>,
     /// Its name: `hd2`.
+    #[serde(rename = "lv")]
     pub name: String,
     /// `jfs2`, `boot`, `jfs2log`, `paging`, `sysdump`.
+    #[serde(rename = "type")]
     pub kind: String,
     /// Logical partitions.
     pub lps: u64,
     /// Physical partitions.
     pub pps: u64,
+    /// Disks that it lies on.
+    pub pvs: u64,
     /// `open/syncd`.
     pub state: String,
     /// Where it is to be mounted, if anywhere.
@@ -142,26 +150,53 @@ impl LogicalVolume {
     }
 }
 
-/// Reads `lsvg -l VG`.
+/// Reads `lsvg -l VG`, of one group or several.
 pub fn logical_volumes(text: &str) -> Result<Vec<LogicalVolume>, Unread> {
-    let mut rows = lines(text).skip_while(|line| !line.trim_start().starts_with("LV NAME"));
-    if rows.next().is_none() {
-        return Err(Unread::missing("lsvg -l", "heading `LV NAME`"));
-    }
-    rows.map(|line| lv_row(line).ok_or_else(|| Unread::line("lsvg -l", line))).collect()
+    tables("lsvg -l", text, ["LV", "NAME"], lv_row)
 }
 
-fn lv_row(line: &str) -> Option<LogicalVolume> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [name, kind, lps, pps, _pvs, state, mount_point] = words.as_slice() else { return None };
-    if !state.contains('/') {
-        return None;
+/// A table below a line with the group's name, for one group or several.
+pub(super) fn tables<T>(
+    command: &'static str,
+    text: &str,
+    heading: [&str; 2],
+    row: impl Fn(Option<&str>, &[&str]) -> Option<T>,
+) -> Result<Vec<T>, Unread> {
+    let (mut vg, mut begun) = (None, false);
+    let (mut found, mut foreign) = (Vec::new(), None);
+    for line in lines(text) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.starts_with(&heading) {
+            begun = true;
+        } else if let [one] = words.as_slice()
+            && let Some(name) = one.strip_suffix(':')
+            && !name.is_empty()
+        {
+            vg = Some(name);
+        } else if begun {
+            found.push(row(vg, &words).ok_or_else(|| Unread::line(command, line))?);
+        } else {
+            foreign = foreign.or(Some(line));
+        }
     }
+    match foreign {
+        _ if begun => Ok(found),
+        Some(line) => Err(Unread::line(command, line)),
+        None => Err(Unread::missing(command, "heading")),
+    }
+}
+
+fn lv_row(vg: Option<&str>, words: &[&str]) -> Option<LogicalVolume> {
+    let [name, kind, lps, pps, pvs, state, mount_point] = words else { return None };
+    let (open, sync) = state.split_once('/')?;
+    (!open.is_empty() && !sync.is_empty()).then_some(())?;
     Some(LogicalVolume {
+        vg: vg.map(str::to_owned),
         name: (*name).to_owned(),
         kind: (*kind).to_owned(),
         lps: lps.parse().ok()?,
         pps: pps.parse().ok()?,
+        pvs: pvs.parse().ok()?,
         state: (*state).to_owned(),
         mount_point: (*mount_point != "N/A").then(|| (*mount_point).to_owned()),
     })

@@ -1,57 +1,81 @@
 //! `mount`, `exportfs`, `df` and `lsfs -c`.
 
+use serde::Serialize;
+
 use super::unread::{Unread, lines};
 
 /// A row of `mount`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MountRow {
     /// The host that serves it; none for a local file system.
     pub node: Option<String>,
     /// The device or directory that is mounted.
     pub device: String,
+    #[serde(rename = "mount_point")]
     pub over: String,
     /// `jfs2`, `nfs3`.
     pub vfs: String,
+    /// Since when, as it is printed.
+    pub date: String,
+    pub options: Vec<String>,
 }
 
 /// Months as dates have them.
-pub(super) const MONTHS: [&str; 12] =
+const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Reads `mount`.
 pub fn mounts(text: &str) -> Result<Vec<MountRow>, Unread> {
-    let mut rows = lines(text).skip_while(|line| !is_rule(line));
+    let is_heading = |line: &str| {
+        let mut words = line.split_whitespace();
+        ["node", "mounted", "mounted", "over"].iter().all(|word| words.next() == Some(word))
+            || is_rule(line)
+    };
+    let mut rows = lines(text).skip_while(|line| !is_heading(line));
     if rows.next().is_none() {
-        return Err(Unread::missing("mount", "rule below its heading"));
+        return Err(match lines(text).next() {
+            Some(line) => Unread::line("mount", line),
+            None => Unread::missing("mount", "heading"),
+        });
     }
-    rows.map(|line| mount_row(line).ok_or_else(|| Unread::line("mount", line))).collect()
+    rows.filter(|line| !is_rule(line))
+        .map(|line| mount_row(line).ok_or_else(|| Unread::line("mount", line)))
+        .collect()
 }
 
 /// The row of hyphens below the heading, and not the frame of a banner: it has
 /// several columns.
-pub(super) fn is_rule(line: &str) -> bool {
+fn is_rule(line: &str) -> bool {
     let mut columns = line.split_whitespace();
     columns.clone().count() >= 5 && columns.all(|column| column.bytes().all(|b| b == b'-'))
 }
 
+/// Columns shift; the date is where the row is known by.
 fn mount_row(line: &str) -> Option<MountRow> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (node, rest) = if line.starts_with([' ', '\t']) {
-        (None, words.as_slice())
-    } else {
-        let (node, rest) = words.split_first()?;
-        (Some((*node).to_owned()), rest)
+    let digits =
+        |text: &str| matches!(text.len(), 1..=2) && text.bytes().all(|b| b.is_ascii_digit());
+    let is_date = |at: &usize| {
+        let clock = words[at + 2].split_once(':');
+        MONTHS.contains(&words[*at])
+            && digits(words[at + 1])
+            && clock.is_some_and(|(hour, minute)| digits(hour) && digits(minute))
     };
-    let [device, over, vfs, month, day, time, ..] = rest else { return None };
-    let date = MONTHS.contains(month) && day.parse::<u8>().is_ok() && time.contains(':');
-    if !date || !over.starts_with('/') {
-        return None;
-    }
-    Some(MountRow {
+    let at = (3..words.len().saturating_sub(2)).find(is_date)?;
+    let local = line.starts_with([' ', '\t']);
+    let (node, device, over, vfs) = match words[..at] {
+        [device, over, vfs] if local || device.starts_with('/') => (None, device, over, vfs),
+        [node, device, over, vfs] if !local => (Some(node.to_owned()), device, over, vfs),
+        _ => return None,
+    };
+    let options = words[at + 3..].iter().flat_map(|word| word.split(','));
+    over.starts_with('/').then(|| MountRow {
         node,
-        device: (*device).to_owned(),
-        over: (*over).to_owned(),
-        vfs: (*vfs).to_owned(),
+        device: device.to_owned(),
+        over: over.to_owned(),
+        vfs: vfs.to_owned(),
+        date: words[at..at + 3].join(" "),
+        options: options.filter(|option| !option.is_empty()).map(str::to_owned).collect(),
     })
 }
 

@@ -351,6 +351,8 @@ mod tests {
             device: "/dev/x".into(),
             over: over.into(),
             vfs: "jfs2".into(),
+            date: "Mar 02 07:15".into(),
+            options: Vec::new(),
         };
         let mounts = [row("/a_alt"), row("/a_alt/b"), row("/a_alternative")];
         let below: Vec<&str> =

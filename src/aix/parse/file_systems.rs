@@ -2,49 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::text::{Read, after_heading, digits, each, lines, number, numbers, some, words};
-use crate::aix::file_systems::{MONTHS, is_rule};
+use super::text::{Read, after_heading, each, lines, number, some, value_of, words};
+use crate::aix::file_systems::mounts;
 use crate::aix::unread::Unread;
 
 /// `mount`.
 pub(super) fn mount(text: &str) -> Read {
-    const COMMAND: &str = "mount";
-    let is_heading = |line: &str| {
-        words(line).starts_with(&["node", "mounted", "mounted", "over"]) || is_rule(line)
-    };
-    let rows = after_heading(COMMAND, "heading", text, is_heading)?;
-    each(COMMAND, rows.filter(|line| !is_rule(line)), mounted)
-}
-
-/// Columns shift; the date is where the row is known by.
-fn mounted(line: &str) -> Option<Value> {
-    let words = words(line);
-    let date = |at: usize| {
-        MONTHS.contains(&words[at])
-            && digits(words[at + 1])
-            && words[at + 1].len() <= 2
-            && numbers(words[at + 2], ':', 2)
-    };
-    let at = (3..words.len().saturating_sub(2)).find(|at| date(*at))?;
-    let local = line.starts_with([' ', '\t']);
-    let (node, device, over, vfs) = match words[..at] {
-        [device, over, vfs] if local || device.starts_with('/') => (None, device, over, vfs),
-        [node, device, over, vfs] if !local => (Some(node), device, over, vfs),
-        _ => return None,
-    };
-    if !over.starts_with('/') {
-        return None;
-    }
-    let options: Vec<&str> =
-        words[at + 3..].iter().flat_map(|word| word.split(',')).filter(|o| !o.is_empty()).collect();
-    Some(json!({
-        "node": node,
-        "device": device,
-        "mount_point": over,
-        "vfs": vfs,
-        "date": words[at..at + 3].join(" "),
-        "options": options,
-    }))
+    mounts(text).map(value_of)
 }
 
 /// `df -k`, `df -m` and the like: the heading says what is printed.

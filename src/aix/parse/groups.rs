@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::disks::parts;
 use super::labels::{Labelled, objects};
-use super::text::{Read, lines, words};
+use super::text::{Read, lines, value_of, words};
+use crate::aix::disks::{logical_volumes, tables};
 use crate::aix::unread::Unread;
 
 /// `lsvg VG`, one or several.
@@ -54,39 +55,6 @@ pub(super) fn lsvg(text: &str) -> Read {
     objects(COMMAND, "VOLUME GROUP", text)?.iter().map(group).collect()
 }
 
-/// A table below a line with the group's name, for one group or several.
-fn tables(
-    command: &'static str,
-    text: &str,
-    heading: [&str; 2],
-    row: impl Fn(&str, &str) -> Option<Value>,
-) -> Read {
-    let (mut vg, mut begun) = (None, false);
-    let (mut found, mut foreign) = (Vec::new(), None);
-    for line in lines(text) {
-        let words = words(line);
-        if words.starts_with(&heading) {
-            begun = true;
-        } else if let [one] = words.as_slice()
-            && let Some(name) = one.strip_suffix(':')
-            && !name.is_empty()
-        {
-            vg = Some(name);
-        } else if begun {
-            found.push(
-                row(vg.unwrap_or_default(), line).ok_or_else(|| Unread::line(command, line))?,
-            );
-        } else {
-            foreign = foreign.or(Some(line));
-        }
-    }
-    match foreign {
-        _ if begun => Ok(Value::Array(found)),
-        Some(line) => Err(Unread::line(command, line)),
-        None => Err(Unread::missing(command, "heading")),
-    }
-}
-
 /// A group's name, or null where the capture does not have it.
 fn named(vg: &str) -> Value {
     super::text::some(vg)
@@ -94,37 +62,19 @@ fn named(vg: &str) -> Value {
 
 /// `lsvg -l VG`.
 pub(super) fn lsvg_l(text: &str) -> Read {
-    tables("lsvg -l", text, ["LV", "NAME"], |vg, line| {
-        let words = words(line);
-        let [lv, kind, lps, pps, pvs, state, mount_point] = words.as_slice() else { return None };
-        let (open, sync) = state.split_once('/')?;
-        if open.is_empty() || sync.is_empty() {
-            return None;
-        }
-        Some(json!({
-            "vg": named(vg),
-            "lv": lv,
-            "type": kind,
-            "lps": lps.parse::<u64>().ok()?,
-            "pps": pps.parse::<u64>().ok()?,
-            "pvs": pvs.parse::<u64>().ok()?,
-            "state": state,
-            "mount_point": (*mount_point != "N/A").then_some(*mount_point),
-        }))
-    })
+    logical_volumes(text).map(value_of)
 }
 
 /// `lsvg -p VG`.
 pub(super) fn lsvg_p(text: &str) -> Read {
-    tables("lsvg -p", text, ["PV_NAME", "PV"], member)
+    tables("lsvg -p", text, ["PV_NAME", "PV"], member).map(Value::Array)
 }
 
 /// A row of `lsvg -p`.
-pub(super) fn member(vg: &str, line: &str) -> Option<Value> {
-    let words = words(line);
-    let [disk, state, total, free, distribution] = words.as_slice() else { return None };
+pub(super) fn member(vg: Option<&str>, words: &[&str]) -> Option<Value> {
+    let [disk, state, total, free, distribution] = words else { return None };
     Some(json!({
-        "vg": named(vg),
+        "vg": vg,
         "disk": disk,
         "state": state,
         "total_pps": total.parse::<u64>().ok()?,

@@ -6,8 +6,9 @@
 //! They are strict about the rest: what cannot be read is an [`Unread`] that
 //! quotes the line.
 //!
-//! The readers beside this module ([`crate::aix::lspv`] and others) take from
-//! the same layouts the few things that steps need, as types.
+//! The readers beside this module take what steps need, as types: `lsvg -l` and
+//! `mount` are read by them here as well ([`crate::aix::logical_volumes`],
+//! [`crate::aix::mounts`]), other layouts for steps and for JSON apart.
 
 mod alt_mig;
 mod devices;

@@ -135,7 +135,7 @@ impl Configuration {
             }
             return Ok(());
         }
-        let row = member(vg.as_deref().unwrap_or_default(), line);
+        let row = member(vg.as_deref(), &words);
         self.disks.push(row.ok_or_else(|| Unread::line(COMMAND, line))?);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Captured text made ready for the readers, and what they share.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::base::limits::PARSE_BYTES_MAX;
@@ -11,6 +12,11 @@ use crate::aix::verdict::message_ids;
 
 /// What a reader makes of a text.
 pub(super) type Read<T = Value> = Result<T, Unread>;
+
+/// What a typed reader has read, as JSON.
+pub(super) fn value_of(read: impl Serialize) -> Value {
+    serde_json::to_value(read).expect("rows are plain data")
+}
 
 /// A capture as text: without carriage returns, escape sequences and other
 /// control characters, and no more than [`PARSE_BYTES_MAX`] of it.
