@@ -351,7 +351,7 @@ pub(super) fn taken_over(ctx: &Context<'_>, by: &str, text: String) -> Cause {
     let client = &ctx.spec.client;
     let hint = format!(
         "`nimshift abandon {client}` leaves the client to {by}; when that one is done with it, \
-         `nimshift cleanup {client}`, then `nimshift retry {client}`"
+         then `nimshift cleanup {client}`, then `nimshift retry {client}`"
     );
     Cause::new(FailureClass::NeedsOperator, text).with_hint(hint)
 }

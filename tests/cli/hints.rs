@@ -227,6 +227,7 @@ const ELSEWHERE: [(&str, &str); 46] = [
         "tests/reliability/foreign.rs: a bootlist at a third disk",
     ),
     ("write it without quotes:", "tests/cli/lab.rs: a line is no command"),
+    ("`nimshift lab exec` runs one command", "tests/cli/lab.rs: a line is no command"),
     ("what was made is gone:", "tests/cli/operations.rs: a mksysb as its master has it"),
     ("there is no way back by nimshift", "tests/cli/copies.rs: a system of others on the old disk"),
     ("removes what is left, but not", "tests/cli/operations.rs: after a mksysb was cut off"),

@@ -68,7 +68,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
             format!("{} holds the lease of {}: another nimshift", holder.words(), ctx.spec.client),
         );
         return Ok(Finding::blocked(cause.with_hint(
-            "roll its migration back where it was started; `--force` takes the lease over if that \
+            "order a rollback where its migration was started; `--force` takes the lease over if that \
              nimshift is gone",
         )));
     }
