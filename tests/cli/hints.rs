@@ -188,7 +188,7 @@ const BESIDE: &str = "tests/cli/joining.rs: while an engine runs";
 
 /// Messages whose command is for another place than the one that prints it, or
 /// that this test does not bring about, with the reason.
-const ELSEWHERE: [(&str, &str); 46] = [
+const ELSEWHERE: [(&str, &str); 47] = [
     ("rollback {client}`, then {run}", ANOTHER_PLAN),
     ("if the plan stays as it is", ANOTHER_PLAN),
     ("(and {more} more;", "a journal with many differences: one names the same"),
