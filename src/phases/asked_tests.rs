@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use super::copy::CLIENT_ROOT;
 use super::registry::registry;
 use super::sample;
-use super::step::{Answers, Context};
+use super::step::{Answers, Context, Probe};
 use crate::domain::{
-    Control, CopyDisk, CopyIdentity, CopyPolicy, Direction, Driver, Facts, MigrationId,
+    Control, CopyDisk, CopyIdentity, CopyPolicy, Direction, Driver, Facts, HostRole, MigrationId,
     MigrationSpec, Mode, Part, Phase, Task, Ticket,
 };
-use crate::transport::{Command, CommandOutput};
+use crate::transport::{Command, CommandOutput, Script};
 
 const ID: &str = "00f7a1b200004c0000000190aabbccdd";
 
@@ -183,6 +183,18 @@ fn facts(bits: u32) -> Facts {
     facts
 }
 
+/// Two answers to one question may differ, and only one of them is read.
+fn asks_once(step: &str, probe: &Probe) {
+    let asked = |(role, script): &'_ (HostRole, Script)| {
+        script.commands.iter().map(|command| (*role, command.clone())).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = probe.iter().flat_map(asked).collect();
+    for (at, (role, command)) in all.iter().enumerate() {
+        let again = all[..at].iter().any(|(other, one)| other == role && one.is_like(command));
+        assert!(!again, "{step} asks the {role:?} twice: {}", command.shell_text());
+    }
+}
+
 /// Has all steps of `spec` read what hosts say by `say`, and what nobody has said.
 fn act(
     spec: &MigrationSpec,
@@ -195,7 +207,9 @@ fn act(
             let ticket = Ticket { attempt, ..def.first(direction) };
             let control = &Control::default();
             let ctx = Context { spec, facts, ticket: &ticket, owner: "s1.m1", control, now_ms: 0 };
-            let asked = sample::answers(&(def.looks)(&ctx), |_, command| say(&ctx, command));
+            let probe = def.probe(&ctx);
+            asks_once(def.name, &probe);
+            let asked = sample::answers(&probe, |_, command| say(&ctx, command));
             for answers in [&asked, &Answers::default()] {
                 let _ = (def.judge)(&ctx, answers);
                 let _ = def.judge_undo.map(|judge| judge(&ctx, answers));
@@ -252,8 +266,8 @@ proptest! {
 fn what_was_not_asked_is_not_read() {
     let mut asked = Answers::default();
     asked.add(
-        crate::domain::HostRole::Master,
-        &crate::transport::Script::new([Command::new(["lspv"])]),
+        HostRole::Master,
+        &Script::new([Command::new(["lspv"])]),
         crate::transport::Output::default(),
     );
     let _ = asked.client().lspv();

@@ -11,7 +11,7 @@ use crate::transport::Script;
 
 use super::order::hosts;
 use super::registry::registry;
-use super::step::{Answers, Context, Probe, StepDef};
+use super::step::{Answers, Context, StepDef};
 use crate::phases::native::parts::is_assumed;
 
 /// The file systems that a dry run assumes the client's rootvg to have.
@@ -80,7 +80,7 @@ fn describe_step(def: &StepDef, spec: &MigrationSpec, facts: &Facts) -> StepText
             def.run.map(|run| lines(&run(ctx, &nothing))).unwrap_or_default()
         }),
         probe: context(&forward, &|ctx| {
-            let looks: Probe = (def.looks)(ctx);
+            let looks = def.probe(ctx);
             let host = |role: &HostRole| hosts.of(*role).to_string();
             looks
                 .iter()

@@ -26,7 +26,7 @@ pub async fn left(
         .filter_map(|step| {
             let def = find(step.phase, &step.step)?;
             let ticket = def.first(Direction::Undo);
-            let looks = (def.looks)(&context(by, &ticket));
+            let looks = def.probe(&context(by, &ticket));
             Some((ticket, def, looks))
         })
         .collect();

@@ -53,7 +53,7 @@ pub async fn preflight(
         let (owner, facts, now_ms) = (owner.as_str(), &facts, clock.now_ms());
         let ctx = Context { spec, facts, ticket: &ticket, owner, control, now_ms };
         let (mut answers, mut silent) = (Answers::default(), Vec::new());
-        for (role, script) in (def.looks)(&ctx) {
+        for (role, script) in def.probe(&ctx) {
             match transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await {
                 Ok(output) => answers.add(role, &script, output),
                 Err(error) => silent.push(of_transport(&error)),

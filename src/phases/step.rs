@@ -281,6 +281,24 @@ impl StepDef {
         self.task == spec.task.kind() && is_part && (self.applies)(spec)
     }
 
+    /// Its probe, in which a host is asked each question once: of two answers to one
+    /// question only the first would be read.
+    pub fn probe(&self, ctx: &Context<'_>) -> Probe {
+        let mut asked: Vec<(HostRole, Command)> = Vec::new();
+        let mut probe = (self.looks)(ctx);
+        for (role, script) in &mut probe {
+            script.commands.retain(|command| {
+                let is_new = !asked.iter().any(|(of, one)| of == role && one.is_like(command));
+                if is_new {
+                    asked.push((*role, command.clone()));
+                }
+                is_new
+            });
+        }
+        probe.retain(|(_, script)| !script.commands.is_empty());
+        probe
+    }
+
     /// Whether `driver` has it.
     pub(super) fn is_of(&self, driver: Driver) -> bool {
         match self.drivers {

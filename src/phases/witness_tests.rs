@@ -94,7 +94,7 @@ fn is_there(def: &StepDef, spec: &MigrationSpec, marked: bool) -> bool {
         now_ms: 0,
     };
     let say = |_, command: &Command| only_marks(&ctx, command, marked);
-    (def.judge)(&ctx, &sample::answers(&(def.looks)(&ctx), say)).presence == Presence::Present
+    (def.judge)(&ctx, &sample::answers(&def.probe(&ctx), say)).presence == Presence::Present
 }
 
 #[test]

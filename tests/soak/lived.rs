@@ -27,6 +27,9 @@ pub(crate) struct Lived {
     pub(crate) wrong: Vec<String>,
     /// How many faults it had.
     pub(crate) faults: usize,
+    /// Of the estate in the end, and of all that was journaled but its texts: the same
+    /// night of two programs has the same.
+    pub(crate) digest: String,
 }
 
 /// Lives through the night of `seed`.
@@ -35,24 +38,29 @@ pub(crate) fn lived(seed: u64, samples: &[(Sample, Golden)]) -> Lived {
     let (sample, golden) = dice.pick(samples);
     let script = Script::new(&mut dice, sample, golden);
     let mut story = format!("fixtures/{}.toml\n{script}", sample.name);
-    let run =
-        catch_unwind(AssertUnwindSafe(|| run(&mut dice, sample, golden, &script, &mut story)));
+    let mut digest = String::new();
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        let night = Night::new(sample, &sample.estate, script.specs(sample));
+        let wrong = run(&mut dice, &night, sample, golden, &script, &mut story);
+        digest = night.digest();
+        wrong
+    }));
     let wrong = run.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         vec![format!("it panicked: {}", text.unwrap_or_default())]
     });
-    Lived { seed, story, wrong, faults: script.faults.len() }
+    Lived { seed, story, wrong, faults: script.faults.len(), digest }
 }
 
 fn run(
     dice: &mut Dice,
+    night: &Night,
     sample: &Sample,
     golden: &Golden,
     script: &Script,
     story: &mut String,
 ) -> Vec<String> {
-    let night = Night::new(sample, &sample.estate, script.specs(sample));
     for fault in &script.faults {
         night.lab.add_fault(fault.clone()).expect("a fault");
     }
@@ -68,7 +76,7 @@ fn run(
     }
     night.clear_faults();
     night.rests();
-    let mut held = Held { sample, golden, night: &night, now: night.image(), views: night.views() };
+    let mut held = Held { sample, golden, night, now: night.image(), views: night.views() };
     for view in &held.views {
         let _ = writeln!(story, "  morning: {} {}", view.client, why(view));
     }

@@ -6,7 +6,8 @@
 //! lived through each time; `NIMSHIFT_SOAK_NIGHTS=2000` lives through so many,
 //! `NIMSHIFT_SOAK_SEED=N` through the one of that number alone, and tells its
 //! story; `NIMSHIFT_SOAK_CLIENT=lpar04` adds every attempt of that client.
-//! `NIMSHIFT_SOAK_FIRST` says where to begin.
+//! `NIMSHIFT_SOAK_FIRST` says where to begin. The same nights of two programs that
+//! decide alike have the same digest.
 
 #![expect(clippy::print_stderr, reason = "a night that is wrong tells its story")]
 
@@ -21,6 +22,7 @@ mod script;
 mod wrong;
 
 use nimshift::base::SystemClock;
+use sha2::{Digest as _, Sha256};
 
 use lived::{Lived, lived};
 use sample::{Golden, samples};
@@ -58,11 +60,12 @@ fn every_client_is_where_it_says_it_is() {
         None => first..first + asked("NIMSHIFT_SOAK_NIGHTS").unwrap_or(NIGHTS),
     };
     let is_one = seeds.end - seeds.start == 1;
-    let (mut faults, mut wrong) = (0, Vec::new());
+    let (mut faults, mut wrong, mut digest) = (0, Vec::new(), Sha256::new());
     let count = seeds.end - seeds.start;
     for seed in seeds {
         let night = lived(seed, &all);
         faults += night.faults;
+        digest.update(&night.digest);
         if !night.wrong.is_empty() {
             tell(&night);
             wrong.push(seed);
@@ -72,5 +75,7 @@ fn every_client_is_where_it_says_it_is() {
     }
     let took = (SystemClock::read_ms() - begun_ms) / 1000;
     eprintln!("\n{count} nights with {faults} faults in {took} s: {} wrong", wrong.len());
+    let digest = digest.finalize();
+    eprintln!("digest of these nights: {digest:x}");
     assert!(wrong.is_empty(), "nights that are wrong: {wrong:?}");
 }

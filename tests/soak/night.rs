@@ -265,6 +265,19 @@ impl Night {
         Reader::open(self.dir.path()).expect("a journal")
     }
 
+    /// The estate's digest, and a line for each entry of the journal, without its texts.
+    pub(crate) fn digest(&self) -> String {
+        let reader = self.reader();
+        let mut lines = vec![self.lab.digest().expect("a digest")];
+        for row in reader.migrations(None).expect("migrations") {
+            lines.extend(reader.history(row.id).expect("a history").iter().map(|entry| {
+                let (ms, event, state) = (entry.event.at_ms, entry.event.kind.name(), &entry.state);
+                format!("{} {ms} {event} {}", row.client, state.name())
+            }));
+        }
+        lines.join("\n")
+    }
+
     /// The latest migration of each client.
     pub(crate) fn views(&self) -> Vec<MigrationView> {
         let mut latest = BTreeMap::new();

@@ -55,7 +55,7 @@ fn judge(spec: &MigrationSpec, master: &[&str], client: &[&str]) -> Finding {
         ..CommandOutput::default()
     };
     let (mut master, mut client) = (master.iter().map(said), client.iter().map(said));
-    let answers = sample::answers(&(def.looks)(&ctx), |role, _| match role {
+    let answers = sample::answers(&def.probe(&ctx), |role, _| match role {
         HostRole::Master => master.next().expect("an answer of the master"),
         HostRole::Client => client.next().expect("an answer of the client"),
     });

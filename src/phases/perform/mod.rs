@@ -425,7 +425,7 @@ impl Attempt<'_> {
 
     /// Looks once, at all hosts that the step looks at.
     async fn probe(&mut self) -> Result<(Finding, Answers), TransportError> {
-        let looks = self.with_context(|ctx| (self.def.looks)(ctx));
+        let looks = self.with_context(|ctx| self.def.probe(ctx));
         let is_first = begins_phase(self.def, &self.order.spec);
         let looks_beside = self.with_context(|ctx| alone::looks(ctx, self.def, is_first));
         self.looks.clear();
