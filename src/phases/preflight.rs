@@ -89,7 +89,7 @@ fn against(def: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Vec<Cause> {
     }
     let finding = (def.judge)(ctx, answers);
     match (finding.blocked_by, finding.presence) {
-        (Some(_), _) if !finding.findings.is_empty() => finding.findings,
+        (Some(_), _) if !finding.objections.is_empty() => finding.objections,
         (Some(barred), _) => vec![barred],
         (None, Presence::Unknown(why)) if outcome::is_passing(&ctx.spec.messages, answers) => {
             cause(FailureClass::Transient, why)

@@ -103,7 +103,7 @@ pub struct Finding {
     /// ended and are barred; when it has been undone, they are barred no more.
     pub takes_over_from: Option<Lease>,
     /// Of a check: all that stands against the migration, each by itself.
-    pub findings: Vec<Cause>,
+    pub objections: Vec<Cause>,
     /// What the step stands on and is gone, as the trace that it leaves.
     pub gone: Option<Residue>,
 }
@@ -111,13 +111,13 @@ pub struct Finding {
 impl Finding {
     /// A finding without facts or bars.
     pub fn of(presence: Presence) -> Finding {
-        let findings = Vec::new();
+        let objections = Vec::new();
         Finding {
             presence,
             facts: None,
             blocked_by: None,
             takes_over_from: None,
-            findings,
+            objections,
             gone: None,
         }
     }

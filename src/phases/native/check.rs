@@ -131,9 +131,9 @@ fn gate_looks(ctx: &Context<'_>) -> Probe {
 }
 
 /// What stands against a migration.
-struct Findings(Vec<Cause>);
+struct Objections(Vec<Cause>);
 
-impl Findings {
+impl Objections {
     fn permanent(&mut self, text: impl Into<String>, hint: &str) {
         self.0.push(Cause::new(FailureClass::Permanent, text).with_hint(hint));
     }
@@ -170,11 +170,11 @@ impl Findings {
 
 fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
     let (master, client) = (answers.master(), answers.client());
-    let mut findings = Findings(Vec::new());
+    let mut against = Objections(Vec::new());
     let mode = ctx.spec.mode;
     // Before anything else: of what another has under way nothing is judged.
     let lease = mode.changes_client().then(|| client.lease());
-    let holder = lease.and_then(|lease| findings.read("the client's lease", lease)).flatten();
+    let holder = lease.and_then(|lease| against.read("the client's lease", lease)).flatten();
     let holder = holder.filter(|holder| holder.owner != ctx.owner);
     if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
         let stands = |lspv: Vec<PhysicalVolume>| lspv.iter().any(|row| row.is_in(ALT_VG));
@@ -187,7 +187,7 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
         }
         return refused(ctx, holder, None);
     }
-    let (what, level) = source_level(ctx, master, client, &mut findings);
+    let (what, level) = source_level(ctx, master, client, &mut against);
     if let Some(level) = &level
         && level.reaches(&ctx.spec.target.level)
     {
@@ -196,24 +196,24 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
         let text = format!("{what} is at {level} already");
         return Finding::blocked(Cause::new(FailureClass::AlreadyDone, text));
     }
-    check_levels(ctx, master, &what, level.as_ref(), &mut findings);
+    check_levels(ctx, master, &what, level.as_ref(), &mut against);
     if mode.has_client() {
-        check_machine(ctx, master, &mut findings);
+        check_machine(ctx, master, &mut against);
     }
-    check_resources(ctx, master, &mut findings);
-    check_agreement(ctx, master, client, &mut findings);
-    check_output(ctx, master, &mut findings);
+    check_resources(ctx, master, &mut against);
+    check_agreement(ctx, master, client, &mut against);
+    check_output(ctx, master, &mut against);
     let mut room = None;
     if mode.has_client() && !mode.reads_mksysb() {
-        room = check_rootvg(ctx, client, &mut findings);
+        room = check_rootvg(ctx, client, &mut against);
     }
     if mode.changes_client() && ctx.spec.asks_for(Phase::Clone) {
-        check_disks(ctx, client, room.as_ref(), holder.as_ref(), &mut findings);
+        check_disks(ctx, client, room.as_ref(), holder.as_ref(), &mut against);
     }
     let level = level.filter(|_| !mode.reads_mksysb());
-    check_cache(ctx, master, room.as_ref(), &mut findings);
-    match findings.cause() {
-        Some(cause) => Finding { findings: findings.0, ..Finding::blocked(cause) },
+    check_cache(ctx, master, room.as_ref(), &mut against);
+    match against.cause() {
+        Some(cause) => Finding { objections: against.0, ..Finding::blocked(cause) },
         None => Finding::found(Facts { level, ..Facts::default() }),
     }
 }
@@ -223,10 +223,10 @@ fn source_level(
     ctx: &Context<'_>,
     master: HostAnswers<'_>,
     client: HostAnswers<'_>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) -> (String, Option<Level>) {
     if ctx.spec.mode.has_client() {
-        let level = findings.read("the client's level", client.level());
+        let level = against.read("the client's level", client.level());
         if !ctx.spec.mode.reads_mksysb() {
             return ("the client".to_owned(), level);
         }
@@ -238,27 +238,27 @@ fn source_level(
     (format!("the mksysb {name}"), level)
 }
 
-fn check_output(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
+fn check_output(ctx: &Context<'_>, master: HostAnswers<'_>, against: &mut Objections) {
     if !ctx.spec.mode.writes_mksysb() || !ctx.spec.asks_for(Phase::Finish) {
         return;
     }
     let options = &ctx.spec.options;
     if let Some(path) = &options.output {
-        if findings.read(path, master.is_there(argv::ls_d(path))) == Some(true) {
-            findings.0.push(in_the_way(path));
+        if against.read(path, master.is_there(argv::ls_d(path))) == Some(true) {
+            against.0.push(in_the_way(path));
         }
         let directory = argv::ls_d(directory_of(path));
-        if findings.read(path, master.is_there(directory)) == Some(false) {
-            findings.permanent(
+        if against.read(path, master.is_there(directory)) == Some(false) {
+            against.permanent(
                 format!("the directory of {path} is not on the master"),
                 "make it, where there is room for a mksysb",
             );
         }
     }
     if let Some(name) = &options.new_mksysb
-        && findings.read(name.as_str(), master.is_defined(name)) == Some(true)
+        && against.read(name.as_str(), master.is_defined(name)) == Some(true)
     {
-        findings.permanent(
+        against.permanent(
             format!("{name} is defined in NIM already"),
             "`nim -o remove` it, or change `new_mksysb` (-N) in the plan",
         );
@@ -270,14 +270,14 @@ fn check_levels(
     master: HostAnswers<'_>,
     what: &str,
     level: Option<&Level>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
     let target = &ctx.spec.target.level;
     if let Some(level) = level
         && level.same_release(target)
         && !ctx.spec.options.update
     {
-        findings.permanent(
+        against.permanent(
             format!("{what} is at {level}, the release of the target"),
             "set `update = true` (-U) in the plan: that is an update within a release",
         );
@@ -286,31 +286,31 @@ fn check_levels(
         && !level.same_release(target)
         && ctx.spec.options.update
     {
-        findings.permanent(
+        against.permanent(
             format!("{what} is at {level}: an update (-U) stays within the release"),
             "leave `update` out in the plan: that is a migration",
         );
     }
-    if let Some(own) = findings.read("the master's level", master.level())
+    if let Some(own) = against.read("the master's level", master.level())
         && !own.reaches(target)
     {
-        findings.permanent(
+        against.permanent(
             format!("the master is at {own}, below the target {target}"),
             "update the master first",
         );
     }
     let of = |filesets: Argv| level_of(master, filesets, argv::ALT_FILESET);
-    let own = findings.read("the master's alt_disk fileset", of(argv::lslpp(&LEVELS)));
+    let own = against.read("the master's alt_disk fileset", of(argv::lslpp(&LEVELS)));
     let spot = argv::spot_lslpp(&ctx.spec.target.spot, &LEVELS);
-    let spot = findings.read("the SPOT's alt_disk fileset", of(spot));
+    let spot = against.read("the SPOT's alt_disk fileset", of(spot));
     let hint = "`nimshift sync -s SPOT -l LPP_SOURCE` levels them, from an lpp_source that has the higher level";
     let name = argv::ALT_FILESET;
     match (own, spot) {
         (Some(Some(own)), Some(Some(spot))) if own != spot => {
-            findings.permanent(format!("{name} is {own} on the master, {spot} in the SPOT"), hint);
+            against.permanent(format!("{name} is {own} on the master, {spot} in the SPOT"), hint);
         }
-        (Some(None), _) => findings.permanent(format!("{name} is not on the master"), hint),
-        (_, Some(None)) => findings.permanent(format!("{name} is not in the SPOT"), hint),
+        (Some(None), _) => against.permanent(format!("{name} is not on the master"), hint),
+        (_, Some(None)) => against.permanent(format!("{name} is not in the SPOT"), hint),
         _ => {}
     }
 }
@@ -332,7 +332,7 @@ fn check_agreement(
     ctx: &Context<'_>,
     master: HostAnswers<'_>,
     client: HostAnswers<'_>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
     const NAME: &str = argv::LEVEL_FILESET;
     let Target { spot, lpp_source, .. } = &ctx.spec.target;
@@ -341,18 +341,18 @@ fn check_agreement(
         return;
     }
     let what = format!("the level of the lpp_source {lpp_source}");
-    let Some(of_lpp) = findings.read(&what, level_of(master, installable(ctx), NAME)) else {
+    let Some(of_lpp) = against.read(&what, level_of(master, installable(ctx), NAME)) else {
         return;
     };
     let Some(of_lpp) = of_lpp else {
-        return findings.permanent(
+        return against.permanent(
             format!("the lpp_source {lpp_source} has no {NAME}, which tells its level"),
             "`nim -o check -F` it, add the missing images",
         );
     };
     if let Ok(Some(of_spot)) = level_of(master, argv::spot_lslpp(spot, &LEVELS), NAME) {
         if of_spot != of_lpp {
-            findings.permanent(
+            against.permanent(
                 format!(
                     "{NAME} is {of_lpp} in the lpp_source {lpp_source}, {of_spot} in the SPOT {spot}"
                 ),
@@ -365,7 +365,7 @@ fn check_agreement(
         if let Ok(Some(own)) = level_of(master, argv::lslpp(&LEVELS), NAME)
             && own < of_spot
         {
-            findings.permanent(
+            against.permanent(
                 format!("{NAME} is {own} on the master, below {of_spot} in the SPOT {spot}"),
                 "update the master first",
             );
@@ -376,7 +376,7 @@ fn check_agreement(
         && let Ok(Some(now)) = level_of(client, argv::lslpp(&[NAME]), NAME)
         && now > of_lpp
     {
-        findings.permanent(
+        against.permanent(
             format!("{NAME} is {now} on the client, {of_lpp} in the lpp_source {lpp_source}"),
             "name an lpp_source in the plan that is at least as new as the client, which nimadm \
              cannot downgrade",
@@ -384,29 +384,29 @@ fn check_agreement(
     }
 }
 
-fn object(master: HostAnswers<'_>, name: &NimName, findings: &mut Findings) -> Option<NimObject> {
-    if !findings.read(name.as_str(), master.is_defined(name))? {
-        findings.permanent(
+fn object(master: HostAnswers<'_>, name: &NimName, against: &mut Objections) -> Option<NimObject> {
+    if !against.read(name.as_str(), master.is_defined(name))? {
+        against.permanent(
             format!("{name} is not defined in NIM"),
             "define it, or name another in the plan: `lsnim` on the master",
         );
         return None;
     }
-    findings.read(name.as_str(), master.nim_object(name))
+    against.read(name.as_str(), master.nim_object(name))
 }
 
-fn check_machine(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
+fn check_machine(ctx: &Context<'_>, master: HostAnswers<'_>, against: &mut Objections) {
     let client = &ctx.spec.client;
-    let Some(object) = object(master, client, findings) else { return };
+    let Some(object) = object(master, client, against) else { return };
     if object.get("type") != Some("standalone") {
         let kind = object.get("type").unwrap_or("of no type");
-        findings.permanent(format!("{client} is {kind} in NIM"), "it must be a standalone client");
+        against.permanent(format!("{client} is {kind} in NIM"), "it must be a standalone client");
     }
     let locked = object.get("locked");
     if let Some(process) = locked
         && !ctx.spec.options.force
     {
-        findings.transient(
+        against.transient(
             format!("{client} is locked in NIM by process {process}"),
             "wait for it; if it is gone, set `force = true` (-F) in the plan",
         );
@@ -415,37 +415,37 @@ fn check_machine(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Find
         Some("ready for a NIM operation") => {}
         // The operation that holds the lock shows here too.
         _ if locked.is_some() => {}
-        state => findings.permanent(
+        state => against.permanent(
             format!("{client} is not ready in NIM: {}", state.unwrap_or("no Cstate")),
             "`nim -Fo reset` it, and deallocate subclass=all",
         ),
     }
 }
 
-fn check_resources(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Findings) {
+fn check_resources(ctx: &Context<'_>, master: HostAnswers<'_>, against: &mut Objections) {
     let target = &ctx.spec.target;
-    if let Some(spot) = object(master, &target.spot, findings) {
-        check_spot(ctx, master, &spot, findings);
+    if let Some(spot) = object(master, &target.spot, against) {
+        check_spot(ctx, master, &spot, against);
     }
-    if let Some(lpp) = object(master, &target.lpp_source, findings) {
+    if let Some(lpp) = object(master, &target.lpp_source, against) {
         let name = &target.lpp_source;
         if lpp.get("type") != Some("lpp_source") {
-            findings.permanent(
+            against.permanent(
                 format!("{name} is not an lpp_source"),
                 "name one in the plan: `lsnim -t lpp_source`",
             );
         } else if lpp.get("simages") != Some("yes") {
-            findings.permanent(
+            against.permanent(
                 format!("the lpp_source {name} lacks simages"),
                 "`nim -o check -F` it, add the missing images",
             );
         }
-        check_ready(name, &lpp, findings);
+        check_ready(name, &lpp, against);
     }
     for (kind, name) in further_objects(ctx) {
-        let Some(found) = object(master, name, findings) else { continue };
+        let Some(found) = object(master, name, against) else { continue };
         if found.get("type").is_some_and(|found| found != kind) {
-            findings.permanent(
+            against.permanent(
                 format!("{name} is not of type {kind}"),
                 "name one in the plan: `lsnim -l` it",
             );
@@ -453,9 +453,9 @@ fn check_resources(ctx: &Context<'_>, master: HostAnswers<'_>, findings: &mut Fi
     }
 }
 
-fn check_ready(name: &NimName, object: &NimObject, findings: &mut Findings) {
+fn check_ready(name: &NimName, object: &NimObject, against: &mut Objections) {
     if let Some(state) = object.get("Rstate").filter(|state| *state != "ready for use") {
-        findings.permanent(format!("{name} is not ready for use: {state}"), "`nim -Fo check` it");
+        against.permanent(format!("{name} is not ready for use: {state}"), "`nim -Fo check` it");
     }
 }
 
@@ -463,15 +463,14 @@ fn check_spot(
     ctx: &Context<'_>,
     master: HostAnswers<'_>,
     spot: &NimObject,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
     let (name, wanted) = (&ctx.spec.target.spot, &ctx.spec.target.level);
     if spot.get("type") != Some("spot") {
-        findings
-            .permanent(format!("{name} is not a SPOT"), "name one in the plan: `lsnim -t spot`");
+        against.permanent(format!("{name} is not a SPOT"), "name one in the plan: `lsnim -t spot`");
         return;
     }
-    check_ready(name, spot, findings);
+    check_ready(name, spot, against);
     let hint = "name the SPOT of the target level in the plan";
     match spot.get("oslevel_r").map(str::parse::<Level>) {
         Some(Ok(level)) => {
@@ -479,12 +478,12 @@ fn check_spot(
             let technology = wanted.as_str().get(..7).unwrap_or(wanted.as_str());
             let reached = technology.parse().is_ok_and(|wanted: Level| level.reaches(&wanted));
             if !reached || !level.same_release(wanted) {
-                findings.permanent(format!("the SPOT {name} is at {level}, not {wanted}"), hint);
+                against.permanent(format!("the SPOT {name} is at {level}, not {wanted}"), hint);
             }
         }
-        _ => findings.permanent(format!("the SPOT {name} has no level in NIM"), hint),
+        _ => against.permanent(format!("the SPOT {name} has no level in NIM"), hint),
     }
-    let Some(exports) = findings.read("the master's exports", master.exports()) else {
+    let Some(exports) = against.read("the master's exports", master.exports()) else {
         return;
     };
     let location = spot.get("location").unwrap_or_default();
@@ -494,7 +493,7 @@ fn check_spot(
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || path == "/")
     };
     if location.is_empty() || !exports.iter().any(covers) {
-        findings.permanent(
+        against.permanent(
             format!("the SPOT {name} is not exported by the master"),
             "export its location read-only to the client",
         );
@@ -516,38 +515,38 @@ impl Room {
 fn check_rootvg(
     ctx: &Context<'_>,
     client: HostAnswers<'_>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) -> Option<Room> {
     let vg = client.read(argv::lsvg("rootvg"), aix::volume_group);
-    let vg = findings.read("the size of rootvg", vg);
+    let vg = against.read("the size of rootvg", vg);
     let volumes = client.read(argv::lsvg_l("rootvg"), aix::logical_volumes);
-    let volumes = findings.read("the volumes of rootvg", volumes);
+    let volumes = against.read("the volumes of rootvg", volumes);
     // Only a copy on the client's own disks is in the way of multibos and names.
     let ours = ctx.spec.mode.changes_client();
     for lv in volumes.iter().flatten() {
         let name = &lv.name;
         if ours && name.starts_with("bos_") {
-            findings.permanent(
+            against.permanent(
                 format!("rootvg has {name}, of multibos"),
                 "remove the standby BOS: `multibos -RX`",
             );
         } else if ours && name.len() > LV_NAME_MAX {
-            findings.permanent(
+            against.permanent(
                 format!("the name of {name} is longer than {LV_NAME_MAX} characters"),
                 "rename it by `chlv -n`: the copy puts `alt_` before it",
             );
         }
         if lv.is_stale() {
-            findings.permanent(format!("{name} has stale partitions"), "`syncvg -l` it");
+            against.permanent(format!("{name} has stale partitions"), "`syncvg -l` it");
         }
     }
     match client.output(booted_from()) {
-        Ok(output) if ours && output.stdout.contains("bos_hd5") => findings.permanent(
+        Ok(output) if ours && output.stdout.contains("bos_hd5") => against.permanent(
             "the client was booted from bos_hd5, of multibos",
             "boot from hd5 and remove the standby BOS: `multibos -RX`",
         ),
         Ok(_) => {}
-        Err(why) => findings.permanent(why, "`bootinfo -v` on the client"),
+        Err(why) => against.permanent(why, "`bootinfo -v` on the client"),
     }
     Some(Room { vg: vg?, volumes: volumes? })
 }
@@ -563,19 +562,19 @@ fn check_copy(
     client: HostAnswers<'_>,
     row: &PhysicalVolume,
     holder: Option<&Lease>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
     let vg = row.vg.as_deref().unwrap_or_default();
     if let Some(holder) = holder {
         let words = holder.words();
         let text =
             format!("{vg} on {} belongs to a migration that is under way: {words}", row.disk);
-        return findings.permanent(text, &wait_or_clean(ctx));
+        return against.permanent(text, &wait_or_clean(ctx));
     }
     let running = client.processes().unwrap_or_default();
     if let Some(process) = running.iter().find(|process| is_on_copy(&process.args)) {
         let args = sanitize_line(&process.args, 100);
-        return findings.permanent(
+        return against.permanent(
             format!("{vg} on {} is worked on: process {} ({args})", row.disk, process.pid),
             "wait until it has ended",
         );
@@ -591,7 +590,7 @@ fn check_copy(
         vg => format!("remove it by `alt_rootvg_op -X {vg}`"),
     };
     let hint = format!("if it is no longer needed, {remove}");
-    findings.permanent(format!("{vg} is on {} already", row.disk), &hint);
+    against.permanent(format!("{vg} is on {} already", row.disk), &hint);
 }
 
 fn check_disks(
@@ -599,38 +598,38 @@ fn check_disks(
     client: HostAnswers<'_>,
     room: Option<&Room>,
     holder: Option<&Lease>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
-    let Some(lspv) = findings.read("the client's disks", client.lspv()) else {
+    let Some(lspv) = against.read("the client's disks", client.lspv()) else {
         return;
     };
     let disks = &ctx.spec.options.disks;
     for vg in [ALT_VG, OLD_VG] {
         if let Some(row) = lspv.iter().find(|row| row.is_in(vg)) {
-            check_copy(ctx, client, row, holder, findings);
+            check_copy(ctx, client, row, holder, against);
         }
     }
     let mut total_mb = Some(0_u64);
     for disk in disks {
         match lspv.iter().find(|row| row.disk == *disk) {
             None => {
-                findings.permanent(
+                against.permanent(
                     format!("{disk} is not on the client"),
                     "`cfgmgr`, or change `disks` in the plan",
                 );
                 total_mb = None;
                 continue;
             }
-            Some(row) => check_owner(row, findings),
+            Some(row) => check_owner(row, against),
         }
         let size = client.read(argv::disk_size(disk), disk_size);
-        let size = findings.read(&format!("the size of {disk}"), size);
+        let size = against.read(&format!("the size of {disk}"), size);
         total_mb = total_mb.zip(size).map(|(total, size)| total.saturating_add(size));
     }
     if let (Some(total), Some(room)) = (total_mb, room) {
         let wanted = room.used_mb().saturating_add(SPARE_MB);
         if total < wanted {
-            findings.permanent(
+            against.permanent(
                 format!("the target disks have {total} MB, the copy needs {wanted} MB"),
                 "change `disks` in the plan: larger ones",
             );
@@ -638,17 +637,17 @@ fn check_disks(
     }
 }
 
-fn check_owner(row: &PhysicalVolume, findings: &mut Findings) {
+fn check_owner(row: &PhysicalVolume, against: &mut Objections) {
     match row.vg.as_deref() {
         // Told once for the whole volume group.
         None | Some(ALT_VG | OLD_VG) => {}
         Some("rootvg") => {
-            findings.permanent(
+            against.permanent(
                 format!("the client runs from {}", row.disk),
                 "change `disks` in the plan",
             );
         }
-        Some(_) => findings.permanent(foreign(row), "change `disks` in the plan"),
+        Some(_) => against.permanent(foreign(row), "change `disks` in the plan"),
     }
 }
 
@@ -656,11 +655,11 @@ fn check_cache(
     ctx: &Context<'_>,
     master: HostAnswers<'_>,
     room: Option<&Room>,
-    findings: &mut Findings,
+    against: &mut Objections,
 ) {
     let Some(vg) = &ctx.spec.options.cache_vg else { return };
     let what = format!("the cache volume group {vg}");
-    let Some(cache) = findings.read(&what, master.read(argv::lsvg(vg.as_str()), aix::volume_group))
+    let Some(cache) = against.read(&what, master.read(argv::lsvg(vg.as_str()), aix::volume_group))
     else {
         return;
     };
@@ -670,7 +669,7 @@ fn check_cache(
     let wanted = lps.saturating_mul(room.vg.pp_size_mb).saturating_add(SPARE_MB);
     let free = cache.free_pps.saturating_mul(cache.pp_size_mb);
     if free < wanted {
-        findings.permanent(
+        against.permanent(
             format!("{vg} has {free} MB free on the master, the cache needs {wanted} MB"),
             "add a disk to it, or run fewer cached migrations at once",
         );

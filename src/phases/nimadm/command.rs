@@ -4,7 +4,7 @@ use crate::aix::argv::{Argv, NIMADM, words};
 use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
-use super::sight::{self, marks};
+use super::probe::{self, marks};
 use crate::phases::copy::from_master;
 use crate::phases::native::finish::bring_lease;
 use crate::phases::native::mksysb;
@@ -72,7 +72,7 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     commands.extend(reset(ctx, answers));
     if phase == Phase::Finish
         && ctx.spec.mode.writes_mksysb()
-        && sight::is_marked(ctx, answers, "begun").unwrap_or(false)
+        && probe::is_marked(ctx, answers, "begun").unwrap_or(false)
     {
         // What an attempt that was cut off has written.
         commands.extend(mksysb::remove_seen(ctx, answers, true));
@@ -91,7 +91,7 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
 /// Resets the client's NIM object where a process that is gone has left it
 /// locked, or in the midst of an operation.
 pub(super) fn reset(ctx: &Context<'_>, answers: &Answers) -> Option<Command> {
-    let left = sight::is_left_in_nim(ctx, answers).unwrap_or(false);
+    let left = probe::is_left_in_nim(ctx, answers).unwrap_or(false);
     left.then(|| Command::new(["nim", "-Fo", "reset", ctx.spec.client.as_str()]))
 }
 

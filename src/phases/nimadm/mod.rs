@@ -8,7 +8,7 @@
 //! clone is made.
 
 mod command;
-mod sight;
+mod probe;
 mod undo;
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::phases::read::{judged, look};
 use crate::phases::step::{Drivers, Is, STEP, StepDef, hours, minutes};
 
 pub(super) use command::{log, signs_of_life};
-pub(super) use sight::marks;
+pub(super) use probe::marks;
 
 pub(super) const STEPS: &[StepDef] = &[
     MARK_PHASES,
@@ -53,8 +53,8 @@ const fn phase(phase: Phase, name: &'static str, about: &'static str, most: Dura
         repeat: Repeat::Never,
         timeout: most,
         stall: if most.as_secs() > hours(2).as_secs() { Some(hours(2)) } else { None },
-        looks: sight::looks,
-        judge: sight::judge,
+        looks: probe::looks,
+        judge: probe::judge,
         run: Some(command::run),
         ..STEP
     }
@@ -70,7 +70,7 @@ const MARK_PHASES: StepDef = StepDef {
     undo: UndoKind::Reverse,
     timeout: minutes(10),
     looks: |ctx| {
-        let mut looks = sight::base(ctx);
+        let mut looks = probe::base(ctx);
         let work = ctx.spec.work_directory();
         let directories = [marks(ctx), work.clone()].map(|path| argv::ls_d(&path));
         let list = argv::ls(&work);
@@ -79,7 +79,7 @@ const MARK_PHASES: StepDef = StepDef {
     },
     judge: |ctx, answers| {
         judged((|| {
-            if let Some(bar) = sight::somebody_works(ctx, answers)? {
+            if let Some(bar) = probe::somebody_works(ctx, answers)? {
                 return Ok(bar);
             }
             let there = answers.master().is_there(argv::ls_d(&marks(ctx)))?;

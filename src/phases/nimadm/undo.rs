@@ -6,7 +6,7 @@ use crate::domain::{MadeMksysb, Mode, Presence};
 use crate::transport::{Command, Script};
 
 use super::command::reset;
-use super::sight::{self, marks};
+use super::probe::{self, marks};
 use crate::phases::copy::{self, CopyState, from_master};
 use crate::phases::native::mksysb::Whole;
 use crate::phases::native::{clone, export, finish, mksysb, mount};
@@ -19,7 +19,7 @@ fn left(is: bool) -> Finding {
 
 /// What `judge` says, unless somebody works on the client.
 fn alone(ctx: &Context<'_>, answers: &Answers, judge: impl FnOnce() -> Read<Finding>) -> Finding {
-    judged((|| match sight::somebody_works(ctx, answers)? {
+    judged((|| match probe::somebody_works(ctx, answers)? {
         Some(bar) => Ok(bar),
         None => judge(),
     })())
@@ -32,7 +32,7 @@ fn seen(view: &StepDef, ctx: &Context<'_>, answers: &Answers) -> Finding {
 
 /// What the first of the views sees.
 fn first_seen(ctx: &Context<'_>, answers: &Answers) -> Finding {
-    sight::views(ctx).first().map_or_else(|| left(false), |view| seen(view, ctx, answers))
+    probe::views(ctx).first().map_or_else(|| left(false), |view| seen(view, ctx, answers))
 }
 
 /// The commands of a native step's undo.
@@ -54,7 +54,7 @@ pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Finding {
         // An empty directory is left by the undo of phase 1.
         let there = said.is_there(argv::ls_d(&marks(ctx)))?
             || said.is_there(argv::ls_d(&work))? && said.names(&work)?.is_empty();
-        Ok(left(there || sight::is_left_in_nim(ctx, answers)?))
+        Ok(left(there || probe::is_left_in_nim(ctx, answers)?))
     })
 }
 
@@ -69,13 +69,13 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
         // Another's volume group, or the running one, is nothing to clean up, and nimadm
         // would remove another's copy on other disks: it knows one by its name alone.
         let ours = !matches!(state, Ok(CopyState::Foreign(_) | CopyState::Running));
-        if ours && ctx.ticket.attempt == 1 && !sight::has_copy_elsewhere(ctx, answers) {
+        if ours && ctx.ticket.attempt == 1 && !probe::has_copy_elsewhere(ctx, answers) {
             commands.extend(from_master(ctx, copy::restore_bootlist(baseline, &seen)));
             commands.push(clean_up(ctx, answers));
             let wanted = copy::bootlist_to_leave(baseline, &seen);
             commands.extend(from_master(ctx, vec![Command::new(argv::set_bootlist(&wanted))]));
         } else {
-            for view in &sight::views(ctx) {
+            for view in &probe::views(ctx) {
                 commands.extend(from_master(ctx, native(view, ctx, answers)));
             }
         }
@@ -88,7 +88,7 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
 fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
     let (client, spot) = (ctx.spec.client.as_str(), ctx.spec.target.spot.as_str());
     let mut argv = vec![NIMADM, "-C", "-c", client, "-s", spot];
-    if sight::is_locked(ctx, answers) {
+    if probe::is_locked(ctx, answers) {
         argv.push("-F");
     }
     Command::new(argv).tolerated()
@@ -96,8 +96,8 @@ fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
 
 pub(super) fn judge_removed(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
-        let (mut has_rest, mut facts) = (sight::has_marks(ctx, answers)?, None);
-        for (index, view) in sight::views(ctx).iter().enumerate() {
+        let (mut has_rest, mut facts) = (probe::has_marks(ctx, answers)?, None);
+        for (index, view) in probe::views(ctx).iter().enumerate() {
             let finding = seen(view, ctx, answers);
             match finding.presence {
                 Presence::Absent => facts = facts.or(finding.facts),
@@ -157,7 +157,7 @@ fn seen_definition(ctx: &Context<'_>, answers: &Answers) -> Option<Finding> {
 /// The file, and whether the marks say that what is there is ours: past the end they
 /// are gone.
 fn seen_file(ctx: &Context<'_>, answers: &Answers) -> Read<(Whole, bool)> {
-    let marked = sight::is_marked(ctx, answers, "begun")? || !sight::has_marks(ctx, answers)?;
+    let marked = probe::is_marked(ctx, answers, "begun")? || !probe::has_marks(ctx, answers)?;
     Ok((mksysb::whole(ctx, answers, marked)?, marked))
 }
 
