@@ -37,6 +37,6 @@ pub use spec::{
     Mode, Options, RetryPolicy, SPEC_FORMAT, Target,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
-pub use synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
+pub use synopsis::{Breach, Flag, UPDATES_SINCE};
 pub use task::{Part, Task, TaskKind};
 pub use ticket::{Direction, MigrationId, Ticket};

@@ -160,60 +160,32 @@ impl fmt::Display for Flag {
     }
 }
 
-/// One of nimadm's ways to migrate. Cleanup, wake, sleep and the synchronizing
-/// of software migrate nothing and are not among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Synopsis {
-    /// The client's rootvg to spare disks of the client.
-    Disk,
-    /// A mksysb to disks of a client: `-T`.
-    MksysbToClient,
-    /// A mksysb to a new mksysb: `-T` and `-O`.
-    MksysbToMksysb,
-    /// The client's rootvg to a new mksysb: `-O`.
-    ClientToMksysb,
-}
-
 /// How a set of flags breaks a synopsis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Breach {
     /// A flag that the mode needs is not given.
     #[error("{0} needs {1}")]
-    Missing(Synopsis, Flag),
+    Missing(Mode, Flag),
     /// A flag that the mode does not have is given.
     #[error("{0} does not take {1}")]
-    Refused(Synopsis, Flag),
+    Refused(Mode, Flag),
     /// Two flags exclude each other.
     #[error("{0} and {1} exclude each other")]
     Exclusive(Flag, Flag),
 }
 
-impl Synopsis {
+impl Mode {
     /// All of them.
-    pub const ALL: [Synopsis; 4] = [
-        Synopsis::Disk,
-        Synopsis::MksysbToClient,
-        Synopsis::MksysbToMksysb,
-        Synopsis::ClientToMksysb,
-    ];
+    pub const ALL: [Mode; 4] =
+        [Mode::Disk, Mode::MksysbToClient, Mode::MksysbToMksysb, Mode::ClientToMksysb];
 
     /// The mode that a set of flags asks for.
-    pub fn of(given: &BTreeSet<Flag>) -> Synopsis {
+    pub fn of(given: &BTreeSet<Flag>) -> Mode {
         match (given.contains(&Mksysb), given.contains(&Output)) {
-            (false, false) => Synopsis::Disk,
-            (true, false) => Synopsis::MksysbToClient,
-            (true, true) => Synopsis::MksysbToMksysb,
-            (false, true) => Synopsis::ClientToMksysb,
-        }
-    }
-
-    /// The mode of a migration.
-    pub fn mode(self) -> Mode {
-        match self {
-            Synopsis::Disk => Mode::Disk,
-            Synopsis::MksysbToClient => Mode::MksysbToClient,
-            Synopsis::MksysbToMksysb => Mode::MksysbToMksysb,
-            Synopsis::ClientToMksysb => Mode::ClientToMksysb,
+            (false, false) => Mode::Disk,
+            (true, false) => Mode::MksysbToClient,
+            (true, true) => Mode::MksysbToMksysb,
+            (false, true) => Mode::ClientToMksysb,
         }
     }
 
@@ -221,22 +193,22 @@ impl Synopsis {
     /// the environment can accept the licences too.
     pub fn needs(self) -> &'static [Flag] {
         match self {
-            Synopsis::Disk => &[Client, Spot, LppSource, Disks],
-            Synopsis::MksysbToClient => {
+            Mode::Disk => &[Client, Spot, LppSource, Disks],
+            Mode::MksysbToClient => {
                 &[Client, Spot, LppSource, Disks, CacheVg, AcceptLicenses, Mksysb]
             }
-            Synopsis::MksysbToMksysb => &[Spot, LppSource, CacheVg, AcceptLicenses, Mksysb, Output],
-            Synopsis::ClientToMksysb => &[Client, Spot, LppSource, CacheVg, AcceptLicenses, Output],
+            Mode::MksysbToMksysb => &[Spot, LppSource, CacheVg, AcceptLicenses, Mksysb, Output],
+            Mode::ClientToMksysb => &[Client, Spot, LppSource, CacheVg, AcceptLicenses, Output],
         }
     }
 
     /// What the mode does not take.
     pub fn refuses(self) -> &'static [Flag] {
         match self {
-            Synopsis::Disk => &[Mksysb, Output, NewMksysb],
-            Synopsis::MksysbToClient => &[ExcludeFiles, Output, NewMksysb],
-            Synopsis::MksysbToMksysb => &[Client, Disks, ExcludeFiles, KeepBootlist, Reboot],
-            Synopsis::ClientToMksysb => &[Disks, Update, KeepBootlist, Reboot, Mksysb],
+            Mode::Disk => &[Mksysb, Output, NewMksysb],
+            Mode::MksysbToClient => &[ExcludeFiles, Output, NewMksysb],
+            Mode::MksysbToMksysb => &[Client, Disks, ExcludeFiles, KeepBootlist, Reboot],
+            Mode::ClientToMksysb => &[Disks, Update, KeepBootlist, Reboot, Mksysb],
         }
     }
 
@@ -257,13 +229,13 @@ impl Synopsis {
     }
 }
 
-impl fmt::Display for Synopsis {
+impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Synopsis::Disk => "disk migration",
-            Synopsis::MksysbToClient => "migration from a mksysb to a client",
-            Synopsis::MksysbToMksysb => "migration from a mksysb to a mksysb",
-            Synopsis::ClientToMksysb => "migration from a client to a mksysb",
+            Mode::Disk => "disk migration",
+            Mode::MksysbToClient => "migration from a mksysb to a client",
+            Mode::MksysbToMksysb => "migration from a mksysb to a mksysb",
+            Mode::ClientToMksysb => "migration from a client to a mksysb",
         })
     }
 }
@@ -281,7 +253,7 @@ mod tests {
 
     fn breaches(letters: &str) -> Vec<String> {
         let given = flags(letters);
-        Synopsis::of(&given).breaches(&given).iter().map(ToString::to_string).collect()
+        Mode::of(&given).breaches(&given).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -333,9 +305,9 @@ mod tests {
 
     #[test]
     fn no_flag_is_needed_and_refused_at_once() {
-        for synopsis in Synopsis::ALL {
-            for flag in synopsis.needs() {
-                assert!(!synopsis.refuses().contains(flag), "{synopsis}: {flag}");
+        for mode in Mode::ALL {
+            for flag in mode.needs() {
+                assert!(!mode.refuses().contains(flag), "{mode}: {flag}");
             }
         }
     }

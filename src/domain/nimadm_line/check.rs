@@ -8,11 +8,12 @@ use super::form::Form;
 use super::line::{NimadmLine, Telling};
 use super::scan::{Given, Scanned, scan};
 use crate::base::{limits, sanitize_line};
+use crate::domain::Mode;
 use crate::domain::name::{DiskName, NimName, VgName};
 use crate::domain::phase::{Phase, parse_phases};
 use crate::domain::plan_file::{MountOptions, OutputPath, Word};
 use crate::domain::spec::{Bootlist, Options};
-use crate::domain::synopsis::{Breach, Flag, Synopsis};
+use crate::domain::synopsis::{Breach, Flag};
 
 const LICENCES: &str = "read them, and give -Y, or have ADM_ACCEPT_LICENSES=yes in the environment";
 
@@ -65,9 +66,9 @@ impl Checker {
         }
         let given: BTreeSet<Flag> =
             Flag::ALL.into_iter().filter(|flag| self.scanned.has(flag.letter())).collect();
-        let synopsis = Synopsis::of(&given);
-        self.migration(synopsis, given);
-        Form::Migrate(synopsis)
+        let mode = Mode::of(&given);
+        self.migration(mode, given);
+        Form::Migrate(mode)
     }
 
     fn word_of(&self, letter: char) -> Option<usize> {
@@ -91,12 +92,12 @@ impl Checker {
         self.debugger();
     }
 
-    fn migration(&mut self, synopsis: Synopsis, mut given: BTreeSet<Flag>) {
+    fn migration(&mut self, mode: Mode, mut given: BTreeSet<Flag>) {
         if self.licences_by_environment {
             given.insert(Flag::AcceptLicenses);
         }
         let licensed = given.contains(&Flag::AcceptLicenses);
-        for breach in synopsis.breaches(&given) {
+        for breach in mode.breaches(&given) {
             match breach {
                 // The licences have a message of their own.
                 Breach::Missing(_, Flag::AcceptLicenses) => {}
@@ -121,8 +122,8 @@ impl Checker {
         if !licensed {
             self.wrong(None, "the software licences are not accepted", LICENCES);
         }
-        if self.scanned.has('A') && synopsis.mode().writes_mksysb() {
-            self.wrong(self.word_of('A'), format!("{synopsis} does not take -A"), "leave -A out");
+        if self.scanned.has('A') && mode.writes_mksysb() {
+            self.wrong(self.word_of('A'), format!("{mode} does not take -A"), "leave -A out");
         }
         self.debugger();
     }

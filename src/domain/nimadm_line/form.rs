@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::domain::synopsis::Synopsis;
+use crate::domain::Mode;
 
 /// One of nimadm's forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A migration.
-    Migrate(Synopsis),
+    Migrate(Mode),
     /// `-C`: make sure that nothing of a migration is left.
     Cleanup,
     /// `-W`: wake the copy, export and mount it.
@@ -22,14 +22,14 @@ pub enum Form {
 impl Form {
     /// All of them.
     pub const ALL: [Form; 8] = [
-        Form::Migrate(Synopsis::Disk),
+        Form::Migrate(Mode::Disk),
         Form::Cleanup,
         Form::Wake,
         Form::Sleep,
         Form::Sync,
-        Form::Migrate(Synopsis::MksysbToClient),
-        Form::Migrate(Synopsis::MksysbToMksysb),
-        Form::Migrate(Synopsis::ClientToMksysb),
+        Form::Migrate(Mode::MksysbToClient),
+        Form::Migrate(Mode::MksysbToMksysb),
+        Form::Migrate(Mode::ClientToMksysb),
     ];
 
     /// The form that the letter `-C`, `-W`, `-S` or `-M` asks for.
@@ -46,7 +46,7 @@ impl Form {
     /// Its line of the command page.
     pub fn synopsis(self) -> &'static str {
         match self {
-            Form::Migrate(Synopsis::Disk) => {
+            Form::Migrate(Mode::Disk) => {
                 "nimadm -l lpp_source -c client -s spot -d disks [-a pre] [-b bundle] [-z post] \
                  [-e exclude] [-i image_data] [-j vg] [-m mntopts] [-o bosinst_data] [-P phase] \
                  [-Y] [-U] [-F] [-A] [-D] [-V] [{-B | -r}]"
@@ -55,17 +55,17 @@ impl Form {
             Form::Wake => "nimadm -W -c client -s spot -d disks [-m mntopts] [-z post] [-F] [-D]",
             Form::Sleep => "nimadm -S -c client -s spot [-F] [-D]",
             Form::Sync => "nimadm -M -s spot -l lpp_source [-d device] [-P] [-F]",
-            Form::Migrate(Synopsis::MksysbToClient) => {
+            Form::Migrate(Mode::MksysbToClient) => {
                 "nimadm -T mksysb -c client -s spot -l lpp_source -d disks -j vg -Y [-U] [-a pre] \
                  [-b bundle] [-z post] [-i image_data] [-m mntopts] [-o bosinst_data] [-P phase] \
                  [-F] [-A] [-D] [-V] [{-B | -r}]"
             }
-            Form::Migrate(Synopsis::MksysbToMksysb) => {
+            Form::Migrate(Mode::MksysbToMksysb) => {
                 "nimadm -T mksysb -O file -s spot -l lpp_source -j vg -Y [-U] [-N new_mksysb] \
                  [-a pre] [-b bundle] [-z post] [-i image_data] [-m mntopts] [-o bosinst_data] \
                  [-P phase] [-F] [-D] [-V]"
             }
-            Form::Migrate(Synopsis::ClientToMksysb) => {
+            Form::Migrate(Mode::ClientToMksysb) => {
                 "nimadm -c client -O file -s spot -l lpp_source -j vg -Y [-N new_mksysb] [-a pre] \
                  [-b bundle] [-z post] [-i image_data] [-m mntopts] [-o bosinst_data] [-P phase] \
                  [-e exclude] [-F] [-D] [-V]"
@@ -74,7 +74,7 @@ impl Form {
     }
 
     /// The letters that it needs, where it migrates nothing: for migrations
-    /// [`Synopsis`] tells them.
+    /// [`Mode`] tells them.
     pub(super) fn needs(self) -> &'static str {
         match self {
             Form::Migrate(_) => "",
@@ -99,7 +99,7 @@ impl Form {
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Form::Migrate(synopsis) => synopsis.fmt(f),
+            Form::Migrate(mode) => mode.fmt(f),
             Form::Cleanup => f.pad("a cleanup (-C)"),
             Form::Wake => f.pad("a wake (-W)"),
             Form::Sleep => f.pad("a sleep (-S)"),

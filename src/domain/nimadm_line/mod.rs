@@ -21,7 +21,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::synopsis::Synopsis;
+    use crate::domain::Mode;
 
     fn parse(line: &str) -> Result<NimadmLine, LineErrors> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -43,7 +43,7 @@ mod tests {
         ] {
             assert_eq!(asked(line), plain, "{line}");
         }
-        assert_eq!(plain.form, Form::Migrate(Synopsis::Disk));
+        assert_eq!(plain.form, Form::Migrate(Mode::Disk));
         assert_eq!(plain.name().unwrap().as_str(), "lpar7");
     }
 

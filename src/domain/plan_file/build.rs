@@ -172,13 +172,12 @@ impl Reader<'_, '_> {
         let failure = client.failure.as_ref();
         let timeout = failure.map(|failure| self.reboot_timeout(Some(index), failure));
         let dead_lease = failure.map(|failure| self.dead_lease(Some(index), failure));
-        let synopsis =
-            rules::check(self, index, client, target.as_ref().map(|target| &target.level));
+        let mode = rules::check(self, index, client, target.as_ref().map(|target| &target.level));
         Some(MigrationSpec {
             format: SPEC_FORMAT,
             client: name?,
             master: master?.clone(),
-            mode: synopsis.mode(),
+            mode,
             driver: client.options.driver.unwrap_or_default(),
             target: target?,
             options: Options {

@@ -6,7 +6,7 @@ use super::file::{ClientTable, Droppable, PlanFile};
 use super::reader::{At, Reader};
 use crate::domain::name::Level;
 use crate::domain::spec::{Bootlist, CopyPolicy, Driver, EstateKind, Mode};
-use crate::domain::synopsis::{Breach, Flag, Synopsis, UPDATES_SINCE};
+use crate::domain::synopsis::{Breach, Flag, UPDATES_SINCE};
 
 /// Checks the options of a client; the mode that they ask for.
 pub(super) fn check(
@@ -14,10 +14,10 @@ pub(super) fn check(
     index: usize,
     client: &ClientTable,
     level: Option<&Level>,
-) -> Synopsis {
+) -> Mode {
     let given = given(reader, index, client);
-    let synopsis = Synopsis::of(&given);
-    for breach in synopsis.breaches(&given) {
+    let mode = Mode::of(&given);
+    for breach in mode.breaches(&given) {
         say(reader, index, breach);
     }
     if !given.contains(&Flag::AcceptLicenses) {
@@ -38,7 +38,7 @@ pub(super) fn check(
             reader.wrong(At::Own(index, "without"), what, "remove one of the two");
         }
     }
-    synopsis
+    mode
 }
 
 /// The flags that nimadm would be given. A key that is set to something wrong
@@ -69,11 +69,11 @@ fn given(reader: &Reader<'_, '_>, index: usize, client: &ClientTable) -> BTreeSe
 }
 
 /// The flag that makes a mode what it is.
-fn asker(synopsis: Synopsis) -> Flag {
-    match synopsis {
-        Synopsis::MksysbToClient | Synopsis::MksysbToMksysb => Flag::Mksysb,
-        Synopsis::ClientToMksysb => Flag::Output,
-        Synopsis::Disk => Flag::Disks,
+fn asker(mode: Mode) -> Flag {
+    match mode {
+        Mode::MksysbToClient | Mode::MksysbToMksysb => Flag::Mksysb,
+        Mode::ClientToMksysb => Flag::Output,
+        Mode::Disk => Flag::Disks,
     }
 }
 
@@ -81,27 +81,27 @@ fn say(reader: &mut Reader<'_, '_>, index: usize, breach: Breach) {
     match breach {
         // The licences have a message of their own.
         Breach::Missing(_, Flag::AcceptLicenses) => {}
-        Breach::Missing(synopsis, flag) if synopsis.mode() == Mode::Disk => {
+        Breach::Missing(Mode::Disk, flag) => {
             let what = format!(" has no `{}`", flag.key());
             let help = "add `disks = [\"hdisk1\"]` or the like: free disks of the client for the copy (-d)";
             reader.wrong(At::Client(index), what, help);
         }
-        Breach::Missing(synopsis, flag) => {
-            let at = At::Option(Some(index), asker(synopsis).key());
-            let what = format!(": {synopsis} needs `{}` ({flag})", flag.key());
+        Breach::Missing(mode, flag) => {
+            let at = At::Option(Some(index), asker(mode).key());
+            let what = format!(": {mode} needs `{}` ({flag})", flag.key());
             reader.wrong(at, what, format!("add `{}` to the client or to [defaults]", flag.key()));
         }
-        Breach::Refused(synopsis, Flag::Disks) if !reader.sets(index, Flag::Disks.key()) => {
-            let what = format!(" has `disks` by [defaults]: {synopsis} does not take it (-d)");
+        Breach::Refused(mode, Flag::Disks) if !reader.sets(index, Flag::Disks.key()) => {
+            let what = format!(" has `disks` by [defaults]: {mode} does not take it (-d)");
             let help = "add `without = [\"disks\"]` to it";
             reader.wrong(At::Client(index), what, help);
         }
-        Breach::Refused(synopsis, flag) => {
+        Breach::Refused(mode, flag) => {
             let help = match flag {
                 Flag::NewMksysb => "remove it, or add `output` (-O)".to_owned(),
                 _ => format!("remove `{}`", flag.key()),
             };
-            let what = format!(": {synopsis} does not take it ({flag})");
+            let what = format!(": {mode} does not take it ({flag})");
             reader.wrong(At::Option(Some(index), flag.key()), what, help);
         }
         Breach::Exclusive(..) => {
