@@ -78,8 +78,7 @@ impl Beside<'_> {
                 Answer::Refused(why) => {
                     let text = format!("the running engine refused the plan: {why}");
                     return Err(CliError::new(Exit::Held, text).help(
-                        "wait until it ends (`nimshift status --watch`), then run the plan \
-                         again",
+                        "wait until it ends (`nimshift status --watch`), then run the plan again",
                     ));
                 }
                 Answer::Taken(but) => {
@@ -92,8 +91,7 @@ impl Beside<'_> {
                             continue;
                         }
                         let then = format!(
-                            "`nimshift history {client}` shows it; then run this \
-                         again"
+                            "`nimshift history {client}` shows it; then run this again"
                         );
                         self.refuse(&format!("{client} was not started: {why}"), &then);
                         refused.insert(client);

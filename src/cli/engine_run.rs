@@ -206,8 +206,7 @@ impl EngineRun<'_> {
                     OnStopChoice::Leave => (OnStop::Leave, "running steps continue on their hosts"),
                 };
                 Out::note(&format!(
-                    "stopping: no new steps; {text}; a second signal exits at \
-                 once"
+                    "stopping: no new steps; {text}; a second signal exits at once"
                 ));
                 stop.stop(how);
             }

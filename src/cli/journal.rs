@@ -43,8 +43,7 @@ pub(super) fn verify(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
                 ),
             )
             .help(
-                "keep these files; you can restore a backup made by `nimshift journal \
-                 backup`",
+                "keep these files; you can restore a backup made by `nimshift journal backup`",
             ))
         }
     }

@@ -435,8 +435,7 @@ fn cannot(why: &CannotOrder<'_>) -> CliError {
         ),
         CannotOrder::GoesOnUnderItsLease(_) => (
             format!(
-                "{client} is {state}: `--take-lease` applies only when a migration starts \
-             again"
+                "{client} is {state}: `--take-lease` applies only when a migration starts again"
             ),
             format!("{}; then retry with `--take-lease`", ways_out(client, &view.state)),
         ),

@@ -295,8 +295,7 @@ pub(super) fn cause(ctx: &Context<'_>, whose: &Whose, who: &str) -> Option<Cause
             };
             let hint = format!(
                 "if that copy is not needed, remove it (on {client}, `alt_rootvg_op -X`), then \
-                 {then}; \
-                 `nimshift abandon {client}` leaves the client to them"
+                 {then}; `nimshift abandon {client}` leaves the client to them"
             );
             let cause = Cause::new(FailureClass::NeedsOperator, said_by(text, who));
             Some(cause.with_hint(hint))
@@ -335,8 +334,7 @@ pub(super) fn lost(ctx: &Context<'_>, holder: Option<&Lease>) -> Cause {
     let hint = match (holder, &ctx.facts.lease) {
         (None, Some(text)) => format!(
             "if nobody has started anything on {client} since, make it again there (`mkdir -p {}; \
-             ln -s \
-             {text} {}`), then `nimshift retry {client}`; else {abandon}",
+             ln -s {text} {}`), then `nimshift retry {client}`; else {abandon}",
             argv::LEASE_DIR,
             argv::LEASE
         ),

@@ -180,8 +180,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
         _ if !spec.task.is_migration() => operation_next(view),
         State::Migrated { .. } if !spec.is_whole() => Some(format!(
             "`nimshift run PLAN -P {} --client {client}` continues; `nimshift rollback {client}` \
-             takes \
-             everything back",
+             takes everything back",
             phases_text(&spec.phases_left())
         )),
         // A kept copy is in the way of the next one.

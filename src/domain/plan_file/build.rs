@@ -304,8 +304,7 @@ impl Reader<'_, '_> {
                 self.wrong(
                     at,
                     " leaves a client no time at all",
-                    "an LPAR takes about 10m to \
-                 boot",
+                    "an LPAR takes about 10m to boot",
                 );
                 None
             }

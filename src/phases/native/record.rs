@@ -173,8 +173,7 @@ fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) 
     );
     let hint = format!(
         "wait for that boot, or set it back (on {client}, `bootlist -m normal {own}`), then \
-         `nimshift \
-         retry {client}`"
+         `nimshift retry {client}`"
     );
     Some(Cause::new(FailureClass::NeedsOperator, text).with_hint(hint))
 }

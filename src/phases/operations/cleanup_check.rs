@@ -106,8 +106,7 @@ fn not_to_be_touched(ctx: &Context<'_>, said: HostAnswers<'_>) -> Read<Option<Fi
             ),
             format!(
                 "wait until nobody works in it, or put it to sleep (`nimshift sleep {client}`); \
-                 `nimshift \
-                 cleanup {client} --force` removes it"
+                 `nimshift cleanup {client} --force` removes it"
             ),
         ),
         VgIs::Others | VgIs::Ours => return Ok(None),
