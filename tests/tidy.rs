@@ -3,7 +3,6 @@
 
 #[path = "tidy/documented.rs"]
 mod documented;
-
 #[path = "tidy/lab_names.rs"]
 mod lab_names;
 #[path = "tidy/rings.rs"]

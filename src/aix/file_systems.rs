@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::unread::{Unread, lines};
+use super::unread::{Unread, after_heading, lines};
 
 /// A row of `mount`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,14 +31,8 @@ pub fn mounts(text: &str) -> Result<Vec<MountRow>, Unread> {
         ["node", "mounted", "mounted", "over"].iter().all(|word| words.next() == Some(word))
             || is_rule(line)
     };
-    let mut rows = lines(text).skip_while(|line| !is_heading(line));
-    if rows.next().is_none() {
-        return Err(match lines(text).next() {
-            Some(line) => Unread::line("mount", line),
-            None => Unread::missing("mount", "heading"),
-        });
-    }
-    rows.filter(|line| !is_rule(line))
+    after_heading("mount", "heading", text, is_heading)?
+        .filter(|line| !is_rule(line))
         .map(|line| mount_row(line).ok_or_else(|| Unread::line("mount", line)))
         .collect()
 }

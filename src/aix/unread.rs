@@ -37,3 +37,20 @@ impl Unread {
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty())
 }
+
+/// The lines after the heading, which is the first line that `is_heading`.
+pub(super) fn after_heading<'a>(
+    command: &'static str,
+    what: &'static str,
+    text: &'a str,
+    is_heading: impl Fn(&str) -> bool,
+) -> Result<impl Iterator<Item = &'a str>, Unread> {
+    let mut all = lines(text).skip_while(move |line| !is_heading(line));
+    match all.next() {
+        Some(_) => Ok(all),
+        None => Err(match lines(text).next() {
+            Some(line) => Unread::line(command, line),
+            None => Unread::missing(command, what),
+        }),
+    }
+}

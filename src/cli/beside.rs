@@ -90,9 +90,8 @@ impl Beside<'_> {
                             self.out.line(&format!("{client}: {what}"));
                             continue;
                         }
-                        let then = format!(
-                            "`nimshift history {client}` shows it; then run this again"
-                        );
+                        let then =
+                            format!("`nimshift history {client}` shows it; then run this again");
                         self.refuse(&format!("{client} was not started: {why}"), &then);
                         refused.insert(client);
                     }

@@ -42,9 +42,7 @@ pub(super) fn verify(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
                     place.journal().display()
                 ),
             )
-            .help(
-                "keep these files; you can restore a backup made by `nimshift journal backup`",
-            ))
+            .help("keep these files; you can restore a backup made by `nimshift journal backup`"))
         }
     }
 }

@@ -14,9 +14,6 @@ use super::error::CliError;
 use super::estate::{create_lab, estate_of, open_lab, read_estate};
 use super::exit::{Ending, Exit};
 use super::lab_fault;
-#[cfg(not(feature = "lab-net"))]
-use super::lab_no_net as lab_ssh;
-#[cfg(feature = "lab-net")]
 use super::lab_ssh;
 use super::out::Out;
 use super::plan_file::read_plan;

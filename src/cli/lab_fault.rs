@@ -7,9 +7,6 @@ use super::args::FaultArgs;
 use super::error::CliError;
 use super::estate::open_lab;
 use super::exit::Exit;
-#[cfg(not(feature = "lab-net"))]
-use super::lab_no_net as lab_ssh;
-#[cfg(feature = "lab-net")]
 use super::lab_ssh;
 use super::out::Out;
 use super::state_dir::StateDir;

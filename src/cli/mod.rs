@@ -52,6 +52,8 @@ use crate::journal::RequestKind;
 use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
 use error::CliError;
 use exit::Ending;
+#[cfg(not(feature = "lab-net"))]
+use lab_no_net as lab_ssh;
 use order::{Order, Whom};
 use out::Out;
 use state_dir::StateDir;

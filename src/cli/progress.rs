@@ -12,7 +12,9 @@ use crate::domain::{Direction, MigrationId, MigrationSpec, Phase, Task, Ticket};
 use crate::engine::{Observer, SlotView};
 use crate::journal::{JournalError, Loaded};
 use crate::machine::{State, Then};
-use crate::report::{Standing, cause_text, clock_text, counts_text, spoken, spoken_as};
+use crate::report::{
+    Standing, cause_text, clock_text, counts_text, phase_doing, spoken, spoken_as,
+};
 
 /// Bars that are drawn at once; more migrations than that are only counted.
 const BARS_MAX: usize = 24;
@@ -219,12 +221,8 @@ impl Observer for Progress {
             return;
         }
         if matches!(self.screen, Screen::Lines) {
-            let what = match ticket.direction {
-                Direction::Forward => format!("{}: {}", ticket.phase, ticket.phase.title()),
-                Direction::Undo => format!("{}: taking it back", ticket.phase),
-            };
             let said = if view.spec.task.is_migration() {
-                format!("phase {number} {what}")
+                phase_doing(ticket.phase, ticket.direction)
             } else {
                 view.spec.task.name().to_owned()
             };

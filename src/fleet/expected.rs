@@ -34,6 +34,11 @@ pub fn lab_expectations(
     Ok(expected)
 }
 
+/// The disk that the copy is booted from, if there is one.
+fn target(of: &MigrationView) -> Vec<String> {
+    of.spec.options.disks.iter().take(1).map(ToString::to_string).collect()
+}
+
 /// The same, where a person has booted the copy that waited for it, or the old disk
 /// after it.
 fn as_booted(expected: Expectation, of: &MigrationView, host: &HostShow) -> Expectation {
@@ -41,20 +46,19 @@ fn as_booted(expected: Expectation, of: &MigrationView, host: &HostShow) -> Expe
     let runs_copy = host.disks.iter().any(|(name, _, vg)| {
         vg.as_deref() == Some("rootvg") && disks.iter().any(|disk| disk.as_str() == name)
     });
-    let target = || disks.iter().take(1).map(ToString::to_string).collect();
     match expected.copy {
         CopyExpected::Asleep if runs_copy => Expectation {
             copy: CopyExpected::Running,
-            boots_from: BootsFrom::Either(target()),
+            boots_from: BootsFrom::Either(target(of)),
             ..expected
         },
         CopyExpected::Asleep if host.boots > 0 => {
-            Expectation { boots_from: BootsFrom::Either(target()), ..expected }
+            Expectation { boots_from: BootsFrom::Either(target(of)), ..expected }
         }
         // Once it was booted by the migration.
         CopyExpected::Running if !runs_copy && host.boots > 1 => Expectation {
             copy: CopyExpected::Asleep,
-            boots_from: BootsFrom::Either(target()),
+            boots_from: BootsFrom::Either(target(of)),
             ..expected
         },
         _ => expected,
@@ -80,8 +84,7 @@ fn as_removed(
     }
     match expected.copy {
         CopyExpected::Asleep | CopyExpected::Kept if !has("altinst_rootvg") => {
-            let target = of.spec.options.disks.iter().take(1).map(ToString::to_string).collect();
-            let boots_from = BootsFrom::Either(target);
+            let boots_from = BootsFrom::Either(target(of));
             Expectation { copy: CopyExpected::None, boots_from, ..expected }
         }
         copy if !has("old_rootvg") && (copy == CopyExpected::Running || !expected.settled) => {
@@ -117,20 +120,18 @@ fn expectation(view: &MigrationView) -> Expectation {
         return Expectation { settled: cleaned, ..Expectation::untouched(view.client.clone()) };
     }
     let options = &view.spec.options;
-    let target =
-        || BootsFrom::Disks(options.disks.iter().take(1).map(ToString::to_string).collect());
+    let boots_copy = || BootsFrom::Disks(target(view));
     let whole = view.spec.is_whole();
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
         State::Migrated { .. } if !view.spec.mode.changes_client() => {
             (true, CopyExpected::None, BootsFrom::Baseline)
         }
-        State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, target()),
+        State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, boots_copy()),
         State::Migrated { .. } if options.bootlist == Bootlist::Keep => {
-            let target = options.disks.iter().take(1).map(ToString::to_string).collect();
-            (true, CopyExpected::Asleep, BootsFrom::Either(target))
+            (true, CopyExpected::Asleep, BootsFrom::Either(target(view)))
         }
-        State::Migrated { .. } => (true, CopyExpected::Asleep, target()),
+        State::Migrated { .. } => (true, CopyExpected::Asleep, boots_copy()),
         State::RolledBack { .. }
             if view.spec.mode.changes_client() && view.spec.failed_copy == CopyPolicy::Sleep =>
         {

@@ -149,9 +149,8 @@ impl<'a> Sorted<'a> {
     ) {
         let client = spec.client.to_string();
         let (why, help) = if is_changed {
-            let help = format!(
-                "wait until it ends, or take it back with `nimshift cancel {client}`"
-            );
+            let help =
+                format!("wait until it ends, or take it back with `nimshift cancel {client}`");
             (format!("is {spoken}, and the plan has changed since"), help)
         } else {
             // The engine that runs takes no orders for it.

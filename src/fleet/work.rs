@@ -1,5 +1,5 @@
-//! Work that `run PLAN` hands to the running engine already: the document that
-//! goes with its request, and what the engine makes of it.
+//! Work that `run PLAN` hands to the running engine: the document that goes
+//! with its request, and what the engine makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -220,9 +220,8 @@ pub(super) fn lost_by_client(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<F
     let text =
         format!("{there} of {wanted} file systems of the copy are mounted on {}", ctx.spec.client);
     let cause = Cause::new(FailureClass::Permanent, text);
-    let bar = Finding::blocked(cause.with_hint(
-        "only a fresh clone helps: a retry starts with one",
-    ));
+    let bar =
+        Finding::blocked(cause.with_hint("only a fresh clone helps: a retry starts with one"));
     Some(Finding { gone: Some(Residue::CopyLost), ..bar })
 }
 

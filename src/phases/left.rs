@@ -4,12 +4,12 @@ use crate::base::limits::PROBE_TIMEOUT;
 use crate::domain::{
     CopyPolicy, Direction, HostRole, MigrationSpec, Presence, StepName, StepSpec, Ticket, UndoKind,
 };
-use crate::transport::{Command, Script, Transport};
+use crate::transport::{Script, Transport};
 
 use super::order::hosts;
 use super::registry::find;
 use super::seen::LeftBy;
-use super::step::{Answers, Context, Probe, StepDef};
+use super::step::{Answers, Context, Probe, StepDef, asked_once};
 
 /// Looks for what `steps` have made and would have to be undone, in one call a
 /// host. Of a host that does not answer it is not known.
@@ -30,16 +30,11 @@ pub async fn left(
             Some((ticket, def, looks))
         })
         .collect();
+    let questions =
+        asked_once(asked.iter().flat_map(|(.., looks)| looks.iter().cloned()).collect());
     let all = |role: HostRole| {
-        let of_role = asked.iter().flat_map(|(.., looks)| looks).filter(|look| look.0 == role);
-        let mut questions: Vec<Command> = Vec::new();
-        for question in of_role.flat_map(|(_, script)| &script.commands) {
-            // Many steps ask the same, and one answer serves them all.
-            if !questions.contains(question) {
-                questions.push(question.clone());
-            }
-        }
-        Script::new(questions)
+        let of_role = questions.iter().filter(|look| look.0 == role);
+        Script::new(of_role.flat_map(|(_, script)| script.commands.iter().cloned()))
     };
     let hosts = hosts(by.spec);
     let (mut answers, mut silent) = (Answers::default(), Vec::new());

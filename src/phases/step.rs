@@ -89,6 +89,22 @@ impl Answers {
     }
 }
 
+/// The same questions, each to a host once: one answer serves whoever asks.
+pub(super) fn asked_once(mut probe: Probe) -> Probe {
+    let mut asked: Vec<(HostRole, Command)> = Vec::new();
+    for (role, script) in &mut probe {
+        script.commands.retain(|command| {
+            let is_new = !asked.iter().any(|(of, one)| of == role && one.is_like(command));
+            if is_new {
+                asked.push((*role, command.clone()));
+            }
+            is_new
+        });
+    }
+    probe.retain(|(_, script)| !script.commands.is_empty());
+    probe
+}
+
 /// What a probe saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -284,19 +300,7 @@ impl StepDef {
     /// Its probe, in which a host is asked each question once: of two answers to one
     /// question only the first would be read.
     pub fn probe(&self, ctx: &Context<'_>) -> Probe {
-        let mut asked: Vec<(HostRole, Command)> = Vec::new();
-        let mut probe = (self.looks)(ctx);
-        for (role, script) in &mut probe {
-            script.commands.retain(|command| {
-                let is_new = !asked.iter().any(|(of, one)| of == role && one.is_like(command));
-                if is_new {
-                    asked.push((*role, command.clone()));
-                }
-                is_new
-            });
-        }
-        probe.retain(|(_, script)| !script.commands.is_empty());
-        probe
+        asked_once((self.looks)(ctx))
     }
 
     /// Whether `driver` has it.

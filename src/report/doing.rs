@@ -1,10 +1,20 @@
 //! What a migration does just now, in a line.
 
+use crate::domain::{Direction, Phase};
 use crate::machine::State;
 
 use super::standing::spoken_as;
 use super::status::cause_text;
-use super::view::MigrationView;
+use super::view::{MigrationView, direction};
+
+/// What is done in a phase, which is made or taken back.
+pub fn phase_doing(phase: Phase, direction: Direction) -> String {
+    let what = match direction {
+        Direction::Forward => phase.title(),
+        Direction::Undo => "taking it back",
+    };
+    format!("phase {} {phase}: {what}", phase.number())
+}
 
 /// The phase that `view` is at in `state`, or how it stands, and why.
 pub fn doing(view: &MigrationView, state: &State) -> String {
@@ -17,8 +27,7 @@ pub fn doing(view: &MigrationView, state: &State) -> String {
     match state.place() {
         Some(at) if !state.is_at_rest() && usize::from(at.step) < view.blueprint.steps.len() => {
             let phase = view.blueprint.step(at).phase;
-            let back = if state.is_compensating() { "taking it back" } else { phase.title() };
-            format!("phase {} {phase}: {back}{why}", phase.number())
+            format!("{}{why}", phase_doing(phase, direction(state)))
         }
         _ => format!("{}{why}", spoken_as(state, &view.spec)),
     }

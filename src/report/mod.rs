@@ -18,7 +18,7 @@ mod verdict;
 mod view;
 
 pub use alt_mig::{AltMigLog, LogDetail};
-pub use doing::doing;
+pub use doing::{doing, phase_doing};
 pub use history::{
     Detail, EntryDocument, HISTORY_VERSION, HistoryDocument, history_begun, history_lines,
 };

@@ -27,9 +27,9 @@ pub(crate) struct Lived {
     pub(crate) wrong: Vec<String>,
     /// How many faults it had.
     pub(crate) faults: usize,
-    /// Of the estate in the end, and of all that was journaled but its texts: the same
-    /// night of two programs has the same.
-    pub(crate) digest: String,
+    /// The estate in the end, and all that was journaled but its texts: the same night
+    /// of two programs has the same.
+    pub(crate) record: String,
 }
 
 /// Lives through the night of `seed`.
@@ -38,11 +38,11 @@ pub(crate) fn lived(seed: u64, samples: &[(Sample, Golden)]) -> Lived {
     let (sample, golden) = dice.pick(samples);
     let script = Script::new(&mut dice, sample, golden);
     let mut story = format!("fixtures/{}.toml\n{script}", sample.name);
-    let mut digest = String::new();
+    let mut record = String::new();
     let run = catch_unwind(AssertUnwindSafe(|| {
         let night = Night::new(sample, &sample.estate, script.specs(sample));
         let wrong = run(&mut dice, &night, sample, golden, &script, &mut story);
-        digest = night.digest();
+        record = night.record();
         wrong
     }));
     let wrong = run.unwrap_or_else(|panic| {
@@ -50,7 +50,7 @@ pub(crate) fn lived(seed: u64, samples: &[(Sample, Golden)]) -> Lived {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         vec![format!("it panicked: {}", text.unwrap_or_default())]
     });
-    Lived { seed, story, wrong, faults: script.faults.len(), digest }
+    Lived { seed, story, wrong, faults: script.faults.len(), record }
 }
 
 fn run(

@@ -65,7 +65,7 @@ fn every_client_is_where_it_says_it_is() {
     for seed in seeds {
         let night = lived(seed, &all);
         faults += night.faults;
-        digest.update(&night.digest);
+        digest.update(&night.record);
         if !night.wrong.is_empty() {
             tell(&night);
             wrong.push(seed);

@@ -266,7 +266,7 @@ impl Night {
     }
 
     /// The estate's digest, and a line for each entry of the journal, without its texts.
-    pub(crate) fn digest(&self) -> String {
+    pub(crate) fn record(&self) -> String {
         let reader = self.reader();
         let mut lines = vec![self.lab.digest().expect("a digest")];
         for row in reader.migrations(None).expect("migrations") {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::base::limits::PARSE_BYTES_MAX;
 
-pub(super) use crate::aix::unread::lines;
+pub(super) use crate::aix::unread::{after_heading, lines};
 
 use crate::aix::unread::Unread;
 use crate::aix::verdict::message_ids;
@@ -112,23 +112,6 @@ pub(super) fn rows<T>(
         Some(line) if found.is_empty() => Err(Unread::line(command, line)),
         None if found.is_empty() => Err(Unread::missing(command, "data")),
         _ => Ok(found),
-    }
-}
-
-/// The lines after the heading, which is the first line that `is_heading`.
-pub(super) fn after_heading<'a>(
-    command: &'static str,
-    what: &'static str,
-    text: &'a str,
-    is_heading: impl Fn(&str) -> bool,
-) -> Read<impl Iterator<Item = &'a str>> {
-    let mut all = lines(text).skip_while(move |line| !is_heading(line));
-    match all.next() {
-        Some(_) => Ok(all),
-        None => Err(match lines(text).next() {
-            Some(line) => Unread::line(command, line),
-            None => Unread::missing(command, what),
-        }),
     }
 }
 

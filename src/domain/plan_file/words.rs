@@ -194,9 +194,9 @@ fn plain(text: &str, max: usize, more: &str) -> Option<&'static str> {
     match text {
         "" => Some("it is empty"),
         _ if text.len() > max => Some("it is too long"),
-        _ if text.starts_with(['-', '.', '@', ':', '%']) => Some(
-            "it begins with a punctuation mark",
-        ),
+        _ if text.starts_with(['-', '.', '@', ':', '%']) => {
+            Some("it begins with a punctuation mark")
+        }
         _ if text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c)) => None,
         _ => Some("it has characters that are not allowed"),
     }

@@ -1,6 +1,6 @@
 //! Phase 6: filesets and RPMs of the copy are migrated.
 
-use crate::aix::argv::{self};
+use crate::aix::argv;
 use crate::domain::{HostRole, Phase, Repeat};
 use crate::transport::{Command, Script};
 

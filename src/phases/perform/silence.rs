@@ -78,9 +78,8 @@ impl Attempt<'_> {
 
     fn does_not_end(&self, host: &HostId, job: &JobId) -> Cause {
         let client = &self.order.spec.client;
-        let text = format!(
-            "the job {job} on {host} does not end: nothing is taken back while it runs"
-        );
+        let text =
+            format!("the job {job} on {host} does not end: nothing is taken back while it runs");
         transient(text).with_hint(format!(
             "end it there (`ps -e -o pid,args | grep {job}`), then `nimshift retry {client}`"
         ))
