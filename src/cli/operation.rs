@@ -2,13 +2,14 @@
 //! migration. Each is journaled as a migration is, and carried out by the same
 //! engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{EstateKind, HostName, MigrationId, MigrationSpec, NimName, Plan, Task};
 use crate::engine::EngineLimits;
 use crate::fleet::{
     OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, create, current,
-    disks_of_copies, settings_for,
+    disks_of_copies, known_spots, settings_for,
 };
 use crate::journal::{Loaded, NewBatch};
 use crate::report::{self, Verdict, operation_lines, spoken, ways_out};
@@ -108,9 +109,9 @@ impl Operation<'_> {
         let mut loaded = std::mem::take(&mut open.loaded);
         loaded.sort_by_key(|one| one.id);
         let settings = settings_for(&reader.batches()?, plan.as_ref())?;
-        let disks = disks_of_copies(&loaded);
+        let (disks, spots) = (disks_of_copies(&loaded), known_spots(&loaded));
         let mut latest = current(loaded);
-        let (mut specs, mut ids) = self.specs(&clients, &latest, plan.as_ref())?;
+        let (mut specs, mut ids) = self.specs(&clients, (&latest, &spots), plan.as_ref())?;
         adapt_cleanup(&mut specs, &disks, &reader.systems()?);
         let estate = Estate::open(self.place, &settings)?;
         if settings.kind == EstateKind::Lab {
@@ -146,8 +147,8 @@ impl Operation<'_> {
         if let Some(plan) = self.plan()? {
             return Ok(plan.migrations.into_iter().map(|spec| spec.target.spot).collect());
         }
-        let views = current(report::views(&self.place.reader()?)?);
-        let spots: Vec<NimName> = views.iter().map(|view| view.spec.target.spot.clone()).collect();
+        let views = report::views(&self.place.reader()?)?;
+        let spots: Vec<NimName> = known_spots(views).into_keys().collect();
         if spots.is_empty() {
             return Err(CliError::usage("no SPOT is known here")
                 .help("name one with `--spot` (-s), or a plan with `--plan`"));
@@ -159,7 +160,7 @@ impl Operation<'_> {
     fn specs(
         &self,
         clients: &[NimName],
-        latest: &[Loaded],
+        (latest, spots): (&[Loaded], &BTreeMap<NimName, MigrationSpec>),
         plan: Option<&Plan>,
     ) -> Result<(Vec<MigrationSpec>, Vec<MigrationId>), CliError> {
         let asked = OperationAsked {
@@ -176,7 +177,7 @@ impl Operation<'_> {
             let before = latest.iter().find(|one| one.client == client.as_str());
             match asked.on(before) {
                 OperationOn::Begins => {
-                    specs.push(asked.spec(client, before, latest, || self.master())?);
+                    specs.push(asked.spec(client, before, spots, || self.master())?);
                 }
                 OperationOn::GoesOn(live) => {
                     Out::note(&format!("{client}: continues ({})", spoken(live.machine.state())));

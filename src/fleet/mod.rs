@@ -36,7 +36,7 @@ pub use left::{HostsNow, LeftToAsk, before, has_copy};
 pub use line::{LineFinds, asks_for_same, is_over};
 pub use operation::{
     OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, disks_of_copies,
-    settings_for,
+    known_spots, settings_for,
 };
 pub use order::{CannotOrder, Costs, LeadsTo, OperatorOrder, possible};
 pub use outlook::{Looked, Outlook, left_alone, objections, worst};

@@ -8,8 +8,10 @@ use crate::domain::{
     Part, Plan, RetryPolicy, Target, Task,
 };
 use crate::journal::{BatchRow, Loaded};
+use crate::machine::State;
 use crate::report::has_begun;
 
+use super::current::{Row, current};
 use super::settings::{BatchSettings, UnreadSettings};
 
 /// An operation, as it is asked for.
@@ -54,13 +56,13 @@ impl OperationAsked<'_> {
         }
     }
 
-    /// What is asked for `client`, for which `before` counts: by the plan, by `latest`,
-    /// which counts for each client, or by a `master` alone.
+    /// What is asked for `client`, for which `before` counts: by the plan, by `before` or
+    /// what is known of SPOTs, or by a `master` alone.
     pub fn spec<E>(
         &self,
         client: &NimName,
         before: Option<&Loaded>,
-        latest: &[Loaded],
+        spots: &BTreeMap<NimName, MigrationSpec>,
         master: impl FnOnce() -> Result<HostName, E>,
     ) -> Result<MigrationSpec, E> {
         let is_it = |spec: &&MigrationSpec| match self.task {
@@ -69,13 +71,13 @@ impl OperationAsked<'_> {
         };
         let of_plan = self.plan.and_then(|plan| plan.migrations.iter().find(is_it));
         let of_journal = match self.task {
-            Task::Sync { .. } => latest.iter().find(|one| one.spec.target.spot == *client),
-            _ => before,
+            Task::Sync { .. } => spots.get(client),
+            _ => before.map(|one| &*one.spec),
         };
         let given = self.master.or_else(|| self.plan.map(|plan| &plan.master));
         let mut spec = match (of_plan, of_journal) {
             (Some(spec), _) => spec.clone(),
-            (None, Some(one)) if self.plan.is_none() => (*one.spec).clone(),
+            (None, Some(spec)) if self.plan.is_none() => spec.clone(),
             _ => bare(client, &given.cloned().map_or_else(master, Ok)?, self.spot),
         };
         if let Some(master) = given {
@@ -92,6 +94,19 @@ impl OperationAsked<'_> {
         (self.adapt)(&mut spec);
         Ok(spec)
     }
+}
+
+/// The SPOTs of `rows`, which are in the order of the journal, with what was asked for
+/// last: those of migrations, and those that a sync has found. No other operation needs
+/// one, or names it.
+pub fn known_spots<T: Row>(rows: impl IntoIterator<Item = T>) -> BTreeMap<NimName, MigrationSpec> {
+    let has_spot = |row: &T| match row.task() {
+        Task::Migrate => true,
+        Task::Sync { .. } => !matches!(row.state(), State::Refused { .. }),
+        _ => false,
+    };
+    let rows = current(rows.into_iter().filter(has_spot));
+    rows.iter().map(|row| (row.spec().target.spot.clone(), row.spec().clone())).collect()
 }
 
 /// What a wake is asked for by its flags.

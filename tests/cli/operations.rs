@@ -139,6 +139,24 @@ fn sync_looks_and_levels() {
     says(&missing, &["NOSUCH is not defined in NIM", "`lsnim -t spot` lists what is"]);
 }
 
+/// A cleanup knows no SPOT, and a client is none.
+#[test]
+fn what_a_cleanup_names_is_no_spot() {
+    let world = world();
+    ran(&world, 0, &["cleanup", "lpar1"]);
+    let unknown = "no SPOT is known here";
+    says(&ran(&world, 2, &["sync"]), &[unknown]);
+    ran(&world, 3, &["sync", "-s", "lpp", "-l", "lpp"]);
+    ran(&world, 0, &["cleanup", "lpar1", "-s", "spot"]);
+    says(&ran(&world, 2, &["sync"]), &[unknown]);
+    says(&ran(&world, 0, &["status"]), &["cleanup: done"]);
+    ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]);
+    says(&ran(&world, 0, &["sync"]), &["spot  sync: done"]);
+    ran(&world, 0, &["run", "plan.toml"]);
+    ran(&world, 0, &["cleanup", "lpar1"]);
+    says(&ran(&world, 0, &["sync", "-P"]), &["spot  sync: done"]);
+}
+
 #[test]
 fn phases_are_run_one_by_one_as_far_as_the_hosts_stand() {
     let world = world();
