@@ -99,8 +99,7 @@ fn understood(answer: OrderAnswer) -> Result<Answer, CliError> {
             Answer::Taken(but.into_iter().collect())
         }
         OrderAnswer::Refused(why) => Answer::Refused(why.to_string()),
-        // Of a nimshift that answers otherwise.
-        answer => {
+        answer @ (OrderAnswer::Done(_) | OrderAnswer::Told(_)) => {
             let text = format!("the running engine answered `{answer}`");
             return Err(CliError::new(Exit::WorkLeft, text));
         }

@@ -155,9 +155,17 @@ impl Order<'_> {
                         exit = exit.max(Exit::Usage);
                         self.refused(&view.client, &why)?;
                     }
-                    // Of a nimshift that answers otherwise.
-                    Some(answer) => {
-                        exit = Exit::WorkLeft;
+                    // Of an engine of another version: what it says is for people.
+                    Some(OrderAnswer::Told(words)) => {
+                        let words = words.split('(').next().unwrap_or_default();
+                        self.out.line(&format!(
+                            "{}: done: {}",
+                            view.client,
+                            words.replace('_', " ")
+                        ));
+                    }
+                    Some(answer @ OrderAnswer::Taken(_)) => {
+                        exit = exit.max(Exit::WorkLeft);
                         Out::note(&format!("{}: the engine answered `{answer}`", view.client));
                     }
                     None => open.push((view, id)),
@@ -222,6 +230,10 @@ impl Order<'_> {
         if *why == WhyRefused::StillRuns {
             let help = format!("`nimshift {} {client}` once it has ended", self.name());
             self.complain(&format!("{client}: {why}"), Some(&help));
+            return Ok(());
+        }
+        if let WhyRefused::Said(why) = why {
+            self.complain(&format!("{client}: refused: {why}"), None);
             return Ok(());
         }
         let views = current(report::views(&self.place.reader()?)?);

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::MigrationId;
 use crate::machine::State;
 
-/// What became of a request: journaled with it, for whoever waits for it. Its words are
-/// for people.
+/// What became of a request: journaled with it, for whoever waits for it.
+///
+/// A night may see two versions of nimshift at once: the engine began it, and the program
+/// was replaced. So an answer is journaled as the words that programs up to 0bee027 wrote
+/// and read, and below them, in parentheses, as JSON, which counts where it can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderAnswer {
@@ -18,10 +21,8 @@ pub enum OrderAnswer {
     Taken(Vec<(String, String)>),
     /// Nothing came of it.
     Refused(WhyRefused),
-    /// The words of an engine that journaled nothing else: what they mean is for people
-    /// to read.
-    #[serde(skip)]
-    Prose(String),
+    /// The order was taken, and has led to what an older engine says in these words.
+    Told(String),
 }
 
 /// Why nothing came of a request.
@@ -49,15 +50,38 @@ pub enum WhyRefused {
 impl OrderAnswer {
     /// As it is journaled.
     pub(super) fn text(&self) -> String {
-        match self {
-            OrderAnswer::Prose(words) => words.clone(),
-            answer => serde_json::to_string(answer).expect("an answer has text for keys"),
+        let json = serde_json::to_string(self).expect("an answer has text for keys");
+        // Older programs take a line with `: ` for a client and a reason. It stands in
+        // strings only, where it may be escaped.
+        format!("{self}\n({})", json.replace(": ", ":\\u0020"))
+    }
+
+    /// What was journaled.
+    pub(super) fn read(text: &str) -> OrderAnswer {
+        let json = text.rsplit_once("\n(").and_then(|(_, json)| json.strip_suffix(')'));
+        // For a while it was JSON alone.
+        match serde_json::from_str(json.unwrap_or(text)) {
+            Ok(answer) => answer,
+            Err(_) => OrderAnswer::of_words(text),
         }
     }
 
-    /// What was journaled. Words that have no other form are kept as they are.
-    pub(super) fn read(text: String) -> OrderAnswer {
-        serde_json::from_str(&text).unwrap_or(OrderAnswer::Prose(text))
+    /// What an older engine wrote, or one that answers what is not known yet.
+    fn of_words(text: &str) -> OrderAnswer {
+        let (word, rest) = text.split_once('\n').unwrap_or((text, ""));
+        let lines = rest.lines().filter_map(|line| line.split_once(": "));
+        let clients = lines.map(|(client, why)| (client.to_owned(), why.to_owned())).collect();
+        match (word.split_once(": "), word) {
+            (None, "done") => OrderAnswer::Taken(clients),
+            (None, "refused") => OrderAnswer::Refused(WhyRefused::Clients(clients)),
+            (Some(("done", words)), _) => OrderAnswer::Told(words.to_owned()),
+            (Some(("refused", why)), _) => {
+                let all = [WhyRefused::StillRuns, WhyRefused::Stopping, WhyRefused::NoWork];
+                let known = all.into_iter().find(|known| known.to_string() == why);
+                OrderAnswer::Refused(known.unwrap_or_else(|| WhyRefused::Said(why.to_owned())))
+            }
+            _ => OrderAnswer::Refused(WhyRefused::Said(word.to_owned())),
+        }
     }
 }
 
@@ -75,7 +99,7 @@ impl fmt::Display for OrderAnswer {
             }
             OrderAnswer::Refused(why @ WhyRefused::JournalFailed) => why.fmt(f),
             OrderAnswer::Refused(why) => write!(f, "refused: {why}"),
-            OrderAnswer::Prose(words) => f.write_str(words),
+            OrderAnswer::Told(words) => write!(f, "done: {words}"),
         }
     }
 }
@@ -141,20 +165,68 @@ mod tests {
                 "refused: outlived",
             ),
         ];
-        for (answer, journaled, words) in answers {
+        for (answer, json, words) in answers {
             let text = answer.text();
-            assert!(text.starts_with(journaled), "{text}");
+            assert!(text.starts_with(&format!("{words}\n({json}")), "{text}");
             assert_eq!(answer.to_string(), words);
-            assert_eq!(OrderAnswer::read(text), answer);
+            assert_eq!(OrderAnswer::read(&text), answer);
+            assert_eq!(OrderAnswer::read(&serde_json::to_string(&answer).unwrap()), answer);
         }
     }
 
     #[test]
-    fn words_of_before_are_kept() {
-        for words in ["done: held(executing(step 3 #1))", "refused: the run is stopping", "held"] {
-            let answer = OrderAnswer::read(words.to_owned());
-            assert_eq!(answer, OrderAnswer::Prose(words.to_owned()));
-            assert_eq!((answer.text(), answer.to_string()), (words.to_owned(), words.to_owned()));
+    fn words_of_an_older_engine_are_read() {
+        let said = |why: &str| OrderAnswer::Refused(WhyRefused::Said(why.to_owned()));
+        let clients = || vec![("lpar01".to_owned(), "m7: started".to_owned())];
+        for (words, answer) in [
+            ("done: held", OrderAnswer::Told("held".to_owned())),
+            ("done", OrderAnswer::Taken(Vec::new())),
+            ("done\nlpar01: m7: started", OrderAnswer::Taken(clients())),
+            ("refused\nlpar01: m7: started", OrderAnswer::Refused(WhyRefused::Clients(clients()))),
+            ("refused: the run is stopping", OrderAnswer::Refused(WhyRefused::Stopping)),
+            (
+                "refused: migration m3 is not part of this run",
+                said("migration m3 is not part of this run"),
+            ),
+            (
+                "what comes with the next version\n({\"new\":1})",
+                said("what comes with the next version"),
+            ),
+        ] {
+            assert_eq!(OrderAnswer::read(words), answer);
+            assert_eq!(OrderAnswer::read(&answer.text()), answer);
         }
+    }
+
+    /// How programs up to b01cc72 read an answer: the client and the reason of each that
+    /// was not taken, or why nothing was.
+    fn understood_before(answer: &str) -> Result<Vec<(String, String)>, String> {
+        let (word, rest) = answer.split_once('\n').unwrap_or((answer, ""));
+        let lines = rest.lines().filter_map(|line| line.split_once(": "));
+        let but = lines.map(|(client, why)| (client.to_owned(), why.to_owned())).collect();
+        match word.strip_prefix("refused: ") {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(but),
+        }
+    }
+
+    #[test]
+    fn an_older_program_understands_what_is_journaled() {
+        let clients = || vec![("lpar01".to_owned(), "it is: started (m7)".to_owned())];
+        let refused = |why| OrderAnswer::Refused(why);
+        for (answer, read) in [
+            (OrderAnswer::Taken(Vec::new()), Ok(Vec::new())),
+            (OrderAnswer::Taken(clients()), Ok(clients())),
+            (refused(WhyRefused::Clients(clients())), Ok(clients())),
+            (refused(WhyRefused::Stopping), Err("the run is stopping".to_owned())),
+            (refused(WhyRefused::Said("so: it is".to_owned())), Err("so: it is".to_owned())),
+        ] {
+            assert_eq!(understood_before(&answer.text()), read);
+        }
+        // And of an order, whether it was done, and in which state that has ended.
+        let held = State::Held { resume: Box::new(State::Pending) };
+        let text = OrderAnswer::Done(Box::new(held)).text();
+        assert!(text.starts_with("done"), "{text}");
+        assert_eq!(text.split('(').next(), Some("done: held"));
     }
 }

@@ -230,7 +230,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Request, Unreadable
         return Ok(Err(unknown(format!("the order `{}`", sanitize_line(&name, 40)))));
     };
     let migration = migration.map(MigrationId);
-    let answer = row.get::<_, Option<String>>("answer")?.map(OrderAnswer::read);
+    let answer = row.get::<_, Option<String>>("answer")?.map(|text| OrderAnswer::read(&text));
     Ok(Ok(Request { id, kind, client, migration, operator, at_ms, work, answer }))
 }
 
