@@ -557,7 +557,7 @@ async fn a_permanent_failure_is_told_and_taken_back() {
 #[tokio::test(start_paused = true)]
 async fn remains_of_multibos_end_phase_eleven_by_their_message() {
     let mut estate = estate();
-    estate.client[0].multibos_leftovers = true;
+    estate.client[0].multibos_hidden = true;
     let mut night = Night::on(&estate, spec());
     let first = night.lab.digest().unwrap();
     let mut failed = None;
@@ -575,6 +575,32 @@ async fn remains_of_multibos_end_phase_eleven_by_their_message() {
     night.roll_back().await;
     night.forget_jobs().await;
     assert_eq!(night.lab.digest().unwrap(), first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stops_the_clone_in_the_end_is_found_before_it_begins() {
+    type Spoil = fn(&mut EstateFile);
+    let spoilt: [(Spoil, &str); 3] = [
+        (|estate| estate.client[0].multibos_leftovers = true, "rootvg has bos_hd5, of multibos"),
+        (|estate| estate.client[0].disk[1].dlpar = true, "firmware cannot boot from hdisk1"),
+        (
+            |estate| estate.client[0].level = "7200-05-08-2420".to_owned(),
+            "the client was built in week 2420 (YYWW), after the target",
+        ),
+    ];
+    for (spoil, wanted) in spoilt {
+        let mut estate = estate();
+        spoil(&mut estate);
+        let mut night = Night::on(&estate, spec());
+        let first = night.lab.digest().unwrap();
+        let step = night.steps().into_iter().find(|step| step.step.as_str() == "check-client");
+        let Outcome::Failed { cause, .. } = night.forward(&step.unwrap()).await.outcome else {
+            panic!("not refused: {wanted}");
+        };
+        assert!(cause.text.starts_with(wanted), "{cause:?}");
+        night.forget_jobs().await;
+        assert_eq!(night.lab.digest().unwrap(), first, "{wanted}");
+    }
 }
 
 /// What the gate refuses, it refuses by looks alone.

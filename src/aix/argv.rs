@@ -42,6 +42,9 @@ pub const NIMADM: &str = "/usr/sbin/nimadm";
 /// The fileset by which the level of a system, a SPOT and an lpp_source is told.
 pub const LEVEL_FILESET: &str = "bos.mp64";
 
+/// The fileset by which the build of a system is told where its level does not tell it.
+pub const BUILD_FILESET: &str = "bos.sysmgt.sysbr";
+
 /// The words of a command that needs no more.
 pub fn words(words: &[&str]) -> Argv {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -200,7 +203,8 @@ pub fn id_of_vg(vg: &str) -> Argv {
     words(&["getlvodm", "-v", vg])
 }
 
-/// `bootinfo -B DISK`: 1 if it has a boot image.
+/// `bootinfo -B DISK`: 1 if firmware can boot from it, whatever is on it. nimadm asks it
+/// before it clones; a disk that DLPAR added since the last IPL has 0 (IBM node/631797).
 pub fn bootable(disk: &DiskName) -> Argv {
     words(&["bootinfo", "-B", disk.as_str()])
 }
@@ -208,6 +212,11 @@ pub fn bootable(disk: &DiskName) -> Argv {
 /// The level of the boot image on the copy's boot volume.
 pub fn boot_image_level() -> Argv {
     words(&["/usr/lpp/bosinst/blvset", "-d", "/dev/alt_hd5", "-g", "level"])
+}
+
+/// `ipl_varyon -i`: which disks have a boot record.
+pub fn boot_records() -> Argv {
+    words(&["ipl_varyon", "-i"])
 }
 
 /// `bootlist -m normal -o`.

@@ -139,6 +139,11 @@ pub struct LogicalVolume {
 }
 
 impl LogicalVolume {
+    /// How many copies of each logical partition there are: 1 where it is not mirrored.
+    pub fn copies(&self) -> u64 {
+        if self.lps == 0 { 1 } else { self.pps.div_ceil(self.lps).max(1) }
+    }
+
     /// Whether it holds a file system.
     pub fn is_file_system(&self) -> bool {
         matches!(self.kind.as_str(), "jfs2" | "jfs")

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::Level;
+use crate::domain::{BuildWeek, Level};
 
 use super::boot::one_word;
 use super::unread::{Unread, lines};
@@ -42,6 +42,7 @@ pub struct Fileset {
     pub level: Option<FilesetLevel>,
     /// `C`, `A`, `B`.
     pub state: String,
+    pub built: Option<BuildWeek>,
 }
 
 /// Reads `lslpp -Lqc`.
@@ -58,6 +59,7 @@ pub fn filesets(text: &str) -> Result<Vec<Fileset>, Unread> {
                     name: (*name).to_owned(),
                     level: FilesetLevel::parse(level),
                     state: (*fix_state).to_owned(),
+                    built: fields.get(17).and_then(|week| BuildWeek::parse(week)),
                 });
             }
             _ if rows.is_empty() && fields.len() < 8 => {}
@@ -86,6 +88,7 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].level.unwrap().to_string(), "7.3.2.1");
         assert_eq!(rows[0].level.unwrap().version_release(), "7.3");
+        assert_eq!(rows[0].built, BuildWeek::parse("2346"));
         assert_eq!((rows[1].name.as_str(), rows[1].level), ("wget-1.21-1", None));
     }
 

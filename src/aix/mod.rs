@@ -21,7 +21,7 @@ mod processes;
 mod unread;
 mod verdict;
 
-pub use boot::{Bootable, boot_time, bootlist, is_bootable, one_word};
+pub use boot::{Bootable, boot_records, boot_time, bootlist, is_bootable, one_word};
 pub use catalogue::{Entry, Trust, catalogue};
 pub use disks::{LogicalVolume, PhysicalVolume, VolumeGroup, logical_volumes, lspv, volume_group};
 pub use file_systems::{FsRow, FsUsage, MountRow, df, exports, lsfs, mounts};

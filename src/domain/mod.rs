@@ -24,7 +24,7 @@ pub use facts::{
 };
 pub use failure::{Cause, FailureClass, MessageRule, Residue};
 pub use lease::{Control, Lease};
-pub use name::{BatchName, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
+pub use name::{BatchName, BuildWeek, DiskName, HostName, Level, NameError, NimName, Pvid, VgName};
 pub use nimadm_line::{Form, LineError, LineErrors, NimadmLine, Telling};
 pub use phase::{Phase, PhaseError, parse_phases, phases_text};
 pub use plan::{Estate, Limits, Plan};

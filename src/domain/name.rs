@@ -147,6 +147,26 @@ name_type!(
     r"^[A-Za-z0-9_-]{1,40}$"
 );
 
+/// Year and week in which software was built, as `YYWW`: an update whose build is older than
+/// what is installed is refused by installp (0503-465).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BuildWeek(u16);
+
+impl BuildWeek {
+    /// Reads `2346`. `0000` stands where none is known.
+    pub fn parse(text: &str) -> Option<BuildWeek> {
+        let is_week = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let week: u16 = text.parse().ok().filter(|_| is_week)?;
+        (1..=53).contains(&(week % 100)).then_some(BuildWeek(week))
+    }
+}
+
+impl fmt::Display for BuildWeek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}", self.0)
+    }
+}
+
 /// An AIX level: `7300-02-01-2346`, or the beginning of one: `7300-02`.
 ///
 /// Compared by release, technology level, service pack, in this order; what is
@@ -165,6 +185,11 @@ impl Level {
     /// Version and release: `7.3` of `7300-02`.
     pub fn version_release(&self) -> String {
         format!("{}.{}", &self.0[0..1], &self.0[1..2])
+    }
+
+    /// When it was built: the last field of `7300-02-01-2346`.
+    pub fn built(&self) -> Option<BuildWeek> {
+        self.0.split('-').nth(3).and_then(BuildWeek::parse)
     }
 
     fn parts(&self) -> Vec<u32> {

@@ -31,6 +31,9 @@ const ROOTVG: [(&str, LvKind, Option<&str>, u64, u64); 10] = [
     ("hd10opt", LvKind::Jfs2, Some("/opt"), 1024, 420),
 ];
 
+/// The boot volume of a standby BOS.
+const STANDBY_BOOT: &str = "bos_hd5";
+
 /// Makes the world.
 pub(crate) fn world(estate: &EstateFile, now: Millis) -> Result<World, EstateError> {
     let mut hosts = BTreeMap::new();
@@ -48,7 +51,7 @@ fn make_disk(host: &str, spec: &DiskSpec) -> Disk {
         Some(pvid) => Some(pvid.to_owned()),
         None => Some(made_up_id(&format!("{host}/{}", spec.name))),
     };
-    Disk { size_mb: spec.size_mb, pvid }
+    Disk { size_mb: spec.size_mb, pvid, dlpar: spec.dlpar }
 }
 
 fn blank_host(name: &str, disks: BTreeMap<String, Disk>, now: Millis) -> Host {
@@ -163,7 +166,10 @@ fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, Est
         let info = format!("export NIM_NAME={}\nexport NIM_MASTER_HOSTNAME={master}\n", spec.name);
         root.tree_mut().put("etc/niminfo", Node::file(info));
     }
-    host.multibos_leftovers = spec.multibos_leftovers;
+    host.multibos_leftovers = spec.multibos_leftovers || spec.multibos_hidden;
+    if spec.multibos_leftovers {
+        add_lv(&mut host, "rootvg", STANDBY_BOOT, blank_lv(LvKind::Boot, None), PP_MB)?;
+    }
     finish(&mut host, &spec.level);
     Ok(host)
 }
@@ -224,7 +230,7 @@ fn master_disks(spec: &MasterSpec) -> BTreeMap<String, Disk> {
     let disk = |(index, size_mb): (usize, u64)| {
         let name = format!("hdisk{index}");
         let pvid = Some(made_up_id(&format!("{}/{name}", spec.name)));
-        (name, Disk { size_mb, pvid })
+        (name, Disk { size_mb, pvid, dlpar: false })
     };
     sizes.enumerate().map(disk).collect()
 }
@@ -325,7 +331,7 @@ fn add_mksysb(
 ) -> Result<(), EstateError> {
     let size: u64 = 32_768 + spec.data_mb.values().sum::<u64>();
     let pvid = Some(made_up_id(&spec.name));
-    let disks = BTreeMap::from([("hdisk0".to_owned(), Disk { size_mb: size, pvid })]);
+    let disks = BTreeMap::from([("hdisk0".to_owned(), Disk { size_mb: size, pvid, dlpar: false })]);
     let mut host = blank_host(&spec.host, disks, now);
     host.vgs.insert("rootvg".to_owned(), blank_vg(&host, vec!["hdisk0".to_owned()]));
     make_rootvg(&mut host, &spec.level, &BTreeMap::new(), &spec.data_mb)?;

@@ -173,9 +173,12 @@ pub struct ClientSpec {
     /// Data of the site in rootvg's file systems in MB, by mount point.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub data_mb: std::collections::BTreeMap<String, u64>,
-    /// Remains of multibos that make the end of the clone fail.
+    /// Remains of multibos that make the end of the clone fail: its boot volume is seen.
     #[serde(default)]
     pub multibos_leftovers: bool,
+    /// The same, of which nothing is seen before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multibos_hidden: bool,
     /// How the master reaches it: `nimsh` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
@@ -196,6 +199,10 @@ pub struct DiskSpec {
     /// The group on it: `rootvg`, or one of the site's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vg: Option<String>,
+    /// Whether DLPAR has added it since the last boot: `bootinfo -B` answers 0 until the
+    /// next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dlpar: bool,
 }
 
 /// A file system beside those of every rootvg.
@@ -288,6 +295,7 @@ impl EstateFile {
             size_mb: 32_768,
             pvid: None,
             vg: vg.map(str::to_owned),
+            dlpar: false,
         };
         let running = |targets: &[String]| {
             let mut names = (0..).map(|number| format!("hdisk{number}"));

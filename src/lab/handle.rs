@@ -185,7 +185,8 @@ impl Lab {
                 return Err(LabError::UnknownHost(host.to_owned()));
             }
             let disks = &mut world.at_mut(host).disks;
-            let known = disks.entry(disk.to_owned()).or_insert(Disk { size_mb: 0, pvid: None });
+            let new = Disk { size_mb: 0, pvid: None, dlpar: false };
+            let known = disks.entry(disk.to_owned()).or_insert(new);
             let grows = known.size_mb < size_mb;
             known.size_mb = known.size_mb.max(size_mb);
             Ok(grows)

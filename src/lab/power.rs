@@ -50,6 +50,7 @@ pub(crate) fn boot(world: &mut World, name: &str, now: Millis) {
     host.boot_ms = now;
     host.boots += 1;
     host.boot_disk = disk;
+    host.disks.values_mut().for_each(|disk| disk.dlpar = false);
     mount_all(host, now);
 }
 

@@ -220,6 +220,38 @@ fn act(
     }
 }
 
+/// `tests/real/first-contact.sh` asks a real AIX what the steps would ask it. Below a copy
+/// nothing can be asked before there is one, nor the reader at the end of a pipe.
+#[test]
+fn first_contact_asks_what_probes_ask() {
+    let script = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/first-contact.sh"));
+    let one_blank = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let script = one_blank(script);
+    let mut asked = std::collections::BTreeSet::new();
+    let modes = [Mode::Disk, Mode::ClientToMksysb, Mode::MksysbToMksysb, Mode::MksysbToClient];
+    for (mode, driver) in
+        modes.into_iter().flat_map(|mode| [(mode, Driver::Native), (mode, Driver::Nimadm)])
+    {
+        for (task, bits) in [(Task::Migrate, 0), (Task::Migrate, 0x3fff), (Task::Cleanup, 0x3fff)] {
+            let spec = spec(mode, driver, task, bits);
+            let facts = facts(0xff);
+            act(&spec, &facts, Direction::Forward, |_, command| {
+                let mut words = command.argv.iter().map(String::as_str);
+                let program = words.next().unwrap_or_default();
+                let flag = words.next().filter(|word| word.starts_with('-'));
+                asked.insert(one_blank(&format!("{program} {}", flag.unwrap_or_default())));
+                CommandOutput::default()
+            });
+        }
+    }
+    assert!(asked.len() > 20, "{asked:?}");
+    let lacks: Vec<&String> = asked
+        .iter()
+        .filter(|words| !words.starts_with("chroot") && !script.contains(&**words))
+        .collect();
+    assert!(lacks.is_empty(), "first-contact.sh does not ask {lacks:?}");
+}
+
 proptest! {
     #[test]
     fn what_a_step_reads_its_looks_ask(

@@ -195,7 +195,10 @@ async fn a_copy_without_a_boot_image_does_not_come_up() {
     spoilt.lab.add_fault(FaultSpec::once(FaultKind::Partial, CLIENT).on("dd of=")).unwrap();
     spoilt.run(CLIENT, &[CLONE]).await;
     assert!(!done(spoilt.job_of(CLIENT, vec![command("dd of=/dev/alt_hd5 bs=4k")]).await).ok());
-    assert_eq!(spoilt.say(CLIENT, &["bootinfo", "-B", "hdisk1"]), "0\n");
+    // Firmware could boot from the disk, and it has a boot record: of the image they say nothing.
+    assert_eq!(spoilt.say(CLIENT, &["bootinfo", "-B", "hdisk1"]), "1\n");
+    let records = spoilt.say(CLIENT, &["ipl_varyon", "-i"]);
+    assert!(records.contains("\nhdisk1          YES  "), "{records}");
     assert_eq!(spoilt.say(CLIENT, &["blvset", "-d", "/dev/alt_hd5", "-g", "level"]), "0.0\n");
     spoilt.run(CLIENT, &["alt_disk_copy -P3 -d hdisk1"]).await;
     for (night, comes_up) in [(&night, true), (&spoilt, false)] {

@@ -85,7 +85,7 @@ fn a_failure_for_good_is_taken_back_whether_nimadm_cleans_up_or_not() {
 fn leftovers_of_multibos_fail_phase_11_and_are_named() {
     virtual_time(async || {
         let mut estate = Flavour::NimadmPlain.estate();
-        estate.client[0].multibos_leftovers = true;
+        estate.client[0].multibos_hidden = true;
         let world = World::of(&estate, Flavour::NimadmPlain.spec());
         world.live(Arc::new(world.plain_performer())).await;
         assert_eq!(world.state(), "rolled_back");

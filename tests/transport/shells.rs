@@ -1,5 +1,7 @@
 //! Words and statuses come through every shell as they are.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::tempdir;
@@ -214,4 +216,47 @@ fn the_tool_is_clean_under_shellcheck() {
     #[expect(clippy::disallowed_methods, reason = "a test runs a program of this machine")]
     let checked = std::process::Command::new(program).args(["-s", "sh", tool]).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+/// The script of first contact, with AIX commands that say what they say, in every shell: all
+/// is asked, and no name or id of the host is in what is to be sent.
+#[test]
+fn first_contact_asks_all_and_tells_no_names() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/first-contact.sh");
+    for shell in shells() {
+        let place = tempfile::tempdir().unwrap();
+        let command = |name: &str, text: &str| {
+            let path = place.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        command("oslevel", "echo 7200-05-03-2148");
+        command("lspv", "echo 'hdisk0 00f6abcd12345678 rootvg active'");
+        command("lsvg", "echo 'VG IDENTIFIER: 00f6abcd00004c0000000178aabbccdd'");
+        command("exportfs", "echo /export -ro,access=10.1.2.3:lpar7.site.example; exit 1");
+        let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+        let ran = std::process::Command::new(&shell)
+            .args([script, "client", "hdisk1"])
+            .current_dir(place.path())
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}: {ran:?}", shell.display());
+        let told = std::fs::read_to_string(place.path().join("first-contact.client.txt")).unwrap();
+        for word in ["7200-05-03-2148", "hdisk0 0000000000000001 rootvg active", "192.0.2.1:"] {
+            assert!(told.contains(word), "{}: no {word} in\n{told}", shell.display());
+        }
+        let host = std::process::Command::new("hostname").output().unwrap().stdout;
+        let host = String::from_utf8(host).unwrap();
+        for secret in ["00f6abcd", "10.1.2.3", &format!("Linux {}", host.trim())] {
+            assert!(!told.contains(secret), "{}: {secret} in\n{told}", shell.display());
+        }
+        assert_eq!(told.matches("\nstatus ").count(), told.matches("\n=== ").count());
+        let refused = std::process::Command::new(&shell)
+            .args([script, "client", "hdisk1; reboot"])
+            .current_dir(place.path())
+            .output()
+            .unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
 }

@@ -132,6 +132,9 @@ pub(super) fn check_disks(world: &World, call: &Call, disks: &[String]) -> Resul
         if !host.disks.contains_key(disk) {
             return Err(error(&format!("0505-101 hdisk {disk} is not known to this system.")));
         }
+        if host.disks[disk].dlpar {
+            return Err(error(&format!("{disk} is not a bootable disk.")));
+        }
         if host.vg_of(disk).is_some() {
             return Err(error(&format!(
                 "0505-126 target disk {disk} has a volume group assigned to it."

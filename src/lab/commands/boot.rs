@@ -97,14 +97,8 @@ pub(crate) fn bootinfo(world: &mut World, call: &Call) -> Reply {
             return Ok(Reply::ok(format!("{}\n", found.size_mb)));
         }
         if let Some(disk) = flags.get('B').map(bare) {
-            if !host.disks.contains_key(&disk) {
-                return Err(no_disk(call, &disk));
-            }
-            let image = host
-                .vg_of(&disk)
-                .and_then(|(_, vg)| vg.boot_lv(&disk))
-                .and_then(|(_, lv)| lv.boot_image.as_ref());
-            return Ok(Reply::ok(format!("{}\n", u8::from(image.is_some()))));
+            let found = host.disks.get(&disk).ok_or_else(|| no_disk(call, &disk))?;
+            return Ok(Reply::ok(format!("{}\n", u8::from(!found.dlpar))));
         }
         match () {
             () if flags.has('b') => Ok(Reply::ok(format!("{}\n", host.boot_disk))),
@@ -117,13 +111,39 @@ pub(crate) fn bootinfo(world: &mut World, call: &Call) -> Reply {
     }))
 }
 
+/// Which disks have a boot record: those that a boot volume is on, whatever is in it.
+pub(crate) fn ipl_varyon(world: &mut World, call: &Call) -> Reply {
+    settle(Flags::read(call, "i").and_then(|flags| {
+        flags.none(call)?;
+        if !flags.has('i') {
+            return Err(refuse(call, "An option is missing."));
+        }
+        let host = world.at(&call.host);
+        let heading =
+            "PVNAME          BOOT DEVICE     PVID                            VOLUME GROUP ID\n";
+        let rows = host.disks.iter().map(|(name, disk)| {
+            let group = host.vg_of(name).map(|(_, vg)| vg);
+            let boots = group.is_some_and(|vg| vg.boot_lv(name).is_some());
+            let is_boot = if boots { "YES" } else { "NO" };
+            let pvid = disk.pvid.as_deref().unwrap_or_default();
+            let id = group.map_or("0", |vg| vg.id.as_str());
+            format!("{name:<16}{is_boot:<16}{pvid:0<32}        {id:0<32}\n")
+        });
+        Ok(Reply::ok(format!("{heading}{}", rows.collect::<String>())))
+    }))
+}
+
 /// Removes the standby BOS, and what is left of one.
 pub(crate) fn multibos(world: &mut World, call: &Call) -> Reply {
     settle(Flags::read(call, "RX").and_then(|flags| {
         if !flags.has('R') {
             return Err(refuse(call, "An option is missing."));
         }
-        world.at_mut(&call.host).multibos_leftovers = false;
+        let host = world.at_mut(&call.host);
+        host.multibos_leftovers = false;
+        if let Some(rootvg) = host.vgs.get_mut("rootvg") {
+            rootvg.lvs.retain(|name, _| !name.starts_with("bos_"));
+        }
         Ok(Reply::default())
     }))
 }

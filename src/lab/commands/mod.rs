@@ -199,6 +199,7 @@ pub(crate) static REGISTRY: &[Row] = &[
     sized(row("bosboot", 60_000, boot::bosboot, "bosboot -a [-d Device] [-b File]"), boot::vary_ms),
     row("bootinfo", 200, boot::bootinfo, "bootinfo {-s Disk | -B Disk | -b | -v | -K | -T}"),
     row("multibos", 30_000, boot::multibos, "multibos -R [-X]"),
+    row("ipl_varyon", 200, boot::ipl_varyon, "ipl_varyon -i"),
     row("blvset", 200, boot::blvset, "blvset -d Device -g level"),
     row("bootlist", 300, boot::bootlist, "bootlist -m normal {-o | Device ...}"),
     row("getconf", 100, boot::getconf, "getconf {BOOT_DEVICE | DISK_SIZE Device | KERNEL_BITMODE}"),

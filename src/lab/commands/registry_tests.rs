@@ -167,6 +167,7 @@ fn the_vocabulary_of_the_steps_is_known() {
         "getconf",
         "head",
         "installp",
+        "ipl_varyon",
         "ln",
         "lppchk",
         "ls",

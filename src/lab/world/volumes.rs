@@ -36,6 +36,9 @@ pub(crate) struct Disk {
     pub size_mb: u64,
     /// Its id; a new disk has none.
     pub pvid: Option<String>,
+    /// Whether DLPAR has added it since the last boot: firmware does not know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dlpar: bool,
 }
 
 /// A volume group.
@@ -67,9 +70,11 @@ impl Vg {
         self.lvs.contains_key("hd4") || self.lvs.contains_key("alt_hd4")
     }
 
-    /// The boot volume on `disk`.
+    /// The boot volume on `disk`: not that of a standby BOS.
     pub(crate) fn boot_lv(&self, disk: &str) -> Option<(&String, &Lv)> {
-        self.lvs.iter().find(|(_, lv)| lv.kind == LvKind::Boot && lv.pps.contains_key(disk))
+        self.lvs.iter().find(|(name, lv)| {
+            lv.kind == LvKind::Boot && lv.pps.contains_key(disk) && !name.contains("bos_")
+        })
     }
 
     /// The file system that is `/usr` in this system.

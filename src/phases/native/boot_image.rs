@@ -1,13 +1,13 @@
 //! Phase 8: the copy gets a boot image of its new level.
 
+use crate::aix;
 use crate::aix::argv::{self, words};
-use crate::aix::{self, Bootable};
-use crate::domain::{Driver, HostRole, Phase, Presence};
+use crate::domain::{Cause, Driver, FailureClass, HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{boot_target, lost_by_client, on_client};
 use crate::phases::marks::{self, IMAGE};
-use crate::phases::read::{Read, judged, look};
+use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Finding, Is, STEP, StepDef, hours};
 
 pub(crate) const STEPS: &[StepDef] = &[MAKE_BOOT_IMAGE];
@@ -24,10 +24,8 @@ pub(crate) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     timeout: hours(1),
     applies: |spec| spec.mode.changes_client(),
     looks: |ctx| {
-        let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        let client = disks.chain([argv::boot_image_level(), argv::mounts()]);
         // Over the master's mounts it is made.
-        let client = look(HostRole::Client, client);
+        let client = look(HostRole::Client, [argv::boot_image_level(), argv::mounts()]);
         let file = look(HostRole::Master, [argv::ls_d(&image(ctx))]);
         std::iter::once(client).chain(marks::looks(ctx)).chain([file]).collect()
     },
@@ -61,31 +59,42 @@ fn is_marked(ctx: &Context<'_>) -> bool {
     ctx.spec.options.update && ctx.spec.driver == Driver::Native
 }
 
+/// Whether the copy's boot volume has a boot image of the target's release, by `blvset`:
+/// asked while the copy is awake. That firmware can boot from the disk (`bootinfo -B`) says
+/// nothing of it, and a boot record (`ipl_varyon -i`) is there with a broken image too.
+pub(crate) fn has_image(ctx: &Context<'_>, client: HostAnswers<'_>) -> Read<bool> {
+    let wanted = ctx.spec.target.level.version_release();
+    // `0.0` is an image that is broken.
+    let fits: fn(&str) -> bool =
+        |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));
+    if !client.output(argv::boot_image_level())?.ok() {
+        return Ok(false);
+    }
+    let level = client.read(argv::boot_image_level(), |text| aix::one_word("blvset", text, fits));
+    Ok(level? == wanted)
+}
+
+pub(crate) fn no_image(ctx: &Context<'_>) -> Finding {
+    let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
+    let text = format!("the copy on {disk} has no boot image of its release");
+    let cause = Cause::new(FailureClass::Permanent, text);
+    Finding::blocked(cause.with_hint("run phase 8 again; do not boot from it"))
+}
+
 fn judge_image(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     // Without the copy, `/dev/alt_hd5` would become a plain file.
     if let Some(bar) = lost_by_client(ctx, &said.mounts()?) {
         return Ok(bar);
     }
-    let bootable = said.read(argv::bootable(boot_target(ctx)?), aix::is_bootable)? == Bootable::Yes;
-    let wanted = ctx.spec.target.level.version_release();
-    // `0.0` is an image that is broken.
-    let fits: fn(&str) -> bool =
-        |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));
-    let output = said.output(argv::boot_image_level())?;
-    let level = said.read(argv::boot_image_level(), |text| aix::one_word("blvset", text, fits));
-    let current = match level {
-        Ok(level) => level == wanted,
-        Err(_) if !bootable && !output.ok() => false,
-        Err(why) => return Err(why),
-    };
+    let current = has_image(ctx, said)?;
     // After an update the image of before has the same version and release: only
     // the mark tells that a new one was made.
     let mark = marks::judge(ctx, answers, NAME)?;
     let made = !is_marked(ctx) || mark.presence == Presence::Present;
     // The file that it is written from does not stay in the copy.
     let is_over = !answers.master().is_there(argv::ls_d(&image(ctx)))?;
-    if bootable && current && made && is_over {
+    if current && made && is_over {
         return Ok(Finding::of(Presence::Present));
     }
     Ok(if mark.gone.is_some() { mark } else { Finding::of(Presence::Absent) })

@@ -1,13 +1,14 @@
 //! Phase 11: the copy is put to sleep, and becomes the boot disk.
 
+use crate::aix;
 use crate::aix::argv::{self, CopyPhase};
-use crate::aix::{self, Bootable};
-use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Phase, Presence, Repeat, UndoKind};
+use crate::domain::{Bootlist, DiskName, HostRole, Phase, Presence, Repeat, UndoKind};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{self, ALT_VG, CLIENT_ROOT, CopyState, boot_target};
 use crate::phases::marks;
-use crate::phases::read::{Read, judged, look};
+use crate::phases::native::boot_image;
+use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Is, Probe, STEP, StepDef, hours};
 
 pub(crate) const STEPS: &[StepDef] = &[FINISH_CLONE, SET_BOOTLIST];
@@ -67,11 +68,14 @@ pub(crate) fn bring_lease(ctx: &Context<'_>) -> Vec<Command> {
     ]
 }
 
-fn finish_looks(ctx: &Context<'_>) -> Probe {
-    let mut commands = vec![argv::lspv(), argv::mounts()];
-    commands.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
-    commands.push(argv::show_bootlist());
-    commands.push(argv::ls(argv::LEASE_DIR));
+fn finish_looks(_: &Context<'_>) -> Probe {
+    let commands = [
+        argv::lspv(),
+        argv::mounts(),
+        argv::boot_image_level(),
+        argv::show_bootlist(),
+        argv::ls(argv::LEASE_DIR),
+    ];
     vec![look(HostRole::Client, commands)]
 }
 
@@ -93,10 +97,10 @@ fn judge_finish(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     if state != CopyState::Awake {
         return Ok(Finding::of(Presence::Partial));
     }
-    Ok(match said.read(argv::bootable(boot_target(ctx)?), aix::is_bootable)? {
-        Bootable::Yes => Finding::of(Presence::Absent),
-        Bootable::No => no_boot_image(ctx),
-    })
+    if !boot_image::has_image(ctx, said)? {
+        return Ok(boot_image::no_image(ctx));
+    }
+    Ok(Finding::of(Presence::Absent))
 }
 
 /// Whether the mark of this step is on the running system.
@@ -104,10 +108,14 @@ fn is_marked(answers: &Answers) -> Read<bool> {
     answers.client().lists(argv::FINISHED)
 }
 
-pub(crate) fn no_boot_image(ctx: &Context<'_>) -> Finding {
-    let disk = boot_target(ctx).map(ToString::to_string).unwrap_or_default();
-    let cause = Cause::new(FailureClass::Permanent, format!("{disk} has no boot image"));
-    Finding::blocked(cause.with_hint("run phase 8 again; do not boot from it"))
+/// Whether the disk has a boot record. More of its boot image cannot be told once the copy
+/// is asleep; it was looked at before that.
+fn has_boot_record(disk: &DiskName, said: HostAnswers<'_>) -> Read<bool> {
+    let records = said.read(argv::boot_records(), aix::boot_records)?;
+    match records.iter().find(|(name, _)| name == disk) {
+        Some((_, is_boot)) => Ok(*is_boot),
+        None => Err(format!("`ipl_varyon -i` does not name {disk}")),
+    }
 }
 
 /// Puts the bootlist back.
@@ -138,16 +146,13 @@ pub(crate) const SET_BOOTLIST: StepDef = StepDef {
     drivers: Drivers::Both,
     undo: UndoKind::Reverse,
     applies: |spec| spec.mode.changes_client() && spec.options.bootlist == Bootlist::Set,
-    looks: |ctx| {
-        let disks = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        vec![look(HostRole::Client, [argv::show_bootlist()].into_iter().chain(disks))]
-    },
+    looks: |_| vec![look(HostRole::Client, [argv::show_bootlist(), argv::boot_records()])],
     judge: |ctx, answers| {
         judged((|| {
             let said = answers.client();
             let wanted = boot_target(ctx)?;
-            if said.read(argv::bootable(wanted), aix::is_bootable)? == Bootable::No {
-                return Ok(no_boot_image(ctx));
+            if !has_boot_record(wanted, said)? {
+                return Ok(boot_image::no_image(ctx));
             }
             let bootlist = said.bootlist()?;
             if let Some(bar) = copy::boots_from_others(ctx, &bootlist)? {

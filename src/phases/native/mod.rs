@@ -3,8 +3,6 @@
 pub(super) mod boot_image;
 pub(super) mod bring;
 pub(super) mod check;
-#[cfg(test)]
-mod check_tests;
 pub(super) mod clean_copy;
 pub(super) mod clone;
 pub(super) mod end;

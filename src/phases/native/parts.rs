@@ -2,14 +2,14 @@
 //! that is asked for. Whoever has done what comes before it, it is the hosts that
 //! are asked, and not the journal.
 
-use crate::aix::{self, Bootable, MountRow, argv};
+use crate::aix::{self, MountRow, argv};
 use crate::domain::{
     Cause, Direction, FailureClass, HostRole, MigrationSpec, Phase, Presence, Repeat, Ticket,
     phases_text,
 };
 
-use crate::phases::copy::{ALT_VG, CLIENT_ROOT, boot_target, master_top, mounts_below};
-use crate::phases::native::mksysb;
+use crate::phases::copy::{ALT_VG, CLIENT_ROOT, master_top, mounts_below};
+use crate::phases::native::{boot_image, mksysb};
 use crate::phases::read::{HostAnswers, Read, judged, look};
 use crate::phases::step::{Answers, Context, Drivers, Finding, Probe, STEP, StepDef};
 use crate::phases::whose;
@@ -70,9 +70,7 @@ fn looks(ctx: &Context<'_>) -> Probe {
     ];
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {
-        let mut client =
-            vec![argv::lspv(), argv::mounts(), argv::exports(), argv::boot_image_level()];
-        client.extend(ctx.spec.options.disks.iter().take(1).map(argv::bootable));
+        let client = [argv::lspv(), argv::mounts(), argv::exports(), argv::boot_image_level()];
         looks.push(look(HostRole::Client, client));
     }
     looks
@@ -160,11 +158,8 @@ impl Standing {
         self.asleep = rows().any(|row| !row.is_active()) && copy.is_empty();
         self.exported = whole && copy.iter().all(|row| exports.contains(&row.over));
         self.any_exported = exports.iter().any(|path| path.starts_with(CLIENT_ROOT));
-        let level = client.output(argv::boot_image_level())?.stdout.trim().to_owned();
-        let bootable = argv::bootable(boot_target(ctx)?);
-        let bootable =
-            client.read(bootable, aix::is_bootable).is_ok_and(|boot| boot == Bootable::Yes);
-        self.bootable = bootable && level == ctx.spec.target.level.version_release();
+        // Of a copy that is not awake nothing can be read.
+        self.bootable = boot_image::has_image(ctx, client).unwrap_or(false);
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! What is there of a phase: nimadm's marks, and what the native driver's probes
 //! say of the same effect.
 
-use crate::aix::{self, Bootable, Process, argv};
+use crate::aix::{self, Process, argv};
 use crate::domain::{Bootlist, Cause, FailureClass, HostRole, Mode, Phase, Presence, Residue};
 
 use crate::phases::alone;
-use crate::phases::copy::{self, ALT_VG, CopyState, boot_target, client_paths, mounted};
+use crate::phases::copy::{self, ALT_VG, CopyState, client_paths, mounted};
 use crate::phases::native::mksysb::in_the_way;
 use crate::phases::native::{boot_image, clone, export, finish, mksysb, mount, unmount};
 use crate::phases::read::{Read, all_or_any, judged, look};
@@ -23,8 +23,7 @@ pub(super) fn base(ctx: &Context<'_>) -> Probe {
     master.extend(ctx.spec.options.output.iter().map(|path| argv::ls_lid(path)));
     let mut looks = vec![look(HostRole::Master, master)];
     if ctx.spec.mode.changes_client() {
-        let disk = ctx.spec.options.disks.iter().take(1).map(argv::bootable);
-        let client = [argv::lspv(), argv::mounts()].into_iter().chain(disk);
+        let client = [argv::lspv(), argv::mounts(), argv::boot_image_level()];
         looks.push(look(HostRole::Client, client));
     }
     looks
@@ -297,11 +296,10 @@ fn asleep(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Finding> {
     if let Some(bar) = copy::boots_from_others(ctx, &bootlist)?.filter(|_| is_set) {
         return Ok(bar);
     }
-    let bootable = argv::bootable(boot_target(ctx)?);
-    Ok(match answers.client().read(bootable, aix::is_bootable)? {
-        Bootable::Yes => Finding::of(Presence::Absent),
-        Bootable::No => finish::no_boot_image(ctx),
-    })
+    if !boot_image::has_image(ctx, answers.client())? {
+        return Ok(boot_image::no_image(ctx));
+    }
+    Ok(Finding::of(Presence::Absent))
 }
 
 /// Phase 11, to a mksysb.

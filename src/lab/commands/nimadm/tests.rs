@@ -309,7 +309,7 @@ fn a_failure_is_cleaned_up_and_leaves_nothing() {
 #[test]
 fn leftovers_of_multibos_are_found_in_phase_11() {
     let mut estate = estate("7200-05-03-2148", "7300-02-01-2346");
-    estate.client[0].multibos_leftovers = true;
+    estate.client[0].multibos_hidden = true;
     let mut world = world_of(&estate);
     let untouched = image(&world);
     let reply = run(&mut world, DISK);

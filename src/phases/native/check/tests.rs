@@ -16,12 +16,13 @@ const MASTER: [&str; 8] = [
     "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n\
      bos.mp64:bos.mp64:7.3.2.1: : :C:F:Kernel: : : : : : :0:0:/:\n",
     "bos.alt_disk_install:bos.alt_disk_install.rte:7.3.2.1: : :C:F:Alternate Disk: : : : : : :0:0:/:\n\
-     bos.mp64:bos.mp64:7.3.2.1: : :C:F:Kernel: : : : : : :0:0:/:\n",
+     bos.mp64:bos.mp64:7.3.2.1: : :C:F:Kernel: : : : : : :0:0:/:\n\
+     bos.sysmgt:bos.sysmgt.sysbr:7.3.2.1: : :C:F:Backup: : : : : : :0:0:/:2346\n",
     "/export/nim/spot_7300_02 -ro\n",
     "bos.mp64:bos.mp64:7.3.2.0::I:T:::::N:Kernel::::\nbos.mp64:bos.mp64:7.3.2.1::I:T:::::N:Kernel::::\n",
 ];
 
-const CLIENT: [&str; 9] = [
+const CLIENT: [&str; 10] = [
     "7200-05-03-2148\n",
     "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk2 00f7a1b2c3d4e5f9 datavg active\n",
     "VOLUME GROUP: rootvg VG IDENTIFIER: 00f7a1b200004c0000000190aabbccdd\n\
@@ -31,6 +32,7 @@ const CLIENT: [&str; 9] = [
      hd5 boot 1 1 1 closed/syncd N/A\nhd4 jfs2 8 8 1 open/syncd /\nhd2 jfs2 20 20 1 open/syncd /usr\n",
     "hd5\n",
     "51200\n",
+    "1\n",
     "bos.mp64:bos.mp64:7.2.5.3: : :C:F:Kernel: : : : : : :0:0:/:\n",
     "ls: 0653-341 The file /var/adm/nimshift/lease does not exist.\n",
     "    PID     USER     ELAPSED COMMAND\n      1     root 10-00:00:00 /etc/init\n",
@@ -86,13 +88,14 @@ fn each_thing_that_is_wrong_is_told() {
     let spec = sample::spec();
     let small = CLIENT[2].replace("USED PPs: 100", "USED PPs: 398");
     let stale = CLIENT[3].replace("hd2 jfs2 20 20 1 open/syncd", "hd2 jfs2 20 20 1 open/stale");
+    let mirrored = CLIENT[3].replace("hd2 jfs2 20 20 1", "hd2 jfs2 20 40 2");
     let long = CLIENT[3].replace("hd2 ", "averylongname ");
     let bos = CLIENT[3].replace("hd2 ", "bos_hd2 ");
     let shown = |text: &str, from: &str, to: &str| text.replace(from, to);
     let mp64 = |level: &str, was: &str| {
         shown(MASTER[4], &format!("bos.mp64:{was}"), &format!("bos.mp64:{level}"))
     };
-    let table: [(bool, usize, String, &str); 27] = [
+    let table: [(bool, usize, String, &str); 30] = [
         (true, 0, "0042-053 lsnim: there is no NIM object named \"lpar7\"".into(), "lpar7 is not defined in NIM"),
         (true, 0, shown(MASTER[0], "standalone", "diskless"), "lpar7 is diskless in NIM"),
         (true, 0, shown(MASTER[0], "ready for a NIM operation", "BOS installation"), "lpar7 is not ready in NIM: BOS installation"),
@@ -105,7 +108,7 @@ fn each_thing_that_is_wrong_is_told() {
         (true, 5, mp64("7.3.1.4", "7.3.2.1"), "bos.mp64 is 7.3.2.1 in the lpp_source lpp_7300_02, 7.3.1.4 in the SPOT spot_7300_02"),
         (true, 7, shown(MASTER[7], "7.3.2.1", "7.3.3.0"), "bos.mp64 is 7.3.3.0 in the lpp_source lpp_7300_02, 7.3.2.1 in the SPOT spot_7300_02"),
         (true, 7, String::new(), "the lpp_source lpp_7300_02 has no bos.mp64"),
-        (false, 6, shown(CLIENT[6], "7.2.5.3", "7.3.2.4"), "bos.mp64 is 7.3.2.4 on the client, 7.3.2.1 in the lpp_source lpp_7300_02"),
+        (false, 7, shown(CLIENT[7], "7.2.5.3", "7.3.2.4"), "bos.mp64 is 7.3.2.4 on the client, 7.3.2.1 in the lpp_source lpp_7300_02"),
         (true, 5, shown(MASTER[5], "rte:7.3.2.1", "rte:7.3.1.0"), "bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.1.0 in the SPOT"),
         (true, 6, "/export/nim/spot_7300_0 -ro\n".into(), "the SPOT spot_7300_02 is not exported by the master"),
         (false, 0, "timedout\n".into(), "cannot read the client's level"),
@@ -119,6 +122,9 @@ fn each_thing_that_is_wrong_is_told() {
         (false, 3, stale, "hd2 has stale partitions"),
         (false, 3, long, "the name of averylongname is longer than 11 characters"),
         (false, 3, bos, "rootvg has bos_hd2, of multibos"),
+        (false, 3, mirrored, "rootvg is mirrored (hd2 has 2 copies), and cannot be copied to 1 disk"),
+        (false, 6, "0\n".into(), "firmware cannot boot from hdisk1: `bootinfo -B hdisk1` prints 0"),
+        (false, 0, "7200-05-08-2420\n".into(), "the client was built in week 2420 (YYWW), after the target 7300-02 in week 2346"),
         (false, 4, "bos_hd5\n".into(), "the client was booted from bos_hd5, of multibos"),
     ];
     for (on_master, at, text, wanted) in table {
@@ -189,7 +195,7 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     let mut client = CLIENT.to_vec();
     client[1] =
         "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg active\n";
-    client[7] = &held;
+    client[8] = &held;
     let cause = judge(&sample::spec(), &MASTER, &client).blocked_by.unwrap();
     assert!(
         cause.text.starts_with("s9.m3 on control9, batch night, since 2026-11-25"),
@@ -202,9 +208,49 @@ fn of_what_another_has_under_way_nothing_is_judged() {
     assert!(cause.text.contains("to a migration that is under way: s9.m3"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op"), "{cause:?}");
     // Without a lease, what runs tells it.
-    client[7] = CLIENT[7];
-    client[8] = "    PID     USER     ELAPSED COMMAND\n   4711     root       05:00 alt_disk_copy -d hdisk1\n";
+    client[8] = CLIENT[8];
+    client[9] = "    PID     USER     ELAPSED COMMAND\n   4711     root       05:00 alt_disk_copy -d hdisk1\n";
     let cause = judge(&spec, &MASTER, &client).blocked_by.unwrap();
     assert!(cause.text.contains("is worked on: process 4711"), "{cause:?}");
     assert!(!format!("{cause:?}").contains("alt_rootvg_op -X"), "{cause:?}");
+}
+
+#[test]
+fn a_mirror_is_kept_on_as_many_disks_or_given_up_by_an_image_data() {
+    let mirrored = CLIENT[3].replace("20 20 1", "20 40 2").replace("8 8 1", "8 16 2");
+    // 57 partitions of 128 MB in all; of one copy 29.
+    let used = CLIENT[2].replace("USED PPs: 100", "USED PPs: 57");
+    let mut spec = sample::spec();
+    let mut client = CLIENT.to_vec();
+    (client[2], client[3]) = (&used, &mirrored);
+    let hint = judge(&spec, &MASTER, &client).blocked_by.unwrap().hint.unwrap();
+    assert!(hint.contains("2 target disks") && hint.contains("COPIES=1"), "{hint}");
+    let further = "image7:\n   type   = image_data\n   Rstate = ready for use\n";
+    let mut master = MASTER.to_vec();
+    master.push(further);
+    spec.options.image_data = Some("image7".parse().unwrap());
+    for (size, fits) in [("4212\n", true), ("4211\n", false)] {
+        client[5] = size;
+        assert_eq!(judge(&spec, &master, &client).blocked_by.is_none(), fits, "{size}");
+    }
+    spec.options.image_data = None;
+    spec.options.disks.push("hdisk3".parse().unwrap());
+    client[1] = "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk3 none None\n";
+    client[5] = "4000\n";
+    client.splice(6..7, ["4000\n", "1\n", "1\n"]);
+    assert_eq!(judge(&spec, &MASTER, &client).blocked_by, None);
+}
+
+#[test]
+fn the_build_is_told_by_a_fileset_where_the_level_does_not_tell_it() {
+    let row = |week: &str| {
+        format!("bos.sysmgt:bos.sysmgt.sysbr:7.2.5.1: : :C:F:Backup: : : : : : :0:0:/:{week}\n")
+    };
+    for (week, begins) in [("2420", false), ("2346", true), ("0000", true)] {
+        let filesets = format!("{}{}", CLIENT[7], row(week));
+        let mut client = CLIENT.to_vec();
+        (client[0], client[7]) = ("7200-05-00-0000\n", &filesets);
+        let blocked = judge(&sample::spec(), &MASTER, &client).blocked_by;
+        assert_eq!(blocked.is_none(), begins, "{week}: {blocked:?}");
+    }
 }
