@@ -620,7 +620,11 @@ async fn the_gate_refuses_without_touching_anything() {
     let mut apart = estate();
     apart.spot[0].alt_disk_level = Some("7.3.1.0".into());
     for (estate, class, words) in [
-        (owned, FailureClass::Permanent, "datavg is on hdisk1: it is never touched"),
+        (
+            owned,
+            FailureClass::Permanent,
+            "hdisk1 holds datavg, which is not nimshift's: it is left alone",
+        ),
         (small, FailureClass::Permanent, "the target disks have 4096 MB"),
         (done, FailureClass::AlreadyDone, "lpar7 is at 7300-02-01-2346 already"),
         (locked, FailureClass::Transient, "lpar7 is locked in NIM by process"),

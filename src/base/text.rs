@@ -84,7 +84,9 @@ pub fn duration_text(ms: Millis) -> String {
         0 => format!("{ms}ms"),
         1..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        // Hours are easier to compare as long as nights are meant.
+        3600..172_800 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }
 
@@ -124,8 +126,10 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_say_them() {
-        let shown: Vec<String> =
-            [0, 450, 12_000, 185_000, 7_620_000].iter().map(|ms| duration_text(*ms)).collect();
-        assert_eq!(shown, ["0s", "450ms", "12s", "3m05s", "2h07m"]);
+        let shown: Vec<String> = [0, 450, 12_000, 185_000, 7_620_000, 172_740_000, 1_881_000_000]
+            .iter()
+            .map(|ms| duration_text(*ms))
+            .collect();
+        assert_eq!(shown, ["0s", "450ms", "12s", "3m05s", "2h07m", "47h59m", "21d18h"]);
     }
 }

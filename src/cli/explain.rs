@@ -148,7 +148,7 @@ fn show(out: &Out, entry: &Entry) {
         ("cause", &entry.cause),
         ("class", &class),
         ("fix", &entry.hint),
-        ("trust", entry.trust.sentence()),
+        ("known by", entry.trust.sentence()),
         ("source", &sources),
     ];
     for (key, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -164,7 +164,7 @@ fn show_rule(out: &Out, rule: &MessageRule) {
     if let Some(hint) = &rule.hint {
         out.line(&format!("  fix      {hint}"));
     }
-    out.line("  trust    set by the plan, which overrides the catalogue");
+    out.line("  known by the plan, which overrides the catalogue");
 }
 
 fn class_text(class: FailureClass) -> &'static str {

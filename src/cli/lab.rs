@@ -175,12 +175,17 @@ fn check(out: &Out, place: &StateDir) -> Result<Exit, CliError> {
     }
     if violations.is_empty() {
         let hosts = lab.hosts()?.len();
-        let but = match unsettled.as_slice() {
-            [] => String::new(),
-            [one] => format!("; {one} is unfinished and was not checked"),
-            many => format!("; {} are unfinished and were not checked", many.join(", ")),
-        };
-        out.line(&format!("{hosts} hosts: nothing is left behind{but}"));
+        out.line(&match unsettled.as_slice() {
+            [] => format!("{hosts} hosts: nothing is left behind"),
+            [one] => {
+                format!("not checked: {one}, which is unfinished; elsewhere nothing is left behind")
+            }
+            many => format!(
+                "not checked: {} unfinished clients ({}); elsewhere nothing is left behind",
+                many.len(),
+                many.join(", ")
+            ),
+        });
         return Ok(Exit::Ok);
     }
     Ok(Exit::Internal)

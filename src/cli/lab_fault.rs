@@ -78,8 +78,13 @@ fn unknown(name: &str) -> CliError {
 }
 
 fn list(out: &Out, lab: &Lab) -> Result<(), CliError> {
-    let mut table = Table::new(["KIND", "HOST", "COMMAND", "TIMES", "HAPPENED"]);
-    for fault in lab.faults()? {
+    let faults = lab.faults()?;
+    if faults.is_empty() {
+        out.line("no fault is set");
+        return Ok(());
+    }
+    let mut table = Table::new(["KIND", "HOST", "COMMAND", "TIMES", "HAPPENED", "TO COME"]);
+    for fault in faults {
         let spec = &fault.spec;
         table.push(vec![
             spec.kind.name().to_owned(),
@@ -87,6 +92,11 @@ fn list(out: &Out, lab: &Lab) -> Result<(), CliError> {
             spec.command.clone().unwrap_or_else(|| "any".to_owned()),
             spec.times.map_or_else(|| "always".to_owned(), |times| times.to_string()),
             fault.hits.to_string(),
+            match spec.times.map(|times| times.saturating_sub(fault.hits)) {
+                None => "always".to_owned(),
+                Some(0) => "used up".to_owned(),
+                Some(left) => left.to_string(),
+            },
         ]);
     }
     out.lines(&table.lines(None));

@@ -60,14 +60,23 @@ pub(super) fn as_they_stand(
     clients: &[String],
 ) -> Result<Vec<MigrationView>, CliError> {
     let reader = place.reader()?;
-    let mut all = report::views(&reader)?;
-    all.retain(|view| clients.contains(&view.client) && !view.is_archived);
-    let views = current(unhidden(all.clone()));
+    let (all, views) = as_last_seen(&reader, clients)?;
     let (migrated, others): (Vec<_>, Vec<_>) =
         views.into_iter().partition(|view| matches!(view.state, State::Migrated { .. }));
     let mut views = asked(place, &reader, &all, migrated)?;
     views.extend(others);
     Ok(views)
+}
+
+/// The same as they were seen last, behind all of theirs.
+pub(super) fn as_last_seen(
+    reader: &Reader,
+    clients: &[String],
+) -> Result<(Vec<MigrationView>, Vec<MigrationView>), CliError> {
+    let mut all = report::views(reader)?;
+    all.retain(|view| clients.contains(&view.client) && !view.is_archived);
+    let views = current(unhidden(all.clone()));
+    Ok((all, views))
 }
 
 fn ask_those(

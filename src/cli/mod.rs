@@ -38,6 +38,7 @@ mod preflight;
 mod progress;
 mod real;
 mod run;
+mod sorted;
 mod state_dir;
 mod status;
 
@@ -125,7 +126,7 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
         Command::Resume(args) => run::resume(out, place, &args)?,
         Command::Status(args) => status::status(out, place, &args)?,
         Command::History(args) => history::history(out, place, &args)?,
-        Command::Plan(args) => plan::plan(out, &args)?,
+        Command::Plan(args) => plan::plan(out, place, &args)?,
         Command::Preflight(args) => preflight::preflight(out, place, &args)?,
         Command::Doctor(args) => doctor::doctor(out, &args)?,
         Command::Import(command) => import::import(out, place, command)?,
@@ -135,7 +136,7 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
             let asked = OperatorOrder { kind: RequestKind::Rollback, take_lease: false };
             Order { out, place, asked, engine: &args.engine, yes: args.yes }.give(&whom)?
         }
-        Command::Cleanup(args) => operation::of_clients(out, place, Task::Cleanup, &args)?,
+        Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
         Command::Wake(args) => operation::wake(out, place, &args)?,
         Command::Sleep(args) => operation::of_clients(out, place, Task::Sleep, &args)?,
         Command::Sync(args) => operation::sync(out, place, &args)?,

@@ -5,20 +5,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{EstateKind, HostName, MigrationId, MigrationSpec, NimName, Plan, Task};
+use crate::domain::{
+    CopyIs, EstateKind, HostName, MigrationId, MigrationSpec, Mode, NimName, Plan, Task,
+};
 use crate::engine::EngineLimits;
 use crate::fleet::{
     OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, create, current,
     disks_of_copies, known_spots, settings_for,
 };
 use crate::journal::{Loaded, NewBatch};
-use crate::report::{self, Verdict, operation_lines, spoken, ways_out};
+use crate::machine::State;
+use crate::report::{self, MigrationView, Verdict, operation_lines, spoken, ways_out};
 
-use super::args::{ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
+use super::args::{CleanupArgs, ClientsArgs, OperationArgs, SyncArgs, WakeArgs};
+use super::confirm::confirmed;
 use super::engine_run::{EngineRun, OpenJournal};
 use super::error::CliError;
 use super::estate::{Estate, open_lab};
 use super::exit::Exit;
+use super::left;
 use super::operator::operator;
 use super::out::Out;
 use super::plan_file::read_plan;
@@ -45,6 +50,24 @@ pub(super) fn of_clients(
     Operation { out, place, task, args: &args.operation, adapt: &|_| {} }.run(&args.clients)
 }
 
+/// `nimshift cleanup CLIENT…`, which asks before it removes a copy that only waits to be
+/// booted.
+pub(super) fn cleanup(out: &Out, place: &StateDir, args: &CleanupArgs) -> Result<Exit, CliError> {
+    let ClientsArgs { clients, .. } = &args.clients;
+    if !args.yes && place.journal().exists() {
+        let named: Vec<String> = clients.iter().map(NimName::to_string).collect();
+        let views = left::as_they_stand(place, &named)?;
+        let waiting = views.iter().filter(|view| view.standing().waits_for_boot());
+        let waiting: Vec<&str> = waiting.map(|view| view.client.as_str()).collect();
+        let text = format!("`cleanup` removes the finished copy of {}", waiting.join(", "));
+        if !waiting.is_empty() && !confirmed(&format!("{text}.")) {
+            let kept = "nothing was changed; `--yes` skips this question";
+            return Err(CliError::usage(text).help(kept));
+        }
+    }
+    of_clients(out, place, Task::Cleanup, &args.clients)
+}
+
 /// `nimshift wake CLIENT…`.
 pub(super) fn wake(out: &Out, place: &StateDir, args: &WakeArgs) -> Result<Exit, CliError> {
     let adapt = |spec: &mut MigrationSpec| {
@@ -66,6 +89,19 @@ pub(super) fn sync(out: &Out, place: &StateDir, args: &SyncArgs) -> Result<Exit,
             .help("name it with `--lpp-source` (-l)"));
     }
     operation.run(&clients)
+}
+
+/// What is said of a copy that is newer than the system that its client runs, as the
+/// client was seen: where a release was left behind, and the copy sleeps.
+fn newer_copy(view: &MigrationView) -> Option<String> {
+    let spec = &view.spec;
+    let is_migrated = matches!(view.state, State::Migrated { .. }) && spec.is_whole();
+    let is_newer = spec.mode == Mode::Disk && !spec.options.update;
+    let sleeps = view.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Asleep);
+    (spec.task.is_migration() && is_migrated && is_newer && sleeps && !view.is_silent).then(|| {
+        let (client, level) = (&view.client, &spec.target.level);
+        format!("{client}: its copy is at {level}, and {client} runs an older release")
+    })
 }
 
 /// An operation that is journaled, and not yet carried out.
@@ -104,6 +140,9 @@ impl Operation<'_> {
         if plan.is_none() && !has_journal && !crate::lab::Lab::exists(&self.place.lab()) {
             drop(self.place.reader()?);
         }
+        if self.task == Task::Wake && has_journal {
+            self.can_be_woken(&clients)?;
+        }
         let mut open = OpenJournal::new(self.place)?;
         let reader = self.place.reader()?;
         let mut loaded = std::mem::take(&mut open.loaded);
@@ -136,6 +175,22 @@ impl Operation<'_> {
         open.loaded = latest;
         let limits = settings.engine_limits();
         Ok(Prepared { open, estate, limits, ids })
+    }
+
+    /// Refuses what AIX would: a migrated copy that was never booted is newer than what
+    /// its client runs.
+    fn can_be_woken(&self, clients: &[NimName]) -> Result<(), CliError> {
+        let clients: Vec<String> = clients.iter().map(NimName::to_string).collect();
+        let views = left::as_they_stand(self.place, &clients)?;
+        let newer: Vec<String> = views.iter().filter_map(newer_copy).collect();
+        if newer.is_empty() {
+            return Ok(());
+        }
+        Err(CliError::usage(format!(
+            "AIX would refuse to wake the copy (0505-148)\n{}",
+            newer.join("\n")
+        ))
+        .help("boot it first; then `wake` is about old_rootvg"))
     }
 
     fn plan(&self) -> Result<Option<Plan>, CliError> {

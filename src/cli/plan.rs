@@ -1,5 +1,7 @@
-//! `nimshift plan PLAN`: a dry run. Opens nothing but the plan and writes
-//! nothing anywhere.
+//! `nimshift plan PLAN`: a dry run. Reads the plan, and the journal where there is one;
+//! asks no host and writes nothing anywhere.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -12,6 +14,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::out::Out;
 use super::plan_file::read_plan;
+use super::sorted::{By, sorted};
+use super::state_dir::StateDir;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
 const PLAN_VERSION: u32 = 1;
@@ -28,6 +32,9 @@ struct PlanDocument<'a> {
 #[derive(Serialize)]
 struct ClientDocument<'a> {
     client: String,
+    /// What the journal knows of it, and what `run` does therefore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<&'a str>,
     spec: &'a MigrationSpec,
     steps: Vec<StepDocument>,
     skipped: Vec<SkippedDocument>,
@@ -61,16 +68,18 @@ impl From<StepText> for StepDocument {
 }
 
 /// `nimshift plan PLAN`.
-pub(super) fn plan(out: &Out, args: &PlanArgs) -> Result<Exit, CliError> {
+pub(super) fn plan(out: &Out, place: &StateDir, args: &PlanArgs) -> Result<Exit, CliError> {
     let plan = read_plan(&args.plan)?.plan;
     let specs = chosen(&plan, args)?;
+    let known = known(place, &plan)?;
+    let known = |spec: &MigrationSpec| known.get(spec.client.as_str()).map(String::as_str);
     if args.json {
         out.json(&PlanDocument {
             version: PLAN_VERSION,
             batch: plan.name.to_string(),
             digest: plan.digest(),
             assumption: ASSUMPTION,
-            clients: specs.into_iter().map(document).collect(),
+            clients: specs.into_iter().map(|spec| document(spec, known(spec))).collect(),
         });
         return Ok(Exit::Ok);
     }
@@ -80,9 +89,17 @@ pub(super) fn plan(out: &Out, args: &PlanArgs) -> Result<Exit, CliError> {
     out.line(ASSUMPTION);
     for spec in specs {
         out.line("");
-        client(out, spec);
+        client(out, spec, known(spec));
     }
     Ok(Exit::Ok)
+}
+
+/// What `run` says of the clients that the journal knows.
+fn known(place: &StateDir, plan: &Plan) -> Result<BTreeMap<String, String>, CliError> {
+    let sorted = sorted(place, plan, &plan.digest(), By::Journal)?;
+    let refused =
+        sorted.refused.into_iter().map(|one| (one.client, format!("it {}; {}", one.why, one.way)));
+    Ok(sorted.said.into_iter().chain(refused).collect())
 }
 
 fn chosen<'a>(plan: &'a Plan, args: &PlanArgs) -> Result<Vec<&'a MigrationSpec>, CliError> {
@@ -104,7 +121,7 @@ fn chosen<'a>(plan: &'a Plan, args: &PlanArgs) -> Result<Vec<&'a MigrationSpec>,
     Ok(chosen)
 }
 
-fn document(spec: &MigrationSpec) -> ClientDocument<'_> {
+fn document<'a>(spec: &'a MigrationSpec, known: Option<&'a str>) -> ClientDocument<'a> {
     let skipped = plan_steps(spec).skipped.into_iter().map(|(phase, why)| SkippedDocument {
         phase,
         phase_number: phase.number(),
@@ -112,22 +129,18 @@ fn document(spec: &MigrationSpec) -> ClientDocument<'_> {
     });
     ClientDocument {
         client: spec.client.to_string(),
+        known,
         spec,
         steps: describe(spec).into_iter().map(StepDocument::from).collect(),
         skipped: skipped.collect(),
     }
 }
 
-fn client(out: &Out, spec: &MigrationSpec) {
-    let disks: Vec<&str> = spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
-    out.line(&format!(
-        "{}: to {} with SPOT {} and lpp_source {}, on {}",
-        spec.client,
-        spec.target.level,
-        spec.target.spot,
-        spec.target.lpp_source,
-        disks.join(" ")
-    ));
+fn client(out: &Out, spec: &MigrationSpec, known: Option<&str>) {
+    out.line(&format!("{}: {}", spec.client, spec.aim()));
+    if let Some(known) = known {
+        out.line(&format!("  by the journal: {known}"));
+    }
     let steps = describe(spec);
     let skipped = plan_steps(spec).skipped;
     for phase in Phase::ALL {
@@ -136,7 +149,7 @@ fn client(out: &Out, spec: &MigrationSpec) {
             out.line(&format!("Phase {number}, {name}: left out, {why}"));
             continue;
         }
-        out.line(&format!("Phase {number}, {name}: {}", phase.title()));
+        out.line(&format!("Phase {number}, {name}: {}", spec.title(phase)));
         for text in steps.iter().filter(|text| text.phase == phase) {
             step(out, text);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::{Control, EstateKind, FailureClass, MigrationSpec, Plan};
-use crate::fleet::{BatchSettings, Looked, Outlook, left_alone, objections, worst};
+use crate::fleet::{BatchSettings, Looked, Outlook, Refusal, Sorted, objections, worst};
 use crate::phases::Objection;
 use crate::report::cause_text;
 
@@ -14,9 +14,9 @@ use super::args::PreflightArgs;
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, open_lab, runtime};
 use super::exit::Exit;
-use super::left;
 use super::out::Out;
 use super::plan_file::{only, read_plan};
+use super::sorted::{By, sorted};
 use super::state_dir::StateDir;
 
 /// The version of the document. Introduced as 1 in 0.1.0.
@@ -71,12 +71,20 @@ pub(super) fn preflight(
     args: &PreflightArgs,
 ) -> Result<Exit, CliError> {
     let mut plan = read_plan(&args.plan)?.plan;
+    let digest = plan.digest();
     only(&mut plan, &args.client)?;
-    let left_alone = known(place, &plan)?;
-    let is_left = |spec: &MigrationSpec| left_alone.contains_key(spec.client.as_str());
-    let specs = plan.migrations.iter().filter(|spec| !is_left(spec)).cloned().collect();
+    let Sorted { fresh, said, refused } = sorted(place, &plan, &digest, By::Hosts)?;
+    let specs = fresh.into_iter().map(|(_, spec)| spec.into_owned()).collect();
     let mut looked = look(place, &plan, specs)?;
-    looked.extend(left_alone.into_iter().map(|(client, why)| Looked::left_alone(client, why)));
+    for (client, what) in said {
+        match looked.iter_mut().find(|one| one.client == client) {
+            Some(one) => one.why = Some(what),
+            None => looked.push(Looked::known(client, Outlook::LeftAlone, what)),
+        }
+    }
+    looked.extend(refused.into_iter().map(|Refusal { client, why, way, .. }| {
+        Looked::known(client, Outlook::Refused, format!("it {why}; {way}"))
+    }));
     let order =
         |client: &str| plan.migrations.iter().position(|spec| spec.client.as_str() == client);
     looked.sort_by_key(|one| order(&one.client));
@@ -93,9 +101,18 @@ pub(super) fn preflight(
     tell(out, &looked);
     out.line("Nothing was started or changed.");
     if exit != Exit::Ok {
-        Out::note(&format!("exit code {}: {}", exit.code(), exit.meaning()));
+        Out::note(&format!("exit code {}: {}", exit.code(), meaning(exit)));
     }
     Ok(exit)
+}
+
+/// What an exit code means where nothing was started.
+fn meaning(exit: Exit) -> &'static str {
+    match exit {
+        Exit::SomeFailed => "some would be refused, or cannot start now",
+        Exit::NeedsOperator => "some need an operator before they can start",
+        exit => exit.meaning(),
+    }
 }
 
 /// `run --preflight`: an error, and nothing begun, unless all of `specs` may begin.
@@ -121,12 +138,14 @@ pub(super) fn all_may_begin(
 fn lines(looked: &Looked, width: usize, out: &Out) {
     let (client, outlook) = (&looked.client, looked.outlook.words());
     let mut before = format!("{client:width$}  {outlook}");
-    if let Some(why) = &looked.why {
-        out.line(&format!("{before}: {why}"));
-        return;
-    }
-    if looked.objections.is_empty() {
-        out.line(&before);
+    match &looked.why {
+        Some(why) if looked.objections.is_empty() => out.line(&format!("{before}: {why}")),
+        Some(why) => {
+            out.line(&format!("{client:width$}  {why}"));
+            before = format!("{:width$}  {outlook}", "");
+        }
+        None if looked.objections.is_empty() => out.line(&before),
+        None => {}
     }
     for Objection { cause, .. } in &looked.objections {
         out.line(&format!("{before}: {}", cause_text(cause)));
@@ -149,16 +168,6 @@ fn tell(out: &Out, looked: &[Looked]) {
     let noun = if looked.len() == 1 { "client" } else { "clients" };
     out.line("");
     out.line(&format!("{} {noun}: {}", looked.len(), counts.join(", ")));
-}
-
-/// The clients that `run` would not begin, each with the reason, by the journal
-/// where there is one.
-fn known(place: &StateDir, plan: &Plan) -> Result<BTreeMap<String, String>, CliError> {
-    if !place.journal().exists() {
-        return Ok(BTreeMap::new());
-    }
-    let clients: Vec<String> = plan.migrations.iter().map(|spec| spec.client.to_string()).collect();
-    Ok(left_alone(&left::as_they_stand(place, &clients)?, plan))
 }
 
 /// Looks at what stands against `specs`, many at once.

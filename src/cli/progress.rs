@@ -121,8 +121,9 @@ impl Progress {
             State::Undoing { course, .. } => view.step_at(course.from),
             _ => view.step(),
         };
-        let step = step.map_or_else(String::new, |step| {
-            format!("phase {} {}: {}", step.phase.number(), step.phase, step.step)
+        let step = step.map_or_else(String::new, |step| match &view.spec.task {
+            Task::Migrate => format!("phase {} {}: {}", step.phase.number(), step.phase, step.step),
+            _ => step.step.to_string(),
         });
         match state {
             State::BackingOff { at: place, wake_at_ms, .. }
@@ -221,10 +222,10 @@ impl Observer for Progress {
             return;
         }
         if matches!(self.screen, Screen::Lines) {
-            let said = if view.spec.task.is_migration() {
-                phase_doing(ticket.phase, ticket.direction)
-            } else {
-                view.spec.task.name().to_owned()
+            let said = match (&view.spec.task, ticket.direction) {
+                (Task::Migrate, _) => phase_doing(view.spec, ticket.phase, ticket.direction),
+                (operation, Direction::Forward) => operation.name().to_owned(),
+                (operation, Direction::Undo) => format!("{}: taking it back", operation.name()),
             };
             self.say(&format!("{} {} {said}", clock_text(now_ms), view.client));
         }

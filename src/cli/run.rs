@@ -10,7 +10,7 @@ use crate::report::Verdict;
 
 use super::args::{EngineArgs, PhasesArg, RunArgs};
 use super::beside::Beside;
-use super::engine_run::{EngineRun, OpenJournal, tell, tell_at_rest};
+use super::engine_run::{EngineRun, OpenJournal, tell_at_rest};
 use super::error::CliError;
 use super::estate::{Estate, check_hosts, estate_of, hosts_of, open_lab};
 use super::exit::Exit;
@@ -86,7 +86,7 @@ pub(super) fn run(out: &Out, place: &StateDir, args: &RunArgs) -> Result<Exit, C
     open.loaded.extend(begun);
     if open.loaded.iter().all(|one| one.machine.state().is_at_rest()) {
         open.journal.close()?;
-        Out::note(&format!("nothing to do: batch `{}` is at rest", file.plan.name));
+        Out::note("nothing to do: no client of the plan is to be started or continued");
         let ids: Vec<MigrationId> = open.loaded.iter().map(|one| one.id).collect();
         return tell_at_rest(out, place, (&clients, &ids), created_ms);
     }
@@ -132,8 +132,16 @@ pub(super) fn resume(out: &Out, place: &StateDir, args: &EngineArgs) -> Result<E
     let is_handed = requests.iter().any(|request| request.kind == RequestKind::Run);
     if !unfinished && !is_handed {
         open.journal.close()?;
-        Out::note("nothing to resume: what is left needs your order");
-        return tell(out, place, (&clients, &[]), Verdict::of_going_on, estate.clock.now_ms());
+        let waiting = all.iter().filter(|one| !one.machine.state().is_terminal());
+        let waiting: Vec<&str> = waiting.map(|one| one.client.as_str()).collect();
+        let what = if waiting.is_empty() {
+            "all have ended".to_owned()
+        } else {
+            format!("{} need your order", waiting.join(", "))
+        };
+        Out::note(&format!("nothing to resume: {what}; `nimshift status` shows them"));
+        let verdicts = all.iter().map(|one| Verdict::of_going_on(one.machine.state()));
+        return Ok(Exit::from(verdicts.max().unwrap_or(Verdict::AllMigrated)));
     }
     open.loaded = all;
     let limits = settings.engine_limits();

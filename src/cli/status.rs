@@ -1,5 +1,7 @@
 //! `nimshift status`.
 
+use std::collections::BTreeSet;
+
 use crate::base::{Millis, SystemClock, limits, nearest};
 use crate::domain::EstateKind;
 use crate::fleet::{BatchSettings, latest_batch, stand};
@@ -32,9 +34,10 @@ impl Seen {
         let named = of.map(|of| {
             batches.iter().rfind(|batch| batch.name == of).ok_or_else(|| {
                 let error = CliError::usage(format!("the journal knows no batch `{of}`"));
-                match nearest(of, batches.iter().map(|batch| batch.name.as_str())) {
+                let names: BTreeSet<&str> = batches.iter().map(|one| one.name.as_str()).collect();
+                match nearest(of, names.iter().copied()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error.help("`nimshift history CLIENT` names the batch of a client"),
+                    None => error.help(format!("it knows {}", listed(names))),
                 }
             })
         });
@@ -62,6 +65,14 @@ impl Seen {
         let (batch, engine) = (self.batch.as_ref(), self.engine.as_deref());
         out.lines(&status_lines(&self.views, batch, engine, self.now_ms, Out::width()));
     }
+}
+
+/// `names`, as many as fit a line.
+fn listed(names: BTreeSet<&str>) -> String {
+    let (all, shown) = (names.len(), 10);
+    let told: Vec<String> = names.into_iter().take(shown).map(|name| format!("`{name}`")).collect();
+    let more = if all > shown { format!(" and {} more", all - shown) } else { String::new() };
+    format!("{}{more}", told.join(", "))
 }
 
 /// The time on the clock of the estate that the latest batch talks to: a lab that

@@ -17,6 +17,7 @@ mod step;
 mod synopsis;
 mod task;
 mod ticket;
+mod title;
 
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{

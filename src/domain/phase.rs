@@ -85,24 +85,6 @@ impl Phase {
         }
     }
 
-    /// What the phase does, for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Phase::Clone => "clone rootvg to the target disks",
-            Phase::Export => "export the copy's file systems to the master",
-            Phase::Mount => "mount them on the master",
-            Phase::PreScript => "run the pre-migration script",
-            Phase::MigrateBase => "restore the base operating system, merge configuration",
-            Phase::MigrateFilesets => "migrate filesets",
-            Phase::PostScript => "run the post-migration script",
-            Phase::BootImage => "make the copy's boot image",
-            Phase::Unmount => "unmount on the master",
-            Phase::Unexport => "remove the exports",
-            Phase::Finish => "put the copy to sleep, set the bootlist",
-            Phase::End => "clean up, reboot where asked",
-        }
-    }
-
     /// The phase after this one.
     pub fn next(self) -> Option<Phase> {
         Phase::ALL.get(self as usize + 1).copied()

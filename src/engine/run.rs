@@ -60,9 +60,9 @@ pub enum Ended {
 
 /// Is told what a run does: after it is stored, never before.
 pub trait Observer {
-    /// A transition was stored.
-    fn moved(&mut self, now_ms: u64, view: SlotView<'_>, from: &State) {
-        let _ = (now_ms, view, from);
+    /// A transition that happened at `at_ms` was stored.
+    fn moved(&mut self, at_ms: u64, view: SlotView<'_>, from: &State) {
+        let _ = (at_ms, view, from);
     }
 
     /// An attempt was started.
@@ -375,7 +375,7 @@ impl Engine<'_> {
                 Command::AnswerRequest { id, why } => self.refuse(id, why),
                 Command::Show { slot, from } => {
                     let view = core.view(slot);
-                    self.observer.moved(self.clock.now_ms(), view, &from);
+                    self.observer.moved(view.since_ms, view, &from);
                     if matches!(view.state(), State::Migrated { .. } | State::RolledBack { .. }) {
                         let spec = Arc::clone(view.spec);
                         work.forgetting.spawn(self.performer.forget(view.id, spec));

@@ -185,7 +185,8 @@ impl Slot {
     }
 
     pub(super) fn view(&self) -> SlotView<'_> {
-        SlotView { id: self.id, client: &self.client, spec: &self.spec, machine: &self.machine }
+        let Slot { id, client, spec, since_ms, machine, .. } = self;
+        SlotView { id: *id, client, spec, since_ms: *since_ms, machine }
     }
 }
 
@@ -196,6 +197,8 @@ pub struct SlotView<'a> {
     pub client: &'a str,
     /// What it is asked to do.
     pub spec: &'a Arc<MigrationSpec>,
+    /// When the state was stored that it is in.
+    pub since_ms: Millis,
     machine: &'a Machine,
 }
 

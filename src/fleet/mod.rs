@@ -39,7 +39,7 @@ pub use operation::{
     known_spots, settings_for,
 };
 pub use order::{CannotOrder, Costs, LeadsTo, OperatorOrder, possible};
-pub use outlook::{Looked, Outlook, left_alone, objections, worst};
+pub use outlook::{Looked, Outlook, objections, worst};
 pub use requests::{BatchNames, JournaledRequests, Learn};
 pub use settings::{BatchSettings, UnreadSettings};
 pub use shown::{latest_batch, run_for, stand};

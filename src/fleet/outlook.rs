@@ -1,7 +1,6 @@
 //! What stands against the migrations of a plan before they are begun: by the journal, and
 //! by the checks that each begins with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,10 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::base::{ClockRef, limits};
-use crate::domain::{Control, FailureClass, MigrationSpec, Plan};
-use crate::machine::State;
+use crate::domain::{Control, FailureClass, MigrationSpec};
 use crate::phases::{self, Objection};
-use crate::report::{MigrationView, Verdict};
+use crate::report::Verdict;
 use crate::transport::Transport;
 
 /// What a migration's checks come to.
@@ -73,16 +71,15 @@ impl Outlook {
 pub struct Looked {
     pub client: String,
     pub outlook: Outlook,
-    /// Why it is left alone.
+    /// What the journal knows of it.
     pub why: Option<String>,
     pub objections: Vec<Objection>,
 }
 
 impl Looked {
-    /// A client that `run` does not begin, for this reason.
-    pub fn left_alone(client: String, why: String) -> Looked {
-        let (outlook, why) = (Outlook::LeftAlone, Some(why));
-        Looked { client, outlook, why, objections: Vec::new() }
+    /// A client of which the journal tells enough, and what that comes to.
+    pub fn known(client: String, outlook: Outlook, why: String) -> Looked {
+        Looked { client, outlook, why: Some(why), objections: Vec::new() }
     }
 
     /// A client that its checks were asked of.
@@ -94,28 +91,6 @@ impl Looked {
 /// What the night would come to.
 pub fn worst(looked: &[Looked]) -> Verdict {
     looked.iter().map(|one| one.outlook.verdict()).max().unwrap_or(Verdict::AllMigrated)
-}
-
-/// The clients of `plan` that `run` would not begin, each with the reason, by `views`: what
-/// counts for each.
-pub fn left_alone(views: &[MigrationView], plan: &Plan) -> BTreeMap<String, String> {
-    let wanted = |client: &str| plan.migrations.iter().find(|spec| spec.client.as_str() == client);
-    let why = |view: &MigrationView| {
-        let spec = wanted(&view.client)?;
-        let (state, standing) = (&view.state, view.standing());
-        let is_reached = matches!(state, State::Migrated { .. } | State::Skipped { .. })
-            && view.spec.task.is_migration()
-            && view.spec.target == spec.target
-            && !standing.is_cleaned();
-        if !state.is_terminal() {
-            Some(format!("it is under way here ({})", standing.spoken()))
-        } else if is_reached {
-            Some(standing.already())
-        } else {
-            None
-        }
-    };
-    views.iter().filter_map(|view| Some((view.client.clone(), why(view)?))).collect()
 }
 
 /// What stands against each of `specs`, in their order.

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use crate::domain::{CopyIs, MigrationSpec, Part, Plan, RealHosts, phases_text};
 use crate::journal::{BatchId, BatchRow, Loaded};
 use crate::machine::State;
-use crate::report::{MigrationView, Standing, spoken_as, ways_out};
+use crate::report::{MigrationView, Standing, is_ordered, spoken_as, ways_out, when_text};
 
 use super::current::{current, unhidden};
 use super::settings::BatchSettings;
@@ -117,7 +117,7 @@ impl<'a> Sorted<'a> {
         } else if cleaned {
             self.say(spec, "its copy is gone: it is migrated again");
             self.fresh.push((number, Cow::Borrowed(spec)));
-        } else if same_plan && !corrected {
+        } else if same_plan && reached {
             self.say(spec, &already());
         } else if is_part {
             let rest = rest_of(spec, before);
@@ -126,12 +126,12 @@ impl<'a> Sorted<'a> {
             self.fresh.push((number, Cow::Owned(rest)));
         } else if reached && makes_same(spec, &before.spec) {
             self.say(spec, &format!("{}, by batch `{name}`", already()));
-        } else if known.beside && same && !corrected {
-            let client = &spec.client;
-            let how = format!("`nimshift retry {client}` starts it again");
-            self.say(spec, &format!("{}; its plan has not changed: {how}", already()));
+        } else if (same_plan || known.beside && same) && !corrected {
+            let how = format!("`nimshift retry {}` starts it again", spec.client);
+            let ended = ended(before, standing());
+            self.say(spec, &format!("{ended}; left alone, for its plan has not changed: {how}"));
         } else {
-            self.say(spec, &format!("{}; a new migration starts", standing().spoken()));
+            self.say(spec, &format!("{}; a new migration starts", ended(before, standing())));
             self.fresh.push((number, Cow::Borrowed(spec)));
         }
     }
@@ -167,11 +167,26 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// How a migration has ended: of one that is not at its target also when, and by whom
+/// where that was ordered.
+fn ended(before: &Loaded, standing: Standing<'_>) -> String {
+    let state = before.machine.state();
+    let how = match (state, state.cause()) {
+        (State::Migrated { .. } | State::Skipped { .. }, _) => return standing.spoken(),
+        (State::RolledBack { .. }, Some(cause)) if is_ordered(state) => cause.text.clone(),
+        _ => standing.spoken(),
+    };
+    format!("{how}, {}", when_text(before.updated_ms))
+}
+
 /// Whether what was made is gone, and the client does not run from it.
 fn is_cleaned(view: &MigrationView) -> bool {
     match view.state {
         State::Migrated { .. } => view.standing().is_cleaned(),
-        _ => view.is_cleaned && view.seen.as_ref().is_none_or(|seen| seen.is != CopyIs::Running),
+        _ => {
+            view.cleaned_ms.is_some()
+                && view.seen.as_ref().is_none_or(|seen| seen.is != CopyIs::Running)
+        }
     }
 }
 

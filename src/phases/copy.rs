@@ -2,7 +2,8 @@
 
 use crate::aix::{MountRow, PhysicalVolume, argv};
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, Cause, Direction, DiskName, Facts, FailureClass, Residue,
+    Baseline, BaselineDisk, BaselineFs, Cause, Direction, DiskName, Facts, FailureClass,
+    MigrationSpec, Residue,
 };
 use crate::transport::Command;
 
@@ -156,10 +157,15 @@ pub(super) fn state_of(targets: &[BaselineDisk], lspv: &[PhysicalVolume]) -> Cop
     }
 }
 
+/// What a person does where a target disk cannot be used.
+pub(super) fn other_disk(spec: &MigrationSpec) -> String {
+    format!("name another disk for {} in the plan (`disks`)", spec.client)
+}
+
 /// What is said of a disk that somebody else uses.
 pub(super) fn foreign(row: &PhysicalVolume) -> String {
     let vg = row.vg.as_deref().unwrap_or("nothing");
-    format!("{vg} is on {}: it is never touched", row.disk)
+    format!("{} holds {vg}, which is not nimshift's: it is left alone", row.disk)
 }
 
 /// The bar where the target disks are not ours to change.
@@ -170,8 +176,7 @@ pub(super) fn hands_off(
 ) -> Option<Finding> {
     match state {
         CopyState::Foreign(text) => Some(Finding::blocked(
-            Cause::new(FailureClass::Permanent, text.clone())
-                .with_hint("change `disks` in the plan"),
+            Cause::new(FailureClass::Permanent, text.clone()).with_hint(other_disk(ctx.spec)),
         )),
         CopyState::Running => {
             Some(Finding::blocked(booted(ctx, "the client runs from the target disk", lspv)))
@@ -333,7 +338,9 @@ mod tests {
             ("hdisk1 00f7a1b2c3d4e5f7 rootvg active", CopyState::Running),
             (
                 "hdisk1 00f7a1b2c3d4e5f7 datavg active",
-                CopyState::Foreign("datavg is on hdisk1: it is never touched".into()),
+                CopyState::Foreign(
+                    "hdisk1 holds datavg, which is not nimshift's: it is left alone".into(),
+                ),
             ),
             ("hdisk5 none None", CopyState::Foreign("hdisk1 is not there".into())),
         ];

@@ -31,6 +31,7 @@ mod witness_tests;
 
 pub use describe::{ASSUMPTION, StepText, describe};
 pub use left::left;
+pub use operations::{SYNC_COMPARE, levels_seen};
 pub use order::{EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};

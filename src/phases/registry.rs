@@ -113,7 +113,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Bootlist, Control, Direction, Driver, Presence, Repeat, Task, UndoKind};
+    use crate::domain::{
+        Bootlist, Control, Direction, Driver, Mode, Presence, Repeat, Task, UndoKind,
+    };
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
 
@@ -230,6 +232,52 @@ mod tests {
         assert_eq!(script.repeat, Repeat::Safe);
         spec.options.bootlist = Bootlist::Keep;
         assert!(!names(&spec).iter().any(|step| step == "set-bootlist"));
+    }
+
+    /// What people are told of a phase, held against its steps.
+    #[test]
+    fn a_phase_is_told_by_what_it_does() {
+        let told = |title: &str| match title {
+            _ if title.starts_with("clone rootvg") => Some("clone-rootvg"),
+            _ if title.starts_with("make a rootvg") => Some("make-rootvg"),
+            _ if title.starts_with("export") => Some("export-filesystems"),
+            _ if title.starts_with("make the cache") => Some("make-cache"),
+            _ if title.starts_with("mount") => Some("mount-filesystems"),
+            _ if title.starts_with("copy the client's data") => Some("fill-cache"),
+            _ if title.starts_with("copy the cache") => Some("return-cache"),
+            _ if title == "remove the cache" => Some("remove-cache"),
+            _ if title == "remove the exports" => Some("unexport-filesystems"),
+            _ if title.ends_with("set the bootlist") => Some("set-bootlist"),
+            _ if title.starts_with("put the copy to sleep") => Some("finish-clone"),
+            _ if title.starts_with("write the mksysb") => Some("archive-mksysb"),
+            _ if title.starts_with("remove the cache,") => Some("drop-cache"),
+            _ if title.ends_with("reboot the client") => Some("reboot"),
+            _ => None,
+        };
+        let acting = ["clone-rootvg", "make-rootvg", "set-bootlist", "archive-mksysb", "reboot"];
+        let modes = [Mode::Disk, Mode::ClientToMksysb, Mode::MksysbToMksysb, Mode::MksysbToClient];
+        for (mode, cached) in
+            modes.map(|mode| (mode, true)).into_iter().chain([(Mode::Disk, false)])
+        {
+            for (reboot, bootlist) in [(true, Bootlist::Set), (false, Bootlist::Keep)] {
+                let mut spec = MigrationSpec { mode, ..sample::spec() };
+                spec.options.cache_vg = cached.then(|| "cachevg".parse().unwrap());
+                spec.options.reboot = reboot && mode.changes_client();
+                spec.options.bootlist = bootlist;
+                let plan = plan_steps(&spec);
+                let phases = Phase::ALL.into_iter();
+                let phases = phases.filter(|at| plan.skipped.iter().all(|(idle, _)| idle != at));
+                for phase in phases {
+                    let told = told(spec.title(phase));
+                    let of_phase = plan.steps.iter().filter(|step| step.phase == phase);
+                    let names: Vec<&str> = of_phase.map(|step| step.step.as_str()).collect();
+                    assert!(told.is_none_or(|told| names.contains(&told)), "{mode:?} {phase}");
+                    let untold = acting.into_iter().filter(|step| Some(*step) != told);
+                    let untold: Vec<&str> = untold.filter(|step| names.contains(step)).collect();
+                    assert!(untold.is_empty(), "{mode:?} {phase} does not tell of {untold:?}");
+                }
+            }
+        }
     }
 
     #[test]

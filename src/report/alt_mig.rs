@@ -217,7 +217,7 @@ impl AltMigLog {
             let status = match command.status {
                 Some(0) => String::new(),
                 Some(status) => format!("   [exit {status}]"),
-                None => "   [no result]".to_owned(),
+                None => "   [not run, or cut off]".to_owned(),
             };
             lines.push(format!("nimshift: {host}# {}{status}", command.line));
         }
@@ -276,6 +276,7 @@ impl AltMigLog {
 
 /// What is said of a plan, for who has written a command line.
 fn of_line(text: &str) -> String {
+    let text = text.replace("in the plan (`disks`)", "on the line (-d)");
     let text = text.replace("in the plan", "on the line").replace("if the plan", "if the line");
     let Some((before, rest)) = text.split_once("`nimshift run PLAN ") else { return text };
     let (order, after) = rest.split_once('`').unwrap_or((rest, ""));

@@ -1,6 +1,6 @@
 //! What a migration does just now, in a line.
 
-use crate::domain::{Direction, Phase};
+use crate::domain::{Direction, MigrationSpec, Phase};
 use crate::machine::State;
 
 use super::standing::spoken_as;
@@ -8,9 +8,9 @@ use super::status::cause_text;
 use super::view::{MigrationView, direction};
 
 /// What is done in a phase, which is made or taken back.
-pub fn phase_doing(phase: Phase, direction: Direction) -> String {
+pub fn phase_doing(spec: &MigrationSpec, phase: Phase, direction: Direction) -> String {
     let what = match direction {
-        Direction::Forward => phase.title(),
+        Direction::Forward => spec.title(phase),
         Direction::Undo => "taking it back",
     };
     format!("phase {} {phase}: {what}", phase.number())
@@ -27,7 +27,7 @@ pub fn doing(view: &MigrationView, state: &State) -> String {
     match state.place() {
         Some(at) if !state.is_at_rest() && usize::from(at.step) < view.blueprint.steps.len() => {
             let phase = view.blueprint.step(at).phase;
-            format!("{}{why}", phase_doing(phase, direction(state)))
+            format!("{}{why}", phase_doing(&view.spec, phase, direction(state)))
         }
         _ => format!("{}{why}", spoken_as(state, &view.spec)),
     }

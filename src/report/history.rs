@@ -77,15 +77,7 @@ impl Teller<'_> {
             return self.say(format!("{client}: {task}, number {number} of this client ({id})"));
         }
         self.say(format!("{client}: migration {number} of this client, batch {batch} ({id})"));
-        let disks: Vec<&str> =
-            spec.options.disks.iter().map(crate::domain::DiskName::as_str).collect();
-        self.say(format!(
-            "to {} with SPOT {} and lpp_source {}, on {}",
-            spec.target.level,
-            spec.target.spot,
-            spec.target.lpp_source,
-            disks.join(" ")
-        ));
+        self.say(spec.aim());
     }
 
     /// Says the day whenever it changes.
@@ -139,11 +131,13 @@ impl Teller<'_> {
             round => format!(" (round {})", round + 1),
         };
         self.say(String::new());
-        let task = &self.story.view.spec.task;
+        let spec = &self.story.view.spec;
         self.say(match ticket.direction {
-            Direction::Forward if !task.is_migration() => format!("{}{round}", task.name()),
+            Direction::Forward if !spec.task.is_migration() => {
+                format!("{}{round}", spec.task.name())
+            }
             Direction::Forward => {
-                format!("Phase {number}, {name}: {}{round}", ticket.phase.title())
+                format!("Phase {number}, {name}: {}{round}", spec.title(ticket.phase))
             }
             Direction::Undo => format!("Taking back phase {number}, {name}{round}"),
         });
@@ -193,7 +187,7 @@ impl Teller<'_> {
             self.say(format!("            {text}"));
         }
         for digest in &record.evidence {
-            self.say(format!("            evidence: {digest}"));
+            self.say(format!("            evidence: evidence/{digest} in the state directory"));
         }
     }
 
@@ -201,7 +195,7 @@ impl Teller<'_> {
         let status = match command.status {
             Some(0) => None,
             Some(status) => Some(format!("exit {status}")),
-            None => Some("no result".to_owned()),
+            None => Some("not run, or cut off".to_owned()),
         };
         let took = command.took_s.filter(|took| *took >= LONG_S);
         let came = [status, took.map(|took| duration_text(took * 1000))];
@@ -305,7 +299,7 @@ fn class_text(cause: &Cause) -> &'static str {
 fn way_text(record: &AttemptRecord, direction: Direction) -> &'static str {
     match (record.way, direction) {
         (Way::Ran, _) => "",
-        (Way::Looked, _) => " (looked only)",
+        (Way::Looked, _) => " (only a check)",
         (Way::Assumed, _) => " (was done before)",
         (Way::Found, Direction::Forward) => " (it was there already)",
         (Way::Found, Direction::Undo) => " (nothing was there)",

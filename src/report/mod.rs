@@ -24,7 +24,9 @@ pub use history::{
 };
 pub use operation::operation_lines;
 pub use read::{stories, story, views};
-pub use remains::{FRESH_CLONE, asked_after, next_step, remains, ways_out, writes_file};
+pub use remains::{
+    FRESH_CLONE, asked_after, is_ordered, next_step, remains, ways_out, writes_file,
+};
 pub use since::has_begun;
 pub use standing::{Standing, counts, counts_text, spoken, spoken_as};
 pub use status::{
@@ -33,6 +35,6 @@ pub use status::{
 };
 pub use summary::summary_lines;
 pub use table::{Table, fit};
-pub use time::{clock_text, day_text};
+pub use time::{clock_text, day_text, when_text};
 pub use verdict::Verdict;
 pub use view::{MigrationView, Story, StoryEntry, Times, direction, facts_of};

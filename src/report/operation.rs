@@ -2,6 +2,7 @@
 
 use crate::base::{Millis, duration_text};
 use crate::domain::{AttemptRecord, Direction, Way};
+use crate::phases::{SYNC_COMPARE, levels_seen};
 
 use super::remains::next_step;
 use super::status::cause_text;
@@ -18,8 +19,12 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
             None => String::new(),
         };
         lines.push(format!("{}  {}: {state}{took}", view.client, view.spec.task.name()));
+        let is_over = story.facts().lease_over.is_some();
         for (step, record) in last_records(story) {
-            lines.extend(item(step, record));
+            // A lease that it has taken for itself is nothing that was left.
+            if step != "cleanup-lease" || is_over {
+                lines.extend(item(step, record));
+            }
         }
         lines.extend(story.facts().left.iter().map(|line| format!("  left alone: {line}")));
         if let Some(cause) = view.state.cause() {
@@ -48,6 +53,9 @@ fn last_records(story: &Story) -> impl Iterator<Item = (&str, &AttemptRecord)> {
 fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
     let what = subject(step);
     match record.way {
+        Way::Looked if step == SYNC_COMPARE => {
+            levels_seen(record).map(|levels| format!("  {levels}")).into_iter().collect()
+        }
         Way::Looked => record
             .looks
             .iter()
@@ -57,6 +65,7 @@ fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
             .map(|(host, line)| format!("  left alone: {line} on {host}"))
             .collect(),
         Way::Found => vec![format!("  {what}: clean")],
+        _ if drops_own_lease(step, record) => vec![format!("  {what}: clean")],
         _ => {
             // What asks whose the client is first is in the history.
             let changing = record.commands.iter().filter(|command| !command.only_asks());
@@ -64,6 +73,15 @@ fn item(step: &str, record: &AttemptRecord) -> Vec<String> {
             vec![format!("  {what}: {}# {}", record.host, ran.collect::<Vec<_>>().join("; "))]
         }
     }
+}
+
+/// Whether all that it had to remove was the lease that the cleanup itself has taken.
+fn drops_own_lease(step: &str, record: &AttemptRecord) -> bool {
+    let mut removes = record.commands.iter().filter(|command| command.line.starts_with("rm -f "));
+    let is_lease = |line: &str| line.split_whitespace().count() == 3 && line.ends_with("/lease");
+    step == "cleanup-work-client"
+        && removes.next().is_some_and(|command| is_lease(&command.line))
+        && removes.next().is_none()
 }
 
 /// What a step is about.
@@ -78,6 +96,7 @@ fn subject(step: &str) -> &str {
         "cleanup-bootlist" => "bootlist",
         "cleanup-copy" => "altinst_rootvg",
         "cleanup-nim" => "the client in NIM",
+        "cleanup-lease" => "lease on the client",
         "cleanup-work-client" => "lease and work files on the client",
         "cleanup-work-master" => "work directory on the master",
         other => other.split_once('-').map_or(other, |(_, rest)| rest),

@@ -32,7 +32,7 @@ pub fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError> {
                     blueprint: Arc::new(reader.blueprint(row.id)?),
                     spec: Arc::new(reader.spec(row.id)?),
                     since_ms: row.updated_ms,
-                    is_cleaned: false,
+                    cleaned_ms: None,
                     seen: None,
                     is_silent: false,
                     is_archived: archived.contains(&row.id),

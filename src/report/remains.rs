@@ -153,6 +153,8 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
     let old = view.seen.as_ref().and_then(|seen| seen.old.as_ref());
     let old_vg = old.map_or("old_rootvg", |old| &old.vg);
     let hint = view.state.cause().and_then(|cause| cause.hint.as_deref());
+    let hint = hint.map(|hint| with_room(hint, spec));
+    let hint = hint.as_deref();
     let fix = || match hint {
         Some(hint) => format!("{}; then ", hint.trim_end_matches('.')),
         None => "fix the cause; then ".to_owned(),
@@ -316,6 +318,15 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
     }
 }
 
+/// A hint that asks for more disk, with the names of what may be full.
+fn with_room(hint: &str, spec: &MigrationSpec) -> String {
+    let target = || format!("a larger {} on {}", names(&spec.options.disks), spec.client);
+    let cache = spec.options.cache_vg.as_ref();
+    let cache = cache.map(|vg| format!("more room in {vg} on {}", spec.master));
+    let rooms = Some(target()).filter(|_| spec.mode.changes_client()).into_iter().chain(cache);
+    hint.replace("more disk", &rooms.collect::<Vec<_>>().join(", or "))
+}
+
 /// What a retry does in a step that cannot be repeated in the copy that there is.
 pub const FRESH_CLONE: &str = "starts again from a fresh clone: what was done in the copy is lost";
 
@@ -340,7 +351,7 @@ fn keeps_what_runs(client: &str, cause: &Cause) -> bool {
 
 /// Whether it was taken back by an order: only that has this class here, and no
 /// cause is to be removed.
-fn is_ordered(state: &State) -> bool {
+pub fn is_ordered(state: &State) -> bool {
     state.cause().is_some_and(|cause| cause.class == FailureClass::NeedsOperator)
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::Millis;
 use crate::domain::{Facts, MigrationId, MigrationSpec, Pvid, Systems, Task};
 use crate::machine::State;
 use crate::phases::copy_seen;
@@ -26,7 +27,9 @@ pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<Migration
         if !view.spec.task.is_migration() {
             // One that was refused has changed nothing.
             if view.state.is_terminal() && !matches!(view.state, State::Refused { .. }) {
-                since.is_cleaned |= has_ended && view.spec.task == Task::Cleanup;
+                if has_ended && view.spec.task == Task::Cleanup {
+                    since.cleaned_ms.get_or_insert(view.since_ms);
+                }
                 if !since.has_operation {
                     since.seen = own.filter(|_| has_ended).and_then(|own| own.systems.clone());
                 }
@@ -37,7 +40,7 @@ pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<Migration
             }
             continue;
         }
-        view.is_cleaned = since.is_cleaned;
+        view.cleaned_ms = since.cleaned_ms;
         let own = known(&view.spec, own.cloned().unwrap_or_default());
         if since.is_superseded {
             // No copy is made where another stands, unless the client runs from that.
@@ -63,7 +66,8 @@ pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<Migration
 /// What has happened to a client since.
 #[derive(Default)]
 struct Since {
-    is_cleaned: bool,
+    /// When the latest cleanup ended.
+    cleaned_ms: Option<Millis>,
     has_operation: bool,
     /// What the latest operation saw; nothing where it did not end well.
     seen: Option<Systems>,

@@ -199,8 +199,10 @@ pub fn status_lines(
 ) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(batch) = batch {
+        let is_left = views.iter().any(|view| !view.state.is_at_rest() && !view.is_archived);
         let engine = match engine {
             Some(holder) => format!("an engine runs ({holder})"),
+            None if is_left => "no engine runs: `nimshift resume` continues".to_owned(),
             None => "no engine runs".to_owned(),
         };
         lines.push(format!("batch {}, now {}; {engine}", batch.name, time_text(now_ms)));
@@ -247,8 +249,11 @@ fn row(view: &MigrationView, place_in_line: Option<usize>, now_ms: Millis) -> Ve
         _ if view.standing().name() == "part_done" => view.standing().spoken(),
         _ => view.standing().name().to_owned(),
     };
-    let since = duration_text(now_ms.saturating_sub(view.since_ms) / 1000 * 1000);
-    vec![view.client.clone(), state, phase, step, attempt, since, why]
+    // What was removed by hand has no known time.
+    let since_ms = if view.standing().is_cleaned() { view.cleaned_ms } else { Some(view.since_ms) };
+    let since =
+        since_ms.map(|since_ms| duration_text(now_ms.saturating_sub(since_ms) / 1000 * 1000));
+    vec![view.client.clone(), state, phase, step, attempt, since.unwrap_or_default(), why]
 }
 
 fn step_text(step: &str, state: &State) -> String {

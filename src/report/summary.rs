@@ -6,6 +6,7 @@ use crate::base::{Millis, duration_text};
 use super::remains::{next_step, remains};
 use super::standing::counts_text;
 use super::status::cause_text;
+use super::verdict::Verdict;
 use super::view::Story;
 
 /// The summary, line by line. Clients that ended well take two lines, others
@@ -13,7 +14,10 @@ use super::view::Story;
 pub fn summary_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
     let width = stories.iter().map(|story| story.view.client.len()).max().unwrap_or(0);
     let mut lines = Vec::new();
-    for story in stories {
+    // What a person has to see to is read first, just above the totals.
+    let is_well = |story: &&Story| Verdict::of(&story.view.state) == Verdict::AllMigrated;
+    let (well, others): (Vec<&Story>, Vec<&Story>) = stories.iter().partition(is_well);
+    for story in well.into_iter().chain(others) {
         client(story, now_ms, width, &mut lines);
     }
     lines.push(String::new());
@@ -62,13 +66,13 @@ fn times_text(story: &Story, now_ms: Millis) -> Option<String> {
     let times = story.times(now_ms);
     let mut parts: Vec<String> = times
         .phases()
-        .map(|(phase, ms)| format!("{} {}", phase.number(), duration_text(ms)))
+        .map(|(phase, ms)| format!("{}: {}", phase.number(), duration_text(ms)))
         .collect();
     if times.undo_ms > 0 {
-        parts.push(format!("taking back {}", duration_text(times.undo_ms)));
+        parts.push(format!("taking back: {}", duration_text(times.undo_ms)));
     }
     if times.waited_ms > 0 {
-        parts.push(format!("waiting for places {}", duration_text(times.waited_ms)));
+        parts.push(format!("waiting in line: {}", duration_text(times.waited_ms)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }

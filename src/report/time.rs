@@ -10,7 +10,7 @@ pub fn clock_text(ms: Millis) -> String {
 }
 
 /// Both: `2026-11-23 22:14:05`.
-pub(super) fn when_text(ms: Millis) -> String {
+pub fn when_text(ms: Millis) -> String {
     format!("{} {}", day_text(ms), clock_text(ms))
 }
 

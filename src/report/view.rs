@@ -13,7 +13,6 @@ use super::standing::Standing;
 
 /// A migration as it stands.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is known of it")]
 pub struct MigrationView {
     /// Its row in the journal.
     pub id: MigrationId,
@@ -30,8 +29,8 @@ pub struct MigrationView {
     /// When it came into the state; when it was asked for, if nothing has
     /// happened yet.
     pub since_ms: Millis,
-    /// Whether an operation has cleaned the client up since.
-    pub is_cleaned: bool,
+    /// When an operation has cleaned the client up since, if one has.
+    pub cleaned_ms: Option<Millis>,
     /// How its copy was seen last: when the client was asked for this report, by an
     /// operation since, or by the migration itself. `None` where nobody has looked
     /// since it changed.
@@ -47,7 +46,8 @@ pub struct MigrationView {
 impl MigrationView {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
-        Standing::new(&self.state, &self.spec).cleaned(self.is_cleaned).seen(self.seen.as_ref())
+        let is_cleaned = self.cleaned_ms.is_some();
+        Standing::new(&self.state, &self.spec).cleaned(is_cleaned).seen(self.seen.as_ref())
     }
 
     /// Whether its client was last seen to run from the copy, with no old system to go

@@ -69,7 +69,7 @@ fn a_batch_stays_in_which_a_copy_waits_for_its_boot_and_so_do_later_ones_of_its_
     world.write("other.toml", &plan(&["lpar02"]).replace("small", "other"));
     good(world.run(&["lab", "up", "--plan", "plan.toml", "--time-scale", "1000000"]));
     good(world.run(&["run", "plan.toml", "--no-progress"]));
-    good(world.run(&["cleanup", "lpar02"]));
+    good(world.run(&["cleanup", "lpar02", "--yes"]));
     good(world.run(&["run", "other.toml", "--no-progress"]));
     good(world.run(&["lab", "exec", "lpar02", "--", "shutdown", "-Fr"]));
     let kept = world.run(&["journal", "archive", "--keep-days", "0"]);

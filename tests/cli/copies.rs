@@ -16,7 +16,7 @@ use Act::{ByHand, Does};
 
 const BOOT_COPY: [Act; 2] = [ByHand("bootlist -m normal hdisk1"), ByHand("shutdown -Fr")];
 const BOOT_OLD: Act = ByHand("bootlist -m normal hdisk0; shutdown -Fr");
-const CLEANUP: Act = Does(0, "cleanup lpar1");
+const CLEANUP: Act = Does(0, "cleanup lpar1 --yes");
 const SLEEP: Act = Does(0, "sleep lpar1");
 const RUN: Act = Does(0, "run plan.toml --no-progress");
 
@@ -230,7 +230,7 @@ fn the_old_system_is_told_for_what_it_is_after_a_wake() {
     let volumes = || scene.ran(0, "lab exec lpar1 -- lspv");
     assert!(volumes().contains("altinst_rootvg"), "{}", volumes());
     scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -v old_rootvg -d hdisk0");
-    scene.ran(0, "cleanup lpar1");
+    scene.ran(0, "cleanup lpar1 --yes");
     assert!(volumes().contains("old_rootvg"), "{}", volumes());
 }
 
@@ -292,7 +292,7 @@ fn what_is_given_up_tells_of_its_lease_and_of_what_takes_it_away() {
     let left = said.lines().find(|line| line.contains("left: ")).unwrap();
     assert!(left.contains("the lease on the client"), "{said}");
     assert!(said.contains("next: `nimshift cleanup lpar1` removes what is left"), "{said}");
-    scene.ran(0, "cleanup lpar1");
+    scene.ran(0, "cleanup lpar1 --yes");
     assert_ne!(lease().code, 0, "the lease is taken away");
 }
 
@@ -306,7 +306,7 @@ fn a_rollback_to_an_old_system_that_is_known_to_be_gone_is_refused() {
             scene.act(ByHand(by_hand));
         }
         scene.ran(0, "lab exec lpar1 -- alt_rootvg_op -X old_rootvg");
-        scene.ran(0, "cleanup lpar1");
+        scene.ran(0, "cleanup lpar1 --yes");
         let (digest, entries) = (scene.ran(0, "lab digest"), scene.world.entries().len());
         let said = scene.ran(2, "rollback lpar1 --yes");
         assert!(said.contains("its old system is gone: there is no way back"), "{said}");
@@ -416,7 +416,7 @@ fn what_others_have_made_in_place_of_a_copy_is_not_ours() {
     // It stands in the way of the next migration, which is refused for it.
     let said = scene.ran(3, "run plan.toml --no-progress");
     assert!(said.contains("1 refused") && theirs(), "{said}");
-    let said = scene.ran(0, "cleanup lpar1");
+    let said = scene.ran(0, "cleanup lpar1 --yes");
     assert!(
         said.contains("left alone: altinst_rootvg on hdisk1, which no migration here has made"),
         "{said}"
@@ -554,7 +554,7 @@ fn a_cleanup_removes_what_was_made_here_though_it_is_archived() {
     let scene = Scene::failed("sleep");
     scene.ran(0, "journal archive --keep-days 0");
     assert!(scene.row().contains("hdisk1:altinst_rootvg"));
-    scene.ran(0, "cleanup lpar1");
+    scene.ran(0, "cleanup lpar1 --yes");
     assert!(!scene.row().contains("altinst_rootvg"), "{}", scene.row());
 }
 

@@ -317,7 +317,7 @@ fn ended_well(printed: &mut Printed) {
     scene.says(3, &["run", "plan.toml", "-P", "1-3"]);
     let mut scene = Scene::with("cleaned", printed, &with("", ""), &[]);
     scene.does(0, &["run", "plan.toml"]);
-    scene.says(0, &["cleanup", "lpar01"]);
+    scene.says(0, &["cleanup", "lpar01", "--yes"]);
     scene.says(0, &["history", "lpar01", "--number", "1"]);
     scene.says(3, &["wake", "lpar01"]);
     let mut scene = Scene::with("removed by hand", printed, &with("", ""), &[]);

@@ -44,10 +44,10 @@ fn faults_are_named_and_listed() {
     let listed = world.run(&["lab", "fault"]).stdout;
     assert_eq!(
         listed,
-        "KIND  HOST    COMMAND  TIMES   HAPPENED\nslow  lpar01  any      always  0\n"
+        "KIND  HOST    COMMAND  TIMES   HAPPENED  TO COME\nslow  lpar01  any      always  0         always\n"
     );
     assert_eq!(world.run(&["lab", "fault", "--clear"]).code, 0);
-    assert_eq!(world.run(&["lab", "fault"]).stdout.lines().count(), 1);
+    assert_eq!(world.run(&["lab", "fault"]).stdout, "no fault is set\n");
 }
 
 #[test]
@@ -139,6 +139,28 @@ fn a_lab_is_removed_by_order_only() {
     assert!(!world.state().join("lab").exists());
 }
 
+#[test]
+fn a_fault_that_is_used_up_is_not_told_as_one_to_come() {
+    let world = World::in_memory();
+    world.write("plan.toml", &plan(&["lpar01"]));
+    let does = |line: &str| {
+        let ran = world.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(ran.code, 0, "{line}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    does("lab up --plan plan.toml --time-scale 1000000");
+    does("lab fault unreachable --host lpar01 --times 2");
+    does("lab fault slow --host nim1 --times 0");
+    does("run plan.toml");
+    let told = does("lab fault");
+    let ends = |host: &str, end: &str| {
+        let row = told.lines().find(|row| row.contains(host)).unwrap_or_default();
+        assert!(row.ends_with(end), "{told}");
+    };
+    ends("lpar01", "used up");
+    ends("nim1", "always");
+}
+
 /// Who has not ended is named.
 #[test]
 fn a_check_names_whom_it_does_not_hold() {
@@ -158,7 +180,10 @@ fn a_check_names_whom_it_does_not_hold() {
     does(0, "lab fault disk-full --host lpar01 --command alt_disk_copy");
     does(4, "run plan.toml");
     let said = does(0, "lab check");
-    assert_eq!(said, "3 hosts: nothing is left behind; lpar01 is unfinished and was not checked\n");
+    assert_eq!(
+        said,
+        "not checked: lpar01, which is unfinished; elsewhere nothing is left behind\n"
+    );
 }
 
 #[test]

@@ -55,10 +55,19 @@ fn cleanup_tells_item_by_item_what_was_done_and_what_was_clean() {
     assert_eq!(ran(&world, 0, &["lab", "digest"]), before);
     let again = ran(&world, 0, &["cleanup", "lpar1"]);
     says(&again, &["altinst_rootvg: clean", "mounts on the client: clean"]);
+    let items = again.lines().filter(|line| line.starts_with("  "));
+    assert!(
+        items.clone().count() > 8 && items.clone().all(|item| item.ends_with(": clean")),
+        "{again}"
+    );
     // A finished cleanup is no migration: the plan begins.
     says(&ran(&world, 0, &["run", "plan.toml"]), &["1 client", "1 reboot pending"]);
     says(&ran(&world, 0, &["run", "plan.toml"]), &["migrated already"]);
-    ran(&world, 0, &["cleanup", "lpar1"]);
+    // A finished copy is not removed by a slip.
+    let kept = ran(&world, 2, &["cleanup", "lpar1"]);
+    says(&kept, &["`cleanup` removes the finished copy of lpar1", "`--yes` skips this question"]);
+    assert_eq!(states(&world), [("lpar1".to_owned(), "reboot_pending".to_owned())]);
+    ran(&world, 0, &["cleanup", "lpar1", "--yes"]);
     sound(&world);
     let said = ran(&world, 0, &["status"]);
     says(&said, &["cleaned", "cleanup: done", "1 cleaned"]);
@@ -130,9 +139,27 @@ fn wake_and_sleep_go_together() {
 }
 
 #[test]
+fn a_copy_that_aix_would_not_wake_is_refused_before_anything_is_done() {
+    let world = world();
+    ran(&world, 0, &["run", "plan.toml"]);
+    let entries = world.entries().len();
+    let said = ran(&world, 2, &["wake", "lpar1"]);
+    says(&said, &["0505-148", "lpar1: its copy is at 7300-02", "boot it first"]);
+    assert_eq!(world.entries().len(), entries);
+    // The old system is older than what runs then.
+    ran(&world, 0, &["lab", "exec", "lpar1", "--", "shutdown", "-Fr"]);
+    ran(&world, 0, &["wake", "lpar1"]);
+    ran(&world, 0, &["sleep", "lpar1"]);
+}
+
+#[test]
 fn sync_looks_and_levels() {
     let world = world();
-    says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]), &["sync: done"]);
+    let said = ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]);
+    says(
+        &said,
+        &["sync: done", "  bos.alt_disk_install.rte is 7.3.2.1 on the master, 7.3.2.1 in the SPOT"],
+    );
     says(&ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp"]), &["master: clean", "spot: clean"]);
     says(&ran(&world, 3, &["sync", "-s", "lpp", "-l", "lpp"]), &["not of type spot"]);
     let missing = ran(&world, 3, &["sync", "-s", "NOSUCH", "-l", "lpp"]);
@@ -153,7 +180,7 @@ fn what_a_cleanup_names_is_no_spot() {
     ran(&world, 0, &["sync", "-s", "spot", "-l", "lpp", "-P"]);
     says(&ran(&world, 0, &["sync"]), &["spot  sync: done"]);
     ran(&world, 0, &["run", "plan.toml"]);
-    ran(&world, 0, &["cleanup", "lpar1"]);
+    ran(&world, 0, &["cleanup", "lpar1", "--yes"]);
     says(&ran(&world, 0, &["sync", "-P"]), &["spot  sync: done"]);
 }
 

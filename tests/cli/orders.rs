@@ -121,7 +121,7 @@ fn what_a_changed_plan_mends_is_run_and_not_retried() {
     for disk in ["hdisk0", "hdisk7"] {
         world.write("plan.toml", &good.replace("hdisk1", disk));
         let said = ran(&world, 3, &["run", "plan.toml"]).stdout;
-        let next = "change `disks` in the plan; then `nimshift run PLAN --client lpar01`";
+        let next = "name another disk for lpar01 in the plan (`disks`); then `nimshift run PLAN --client lpar01`";
         assert!(said.contains(next), "{said}");
     }
     world.write("plan.toml", &good);

@@ -53,6 +53,16 @@ fn the_sample_night() {
         expected.iter().map(|(client, state)| ((*client).into(), (*state).into())).collect();
     assert_eq!(states(&world), expected, "{}", ran.stdout);
     sound(&world);
+    // Who failed stands last, and the lines that were said meanwhile tell the same times.
+    let ends = |line: &str| {
+        line.starts_with("lpar").then(|| line.split("  ").next()).flatten().map(str::to_owned)
+    };
+    let order: Vec<String> = ran.stdout.lines().filter_map(ends).collect();
+    assert_eq!(order[9..], ["lpar07", "lpar08", "lpar09"], "{order:?}");
+    for line in ran.stdout.lines().filter(|line| line.contains(" after ")) {
+        let said = line.replacen("  ", " ", 1);
+        assert!(ran.stderr.contains(&said), "`{said}` is not in\n{}", ran.stderr);
+    }
 
     let story = world.run(&["history", "lpar07"]).stdout;
     for told in ["0505-218", "taking everything back", "evidence: ", "End: rolled back", "next: "] {
@@ -104,6 +114,8 @@ fn a_stopped_run_is_resumed() {
         drop(said);
         let found = states(&world);
         assert!(found.iter().any(|(_, state)| state != "reboot_pending"), "{name}: {found:?}");
+        let status = world.run(&["status"]).stdout;
+        assert!(status.contains("no engine runs: `nimshift resume` continues\n"), "{status}");
         let ran = world.run(&["resume"]);
         assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
         let all: Vec<String> = states(&world).into_iter().map(|(_, state)| state).collect();
@@ -111,7 +123,8 @@ fn a_stopped_run_is_resumed() {
         sound(&world);
         let again = world.run(&["resume"]);
         assert_eq!(again.code, 0);
-        assert!(again.stderr.contains("nothing to resume"), "{}", again.stderr);
+        let told = "nothing to resume: all have ended; `nimshift status` shows them\n";
+        assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("", told));
     }
 }
 

@@ -57,6 +57,7 @@ fn a_preflight_tells_all_that_stands_against_a_night_and_changes_nothing() {
     }
     assert!(said.stdout.contains("lpar1  fine\n"), "{}", said.stdout);
     assert!(said.stdout.contains("5 clients: 2 fine, 3 refused"), "{}", said.stdout);
+    assert_eq!(said.stderr, "exit code 3: some would be refused, or cannot start now\n");
     let told = ran(&world, 3, &["preflight", "bad.toml", "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&told).unwrap();
     let clients = document["clients"].as_array().unwrap();
@@ -125,4 +126,33 @@ fn a_preflight_needs_hosts_and_a_sound_plan() {
         assert!(refused.stdout.is_empty() && refused.stderr.starts_with("error: "));
     }
     assert_eq!(world.files(), before, "nothing is made");
+}
+
+/// What was taken back on purpose begins again once the plan is edited: it is said by
+/// whom it was, and when, before it does.
+#[test]
+fn who_has_taken_a_client_back_is_named_before_it_starts_again() {
+    let world = world();
+    world.write("plan.toml", &plan(&["lpar1", "lpar5"]));
+    ran(&world, 0, &["run", "plan.toml", "--no-progress"]);
+    ran(&world, 0, &["rollback", "lpar1", "--no-progress"]);
+    let by = "lpar1  left alone: rolled back by op@";
+    let said = ran(&world, 0, &["preflight", "plan.toml"]).stdout;
+    assert!(said.contains(by) && said.contains("`nimshift retry lpar1`"), "{said}");
+    world.write("plan.toml", &plan(&["lpar1", "lpar5", "lpar2"]));
+    let reader = nimshift::journal::Reader::open(&world.state()).unwrap();
+    let views = nimshift::report::views(&reader).unwrap();
+    drop(reader);
+    let ended = views.iter().find(|view| view.client == "lpar1").unwrap().since_ms;
+    let day = nimshift::report::day_text(ended);
+    for args in [&["preflight", "plan.toml"][..], &["plan", "plan.toml"], &["run", "plan.toml"]] {
+        let said = ran(&world, 0, args);
+        let said = said.stdout + &said.stderr;
+        let told = said.lines().find(|line| line.contains("rolled back by op@"));
+        let told = told.unwrap_or_else(|| panic!("{args:?}: {said}"));
+        assert!(told.contains(&day) && told.contains("a new migration starts"), "{told}");
+    }
+    // No part of the plan is another plan.
+    let said = ran(&world, 0, &["preflight", "plan.toml", "--client", "lpar2"]).stdout;
+    assert!(said.contains("lpar2  left alone: migrated already, reboot pending"), "{said}");
 }

@@ -344,7 +344,7 @@ fn the_summary_of_a_night() {
                 number: 1,
                 state: row.state,
                 since_ms: row.updated_ms,
-                is_cleaned: false,
+                cleaned_ms: None,
                 seen: None,
                 is_silent: false,
                 is_archived: false,

@@ -81,7 +81,7 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
         blueprint: Arc::new(blueprint),
         spec: Arc::new(spec.clone()),
         since_ms: row.updated_ms,
-        is_cleaned: false,
+        cleaned_ms: None,
         seen: None,
         is_silent: false,
         is_archived: false,

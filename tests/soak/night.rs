@@ -301,7 +301,7 @@ impl Night {
             blueprint: Arc::new(reader.blueprint(row.id).expect("a blueprint")),
             spec: Arc::new(reader.spec(row.id).expect("a spec")),
             since_ms: row.updated_ms,
-            is_cleaned: false,
+            cleaned_ms: None,
             seen: None,
             is_silent: false,
             is_archived: false,

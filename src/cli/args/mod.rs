@@ -105,7 +105,7 @@ pub(super) enum Command {
     /// Give up, leaving the hosts as they are.
     Abandon(OrderArgs),
     /// Remove everything that a migration left on a client and its master (nimadm -C).
-    Cleanup(ClientsArgs),
+    Cleanup(CleanupArgs),
     /// Wake a client's copy, export it and mount it on the master (nimadm -W).
     Wake(WakeArgs),
     /// Unmount a woken copy and put it to sleep (nimadm -S).
@@ -367,6 +367,15 @@ pub(super) struct ClientsArgs {
     pub(super) clients: Vec<NimName>,
     #[command(flatten)]
     pub(super) operation: OperationArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CleanupArgs {
+    #[command(flatten)]
+    pub(super) clients: ClientsArgs,
+    /// Do not ask before a finished copy is removed that waits to be booted.
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -126,13 +126,15 @@ const CLIENT_WORK: StepDef = StepDef {
         let said = answers.client();
         let mut commands: Vec<Command> = guard_of(ctx, answers).into_iter().collect();
         if has_work(said).unwrap_or(true) {
-            // And what a takeover of the lease has left.
-            let names = said.names(argv::LEASE_DIR).unwrap_or_default();
-            let claims = names.iter().map(String::as_str).filter(|name| is_of_takeover(name));
-            let mut remove = words(&["rm", "-f"]);
-            let paths = OWN.into_iter().chain(claims);
-            remove.extend(paths.map(|name| format!("{}/{name}", argv::LEASE_DIR)));
-            commands.push(Command::new(remove));
+            // A dry run has asked nobody: it names all that may be there.
+            let own = OWN.map(str::to_owned).to_vec();
+            let mut names = said.names(argv::LEASE_DIR).unwrap_or(own);
+            names.retain(|name| is_own(name));
+            if !names.is_empty() {
+                let mut remove = words(&["rm", "-f"]);
+                remove.extend(names.iter().map(|name| format!("{}/{name}", argv::LEASE_DIR)));
+                commands.push(Command::new(remove));
+            }
             commands.push(Command::new(["rmdir", argv::LEASE_DIR]).tolerated());
         }
         if is_empty_tree(said, CLIENT_ROOT).unwrap_or(true) {

@@ -10,3 +10,5 @@ mod cleanup_whose;
 pub(super) mod sleep;
 pub(super) mod sync;
 pub(super) mod wake;
+
+pub use sync::{SYNC_COMPARE, levels_seen};

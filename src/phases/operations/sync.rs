@@ -4,7 +4,8 @@
 use crate::aix::argv::{self, Argv};
 use crate::aix::{self, Fileset, FilesetLevel};
 use crate::domain::{
-    Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Task, TaskKind,
+    AttemptRecord, Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Task,
+    TaskKind,
 };
 use crate::transport::{Command, Script};
 use std::fmt::Write as _;
@@ -225,10 +226,24 @@ const SPOT: StepDef = StepDef {
     ..STEP
 };
 
+/// The step that tells what the levels are.
+pub const SYNC_COMPARE: &str = "sync-compare";
+
+/// What it has seen, by its record: the level on the master and in the SPOT.
+pub fn levels_seen(record: &AttemptRecord) -> Option<String> {
+    // In the order of `level_looks`.
+    let level = |index: usize| {
+        let rows = aix::filesets(&record.looks.get(index)?.output).ok()?;
+        level_installed(&rows).map(|level| level.to_string())
+    };
+    let (master, spot) = (level(1)?, level(2)?);
+    Some(format!("{} is {master} on the master, {spot} in the SPOT", argv::ALT_FILESET))
+}
+
 /// Last, and all of a preview.
 const COMPARE: StepDef = StepDef {
     phase: Phase::Clone,
-    name: "sync-compare",
+    name: SYNC_COMPARE,
     about: "compare the levels of bos.alt_disk_install",
     host: HostRole::Master,
     task: TaskKind::Sync,

@@ -7,7 +7,7 @@ use crate::domain::{DiskName, Lease};
 
 use super::objections::Objections;
 use super::rootvg::{Room, SPARE_MB};
-use crate::phases::copy::{ALT_VG, OLD_VG, foreign};
+use crate::phases::copy::{ALT_VG, OLD_VG, foreign, other_disk};
 use crate::phases::lease::wait_or_clean;
 use crate::phases::native::record::disk_size;
 use crate::phases::operations::cleanup_check::is_on_copy;
@@ -79,12 +79,12 @@ pub(super) fn check_disks(
             None => {
                 against.permanent(
                     format!("{disk} is not on the client"),
-                    "`cfgmgr`, or change `disks` in the plan",
+                    &format!("`cfgmgr`, or {}", other_disk(ctx.spec)),
                 );
                 sizes_mb = None;
                 continue;
             }
-            Some(row) => check_owner(row, against),
+            Some(row) => check_owner(ctx, row, against),
         }
         check_bootable(disk, client, against);
         let size = client.read(argv::disk_size(disk), disk_size);
@@ -124,7 +124,7 @@ fn check_room(ctx: &Context<'_>, sizes_mb: &[u64], room: &Room, against: &mut Ob
     if total < wanted {
         against.permanent(
             format!("the target disks have {total} MB, the copy needs {wanted} MB"),
-            "change `disks` in the plan: larger ones",
+            &format!("{}: a larger one", other_disk(ctx.spec)),
         );
     }
 }
@@ -136,21 +136,18 @@ fn check_bootable(disk: &DiskName, client: HostAnswers<'_>, against: &mut Object
         against.permanent(
             format!("firmware cannot boot from {disk}: `bootinfo -B {disk}` prints 0"),
             "a disk that DLPAR has added since the last boot is so until the client is rebooted: reboot \
-             it, or change `disks` in the plan",
+             it, or name another disk in the plan (`disks`)",
         );
     }
 }
 
-pub(super) fn check_owner(row: &PhysicalVolume, against: &mut Objections) {
+pub(super) fn check_owner(ctx: &Context<'_>, row: &PhysicalVolume, against: &mut Objections) {
     match row.vg.as_deref() {
         // Told once for the whole volume group.
         None | Some(ALT_VG | OLD_VG) => {}
         Some("rootvg") => {
-            against.permanent(
-                format!("the client runs from {}", row.disk),
-                "change `disks` in the plan",
-            );
+            against.permanent(format!("the client runs from {}", row.disk), &other_disk(ctx.spec));
         }
-        Some(_) => against.permanent(foreign(row), "change `disks` in the plan"),
+        Some(_) => against.permanent(foreign(row), &other_disk(ctx.spec)),
     }
 }

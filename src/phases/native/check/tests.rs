@@ -114,7 +114,7 @@ fn each_thing_that_is_wrong_is_told() {
         (false, 0, "timedout\n".into(), "cannot read the client's level"),
         (false, 0, "7300-01-02-2320\n".into(), "the client is at 7300-01-02-2320, the release of the target"),
         (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\n".into(), "hdisk1 is not on the client"),
-        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 datavg active\n".into(), "datavg is on hdisk1: it is never touched"),
+        (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 datavg active\n".into(), "hdisk1 holds datavg, which is not nimshift's: it is left alone"),
         (false, 1, "hdisk1 00f7a1b2c3d4e5f6 rootvg active\n".into(), "the client runs from hdisk1"),
         (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 00f7a1b2c3d4e5f7 altinst_rootvg\n".into(), "altinst_rootvg is on hdisk1 already"),
         (false, 1, "hdisk0 00f7a1b2c3d4e5f6 rootvg active\nhdisk1 none None\nhdisk3 00f7a1b2c3d4e5f8 old_rootvg\n".into(), "old_rootvg is on hdisk3 already"),
