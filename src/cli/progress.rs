@@ -217,7 +217,10 @@ impl Observer for Progress {
         );
         self.bar(view, &text);
         self.header(now_ms);
-        let doing = (ticket.phase, ticket.direction, ticket.round);
+        // An operation is one thing, whatever phases its steps are of.
+        let is_migration = view.spec.task.is_migration();
+        let phase = if is_migration { ticket.phase } else { Phase::Clone };
+        let doing = (phase, ticket.direction, ticket.round);
         if self.doing.insert(view.id, doing) == Some(doing) {
             return;
         }

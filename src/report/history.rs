@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::base::{Millis, duration_text};
 use crate::domain::{
-    AttemptRecord, Cause, CommandRecord, Direction, Lease, Phase, Presence, Ticket, Way,
+    AttemptRecord, Cause, CommandRecord, Direction, FailureClass, Lease, Phase, Presence, Ticket,
+    Way,
 };
 use crate::machine::{EventKind, State, Then};
 
@@ -157,7 +158,12 @@ impl Teller<'_> {
             Direction::Forward => "",
             Direction::Undo => "undo ",
         };
-        let result = if failed.is_some() { "FAILED" } else { "done" };
+        let result = match failed.map(|cause| cause.class) {
+            None => "done",
+            // It has found that the client is where it is to be.
+            Some(FailureClass::AlreadyDone) => "SKIPPED",
+            Some(_) => "FAILED",
+        };
         self.say(format!(
             "  {}  {undo}{}{attempt}: {result} in {took}{}",
             clock_text(record.started_ms),
@@ -285,7 +291,7 @@ impl Teller<'_> {
 }
 
 fn class_text(cause: &Cause) -> &'static str {
-    use crate::domain::FailureClass as Class;
+    use FailureClass as Class;
     match cause.class {
         Class::Transient => "transient",
         Class::Permanent => "permanent",

@@ -132,7 +132,9 @@ fn wake_and_sleep_go_together() {
     );
     let mounts = ran(&world, 0, &["lab", "exec", "nim1", "--", "mount"]);
     says(&mounts, &["/lpar1_alt/alt_inst/usr"]);
-    says(&ran(&world, 0, &["sleep", "lpar1"]), &["sleep: done"]);
+    let said = ran(&world, 0, &["sleep", "lpar1"]);
+    says(&said, &["sleep: done"]);
+    assert_eq!(said.lines().filter(|line| line.ends_with(" lpar1 sleep")).count(), 1, "{said}");
     sound(&world);
     ran(&world, 0, &["cleanup", "lpar1", "--force"]);
     sound(&world);

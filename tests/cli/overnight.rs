@@ -69,6 +69,9 @@ fn the_sample_night() {
         assert!(story.contains(told), "`{told}` is not in\n{story}");
     }
 
+    let story = world.run(&["history", "lpar10"]).stdout;
+    assert!(story.contains("check-client: SKIPPED in "), "{story}");
+
     let digest = world.run(&["lab", "digest"]).stdout;
     let again = world.run(&["run", plan]);
     assert_eq!(again.code, 3, "{}", again.stderr);
