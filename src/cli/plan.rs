@@ -97,9 +97,15 @@ pub(super) fn plan(out: &Out, place: &StateDir, args: &PlanArgs) -> Result<Exit,
 /// What `run` says of the clients that the journal knows.
 fn known(place: &StateDir, plan: &Plan) -> Result<BTreeMap<String, String>, CliError> {
     let sorted = sorted(place, plan, &plan.digest(), By::Journal)?;
-    let refused =
-        sorted.refused.into_iter().map(|one| (one.client, format!("it {}; {}", one.why, one.way)));
-    Ok(sorted.said.into_iter().chain(refused).collect())
+    let said = sorted.said.iter().map(|(client, what)| {
+        let label = if sorted.is_fresh(client) { "" } else { "left alone: " };
+        (client.clone(), format!("{label}{what}"))
+    });
+    let refused = sorted
+        .refused
+        .iter()
+        .map(|one| (one.client.clone(), format!("refused: it {}; {}", one.why, one.way)));
+    Ok(said.chain(refused).collect())
 }
 
 fn chosen<'a>(plan: &'a Plan, args: &PlanArgs) -> Result<Vec<&'a MigrationSpec>, CliError> {

@@ -129,7 +129,7 @@ impl<'a> Sorted<'a> {
         } else if (same_plan || known.beside && same) && !corrected {
             let how = format!("`nimshift retry {}` starts it again", spec.client);
             let ended = ended(before, standing());
-            self.say(spec, &format!("{ended}; left alone, for its plan has not changed: {how}"));
+            self.say(spec, &format!("{ended}, and its plan has not changed: {how}"));
         } else {
             self.say(spec, &format!("{}; a new migration starts", ended(before, standing())));
             self.fresh.push((number, Cow::Borrowed(spec)));
@@ -176,7 +176,7 @@ fn ended(before: &Loaded, standing: Standing<'_>) -> String {
         (State::RolledBack { .. }, Some(cause)) if is_ordered(state) => cause.text.clone(),
         _ => standing.spoken(),
     };
-    format!("{how}, {}", when_text(before.updated_ms))
+    format!("was {how} on {}", when_text(before.updated_ms))
 }
 
 /// Whether what was made is gone, and the client does not run from it.

@@ -78,7 +78,10 @@ fn a_running_engine_takes_on_what_is_new_and_what_is_corrected() {
     assert!(same.stderr.contains("no client `lpar09`"), "{}", same.stderr);
     let same = good(&world, 3, &["run", "plan.toml", "--client", "lpar02"]);
     let told = same.stdout.lines().next().unwrap_or_default();
-    assert!(told.starts_with("lpar02: refused, 20") && told.contains("left alone"), "{told}");
+    assert!(
+        told.starts_with("lpar02: was refused on 20") && told.contains("has not changed"),
+        "{told}"
+    );
     assert!(told.ends_with("`nimshift retry lpar02` starts it again"), "{told}");
 
     // One that goes on is not changed under way; the others join.

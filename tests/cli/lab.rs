@@ -196,7 +196,8 @@ fn what_fails_in_the_sample_night_can_be_put_right_on_the_lab() {
         ran
     };
     ok(0, &["lab", "up", "--plan", plan, "--time-scale", "100000"]);
-    ok(3, &["run", plan, "--client", "lpar07", "--client", "lpar08"]);
+    let ended = ok(3, &["run", plan, "--client", "lpar07", "--client", "lpar08"]).stdout;
+    assert!(ended.contains("next: no free partitions: a larger hdisk1 on lpar08; then"), "{ended}");
     let told = ok(0, &["status"]).stdout;
     assert!(told.contains("2 rolled back"), "{told}");
     // What their hints say is to be done.

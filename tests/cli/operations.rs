@@ -71,6 +71,13 @@ fn cleanup_tells_item_by_item_what_was_done_and_what_was_clean() {
     sound(&world);
     let said = ran(&world, 0, &["status"]);
     says(&said, &["cleaned", "cleanup: done", "1 cleaned"]);
+    let since: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("lpar1 "))
+        .filter_map(|line| line.split_whitespace().next_back())
+        .collect();
+    assert_eq!(since.len(), 2, "{said}");
+    assert_eq!(since[0], since[1], "it has been cleaned since its cleanup: {said}");
     assert!(!said.contains("migrated"), "{said}");
     says(&ran(&world, 0, &["history", "lpar1", "--number", "2"]), &["left on the hosts: nothing"]);
     says(&ran(&world, 0, &["history", "lpar1"]), &["cleanup-copy"]);

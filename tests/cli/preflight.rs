@@ -136,7 +136,7 @@ fn who_has_taken_a_client_back_is_named_before_it_starts_again() {
     world.write("plan.toml", &plan(&["lpar1", "lpar5"]));
     ran(&world, 0, &["run", "plan.toml", "--no-progress"]);
     ran(&world, 0, &["rollback", "lpar1", "--no-progress"]);
-    let by = "lpar1  left alone: rolled back by op@";
+    let by = "lpar1  left alone: was rolled back by op@";
     let said = ran(&world, 0, &["preflight", "plan.toml"]).stdout;
     assert!(said.contains(by) && said.contains("`nimshift retry lpar1`"), "{said}");
     world.write("plan.toml", &plan(&["lpar1", "lpar5", "lpar2"]));
@@ -148,10 +148,13 @@ fn who_has_taken_a_client_back_is_named_before_it_starts_again() {
     for args in [&["preflight", "plan.toml"][..], &["plan", "plan.toml"], &["run", "plan.toml"]] {
         let said = ran(&world, 0, args);
         let said = said.stdout + &said.stderr;
-        let told = said.lines().find(|line| line.contains("rolled back by op@"));
+        let told = said.lines().find(|line| line.contains("was rolled back by op@"));
         let told = told.unwrap_or_else(|| panic!("{args:?}: {said}"));
         assert!(told.contains(&day) && told.contains("a new migration starts"), "{told}");
     }
+    let said = ran(&world, 0, &["plan", "plan.toml", "--client", "lpar5"]).stdout;
+    let alone = "\n  by the journal: left alone: migrated already, reboot pending";
+    assert!(said.contains(alone), "{said}");
     // No part of the plan is another plan.
     let said = ran(&world, 0, &["preflight", "plan.toml", "--client", "lpar2"]).stdout;
     assert!(said.contains("lpar2  left alone: migrated already, reboot pending"), "{said}");

@@ -304,6 +304,7 @@ fn what_cannot_be_found_is_said_with_the_nearest() {
             world.shown(&["history", "lpar07"]),
             world.shown(&["history", "lpar01", "--number", "2"]),
             world.shown(&["resume"]),
+            world.shown(&["status", "--batch", "other"]),
         ]
         .join("\n")
     );
