@@ -156,8 +156,8 @@ fn ansible_groups_are_waves_in_order_of_appearance() {
     let lpar01 = by_name("lpar01");
     assert!(lpar01.options.reboot && lpar01.caches());
     assert_eq!((lpar01.retry.attempts, by_name("lpar02").retry.attempts), (9, 5));
-    assert_eq!(lpar01.target.spot.as_str(), "spot_7300_02");
-    assert_eq!(by_name("jump.example.com").target.spot.as_str(), "spot_7300_03");
+    assert_eq!(lpar01.target().spot.as_str(), "spot_7300_02");
+    assert_eq!(by_name("jump.example.com").target().spot.as_str(), "spot_7300_03");
 }
 
 #[test]

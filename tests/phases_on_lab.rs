@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    Answer, CopyPolicy, Direction, Facts, FailureClass, MigrationId, MigrationSpec, Options,
-    Outcome, Repeat, Residue, RetryPolicy, StepSpec, Target, Ticket, UndoKind, Way,
+    Aim, Answer, CopyPolicy, Direction, Driver, Facts, FailureClass, MigrationId, MigrationSpec,
+    Mode, Options, Outcome, Repeat, Residue, RetryPolicy, StepSpec, Target, Task, Ticket, UndoKind,
+    Way,
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
@@ -39,8 +40,9 @@ fn spec() -> MigrationSpec {
         accept_licenses: true,
         ..Options::default()
     };
+    let task = Task::Migrate(Aim { mode: Mode::Disk, driver: Driver::Native, target });
     let plain =
-        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), target, retry);
+        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), task, retry);
     MigrationSpec { options, reboot_timeout_ms: 3_600_000, ..plain }
 }
 

@@ -140,7 +140,7 @@ fn a_client_overrides_key_by_key_and_can_go_without() {
     assert!(!second.caches() && !second.options.force);
     assert_eq!((second.retry.attempts, second.retry.delay_ms), (9, 1_000));
     assert_eq!(first.retry.attempts, 3);
-    assert_eq!(second.target.level.as_str(), "7300-03");
+    assert_eq!(second.target().level.as_str(), "7300-03");
     let own = serde_json::to_value(second).unwrap();
     assert_eq!(own["on_failure"], "hold");
     assert_eq!(own["failed_copy"], "sleep");
@@ -514,7 +514,7 @@ fn real_hosts_are_reached_as_the_plan_says() {
 fn real_hosts_are_migrated_by_nimadm_unless_the_plan_accepts_what_is_unverified() {
     let drivers = |text: &str| {
         let plan = parse_plan("first.toml", text, false).unwrap();
-        plan.migrations.iter().map(|spec| spec.driver).collect::<Vec<_>>()
+        plan.migrations.iter().map(|spec| spec.task.aim().unwrap().driver).collect::<Vec<_>>()
     };
     let native = |text: &str| text.replace("[defaults]", "[defaults]\ndriver = \"native\"");
     let local = REAL

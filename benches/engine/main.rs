@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use nimshift::base::{Clock as _, ClockRef, SystemClock};
 use nimshift::domain::{
-    Answer, AttemptRecord, BootFailure, Facts, FailurePolicy, MigrationSpec, NimName, Options,
-    Outcome, Phase, Presence, Repeat, RetryPolicy, StepName, StepSpec, Target, UndoKind, Way,
+    Aim, Answer, AttemptRecord, BootFailure, Driver, Facts, FailurePolicy, MigrationSpec, Mode,
+    NimName, Options, Outcome, Phase, Presence, Repeat, RetryPolicy, StepName, StepSpec, Target,
+    Task, UndoKind, Way,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, Order, Performer, PerformerFuture, SlotView,
@@ -80,8 +81,9 @@ fn spec(client: &str) -> MigrationSpec {
         accept_licenses: true,
         ..Options::default()
     };
+    let task = Task::Migrate(Aim { mode: Mode::Disk, driver: Driver::Native, target });
     let plain =
-        MigrationSpec::plain(name(client), "nim1".parse().expect("a host name"), target, retry);
+        MigrationSpec::plain(name(client), "nim1".parse().expect("a host name"), task, retry);
     MigrationSpec { options, reboot_timeout_ms: 1, ..plain }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let clients: Vec<String> = plan
         .migrations
         .iter()
-        .filter(|spec| spec.mode.has_client())
+        .filter(|spec| spec.task.has_client())
         .map(|spec| spec.client.to_string())
         .filter(|name| {
             args.client.is_empty() || args.client.iter().any(|chosen| chosen.as_str() == name)
@@ -60,7 +60,7 @@ pub(super) fn doctor(out: &Out, args: &DoctorArgs) -> Result<Exit, CliError> {
     let runtime = runtime()?;
     let mut found = runtime.block_on(examine(&hosts, real, &master, &clients));
     let chosen = |spec: &&MigrationSpec| {
-        !spec.mode.has_client() || clients.iter().any(|client| *client == spec.client.as_str())
+        !spec.task.has_client() || clients.iter().any(|client| *client == spec.client.as_str())
     };
     let specs: Vec<MigrationSpec> = plan.migrations.iter().filter(chosen).cloned().collect();
     let transport: Arc<dyn Transport> = hosts;

@@ -156,7 +156,7 @@ pub(super) fn hosts_of(file: &EstateFile) -> Vec<String> {
 
 /// Whether a plan names hosts of the estate only.
 pub(super) fn check_hosts(plan: &Plan, hosts: &[String]) -> Result<(), CliError> {
-    let with_client = plan.migrations.iter().filter(|spec| spec.mode.has_client());
+    let with_client = plan.migrations.iter().filter(|spec| spec.task.has_client());
     let clients = with_client.map(|spec| spec.client.as_str());
     let missing: Vec<&str> = std::iter::once(plan.master.as_str())
         .chain(clients)
@@ -176,12 +176,12 @@ fn plain_estate(plan: &Plan) -> EstateFile {
         let all: BTreeSet<String> = plan.migrations.iter().flat_map(pick).collect();
         all.into_iter().collect()
     };
-    let level = plan.migrations.iter().map(|spec| spec.target.level.as_str()).max();
+    let level = plan.migrations.iter().map(|spec| spec.target().level.as_str()).max();
     let master = PlainMaster {
         name: plan.master.to_string(),
         level: full_level(level.unwrap_or("7300-02")),
-        spots: names(|spec| vec![spec.target.spot.to_string()]),
-        lpp_sources: names(|spec| vec![spec.target.lpp_source.to_string()]),
+        spots: names(|spec| vec![spec.target().spot.to_string()]),
+        lpp_sources: names(|spec| vec![spec.target().lpp_source.to_string()]),
         cache_vgs: names(|spec| spec.options.cache_vg.iter().map(ToString::to_string).collect()),
         scripts: names(|spec| {
             let options = &spec.options;
@@ -192,7 +192,7 @@ fn plain_estate(plan: &Plan) -> EstateFile {
     let clients: Vec<PlainClient> = plan
         .migrations
         .iter()
-        .filter(|spec| spec.mode.has_client())
+        .filter(|spec| spec.task.has_client())
         .map(|spec| PlainClient {
             name: spec.client.to_string(),
             level: level_before(spec),
@@ -224,7 +224,7 @@ fn full_level(level: &str) -> String {
 /// A level that gets to a migration's target: the release before it, or the
 /// technology level before it where it is an update.
 fn level_before(spec: &MigrationSpec) -> String {
-    let target = spec.target.level.as_str();
+    let target = spec.target().level.as_str();
     if spec.options.update {
         let before = target.get(5..7).and_then(|part| part.parse::<u32>().ok());
         let before = before.map_or(0, |level| level.saturating_sub(1));

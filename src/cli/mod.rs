@@ -46,8 +46,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::domain::Task;
-use crate::fleet::OperatorOrder;
+use crate::fleet::{Operation, OperatorOrder};
 use crate::journal::RequestKind;
 
 use args::{Cli, Command, EngineArgs, JournalCommand, OrderArgs};
@@ -137,9 +136,9 @@ fn dispatch(out: &Out, cli: Cli, theirs: &[String]) -> Result<Ending, CliError> 
             Order { out, place, asked, engine: &args.engine, yes: args.yes }.give(&whom)?
         }
         Command::Cleanup(args) => operation::cleanup(out, place, &args)?,
-        Command::Wake(args) => operation::wake(out, place, &args)?,
-        Command::Sleep(args) => operation::of_clients(out, place, Task::Sleep, &args)?,
-        Command::Sync(args) => operation::sync(out, place, &args)?,
+        Command::Wake(args) => operation::wake(out, place, args)?,
+        Command::Sleep(args) => operation::of_clients(out, place, Operation::Sleep, &args)?,
+        Command::Sync(args) => operation::sync(out, place, args)?,
         Command::Hold(args) => order(RequestKind::Hold, whom(&args), &quiet)?,
         Command::Release(args) => order(RequestKind::Release, whom(&args), &quiet)?,
         Command::Abandon(args) => order(RequestKind::Abandon, whom(&args), &quiet)?,

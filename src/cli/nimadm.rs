@@ -14,11 +14,9 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::domain::{
-    Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Task, Telling,
-};
+use crate::domain::{Form, LineErrors, MigrationId, MigrationSpec, NimName, NimadmLine, Telling};
 use crate::engine::EngineLimits;
-use crate::fleet::{self, LineFinds, is_over, latest_of, rest_of, unhidden};
+use crate::fleet::{self, LineFinds, Operation, is_over, latest_of, rest_of, unhidden};
 use crate::journal::Loaded;
 use crate::report::{LogDetail, MigrationView, Verdict, spoken_as, ways_out};
 
@@ -30,7 +28,7 @@ use super::interrupt;
 use super::left;
 use super::nimadm_hosts::Settled;
 use super::nimadm_log::{LogDir, LogFollower, Subject};
-use super::operation::{Operation, Prepared};
+use super::operation::{OperationRun, Prepared};
 use super::operator::operator;
 use super::out::Out;
 use super::plan_file::licences_by_environment;
@@ -99,15 +97,22 @@ pub(super) fn nimadm(
         Out::note("nimadm: -A is ignored: its meaning is not documented");
     }
     let drop_in = DropIn { out, place, args, line: &line };
-    match line.form {
-        Form::Migrate(_) => drop_in.migrate(),
-        Form::Cleanup => drop_in.operate(Task::Cleanup),
-        Form::Wake => drop_in.operate(Task::Wake),
-        Form::Sleep => drop_in.operate(Task::Sleep),
-        Form::Sync => {
-            drop_in.operate(Task::Sync { device: line.device.clone(), preview: line.preview })
-        }
-    }
+    let operation = match line.form {
+        Form::Migrate(_) => return drop_in.migrate(),
+        Form::Cleanup => Operation::Cleanup,
+        Form::Wake => Operation::Wake {
+            disks: line.options.disks.clone(),
+            mount_options: line.options.mount_options.clone(),
+            post_script: line.options.post_script.clone(),
+        },
+        Form::Sleep => Operation::Sleep,
+        Form::Sync => Operation::Sync {
+            lpp_source: line.lpp_source.clone(),
+            device: line.device.clone(),
+            preview: line.preview,
+        },
+    };
+    drop_in.operate(operation)
 }
 
 /// All that is wrong, and the forms that it may have been meant to have.
@@ -150,7 +155,7 @@ impl DropIn<'_> {
     }
 
     /// An operation beside the migration.
-    fn operate(&self, task: Task) -> Result<Exit, CliError> {
+    fn operate(&self, operation: Operation) -> Result<Exit, CliError> {
         if self.args.show_plan {
             return Err(CliError::usage(format!("{} has no plan", self.line.form))
                 .help("`--show-plan` works only with a migration"));
@@ -160,23 +165,12 @@ impl DropIn<'_> {
         let logs = LogDir::new(self.place, self.args.log_dir.as_deref())?;
         let line = self.line;
         let args = OperationArgs {
-            spot: Some(line.spot.clone()),
             force: line.options.force,
             engine: EngineArgs { on_stop: self.args.on_stop, no_progress: true },
             ..OperationArgs::default()
         };
-        let adapt = |spec: &mut MigrationSpec| match line.form {
-            Form::Wake => fleet::adapt_wake(
-                spec,
-                &line.options.disks,
-                line.options.mount_options.as_ref(),
-                line.options.post_script.as_ref(),
-            ),
-            Form::Sync => fleet::adapt_sync(spec, line.lpp_source.as_ref()),
-            _ => {}
-        };
         let (out, place) = (self.out, self.place);
-        let operation = Operation { out, place, task, args: &args, adapt: &adapt };
+        let operation = OperationRun { out, place, operation, args: &args };
         // Where there is no client, an operation goes by the name of the SPOT.
         let name = line.client.clone().unwrap_or_else(|| line.spot.clone());
         let Prepared { open, estate, limits, ids } =
@@ -229,7 +223,7 @@ impl DropIn<'_> {
         let state = before.machine.state().clone();
         let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
         // The level is what the SPOT had when it was begun.
-        let asked = settled.plan(self.line, &before.spec.target.level)?;
+        let asked = settled.plan(self.line, &before.spec.target().level)?;
         let finds = LineFinds::of(asked.plan.migrations.first(), &before.spec, &state);
         match finds {
             LineFinds::Part => return self.begin(settled, logs, open, Some(&before)),

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    CopyIs, EstateKind, HostName, MigrationId, MigrationSpec, Mode, NimName, Plan, Task,
+    CopyIs, EstateKind, HostName, MigrationId, MigrationSpec, Mode, NimName, Plan, TaskKind,
 };
 use crate::engine::EngineLimits;
 use crate::fleet::{
-    OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, create, current,
-    disks_of_copies, known_spots, settings_for,
+    Operation, OperationAsked, OperationOn, adapt_cleanup, create, current, disks_of_copies,
+    known_spots, settings_for,
 };
 use crate::journal::{Loaded, NewBatch};
 use crate::machine::State;
@@ -29,25 +29,23 @@ use super::out::Out;
 use super::plan_file::read_plan;
 use super::state_dir::StateDir;
 
-/// An operation on clients.
-pub(super) struct Operation<'a> {
+/// An operation that is carried out on clients.
+pub(super) struct OperationRun<'a> {
     pub(super) out: &'a Out,
     pub(super) place: &'a StateDir,
-    pub(super) task: Task,
+    pub(super) operation: Operation,
     pub(super) args: &'a OperationArgs,
-    /// Changes what plan or journal say of a client.
-    pub(super) adapt: &'a dyn Fn(&mut MigrationSpec),
 }
 
-/// `nimshift cleanup CLIENT…` and `nimshift sleep CLIENT…`: `task` of clients as
+/// `nimshift cleanup CLIENT…` and `nimshift sleep CLIENT…`: `operation` on clients as
 /// they are known.
 pub(super) fn of_clients(
     out: &Out,
     place: &StateDir,
-    task: Task,
+    operation: Operation,
     args: &ClientsArgs,
 ) -> Result<Exit, CliError> {
-    Operation { out, place, task, args: &args.operation, adapt: &|_| {} }.run(&args.clients)
+    OperationRun { out, place, operation, args: &args.operation }.run(&args.clients)
 }
 
 /// `nimshift cleanup CLIENT…`, which asks before it removes a copy that only waits to be
@@ -65,30 +63,31 @@ pub(super) fn cleanup(out: &Out, place: &StateDir, args: &CleanupArgs) -> Result
             return Err(CliError::usage(text).help(kept));
         }
     }
-    of_clients(out, place, Task::Cleanup, &args.clients)
+    of_clients(out, place, Operation::Cleanup, &args.clients)
 }
 
 /// `nimshift wake CLIENT…`.
-pub(super) fn wake(out: &Out, place: &StateDir, args: &WakeArgs) -> Result<Exit, CliError> {
-    let adapt = |spec: &mut MigrationSpec| {
-        adapt_wake(spec, &args.disks, args.mount_options.as_ref(), args.post_script.as_ref());
-    };
-    let task = Task::Wake;
-    Operation { out, place, task, args: &args.operation, adapt: &adapt }.run(&args.clients)
+pub(super) fn wake(out: &Out, place: &StateDir, args: WakeArgs) -> Result<Exit, CliError> {
+    let WakeArgs { clients, disks, mount_options, post_script, operation: args } = args;
+    let operation = Operation::Wake { disks, mount_options, post_script };
+    OperationRun { out, place, operation, args: &args }.run(&clients)
 }
 
 /// `nimshift sync`.
-pub(super) fn sync(out: &Out, place: &StateDir, args: &SyncArgs) -> Result<Exit, CliError> {
-    let adapt = |spec: &mut MigrationSpec| adapt_sync(spec, args.lpp_source.as_ref());
-    let task = Task::Sync { device: args.device.clone(), preview: args.preview };
-    let operation = Operation { out, place, task, args: &args.operation, adapt: &adapt };
-    let given = args.operation.spot.iter().cloned().collect::<Vec<_>>();
-    let clients = if given.is_empty() { operation.spots()? } else { given };
-    if args.lpp_source.is_none() && args.operation.spot.is_some() {
-        return Err(CliError::usage("`sync` of a SPOT needs an lpp_source")
-            .help("name it with `--lpp-source` (-l)"));
+pub(super) fn sync(out: &Out, place: &StateDir, args: SyncArgs) -> Result<Exit, CliError> {
+    let SyncArgs { lpp_source, device, preview, operation: args } = args;
+    let needs_source = args.spot.is_some() && lpp_source.is_none();
+    let operation = Operation::Sync { lpp_source, device, preview };
+    let run = OperationRun { out, place, operation, args: &args };
+    let spots = args.spot.clone().map_or_else(|| run.spots(), |spot| Ok(vec![spot]))?;
+    if needs_source {
+        return Err(no_lpp_source());
     }
-    operation.run(&clients)
+    run.run(&spots)
+}
+
+fn no_lpp_source() -> CliError {
+    CliError::usage("`sync` of a SPOT needs an lpp_source").help("name it with `--lpp-source` (-l)")
 }
 
 /// What is said of a copy that is newer than the system that its client runs, as the
@@ -96,10 +95,10 @@ pub(super) fn sync(out: &Out, place: &StateDir, args: &SyncArgs) -> Result<Exit,
 fn newer_copy(view: &MigrationView) -> Option<String> {
     let spec = &view.spec;
     let is_migrated = matches!(view.state, State::Migrated { .. }) && spec.is_whole();
-    let is_newer = spec.mode == Mode::Disk && !spec.options.update;
+    let is_newer = spec.task.mode() == Some(Mode::Disk) && !spec.options.update;
     let sleeps = view.seen.as_ref().is_some_and(|seen| seen.is == CopyIs::Asleep);
     (spec.task.is_migration() && is_migrated && is_newer && sleeps && !view.is_silent).then(|| {
-        let (client, level) = (&view.client, &spec.target.level);
+        let (client, level) = (&view.client, &spec.target().level);
         format!("{client}: its copy is at {level}, and {client} runs an older release")
     })
 }
@@ -113,7 +112,7 @@ pub(super) struct Prepared {
     pub(super) ids: Vec<MigrationId>,
 }
 
-impl Operation<'_> {
+impl OperationRun<'_> {
     /// Carries the operation out on `clients`, and reports it.
     pub(super) fn run(&self, clients: &[NimName]) -> Result<Exit, CliError> {
         let Prepared { open, estate, limits, ids } = self.prepare(clients)?;
@@ -140,7 +139,7 @@ impl Operation<'_> {
         if plan.is_none() && !has_journal && !crate::lab::Lab::exists(&self.place.lab()) {
             drop(self.place.reader()?);
         }
-        if self.task == Task::Wake && has_journal {
+        if self.operation.kind() == TaskKind::Wake && has_journal {
             self.can_be_woken(&clients)?;
         }
         let mut open = OpenJournal::new(self.place)?;
@@ -160,8 +159,8 @@ impl Operation<'_> {
         if !specs.is_empty() {
             let created_ms = estate.clock.now_ms();
             let batch = NewBatch {
-                name: self.task.name().to_owned(),
-                digest: format!("{}-{created_ms}", self.task.name()),
+                name: self.operation.kind().name().to_owned(),
+                digest: format!("{}-{created_ms}", self.operation.kind().name()),
                 plan_text: String::new(),
                 created_ms,
                 operator: operator(),
@@ -200,7 +199,7 @@ impl Operation<'_> {
     /// The SPOTs of the plan, or of what the journal has.
     fn spots(&self) -> Result<Vec<NimName>, CliError> {
         if let Some(plan) = self.plan()? {
-            return Ok(plan.migrations.into_iter().map(|spec| spec.target.spot).collect());
+            return Ok(plan.migrations.iter().map(|spec| spec.target().spot.clone()).collect());
         }
         let views = report::views(&self.place.reader()?)?;
         let spots: Vec<NimName> = known_spots(views).into_keys().collect();
@@ -219,12 +218,10 @@ impl Operation<'_> {
         plan: Option<&Plan>,
     ) -> Result<(Vec<MigrationSpec>, Vec<MigrationId>), CliError> {
         let asked = OperationAsked {
-            task: &self.task,
+            operation: &self.operation,
             plan,
             master: self.args.master.as_ref(),
-            spot: self.args.spot.as_ref(),
             force: self.args.force,
-            adapt: self.adapt,
         };
         let (mut specs, mut going, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut ways = Vec::new();
@@ -232,7 +229,8 @@ impl Operation<'_> {
             let before = latest.iter().find(|one| one.client == client.as_str());
             match asked.on(before) {
                 OperationOn::Begins => {
-                    specs.push(asked.spec(client, before, spots, || self.master())?);
+                    let spec = asked.spec(client, before, spots, || self.master())?;
+                    specs.push(spec.ok_or_else(no_lpp_source)?);
                 }
                 OperationOn::GoesOn(live) => {
                     Out::note(&format!("{client}: continues ({})", spoken(live.machine.state())));
@@ -254,7 +252,7 @@ impl Operation<'_> {
         }
         let error = CliError::usage(format!(
             "`{}` is refused while nimshift has work in flight\n{}",
-            self.task.name(),
+            self.operation.kind().name(),
             refused.join("\n")
         ));
         Err(ways.into_iter().fold(error, CliError::help))
@@ -278,7 +276,7 @@ impl Operation<'_> {
     fn check_hosts(&self, specs: &[MigrationSpec]) -> Result<(), CliError> {
         let hosts = open_lab(self.place)?.hosts()?;
         let named = specs.iter().flat_map(|spec| {
-            let client = spec.mode.has_client().then(|| spec.client.to_string());
+            let client = spec.task.has_client().then(|| spec.client.to_string());
             [Some(spec.master.to_string()), client].into_iter().flatten()
         });
         let missing: Vec<String> = named.filter(|name| !hosts.contains(name)).collect();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::base::{Millis, duration_text, sanitize_line};
-use crate::domain::{Direction, MigrationId, MigrationSpec, Phase, Task, Ticket};
+use crate::domain::{Direction, MigrationId, MigrationSpec, Phase, TaskKind, Ticket};
 use crate::engine::{Observer, SlotView};
 use crate::journal::{JournalError, Loaded};
 use crate::machine::{State, Then};
@@ -121,8 +121,10 @@ impl Progress {
             State::Undoing { course, .. } => view.step_at(course.from),
             _ => view.step(),
         };
-        let step = step.map_or_else(String::new, |step| match &view.spec.task {
-            Task::Migrate => format!("phase {} {}: {}", step.phase.number(), step.phase, step.step),
+        let step = step.map_or_else(String::new, |step| match view.spec.task.kind() {
+            TaskKind::Migrate => {
+                format!("phase {} {}: {}", step.phase.number(), step.phase, step.step)
+            }
             _ => step.step.to_string(),
         });
         match state {
@@ -158,10 +160,7 @@ impl Progress {
 
 /// What an operation is called before its state.
 fn of_task(spec: &MigrationSpec) -> String {
-    match &spec.task {
-        Task::Migrate => String::new(),
-        operation => format!("{}: ", operation.name()),
-    }
+    if spec.task.is_migration() { String::new() } else { format!("{}: ", spec.task.name()) }
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -225,8 +224,8 @@ impl Observer for Progress {
             return;
         }
         if matches!(self.screen, Screen::Lines) {
-            let said = match (&view.spec.task, ticket.direction) {
-                (Task::Migrate, _) => phase_doing(view.spec, ticket.phase, ticket.direction),
+            let said = match (view.spec.task.kind(), ticket.direction) {
+                (TaskKind::Migrate, _) => phase_doing(view.spec, ticket.phase, ticket.direction),
                 (operation, Direction::Forward) => operation.name().to_owned(),
                 (operation, Direction::Undo) => format!("{}: taking it back", operation.name()),
             };

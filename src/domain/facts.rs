@@ -175,7 +175,8 @@ pub struct Baseline {
     pub exports: Vec<String>,
     /// Mount points on the client that are not rootvg's.
     pub mounts: Vec<String>,
-    /// Where the SPOT lies on the master.
+    /// Where the SPOT lies on the master. Empty for a wake, as is the lpp_source's:
+    /// it needs neither.
     pub spot_location: String,
     /// Where the lpp_source lies on the master.
     pub lpp_source_location: String,

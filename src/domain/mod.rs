@@ -1,5 +1,6 @@
 //! Layer 1: what a migration is. Pure: no I/O, no clock, no AIX command.
 
+mod aim;
 mod attempt;
 mod facts;
 mod failure;
@@ -19,6 +20,7 @@ mod task;
 mod ticket;
 mod title;
 
+pub use aim::{Aim, Driver, Mode, Target};
 pub use attempt::{Answer, AttemptRecord, CommandRecord, Outcome, Presence, Way};
 pub use facts::{
     Baseline, BaselineDisk, BaselineFs, BaselineVolume, CopyDisk, CopyIdentity, Facts, MadeMksysb,
@@ -34,10 +36,10 @@ pub use reach::{Reach, RealHosts, Via};
 pub use seen::{CopyIs, CopySeen, OldSeen, SystemDisk, Systems};
 pub use site::{SiteOwn, SiteRows};
 pub use spec::{
-    BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy, MigrationSpec,
-    Mode, Options, RetryPolicy, SPEC_FORMAT, Target,
+    BootFailure, Bootlist, CopyPolicy, DeadLease, EstateKind, FailurePolicy, MigrationSpec,
+    Options, RetryPolicy, SPEC_FORMAT,
 };
 pub use step::{HostRole, Repeat, StepName, StepSpec, UndoKind};
 pub use synopsis::{Breach, Flag, UPDATES_SINCE};
-pub use task::{Part, Task, TaskKind};
+pub use task::{Part, SoftwareSync, Task, TaskKind};
 pub use ticket::{Direction, MigrationId, Ticket};

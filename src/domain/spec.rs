@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::aim::Target;
 use super::failure::MessageRule;
-use super::name::{DiskName, HostName, Level, NimName, VgName};
+use super::name::{DiskName, HostName, NimName, VgName};
 use super::phase::Phase;
 use super::task::{Part, Task};
 
@@ -22,77 +23,6 @@ pub enum EstateKind {
     Ssh,
     /// Real hosts; this machine is the NIM master.
     Local,
-}
-
-/// What fills the phases with steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// nimshift's own commands.
-    #[default]
-    Native,
-    /// `nimadm -P`, one step a phase.
-    Nimadm,
-}
-
-impl Driver {
-    /// Whether it is the one that is not stored. Introduced in 0.1.0.
-    fn is_native(&self) -> bool {
-        *self == Driver::Native
-    }
-}
-
-/// nimadm's modes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// The client's rootvg is cloned to its own spare disks and migrated there.
-    Disk,
-    /// `-c -O`: the client's running rootvg is read into a cache, migrated there
-    /// and written to a mksysb file. The client is not changed.
-    ClientToMksysb,
-    /// `-T -O`: a mksysb is restored into a cache, migrated there and written to
-    /// another mksysb file. There is no client: its name is only the migration's.
-    MksysbToMksysb,
-    /// `-T -c -d`: a mksysb is restored into a cache, migrated there and copied
-    /// to a rootvg that was made for it on spare disks of the client.
-    MksysbToClient,
-}
-
-impl Mode {
-    /// Whether there is a client at all.
-    pub fn has_client(self) -> bool {
-        self != Mode::MksysbToMksysb
-    }
-
-    /// Whether a copy is made on disks of the client.
-    pub fn changes_client(self) -> bool {
-        matches!(self, Mode::Disk | Mode::MksysbToClient)
-    }
-
-    /// `-T`: whether the system comes from a mksysb.
-    pub fn reads_mksysb(self) -> bool {
-        matches!(self, Mode::MksysbToMksysb | Mode::MksysbToClient)
-    }
-
-    /// `-O`: whether the system goes to a mksysb.
-    pub fn writes_mksysb(self) -> bool {
-        matches!(self, Mode::MksysbToMksysb | Mode::ClientToMksysb)
-    }
-}
-
-/// Where a migration is to end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// `-s`: the SPOT.
-    pub spot: NimName,
-    /// `-l`: the lpp_source.
-    pub lpp_source: NimName,
-    /// The level that the client must have in the end.
-    pub level: Level,
 }
 
 /// Whether the bootlist is changed in the end.
@@ -214,16 +144,12 @@ pub struct MigrationSpec {
     /// [`SPEC_FORMAT`] of the binary that wrote it.
     pub format: u32,
     /// The client, by its NIM name, which is its host name too. Where there is
-    /// no client (see [`Mode::has_client`]), the name of the migration.
+    /// no client (see [`Task::has_client`]), the name of the migration.
     pub client: NimName,
     pub master: HostName,
-    /// nimadm's mode.
-    pub mode: Mode,
-    /// What fills the phases with steps. Stored where it is not the native one.
-    #[serde(default, skip_serializing_if = "Driver::is_native")]
-    pub driver: Driver,
-    /// Where it is to end.
-    pub target: Target,
+    /// A migration, or an operation.
+    #[serde(flatten)]
+    pub task: Task,
     /// nimadm's options.
     pub options: Options,
     /// How steps are retried.
@@ -247,9 +173,6 @@ pub struct MigrationSpec {
     /// What the plan says of messages. Stored where there is something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageRule>,
-    /// A migration, or an operation. Stored where it is an operation.
-    #[serde(default, skip_serializing_if = "Task::is_migration")]
-    pub task: Task,
     /// For a later part of a migration: what it takes over. Stored where there
     /// is something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,20 +188,18 @@ fn is_first_wave(wave: &u8) -> bool {
 }
 
 impl MigrationSpec {
-    /// A migration of `client` to `target`, of which no more is said.
+    /// What is asked of `client`, of which no more is said.
     pub fn plain(
         client: NimName,
         master: HostName,
-        target: Target,
+        task: Task,
         retry: RetryPolicy,
     ) -> MigrationSpec {
         MigrationSpec {
             format: SPEC_FORMAT,
             client,
             master,
-            mode: Mode::Disk,
-            driver: Driver::Native,
-            target,
+            task,
             options: Options::default(),
             retry,
             on_failure: FailurePolicy::Rollback,
@@ -288,14 +209,21 @@ impl MigrationSpec {
             dead_lease_after_ms: None,
             wave: 1,
             messages: Vec::new(),
-            task: Task::Migrate,
             part: None,
         }
     }
 
+    /// Where a migration is to end.
+    ///
+    /// # Panics
+    /// Where it is an operation: for a client that only it knows, there is none.
+    pub fn target(&self) -> &Target {
+        &self.task.migrates().expect("a migration").target
+    }
+
     /// Whether what a rollback would remove of the copy stays on the client.
     pub fn keeps_failed_copy(&self) -> bool {
-        self.failed_copy != CopyPolicy::Remove && self.mode.changes_client()
+        self.failed_copy != CopyPolicy::Remove && self.task.changes_client()
     }
 
     /// Whether a run comes as far as `phase`. With `-P`, steps of phases before those
@@ -348,7 +276,7 @@ impl MigrationSpec {
     /// Whether the sizes of the copy come from an image.data: the mksysb's own,
     /// or the one of `-i`.
     pub fn has_image_data(&self) -> bool {
-        self.mode.reads_mksysb() || self.options.image_data.is_some()
+        self.task.reads_mksysb() || self.options.image_data.is_some()
     }
 
     /// Where the master keeps what belongs to this migration and not to the copy.
@@ -360,7 +288,7 @@ impl MigrationSpec {
     /// name of a migration that has no client, and goes by the mksysb's.
     pub fn master_top(&self) -> String {
         match &self.options.mksysb {
-            Some(mksysb) if self.driver == Driver::Nimadm && !self.mode.has_client() => {
+            Some(mksysb) if self.task.uses_nimadm() && !self.task.has_client() => {
                 format!("/{mksysb}_alt")
             }
             _ => format!("/{}_alt", self.client),

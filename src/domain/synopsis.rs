@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::spec::{Bootlist, Mode, Options};
+use super::aim::Mode;
+use super::spec::{Bootlist, Options};
 
 /// The first level that updates within a release, `-U` (reference section 1.1).
 pub const UPDATES_SINCE: &str = "7300-03";

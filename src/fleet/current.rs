@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{MigrationSpec, Task};
+use crate::domain::MigrationSpec;
 use crate::journal::Loaded;
 use crate::machine::State;
 use crate::report::{MigrationView, has_begun};
@@ -19,16 +19,16 @@ pub trait Row {
     /// What is asked for.
     fn spec(&self) -> &MigrationSpec;
 
-    /// Whether it migrates, or what else it does.
-    fn task(&self) -> &Task {
-        &self.spec().task
+    /// Whether it migrates, and is no operation.
+    fn is_migration(&self) -> bool {
+        self.spec().task.is_migration()
     }
 
     /// Whether it has ended and says nothing of the client's migration.
     fn is_aside(&self) -> bool {
         match self.state() {
             State::Refused { .. } if self.spec().part.is_some() => true,
-            state => !self.task().is_migration() && state.is_terminal(),
+            state => !self.is_migration() && state.is_terminal(),
         }
     }
 }
@@ -92,7 +92,7 @@ pub fn current<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
 pub fn unhidden<T: Row>(rows: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut stands: BTreeMap<String, bool> = BTreeMap::new();
     let stays = |row: &T| {
-        if !row.task().is_migration() {
+        if !row.is_migration() {
             return true;
         }
         let stands = stands.entry(row.client().to_owned()).or_default();
@@ -111,10 +111,10 @@ fn takes_over<T: Row>(old: &T, new: &T) -> bool {
 /// The operations that have ended since what counts for the client.
 pub fn later<'a, T: Row>(rows: &'a [T], client: &str) -> Vec<&'a T> {
     let of_client: Vec<&T> = rows.iter().filter(|row| row.client() == client).collect();
-    let is_migration = |row: &&T| row.task().is_migration() && !row.is_aside();
+    let is_migration = |row: &&T| row.is_migration() && !row.is_aside();
     let last = of_client.iter().rposition(is_migration);
     let since = last.map_or(0, |last| last + 1);
-    of_client[since..].iter().copied().filter(|row| !row.task().is_migration()).collect()
+    of_client[since..].iter().copied().filter(|row| !row.is_migration()).collect()
 }
 
 /// What counts for each of `clients`.

@@ -1,7 +1,7 @@
 //! What the clients of a lab must show, by what their migrations have come to: for
 //! `nimshift lab check`.
 
-use crate::domain::{Bootlist, CopyIs, CopyPolicy, Task};
+use crate::domain::{Bootlist, CopyIs, CopyPolicy, TaskKind};
 use crate::journal::{JournalError, Reader};
 use crate::lab::{BootsFrom, CopyExpected, Expectation, HostShow, LogEntry};
 use crate::machine::State;
@@ -101,14 +101,14 @@ fn after(expected: Expectation, of: &MigrationView, operation: &MigrationView) -
     if !matches!(operation.state, State::Migrated { .. }) {
         return expected;
     }
-    match operation.spec.task {
-        Task::Cleanup if runs_copy || !of.spec.mode.changes_client() => expected,
-        Task::Cleanup => Expectation::untouched(expected.client),
+    match operation.spec.task.kind() {
+        TaskKind::Cleanup if runs_copy || !of.spec.task.changes_client() => expected,
+        TaskKind::Cleanup => Expectation::untouched(expected.client),
         // A woken old_rootvg goes to sleep under the name of a copy.
-        Task::Wake => Expectation { settled: false, ..expected },
-        Task::Sleep if runs_copy => Expectation { settled: false, ..expected },
-        Task::Sleep => Expectation { settled: true, copy: CopyExpected::Asleep, ..expected },
-        Task::Migrate | Task::Sync { .. } => expected,
+        TaskKind::Wake => Expectation { settled: false, ..expected },
+        TaskKind::Sleep if runs_copy => Expectation { settled: false, ..expected },
+        TaskKind::Sleep => Expectation { settled: true, copy: CopyExpected::Asleep, ..expected },
+        TaskKind::Migrate | TaskKind::Sync => expected,
     }
 }
 
@@ -116,7 +116,7 @@ fn expectation(view: &MigrationView) -> Expectation {
     if !view.spec.task.is_migration() {
         // One that is under way, or the client's only ones.
         let ended = view.state.is_terminal();
-        let cleaned = ended && view.spec.task == Task::Cleanup;
+        let cleaned = ended && view.spec.task.kind() == TaskKind::Cleanup;
         return Expectation { settled: cleaned, ..Expectation::untouched(view.client.clone()) };
     }
     let options = &view.spec.options;
@@ -124,7 +124,7 @@ fn expectation(view: &MigrationView) -> Expectation {
     let whole = view.spec.is_whole();
     let (settled, copy, boots_from) = match &view.state {
         State::Migrated { .. } if !whole => (false, CopyExpected::None, BootsFrom::Baseline),
-        State::Migrated { .. } if !view.spec.mode.changes_client() => {
+        State::Migrated { .. } if !view.spec.task.changes_client() => {
             (true, CopyExpected::None, BootsFrom::Baseline)
         }
         State::Migrated { .. } if options.reboot => (true, CopyExpected::Running, boots_copy()),
@@ -133,7 +133,7 @@ fn expectation(view: &MigrationView) -> Expectation {
         }
         State::Migrated { .. } => (true, CopyExpected::Asleep, boots_copy()),
         State::RolledBack { .. }
-            if view.spec.mode.changes_client() && view.spec.failed_copy == CopyPolicy::Sleep =>
+            if view.spec.task.changes_client() && view.spec.failed_copy == CopyPolicy::Sleep =>
         {
             (true, CopyExpected::Kept, BootsFrom::Baseline)
         }

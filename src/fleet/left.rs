@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::base::Millis;
-use crate::domain::{Control, CopySeen, MigrationId, Presence, StepName, StepSpec, Task};
+use crate::domain::{Control, CopySeen, MigrationId, Presence, StepName, StepSpec};
 use crate::journal::{JournalError, Reader};
 use crate::machine::State;
 use crate::phases::{self, LeftBy};
@@ -41,8 +41,8 @@ pub fn before<'a>(all: &'a [MigrationView], view: &MigrationView) -> Option<&'a 
 pub fn has_copy(view: &MigrationView) -> bool {
     let spec = &*view.spec;
     match &view.state {
-        _ if !spec.mode.changes_client() || !spec.mode.has_client() => false,
-        State::Migrated { .. } => !matches!(spec.task, Task::Sync { .. }),
+        _ if !spec.task.changes_client() => false,
+        State::Migrated { .. } => true,
         State::RolledBack { .. } => spec.task.is_migration() && spec.keeps_failed_copy(),
         _ => false,
     }
@@ -132,7 +132,7 @@ impl Wanted {
         };
         let is_last = !all.iter().any(|one| is_later(one) && has_begun(&one.state));
         let steps = asked_after(story);
-        let changes = view.spec.mode.changes_client();
+        let changes = view.spec.task.changes_client();
         let copy = !steps.is_empty() && changes || has_copy(view) && is_asked(view);
         Wanted { steps, copy: copy && is_last }
     }

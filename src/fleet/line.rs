@@ -13,7 +13,7 @@ pub fn is_over(before: &MigrationView) -> bool {
     let state = &before.state;
     let stands = matches!(state, State::Migrated { .. }) && before.spec.task.is_migration();
     let cleaned = before.standing().is_cleaned();
-    state.is_terminal() && (!stands || (cleaned && before.spec.mode.changes_client()))
+    state.is_terminal() && (!stands || (cleaned && before.spec.task.changes_client()))
 }
 
 /// Whether a line asks for what a migration was asked for. A lock that a failed

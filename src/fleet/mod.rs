@@ -35,8 +35,8 @@ pub use known::{KnownError, loaded};
 pub use left::{HostsNow, LeftToAsk, before, has_copy};
 pub use line::{LineFinds, asks_for_same, is_over};
 pub use operation::{
-    OperationAsked, OperationOn, adapt_cleanup, adapt_sync, adapt_wake, disks_of_copies,
-    known_spots, settings_for,
+    Operation, OperationAsked, OperationOn, adapt_cleanup, disks_of_copies, known_spots,
+    settings_for,
 };
 pub use order::{CannotOrder, Costs, LeadsTo, OperatorOrder, possible};
 pub use outlook::{Looked, Outlook, objections, worst};

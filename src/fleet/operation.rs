@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    DiskName, EstateKind, FailurePolicy, HostName, Limits, MigrationSpec, Mode, NimName, Options,
-    Part, Plan, RetryPolicy, Target, Task,
+    DiskName, EstateKind, FailurePolicy, HostName, Limits, MigrationSpec, NimName, Part, Plan,
+    RetryPolicy, SoftwareSync, Task, TaskKind,
 };
 use crate::journal::{BatchRow, Loaded};
 use crate::machine::State;
@@ -14,19 +14,86 @@ use crate::report::has_begun;
 use super::current::{Row, current};
 use super::settings::{BatchSettings, UnreadSettings};
 
+/// How the steps of an operation are retried that is of no plan.
+const USUAL_RETRY: RetryPolicy =
+    RetryPolicy { attempts: 4, delay_ms: 30_000, delay_max_ms: 300_000, jitter_percent: 20 };
+
+/// An operation, with what its flags say.
+#[derive(Debug)]
+pub enum Operation {
+    /// See [`Task::Cleanup`].
+    Cleanup,
+    /// See [`Task::Wake`].
+    Wake {
+        /// The disks of the copy, where they are given.
+        disks: Vec<DiskName>,
+        /// NFS options of the master's mounts.
+        mount_options: Option<String>,
+        /// A script that runs in the copy.
+        post_script: Option<NimName>,
+    },
+    /// See [`Task::Sleep`].
+    Sleep,
+    /// See [`Task::Sync`].
+    Sync {
+        /// The lpp_source, where it is given.
+        lpp_source: Option<NimName>,
+        device: Option<String>,
+        preview: bool,
+    },
+}
+
+impl Operation {
+    /// Which it is.
+    pub fn kind(&self) -> TaskKind {
+        match self {
+            Operation::Cleanup => TaskKind::Cleanup,
+            Operation::Wake { .. } => TaskKind::Wake,
+            Operation::Sleep => TaskKind::Sleep,
+            Operation::Sync { .. } => TaskKind::Sync,
+        }
+    }
+
+    /// Whether it is what was begun.
+    fn is(&self, begun: &Task) -> bool {
+        match (self, begun) {
+            (Operation::Sync { device, preview, .. }, Task::Sync(sync)) => {
+                (device, preview) == (&sync.device, &sync.preview)
+            }
+            _ => self.kind() == begun.kind(),
+        }
+    }
+
+    /// What is asked for `name`, of which `known` is known; none for a sync without an
+    /// lpp_source.
+    fn task(&self, name: &NimName, known: Option<&Task>) -> Option<Task> {
+        let aim = || known.and_then(Task::aim).cloned();
+        Some(match self {
+            Operation::Cleanup => Task::Cleanup(aim()),
+            Operation::Wake { .. } => Task::Wake(aim()),
+            Operation::Sleep => Task::Sleep(aim()),
+            Operation::Sync { lpp_source, device, preview } => {
+                let known = || known.and_then(Task::software).map(|(_, lpp_source)| lpp_source);
+                Task::Sync(SoftwareSync {
+                    spot: name.clone(),
+                    lpp_source: lpp_source.as_ref().or_else(known)?.clone(),
+                    device: device.clone(),
+                    preview: *preview,
+                })
+            }
+        })
+    }
+}
+
 /// An operation, as it is asked for.
 pub struct OperationAsked<'a> {
-    pub task: &'a Task,
+    pub operation: &'a Operation,
     /// The plan that says what is not given.
     pub plan: Option<&'a Plan>,
     /// The master, where it is given.
     pub master: Option<&'a HostName>,
-    /// The SPOT, where it is given.
-    pub spot: Option<&'a NimName>,
     /// Whether another's lease is taken over.
     pub force: bool,
-    /// Changes what plan or journal say of a client.
-    pub adapt: &'a dyn Fn(&mut MigrationSpec),
 }
 
 /// What an operation does with a client, by what counts for it.
@@ -44,10 +111,11 @@ impl OperationAsked<'_> {
     /// What is done with a client for which `before` counts.
     pub fn on<'l>(&self, before: Option<&'l Loaded>) -> OperationOn<'l> {
         match before.filter(|one| !one.machine.state().is_terminal()) {
-            Some(live) if live.spec.task == *self.task => OperationOn::GoesOn(live),
+            Some(live) if self.operation.is(&live.spec.task) => OperationOn::GoesOn(live),
             // A copy must be put to sleep before what waits can go on.
             Some(live)
-                if *self.task == Task::Sleep && live.machine.state().waits_for_operator() =>
+                if matches!(self.operation, Operation::Sleep)
+                    && live.machine.state().waits_for_operator() =>
             {
                 OperationOn::Begins
             }
@@ -56,82 +124,63 @@ impl OperationAsked<'_> {
         }
     }
 
-    /// What is asked for `client`, for which `before` counts: by the plan, by `before` or
-    /// what is known of SPOTs, or by a `master` alone.
+    /// What is asked for `client`, or a SPOT of that name, for which `before` counts: by the
+    /// plan, by `before` or what is known of SPOTs, or by a `master` alone. None for a sync
+    /// where no lpp_source is known.
     pub fn spec<E>(
         &self,
         client: &NimName,
         before: Option<&Loaded>,
         spots: &BTreeMap<NimName, MigrationSpec>,
         master: impl FnOnce() -> Result<HostName, E>,
-    ) -> Result<MigrationSpec, E> {
-        let is_it = |spec: &&MigrationSpec| match self.task {
-            Task::Sync { .. } => spec.target.spot == *client,
-            _ => spec.client == *client,
+    ) -> Result<Option<MigrationSpec>, E> {
+        let syncs = self.operation.kind() == TaskKind::Sync;
+        let known = match self.plan {
+            Some(plan) => plan
+                .migrations
+                .iter()
+                .find(|spec| client == if syncs { &spec.target().spot } else { &spec.client }),
+            None if syncs => spots.get(client),
+            None => before.map(|one| &*one.spec),
         };
-        let of_plan = self.plan.and_then(|plan| plan.migrations.iter().find(is_it));
-        let of_journal = match self.task {
-            Task::Sync { .. } => spots.get(client),
-            _ => before.map(|one| &*one.spec),
+        let Some(task) = self.operation.task(client, known.map(|spec| &spec.task)) else {
+            return Ok(None);
         };
         let given = self.master.or_else(|| self.plan.map(|plan| &plan.master));
-        let mut spec = match (of_plan, of_journal) {
-            (Some(spec), _) => spec.clone(),
-            (None, Some(spec)) if self.plan.is_none() => spec.clone(),
-            _ => bare(client, &given.cloned().map_or_else(master, Ok)?, self.spot),
+        let mut spec = if let Some(spec) = known {
+            MigrationSpec { client: client.clone(), task, ..spec.clone() }
+        } else {
+            let master = given.cloned().map_or_else(master, Ok)?;
+            MigrationSpec::plain(client.clone(), master, task, USUAL_RETRY)
         };
         if let Some(master) = given {
             spec.master.clone_from(master);
         }
-        if let Some(spot) = self.spot {
-            spec.target.spot.clone_from(spot);
-        }
-        spec.task = self.task.clone();
         spec.part = None;
         spec.options.phases = None;
         spec.options.force = self.force;
         spec.on_failure = FailurePolicy::Rollback;
-        (self.adapt)(&mut spec);
-        Ok(spec)
+        if let Operation::Wake { disks, mount_options, post_script } = self.operation {
+            if !disks.is_empty() {
+                spec.options.disks.clone_from(disks);
+            }
+            spec.options.mount_options.clone_from(mount_options);
+            spec.options.post_script.clone_from(post_script);
+            spec.options.cache_vg = None;
+        }
+        Ok(Some(spec))
     }
 }
 
-/// The SPOTs of `rows`, which are in the order of the journal, with what was asked for
-/// last: those of migrations, and those that a sync has found. No other operation needs
-/// one, or names it.
+/// The SPOTs that `rows`, in the order of the journal, name, with what was asked for last.
+/// What a sync was refused for may be none.
 pub fn known_spots<T: Row>(rows: impl IntoIterator<Item = T>) -> BTreeMap<NimName, MigrationSpec> {
-    let has_spot = |row: &T| match row.task() {
-        Task::Migrate => true,
-        Task::Sync { .. } => !matches!(row.state(), State::Refused { .. }),
-        _ => false,
+    let may_be_none = |row: &T| {
+        row.spec().task.kind() == TaskKind::Sync && matches!(row.state(), State::Refused { .. })
     };
-    let rows = current(rows.into_iter().filter(has_spot));
-    rows.iter().map(|row| (row.spec().target.spot.clone(), row.spec().clone())).collect()
-}
-
-/// What a wake is asked for by its flags.
-pub fn adapt_wake(
-    spec: &mut MigrationSpec,
-    disks: &[DiskName],
-    mount_options: Option<&String>,
-    post_script: Option<&NimName>,
-) {
-    if !disks.is_empty() {
-        disks.clone_into(&mut spec.options.disks);
-    }
-    spec.options.mount_options = mount_options.cloned();
-    spec.options.post_script = post_script.cloned();
-    spec.options.cache_vg = None;
-}
-
-/// The same for the synchronizing of software.
-pub fn adapt_sync(spec: &mut MigrationSpec, lpp_source: Option<&NimName>) {
-    if let Some(lpp_source) = lpp_source {
-        spec.target.lpp_source.clone_from(lpp_source);
-    }
-    // There is no client: its name is only the operation's.
-    spec.mode = Mode::MksysbToMksysb;
-    spec.client.clone_from(&spec.target.spot);
+    let rows = current(rows.into_iter().filter(|row| !may_be_none(row)));
+    let named = |spec: &MigrationSpec| Some((spec.task.software()?.0.clone(), spec.clone()));
+    rows.iter().filter_map(|row| named(row.spec())).collect()
 }
 
 /// What a cleanup of a client is about: the `disks` of its copy, and the `systems` that
@@ -141,7 +190,7 @@ pub fn adapt_cleanup(
     disks: &BTreeMap<NimName, Vec<DiskName>>,
     systems: &BTreeMap<String, Part>,
 ) {
-    for spec in specs.iter_mut().filter(|spec| spec.task == Task::Cleanup) {
+    for spec in specs.iter_mut().filter(|spec| spec.task.kind() == TaskKind::Cleanup) {
         // A wake may have been of other disks.
         if let Some(disks) = disks.get(&spec.client) {
             spec.options.disks.clone_from(disks);
@@ -153,7 +202,7 @@ pub fn adapt_cleanup(
 /// The disks that the latest migration of each client has made its copy on. One that
 /// was refused says nothing of the copy before it.
 pub fn disks_of_copies(loaded: &[Loaded]) -> BTreeMap<NimName, Vec<DiskName>> {
-    let migrations = loaded.iter().filter(|one| one.spec.task == Task::Migrate);
+    let migrations = loaded.iter().filter(|one| one.spec.task.is_migration());
     let (begun, others): (Vec<&Loaded>, Vec<&Loaded>) =
         migrations.partition(|one| has_begun(one.machine.state()));
     let disks = |one: &Loaded| (one.spec.client.clone(), one.spec.options.disks.clone());
@@ -174,17 +223,4 @@ pub fn settings_for(
             real: None,
         },
     })
-}
-
-/// A client that neither plan nor journal know. What the operation does not use
-/// is filled with what is given: the SPOT's name, the lowest level.
-fn bare(client: &NimName, master: &HostName, spot: Option<&NimName>) -> MigrationSpec {
-    let spot = spot.unwrap_or(client).clone();
-    let target = Target { lpp_source: spot.clone(), spot, level: "5300".parse().expect("a level") };
-    let retry =
-        RetryPolicy { attempts: 4, delay_ms: 30_000, delay_max_ms: 300_000, jitter_percent: 20 };
-    MigrationSpec {
-        options: Options { accept_licenses: true, ..Options::default() },
-        ..MigrationSpec::plain(client.clone(), master.clone(), target, retry)
-    }
 }

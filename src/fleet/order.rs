@@ -211,7 +211,7 @@ impl OperatorOrder {
     fn removes(self, view: &MigrationView) -> Option<String> {
         let is_written = |step: &StepSpec| writes_file(&step.step);
         let output = view.spec.options.output.as_ref();
-        let output = output.filter(|_| view.spec.mode.writes_mksysb())?;
+        let output = output.filter(|_| view.spec.task.writes_mksysb())?;
         let written = view.blueprint.steps.iter().position(is_written)?;
         let is_behind = match resumed(&view.state) {
             _ if self.kind != RequestKind::Rollback => false,

@@ -94,7 +94,7 @@ impl<'a> Sorted<'a> {
         let view = known.views.iter().find(|view| view.id == before.id);
         let standing =
             || view.map_or_else(|| Standing::new(state, &before.spec), MigrationView::standing);
-        let cleaned = spec.mode.changes_client() && view.is_some_and(is_cleaned);
+        let cleaned = spec.task.changes_client() && view.is_some_and(is_cleaned);
         // A way that was corrected is tried, where nothing of the client stands.
         let corrected = known.beside && !reached && is_reached_otherwise(plan, spec, batch);
         let is_part = matches!(state, State::Migrated { .. }) && !before.spec.is_whole();
@@ -211,7 +211,10 @@ pub(super) fn after_part(asked: &MigrationSpec, begun: &MigrationSpec) -> Migrat
 
 /// Whether a plan asks for what there is already: a client at that level, or that mksysb.
 fn makes_same(asked: &MigrationSpec, begun: &MigrationSpec) -> bool {
-    let made = |spec: &MigrationSpec| (spec.target.clone(), spec.mode, spec.options.output.clone());
+    let made = |spec: &MigrationSpec| {
+        let aim = spec.task.aim()?;
+        Some((aim.mode, aim.target.clone(), spec.options.output.clone()))
+    };
     made(asked) == made(begun)
 }
 

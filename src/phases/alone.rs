@@ -61,7 +61,7 @@ pub(super) fn foreign<'a>(ctx: &Context<'_>, processes: &'a [Process]) -> Option
     let spec = ctx.spec;
     let output = spec.options.output.as_deref();
     processes.iter().find(|process| {
-        let client = spec.mode.has_client() && process.has("-c", spec.client.as_str());
+        let client = spec.task.has_client() && process.has("-c", spec.client.as_str());
         let is_own = ctx.control.on_master == Some(process.pid);
         !is_own
             && process.runs("nimadm")
@@ -88,14 +88,14 @@ pub(super) fn works(spec: &MigrationSpec, process: &Process) -> Cause {
 fn watch_lease(ctx: &Context<'_>, def: &StepDef) -> Option<(HostRole, Script)> {
     let spec = ctx.spec;
     let looks = def.is(Is::SeesOtherLease) && ctx.ticket.direction == Direction::Forward;
-    (looks && spec.task.is_migration() && spec.mode.has_client()).then(|| {
+    (looks && spec.task.is_migration() && spec.task.has_client()).then(|| {
         let (role, path) = other_lease(spec);
         look(role, [argv::ls_l(&path)])
     })
 }
 
 fn other_lease(spec: &MigrationSpec) -> (HostRole, String) {
-    if spec.mode.changes_client() {
+    if spec.task.changes_client() {
         (HostRole::Master, master::lease(spec))
     } else {
         (HostRole::Client, argv::LEASE.to_owned())

@@ -9,7 +9,7 @@ use super::sample;
 use super::step::{Answers, Context, Probe};
 use crate::domain::{
     Control, CopyDisk, CopyIdentity, CopyPolicy, Direction, Driver, Facts, HostRole, MigrationId,
-    MigrationSpec, Mode, Part, Phase, Task, Ticket,
+    MigrationSpec, Mode, Part, Phase, TaskKind, Ticket,
 };
 use crate::transport::{Command, CommandOutput, Script};
 
@@ -136,11 +136,12 @@ fn names(pick: usize) -> String {
 }
 
 /// What is asked for, by the bits of `bits`.
-fn spec(mode: Mode, driver: Driver, task: Task, bits: u32) -> MigrationSpec {
+fn spec(mode: Mode, driver: Driver, task: TaskKind, bits: u32) -> MigrationSpec {
     let is = |bit: u32| bits & (1 << bit) != 0;
     let name = |bit: u32, name: &str| is(bit).then(|| name.parse().unwrap());
-    let mut spec = sample::spec();
-    (spec.mode, spec.driver, spec.task) = (mode, driver, task);
+    let mut spec = sample::spec_of(mode, driver);
+    let is_known = task == TaskKind::Migrate || is(14);
+    spec.task = sample::task(task, spec.task.aim().filter(|_| is_known).cloned());
     let options = &mut spec.options;
     options.cache_vg = (is(0) || mode != Mode::Disk).then(|| "cachevg".parse().unwrap());
     options.exclude_files = name(1, "excl");
@@ -232,7 +233,9 @@ fn first_contact_asks_what_probes_ask() {
     for (mode, driver) in
         modes.into_iter().flat_map(|mode| [(mode, Driver::Native), (mode, Driver::Nimadm)])
     {
-        for (task, bits) in [(Task::Migrate, 0), (Task::Migrate, 0x3fff), (Task::Cleanup, 0x3fff)] {
+        for (task, bits) in
+            [(TaskKind::Migrate, 0), (TaskKind::Migrate, 0x3fff), (TaskKind::Cleanup, 0x3fff)]
+        {
             let spec = spec(mode, driver, task, bits);
             let facts = facts(0xff);
             act(&spec, &facts, Direction::Forward, |_, command| {
@@ -259,10 +262,10 @@ proptest! {
             Mode::Disk, Mode::ClientToMksysb, Mode::MksysbToMksysb, Mode::MksysbToClient,
         ][..]),
         driver in prop::sample::select(&[Driver::Native, Driver::Nimadm][..]),
-        task in prop::sample::select(vec![
-            Task::Migrate, Task::Migrate, Task::Migrate, Task::Cleanup, Task::Wake, Task::Sleep,
-            Task::Sync { device: Some("/dev/cd0".to_owned()), preview: false },
-        ]),
+        task in prop::sample::select(&[
+            TaskKind::Migrate, TaskKind::Migrate, TaskKind::Migrate, TaskKind::Cleanup,
+            TaskKind::Wake, TaskKind::Sleep, TaskKind::Sync,
+        ][..]),
         (of_spec, of_facts) in any::<(u32, u32)>(),
         back in any::<bool>(),
         picks in prop::collection::vec(1_u8.., 23),
@@ -288,7 +291,7 @@ proptest! {
         let direction = if back { Direction::Undo } else { Direction::Forward };
         let mut said = outputs.iter().map(said).cycle();
         let say = |_: &Context<'_>, _: &Command| said.next().unwrap_or_default();
-        act(&spec(Mode::Disk, Driver::Native, Task::Migrate, of_spec), &facts(0), direction, say);
+        act(&spec(Mode::Disk, Driver::Native, TaskKind::Migrate, of_spec), &facts(0), direction, say);
     }
 }
 

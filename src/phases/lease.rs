@@ -12,8 +12,8 @@ use crate::aix;
 use crate::aix::argv::{self, Argv, words};
 use crate::base::duration_text;
 use crate::domain::{
-    Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence, Task,
-    UndoKind,
+    Cause, Direction, Facts, FailureClass, HostRole, Lease, MigrationSpec, Phase, Presence,
+    TaskKind, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -33,7 +33,7 @@ pub(super) fn is_of_takeover(name: &str) -> bool {
 
 /// Whether the lease of another may be taken over.
 pub(super) fn takes_over(spec: &MigrationSpec) -> bool {
-    spec.dead_lease_after_ms.is_some() || spec.task == Task::Cleanup
+    spec.dead_lease_after_ms.is_some() || spec.task.kind() == TaskKind::Cleanup
 }
 
 /// The look at what a takeover leaves.
@@ -50,7 +50,7 @@ pub(super) const TAKE_LEASE: StepDef = StepDef {
     drivers: Drivers::Both,
     is: &[Is::TakesLease, Is::SeesToLease],
     undo: UndoKind::Reverse,
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: |ctx| {
         let directory = argv::ls(argv::LEASE_DIR);
         let looks = [argv::ls_l(argv::LEASE), directory];
@@ -192,7 +192,7 @@ impl Held {
 
     /// Why it is not taken over.
     fn keeps_it(&self, ctx: &Context<'_>) -> Option<String> {
-        if ctx.spec.task == Task::Cleanup {
+        if ctx.spec.task.kind() == TaskKind::Cleanup {
             let alive = is_alive(ctx, &self.holder);
             return alive.then(|| "`--force` takes it over".to_owned());
         }

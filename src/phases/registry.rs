@@ -98,7 +98,7 @@ pub fn plan_steps(spec: &MigrationSpec) -> MigrationPlan {
                 _ if !spec.asks_for(phase) => "left out by the plan's phases (-P)",
                 Phase::PreScript => "no pre-migration script",
                 Phase::PostScript => "no post-migration script",
-                _ => mksysb::idle(spec.mode, phase).unwrap_or("nothing to do"),
+                _ => mksysb::idle(spec, phase).unwrap_or("nothing to do"),
             };
             (phase, why.to_owned())
         })
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Bootlist, Control, Direction, Driver, Mode, Presence, Repeat, Task, UndoKind,
+        Bootlist, Control, Direction, Driver, Mode, Presence, Repeat, TaskKind, UndoKind,
     };
     use crate::phases::sample;
     use crate::phases::step::{Answers, Context};
@@ -123,13 +123,12 @@ mod tests {
     fn names_are_unique_and_every_phase_has_steps() {
         let names: BTreeSet<&str> = REGISTRY.iter().map(|def| def.name).collect();
         assert_eq!(names.len(), REGISTRY.len());
-        let device = None;
-        let sync = Task::Sync { device, preview: false };
-        for task in [Task::Migrate, Task::Cleanup, Task::Wake, Task::Sleep, sync] {
-            let of_task = || REGISTRY.iter().filter(|def| def.task == task.kind());
+        let tasks: BTreeSet<TaskKind> = REGISTRY.iter().map(|def| def.task).collect();
+        for task in tasks {
+            let of_task = || REGISTRY.iter().filter(|def| def.task == task);
             // Who reads the name of a step's job knows what it is part of.
             let begin = format!("{}-", task.name());
-            let is_so = |def: &StepDef| task.is_migration() || def.name.starts_with(&begin);
+            let is_so = |def: &StepDef| task == TaskKind::Migrate || def.name.starts_with(&begin);
             assert!(of_task().all(is_so), "{task:?}");
         }
         let phases: BTreeSet<Phase> = REGISTRY.iter().map(|def| def.phase).collect();
@@ -155,8 +154,10 @@ mod tests {
 
     #[test]
     fn a_host_that_says_nothing_is_never_taken_for_one_where_all_is_well() {
-        let (spec, facts) = (sample::spec(), sample::facts());
+        let (plain, facts) = (sample::spec(), sample::facts());
         for def in registry() {
+            let task = sample::task(def.task, plain.task.aim().cloned());
+            let spec = MigrationSpec { task, ..plain.clone() };
             let ticket = def.first(Direction::Forward);
             let ctx = Context {
                 spec: &spec,
@@ -260,7 +261,7 @@ mod tests {
             modes.map(|mode| (mode, true)).into_iter().chain([(Mode::Disk, false)])
         {
             for (reboot, bootlist) in [(true, Bootlist::Set), (false, Bootlist::Keep)] {
-                let mut spec = MigrationSpec { mode, ..sample::spec() };
+                let mut spec = sample::spec_of(mode, Driver::Native);
                 spec.options.cache_vg = cached.then(|| "cachevg".parse().unwrap());
                 spec.options.reboot = reboot && mode.changes_client();
                 spec.options.bootlist = bootlist;

@@ -1,8 +1,8 @@
 //! A migration and what is known of its hosts, for the tests of this layer.
 
 use crate::domain::{
-    Baseline, BaselineDisk, BaselineFs, Facts, HostRole, MigrationSpec, Options, RetryPolicy,
-    Target,
+    Aim, Baseline, BaselineDisk, BaselineFs, Driver, Facts, HostRole, MigrationSpec, Mode, Options,
+    RetryPolicy, SoftwareSync, Target, Task, TaskKind,
 };
 use crate::transport::{Command, CommandOutput, Output};
 
@@ -23,6 +23,11 @@ pub(crate) fn answers(
 
 /// `lpar7` to 7300-02, plain, without reboot.
 pub(crate) fn spec() -> MigrationSpec {
+    spec_of(Mode::Disk, Driver::Native)
+}
+
+/// The same in another mode, by another driver.
+pub(crate) fn spec_of(mode: Mode, driver: Driver) -> MigrationSpec {
     let target = Target {
         spot: "spot_7300_02".parse().unwrap(),
         lpp_source: "lpp_7300_02".parse().unwrap(),
@@ -34,9 +39,26 @@ pub(crate) fn spec() -> MigrationSpec {
         accept_licenses: true,
         ..Options::default()
     };
+    let task = Task::Migrate(Aim { mode, driver, target });
     let plain =
-        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), target, retry);
+        MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), task, retry);
     MigrationSpec { options, ..plain }
+}
+
+/// What is asked for by `kind`, of what `aim` is known, which a migration has.
+pub(crate) fn task(kind: TaskKind, aim: Option<Aim>) -> Task {
+    match kind {
+        TaskKind::Migrate => Task::Migrate(aim.unwrap()),
+        TaskKind::Cleanup => Task::Cleanup(aim),
+        TaskKind::Wake => Task::Wake(aim),
+        TaskKind::Sleep => Task::Sleep(aim),
+        TaskKind::Sync => Task::Sync(SoftwareSync {
+            spot: "spot_7300_02".parse().unwrap(),
+            lpp_source: "lpp_7300_02".parse().unwrap(),
+            device: Some("/dev/cd0".to_owned()),
+            preview: false,
+        }),
+    }
 }
 
 /// What `record-baseline` would have found.

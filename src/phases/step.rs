@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::Millis;
 use crate::domain::{
-    Cause, Control, Direction, Driver, Facts, HostRole, Lease, MigrationSpec, Phase, Presence,
+    Aim, Cause, Control, Direction, Driver, Facts, HostRole, Lease, MigrationSpec, Phase, Presence,
     Repeat, Residue, StepName, StepSpec, TaskKind, Ticket, UndoKind,
 };
 use crate::transport::{Command, CommandOutput, HostId, Output, Script};
@@ -292,9 +292,10 @@ impl StepDef {
     /// Whether it is a step of what `spec` asks for.
     pub fn is_in(&self, spec: &MigrationSpec) -> bool {
         // An operation beside a migration is nimshift's own, whatever the driver.
-        let is_part =
-            !spec.task.is_migration() || self.is_of(spec.driver) && spec.reaches(self.phase);
-        self.task == spec.task.kind() && is_part && (self.applies)(spec)
+        let is_part = |aim: &Aim| self.is_of(aim.driver) && spec.reaches(self.phase);
+        self.task == spec.task.kind()
+            && spec.task.migrates().is_none_or(is_part)
+            && (self.applies)(spec)
     }
 
     /// Its probe, in which a host is asked each question once: of two answers to one
@@ -320,7 +321,7 @@ impl StepDef {
     /// How it is repeated in what `spec` asks for: the plan may say that its scripts can
     /// be, and to a mksysb a fresh copy begins with a fresh cache.
     pub(super) fn repeat_in(&self, spec: &MigrationSpec) -> Repeat {
-        if self.is(Is::MakesCache) && spec.mode.writes_mksysb() {
+        if self.is(Is::MakesCache) && spec.task.writes_mksysb() {
             return Repeat::AfterUndo;
         }
         if self.is(Is::SiteScript) && spec.options.scripts_repeatable {

@@ -6,7 +6,7 @@
 
 use crate::aix::{self, PhysicalVolume, argv};
 use crate::domain::{
-    Cause, CopyDisk, CopyIdentity, Direction, DiskName, Driver, Facts, FailureClass, FailurePolicy,
+    Cause, CopyDisk, CopyIdentity, Direction, DiskName, Facts, FailureClass, FailurePolicy,
     HostRole, Lease, Phase, Presence,
 };
 use crate::transport::Command;
@@ -24,13 +24,13 @@ pub(super) fn is_guarded(ctx: &Context<'_>, def: &StepDef) -> bool {
     let in_copy = (Phase::PreScript..=Phase::BootImage).contains(&def.phase) && !ctx.spec.caches();
     let from_master = in_copy || def.is(Is::OfNimadm) || def.is(Is::ByRemoteShell);
     let changes_client =
-        def.host == HostRole::Client || from_master && ctx.spec.mode.changes_client();
+        def.host == HostRole::Client || from_master && ctx.spec.task.changes_client();
     changes_client && ctx.facts.lease.is_some() && !def.is(Is::SeesToLease)
 }
 
 /// Whether the step makes the copy on the client's disks.
 pub(super) fn makes_copy(ctx: &Context<'_>, def: &StepDef) -> bool {
-    def.is(Is::MakesCopy) && ctx.spec.mode.changes_client()
+    def.is(Is::MakesCopy) && ctx.spec.task.changes_client()
 }
 
 /// The commands that a script of the step begins with. The first that fails ends
@@ -99,7 +99,7 @@ pub(super) fn looks(ctx: &Context<'_>) -> Probe {
         None => commands.push(argv::show_bootlist()),
     }
     let mut looks = vec![look(HostRole::Client, commands)];
-    if ctx.spec.driver == Driver::Nimadm {
+    if ctx.spec.task.uses_nimadm() {
         looks.push(look(HostRole::Master, [argv::ls(&nimadm::marks(ctx))]));
     }
     looks
@@ -144,11 +144,10 @@ pub(super) fn judge_copy(ctx: &Context<'_>, answers: &Answers) -> Read<Whose> {
         return Ok(Whose::Others(text));
     }
     let Some(copy) = identity(ctx) else {
-        let is_begun = match ctx.spec.driver {
-            Driver::Native => said.lists(argv::BEGUN)?,
-            Driver::Nimadm => {
-                answers.master().lists(&format!("{}/01.begun", nimadm::marks(ctx)))?
-            }
+        let is_begun = if ctx.spec.task.uses_nimadm() {
+            answers.master().lists(&format!("{}/01.begun", nimadm::marks(ctx)))?
+        } else {
+            said.lists(argv::BEGUN)?
         };
         return Ok(match rows.first() {
             // Without phase 1, the copy is one that others have made for this run.
@@ -362,7 +361,7 @@ const RECORD_COPY: StepDef = StepDef {
     about: "record the identity of the copy",
     host: HostRole::Client,
     drivers: Drivers::Both,
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: |ctx| looks(ctx).into_iter().chain(who_looks(ctx)).collect(),
     judge: |ctx, answers| judged(judge_record(ctx, answers)),
     ..STEP

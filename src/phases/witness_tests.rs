@@ -102,8 +102,7 @@ fn every_step_that_its_marks_alone_tell_of_has_a_witness_or_a_reason() {
     let known = witnesses();
     let mut found = Vec::new();
     for mode in [Mode::Disk, Mode::ClientToMksysb, Mode::MksysbToMksysb, Mode::MksysbToClient] {
-        let mut spec = sample::spec();
-        (spec.mode, spec.driver) = (mode, Driver::Native);
+        let spec = sample::spec_of(mode, Driver::Native);
         for def in registry().iter().filter(|def| def.run.is_some() && def.task == spec.task.kind())
         {
             if is_by_marks(def, &spec) {

@@ -8,7 +8,8 @@
 
 use crate::base::{Millis, time_text};
 use crate::domain::{
-    AttemptRecord, Cause, CommandRecord, Direction, HostRole, Phase, StepSpec, Task, Ticket, Way,
+    AttemptRecord, Cause, CommandRecord, Direction, HostRole, Phase, StepSpec, TaskKind, Ticket,
+    Way,
 };
 use crate::machine::{EventKind, Place, State, Then};
 
@@ -54,7 +55,7 @@ impl AltMigLog {
             format!("NIMADM PARAMETERS: {parameters}"),
             "Initializing the NIM master.".to_owned(),
         ];
-        if view.spec.mode.has_client() {
+        if view.spec.task.has_client() {
             lines.push(format!("Initializing NIM client {}.", view.client));
         }
         lines.push("Verifying alt_disk_migration eligibility.".to_owned());
@@ -173,7 +174,7 @@ impl AltMigLog {
     ) {
         // That it takes the lease meanwhile, and drops it, cleans nothing up.
         let own = ["cleanup-lease", "cleanup-work-client"].contains(&ticket.step.as_str());
-        let cleans = self.story.view.spec.task == Task::Cleanup && !own;
+        let cleans = self.story.view.spec.task.kind() == TaskKind::Cleanup && !own;
         if ticket.direction == Direction::Undo || (cleans && record.way == Way::Ran) {
             let at_master = record.host == self.story.view.spec.master.as_str();
             let role = if at_master { HostRole::Master } else { HostRole::Client };

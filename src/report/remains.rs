@@ -4,7 +4,7 @@
 use crate::base::Millis;
 use crate::domain::{
     AttemptRecord, Bootlist, Cause, CommandRecord, CopyIs, CopyPolicy, CopySeen, Direction,
-    DiskName, FailureClass, Level, MigrationSpec, Presence, Repeat, StepName, StepSpec, Task,
+    DiskName, FailureClass, Level, MigrationSpec, Presence, Repeat, StepName, StepSpec, TaskKind,
     UndoKind, phases_text,
 };
 use crate::machine::State;
@@ -43,7 +43,7 @@ fn by_state(story: &Story) -> Vec<String> {
             vec![format!("not looked at by the {}, which was refused", spec.task.name())]
         }
         State::Pending => Vec::new(),
-        _ if !spec.task.is_migration() && spec.task != Task::Wake => {
+        _ if !spec.task.is_migration() && spec.task.kind() != TaskKind::Wake => {
             view.seen.iter().flat_map(|seen| standing(view, seen, None)).collect()
         }
         State::RolledBack { .. } if !spec.task.is_migration() => Vec::new(),
@@ -65,7 +65,8 @@ fn by_state(story: &Story) -> Vec<String> {
         _ => {
             let mut left = Vec::new();
             // What is kept on the old disk cannot be reached from the copy.
-            let is_told = |seen: &&CopySeen| seen.is == CopyIs::Running || spec.task == Task::Wake;
+            let is_told =
+                |seen: &&CopySeen| seen.is == CopyIs::Running || spec.task.kind() == TaskKind::Wake;
             if let Some(seen) = view.seen.as_ref().filter(is_told) {
                 left.extend(standing(view, seen, story.level_read()));
             }
@@ -206,11 +207,11 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
                 }
             ))
         }
-        State::Migrated { .. } if spec.mode.writes_mksysb() && view.is_gone => Some(format!(
+        State::Migrated { .. } if spec.task.writes_mksysb() && view.is_gone => Some(format!(
             "what was made is gone: `nimshift rollback {client}` takes back the rest, then `nimshift retry \
              {client}` makes it again"
         )),
-        State::Migrated { .. } if !spec.mode.changes_client() => {
+        State::Migrated { .. } if !spec.task.changes_client() => {
             Some(format!("install from {}, or keep it as a backup", mksysb(spec)))
         }
         // There is nothing to go back to, and nothing to begin again.
@@ -301,7 +302,7 @@ fn by_what_stands(view: &MigrationView) -> Option<String> {
              back"
         )),
         // A whole one is no cleanup's to remove.
-        State::Abandoned { .. } if spec.mode.writes_mksysb() => Some(format!(
+        State::Abandoned { .. } if spec.task.writes_mksysb() => Some(format!(
             "`nimshift cleanup {client}` removes what is left, but not {}: remove that by hand, where it \
              is there; then `nimshift retry {client}`",
             mksysb(spec)
@@ -323,7 +324,7 @@ fn with_room(hint: &str, spec: &MigrationSpec) -> String {
     let target = || format!("a larger {} on {}", names(&spec.options.disks), spec.client);
     let cache = spec.options.cache_vg.as_ref();
     let cache = cache.map(|vg| format!("more room in {vg} on {}", spec.master));
-    let rooms = Some(target()).filter(|_| spec.mode.changes_client()).into_iter().chain(cache);
+    let rooms = Some(target()).filter(|_| spec.task.changes_client()).into_iter().chain(cache);
     hint.replace("more disk", &rooms.collect::<Vec<_>>().join(", or "))
 }
 
@@ -382,14 +383,14 @@ pub fn ways_out(client: &str, state: &State) -> String {
 fn operation_next(view: &MigrationView) -> Option<String> {
     let (client, task) = (&view.client, &view.spec.task);
     match &view.state {
-        State::Migrated { .. } if *task == Task::Wake => {
+        State::Migrated { .. } if task.kind() == TaskKind::Wake => {
             Some(format!("work on the copy; `nimshift sleep {client}` before {client} is rebooted"))
         }
         State::Migrated { .. } | State::Pending => None,
         state if state.is_terminal() => {
             let hint = state.cause().and_then(|cause| cause.hint.clone());
             let is_refused = |cause: &Cause| cause.text.starts_with("alt_rootvg_op");
-            let newer = *task == Task::Wake
+            let newer = task.kind() == TaskKind::Wake
                 && matches!(state, State::RolledBack { .. })
                 && state.cause().is_some_and(is_refused);
             Some(hint.unwrap_or_else(|| {
@@ -398,8 +399,8 @@ fn operation_next(view: &MigrationView) -> Option<String> {
                      the new system first"
                         .to_owned();
                 }
-                match task {
-                    Task::Sync { .. } => "fix the cause; then run it again".to_owned(),
+                match task.kind() {
+                    TaskKind::Sync => "fix the cause; then run it again".to_owned(),
                     _ => {
                         format!("fix the cause; then `nimshift {} {client}` again", task.name())
                     }
@@ -472,7 +473,7 @@ fn made_so_far(story: &Story) -> &[StepSpec] {
         State::Migrated { .. } => view.spec.is_whole() && view.spec.task.is_migration(),
         _ => false,
     };
-    let leaves = view.spec.task.is_migration() || view.spec.task == Task::Wake;
+    let leaves = view.spec.task.is_migration() || view.spec.task.kind() == TaskKind::Wake;
     match story.last_place() {
         Some(last) if !is_told && leaves => {
             let upto = usize::from(last.step).min(view.blueprint.steps.len().saturating_sub(1));
@@ -489,7 +490,7 @@ pub fn asked_after(story: &Story) -> Vec<StepSpec> {
     let is_made = matches!(view.state, State::Migrated { .. })
         && view.spec.task.is_migration()
         && view.spec.is_whole()
-        && view.spec.mode.writes_mksysb();
+        && view.spec.task.writes_mksysb();
     let steps = if is_made { &view.blueprint.steps } else { made_so_far(story) };
     let makes = |step: &&StepSpec| !is_made || MAKES_MKSYSB.contains(&step.step.as_str());
     steps.iter().filter(makes).cloned().collect()
@@ -559,7 +560,7 @@ fn still_there(story: &Story) -> Vec<String> {
             }
             // Its undo has seen that there is no copy.
             Some(Presence::Partial) if step.step.as_str() == "nimadm-clone" => {
-                let has_spot = story.view.spec.mode.changes_client() && !runs_copy;
+                let has_spot = story.view.spec.task.changes_client() && !runs_copy;
                 let spot = if has_spot { ", perhaps the SPOT's mount" } else { "" };
                 lines.push(format!("{NIMADM_MARKS}{spot}"));
             }
@@ -639,7 +640,7 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
             format!("mounts below {} on the master", spec.master_root())
         }
         "mark-phases" => format!("marks of phases in {} on the master", spec.work_directory()),
-        "nimadm-clone" if spec.mode.changes_client() => {
+        "nimadm-clone" if spec.task.changes_client() => {
             let disks = disks(spec);
             format!(
                 "what nimadm's phase 1 makes: altinst_rootvg on {disks}, the SPOT's mount there, \
@@ -647,7 +648,7 @@ fn effect_text(step: &str, spec: &MigrationSpec) -> String {
             )
         }
         "nimadm-clone" => "what nimadm keeps in NIM".to_owned(),
-        "nimadm-finish" if spec.mode.writes_mksysb() => mksysb(spec),
+        "nimadm-finish" if spec.task.writes_mksysb() => mksysb(spec),
         "finish-clone" | "nimadm-finish" | "set-bootlist" => {
             format!("perhaps the bootlist at {}", boot_disk(spec))
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::Millis;
-use crate::domain::{Facts, MigrationId, MigrationSpec, Pvid, Systems, Task};
+use crate::domain::{Facts, MigrationId, MigrationSpec, Pvid, Systems, TaskKind};
 use crate::machine::State;
 use crate::phases::copy_seen;
 
@@ -27,7 +27,7 @@ pub(super) fn mark_since(views: &mut [MigrationView], facts: &BTreeMap<Migration
         if !view.spec.task.is_migration() {
             // One that was refused has changed nothing.
             if view.state.is_terminal() && !matches!(view.state, State::Refused { .. }) {
-                if has_ended && view.spec.task == Task::Cleanup {
+                if has_ended && view.spec.task.kind() == TaskKind::Cleanup {
                     since.cleaned_ms.get_or_insert(view.since_ms);
                 }
                 if !since.has_operation {

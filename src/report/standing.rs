@@ -82,8 +82,8 @@ impl<'a> Standing<'a> {
                 _ if self.is_cleaned => "cleaned",
                 _ => "part_done",
             },
-            State::Migrated { .. } if self.spec.mode.writes_mksysb() => "mksysb_made",
-            state @ State::Migrated { .. } if self.spec.mode.changes_client() => {
+            State::Migrated { .. } if self.spec.task.writes_mksysb() => "mksysb_made",
+            state @ State::Migrated { .. } if self.spec.task.changes_client() => {
                 match self.copy() {
                     Some(CopyIs::Running) => state.name(),
                     None if self.spec.options.reboot => state.name(),
@@ -192,7 +192,7 @@ pub fn counts_text<'a>(standings: impl IntoIterator<Item = Standing<'a>>) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cause, FailureClass, Mode, Phase, Task, parse_plan};
+    use crate::domain::{Aim, Cause, Driver, FailureClass, Mode, Phase, Task, parse_plan};
     use crate::machine::Place;
 
     fn spec() -> MigrationSpec {
@@ -213,13 +213,16 @@ mod tests {
     #[test]
     fn what_ended_well_is_told_apart_by_what_is_left_to_do() {
         let done = State::Migrated { at: Place::start() };
+        let target = spec().target().clone();
+        let image =
+            Task::Migrate(Aim { mode: Mode::ClientToMksysb, driver: Driver::Native, target });
         let cases = [
             (spec(), "reboot_pending", "cleaned"),
             (with(|spec| spec.options.bootlist = Bootlist::Keep), "copy_ready", "cleaned"),
             (with(|spec| spec.options.reboot = true), "migrated", "migrated"),
-            (with(|spec| spec.mode = Mode::ClientToMksysb), "mksysb_made", "mksysb_made"),
+            (with(|spec| spec.task = image.clone()), "mksysb_made", "mksysb_made"),
             (with(|spec| spec.options.phases = Some(vec![Phase::Clone])), "part_done", "cleaned"),
-            (with(|spec| spec.task = Task::Cleanup), "done", "done"),
+            (with(|spec| spec.task = Task::Cleanup(None)), "done", "done"),
         ];
         for (spec, standing, cleaned) in &cases {
             let told = Standing::new(&done, spec);

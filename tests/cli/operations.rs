@@ -131,7 +131,7 @@ fn a_script_that_nim_has_not_is_missed_before_the_copy_is_woken() {
 #[test]
 fn wake_and_sleep_go_together() {
     let world = world();
-    says(&ran(&world, 3, &["wake", "lpar1", "-s", "spot"]), &["neither altinst_rootvg nor"]);
+    says(&ran(&world, 3, &["wake", "lpar1"]), &["neither altinst_rootvg nor"]);
     by_hand(&world, "lpar1", "alt_disk_copy -B -d hdisk1");
     says(
         &ran(&world, 0, &["wake", "lpar1", "-d", "hdisk1"]),

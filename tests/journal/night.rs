@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::power_vfs::chance;
 use nimshift::domain::{
-    AttemptRecord, Cause, CommandRecord, Facts, FailureClass, MigrationId, MigrationSpec, Options,
-    Phase, Presence, Repeat, Residue, RetryPolicy, StepName, StepSpec, Target, Ticket, UndoKind,
-    Way,
+    Aim, AttemptRecord, Cause, CommandRecord, Driver, Facts, FailureClass, MigrationId,
+    MigrationSpec, Mode, Options, Phase, Presence, Repeat, Residue, RetryPolicy, StepName,
+    StepSpec, Target, Task, Ticket, UndoKind, Way,
 };
 use nimshift::journal::{
     Ack, Append, BatchId, Journal, JournalError, Loaded, NewBatch, NewMigration, OpenOptions,
@@ -35,8 +35,9 @@ pub(crate) fn spec(client: &str) -> MigrationSpec {
         accept_licenses: true,
         ..Options::default()
     };
+    let task = Task::Migrate(Aim { mode: Mode::Disk, driver: Driver::Native, target });
     let plain =
-        MigrationSpec::plain(client.parse().unwrap(), "master01".parse().unwrap(), target, retry);
+        MigrationSpec::plain(client.parse().unwrap(), "master01".parse().unwrap(), task, retry);
     MigrationSpec { options, reboot_timeout_ms: 600_000, ..plain }
 }
 

@@ -35,7 +35,7 @@ const TRIED: [Flavour; 7] = [
 ];
 
 fn hosts(flavour: Flavour) -> impl Iterator<Item = &'static str> {
-    let has_client = flavour.spec().mode.has_client();
+    let has_client = flavour.spec().task.has_client();
     [CLIENT, MASTER].into_iter().filter(move |host| has_client || *host == MASTER)
 }
 

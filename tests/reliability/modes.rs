@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nimshift::domain::{Driver, MigrationSpec, Plan, parse_plan};
+use nimshift::domain::{Driver, MigrationSpec, Plan, Task, parse_plan};
 use nimshift::lab::{BootsFrom, CopyExpected, EstateFile, Expectation};
 
 use super::world::{World, virtual_time};
@@ -256,9 +256,11 @@ fn sources_that_do_not_agree_are_refused_in_every_mode_and_nothing_is_changed() 
         let sample = read("nimadm-driver.toml");
         for spec in &sample.plan.migrations {
             for driver in [Driver::Native, Driver::Nimadm] {
-                let mut spec = MigrationSpec { driver, ..spec.clone() };
+                let mut spec = spec.clone();
                 let other = if spec.options.update { "lpp_7300_02" } else { "lpp_7300_03" };
-                spec.target.lpp_source = other.parse().expect("a name");
+                let Task::Migrate(aim) = &mut spec.task else { panic!("a migration") };
+                aim.driver = driver;
+                aim.target.lpp_source = other.parse().expect("a name");
                 let world = World::of(&sample.estate, spec);
                 let before = world.lab.digest().expect("a digest");
                 world.live(Arc::new(world.plain_performer())).await;

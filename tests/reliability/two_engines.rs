@@ -54,11 +54,11 @@ const DEEDS: [(Who, What); 8] = [
     (One, What::CleanupByForce),
 ];
 
-fn spec(task: Task) -> MigrationSpec {
+fn spec(task: Option<Task>) -> MigrationSpec {
     let spec = Flavour::Plain.spec();
-    let force = task == Task::Cleanup;
+    let force = task.is_some();
     MigrationSpec {
-        task,
+        task: task.unwrap_or(spec.task),
         dead_lease_after_ms: Some(0),
         options: Options { force, reboot: false, ..spec.options },
         ..spec
@@ -77,7 +77,7 @@ impl Night {
     /// The first has died after so many entries of its migration; none where it came
     /// to rest before.
     async fn after(entries: u64) -> Option<Night> {
-        let one = World::of(&Flavour::Plain.estate(), spec(Task::Migrate));
+        let one = World::of(&Flavour::Plain.estate(), spec(None));
         let night = Night {
             two: one.beside(),
             one,
@@ -155,8 +155,8 @@ impl Night {
         let world = self.world(who);
         let performer = Arc::new(world.performer_of(who.scope(), Arc::new(world.lab.clone())));
         match what {
-            What::Take | What::TakeAndDie(_) => world.again(spec(Task::Migrate)),
-            What::CleanupByForce => world.again(spec(Task::Cleanup)),
+            What::Take | What::TakeAndDie(_) => world.again(spec(None)),
+            What::CleanupByForce => world.again(spec(Some(Task::Cleanup(None)))),
             What::Rollback => world.order_of_last(RequestKind::Rollback),
             What::Resume => {}
         }

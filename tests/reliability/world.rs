@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    self, BootFailure, Control, Driver, Facts, MigrationId, MigrationSpec, Mode, NimName, Options,
-    Phase, RetryPolicy, Target, Task,
+    self, Aim, BootFailure, Control, Driver, Facts, MigrationId, MigrationSpec, Mode, NimName,
+    Options, Phase, RetryPolicy, SoftwareSync, Target, Task, TaskKind,
 };
 use nimshift::engine::{
     Delays, Ended, Engine, EngineLimits, Observer, OperatorRequest, Performer, RequestSource,
@@ -142,9 +142,18 @@ impl Flavour {
             jitter_percent: 20,
         };
         let master = MASTER.parse().expect("a host name");
+        let Target { spot, lpp_source, .. } = target.clone();
+        let aim = Aim { mode, driver: self.driver(), target };
+        let task = match self {
+            Flavour::Cleanup => Task::Cleanup(None),
+            Flavour::Wake => Task::Wake(None),
+            Flavour::Sleep => Task::Sleep(None),
+            Flavour::Sync => {
+                Task::Sync(SoftwareSync { spot, lpp_source, device: None, preview: false })
+            }
+            _ => Task::Migrate(aim),
+        };
         MigrationSpec {
-            mode,
-            driver: self.driver(),
             options: Options {
                 disks: disks.iter().map(|disk| disk.parse().expect("a disk")).collect(),
                 cache_vg: (matches!(self, Cached | NimadmCached) || mode != Mode::Disk)
@@ -167,14 +176,7 @@ impl Flavour {
             on_boot_failure: BootFailure::Backout,
             reboot_timeout_ms: 2_700_000,
             dead_lease_after_ms: (self == Flavour::TakenOver).then_some(0),
-            task: match self {
-                Flavour::Cleanup => Task::Cleanup,
-                Flavour::Wake => Task::Wake,
-                Flavour::Sleep => Task::Sleep,
-                Flavour::Sync => Task::Sync { device: None, preview: false },
-                _ => Task::Migrate,
-            },
-            ..MigrationSpec::plain(name(CLIENT), master, target, retry)
+            ..MigrationSpec::plain(name(CLIENT), master, task, retry)
         }
     }
 
@@ -305,7 +307,7 @@ pub(crate) fn leased(text: &str) -> String {
 pub(crate) fn as_made_here(lab: &Lab, spec: MigrationSpec) -> MigrationSpec {
     let words = ["getlvodm", "-j", "hdisk1"].map(str::to_owned);
     let id = lab.exec_words(CLIENT, &words).expect("a host");
-    if spec.task != Task::Cleanup || id.status != 0 {
+    if spec.task.kind() != TaskKind::Cleanup || id.status != 0 {
         return spec;
     }
     let made = vec![id.stdout.trim().to_owned()];

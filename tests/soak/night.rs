@@ -331,7 +331,7 @@ impl Night {
     /// them before it tells.
     fn asked(&self, story: &Story) -> (Vec<(StepName, Presence)>, Option<CopySeen>) {
         let steps = asked_after(story);
-        let changes_client = story.view.spec.mode.changes_client();
+        let changes_client = story.view.spec.task.changes_client();
         let has_ended =
             matches!(story.view.state, State::Migrated { .. } | State::RolledBack { .. });
         if steps.is_empty() && !(changes_client && has_ended) {

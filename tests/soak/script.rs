@@ -3,7 +3,7 @@
 use std::fmt;
 
 use nimshift::base::Millis;
-use nimshift::domain::{BootFailure, CopyPolicy, Driver, FailurePolicy, MigrationSpec};
+use nimshift::domain::{BootFailure, CopyPolicy, FailurePolicy, MigrationSpec};
 use nimshift::lab::{FaultKind, FaultSpec};
 
 use super::dice::Dice;
@@ -59,7 +59,7 @@ impl Script {
                 spec.on_failure = policies.failure;
                 spec.on_boot_failure = policies.boot;
                 // A plan for nimadm may not ask for more: it removes a copy by itself.
-                if spec.driver == Driver::Native {
+                if !spec.task.uses_nimadm() {
                     spec.failed_copy = policies.copy;
                 }
             }

@@ -267,7 +267,7 @@ impl Held<'_> {
         let has_copy =
             now.is_some_and(|host| groups(host).any(|(name, _)| name == "altinst_rootvg"));
         match &view.state {
-            State::Migrated { .. } if !spec.mode.changes_client() => untouched,
+            State::Migrated { .. } if !spec.task.changes_client() => untouched,
             State::Migrated { .. } => {
                 let runs_copy =
                     spec.options.reboot || (!has_copy && self.was_rebooted(&view.client));
@@ -279,7 +279,7 @@ impl Held<'_> {
                 Expectation { copy, boots_from, ..untouched }
             }
             State::RolledBack { .. } => match spec.failed_copy {
-                CopyPolicy::Sleep if spec.mode.changes_client() => {
+                CopyPolicy::Sleep if spec.task.changes_client() => {
                     Expectation { copy: CopyExpected::Kept, ..untouched }
                 }
                 CopyPolicy::Wake => Expectation { settled: !has_copy, ..untouched },

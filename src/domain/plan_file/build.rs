@@ -15,13 +15,14 @@ use super::reader::{At, Reader};
 use super::rules;
 use super::words::{DurationText, PhaseKey};
 use crate::base::limits::CAUSE_BYTES_MAX;
+use crate::domain::aim::{Aim, Target};
 use crate::domain::failure::MessageRule;
 use crate::domain::name::{HostName, Level, NimName};
 use crate::domain::phase::{Phase, parse_phases};
 use crate::domain::plan::{Limits, Plan};
 use crate::domain::spec::{
     BootFailure, Bootlist, CopyPolicy, DeadLease, FailurePolicy, MigrationSpec, Options,
-    RetryPolicy, SPEC_FORMAT, Target,
+    RetryPolicy, SPEC_FORMAT,
 };
 use crate::domain::task::Task;
 
@@ -177,9 +178,11 @@ impl Reader<'_, '_> {
             format: SPEC_FORMAT,
             client: name?,
             master: master?.clone(),
-            mode,
-            driver: client.options.driver.unwrap_or_default(),
-            target: target?,
+            task: Task::Migrate(Aim {
+                mode,
+                driver: client.options.driver.unwrap_or_default(),
+                target: target?,
+            }),
             options: Options {
                 accept_licenses: client.options.accept_licenses == Some(true)
                     || self.licences_by_environment,
@@ -193,7 +196,6 @@ impl Reader<'_, '_> {
             dead_lease_after_ms: dead_lease??,
             wave: client.wave.unwrap_or(default::WAVE),
             messages: Vec::new(),
-            task: Task::Migrate,
             part: None,
         })
     }

@@ -17,11 +17,12 @@ use super::words::{
     UserName,
 };
 use crate::base::limits;
+use crate::domain::aim::Driver;
 use crate::domain::failure::FailureClass;
 use crate::domain::name::{BatchName, DiskName, HostName, Level, NimName, VgName};
 use crate::domain::reach::Via;
 use crate::domain::spec::{
-    BootFailure, Bootlist, CopyPolicy, DeadLease, Driver, EstateKind, FailurePolicy,
+    BootFailure, Bootlist, CopyPolicy, DeadLease, EstateKind, FailurePolicy,
 };
 
 /// A plan of nimshift: which NIM clients are migrated to which level, and how.

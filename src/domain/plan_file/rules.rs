@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::file::{ClientTable, Droppable, PlanFile};
 use super::reader::{At, Reader};
+use crate::domain::aim::{Driver, Mode};
 use crate::domain::name::Level;
-use crate::domain::spec::{Bootlist, CopyPolicy, Driver, EstateKind, Mode};
+use crate::domain::spec::{Bootlist, CopyPolicy, EstateKind};
 use crate::domain::synopsis::{Breach, Flag, UPDATES_SINCE};
 
 /// Checks the options of a client; the mode that they ask for.

@@ -2,7 +2,7 @@
 
 use crate::aix;
 use crate::aix::argv::{self, words};
-use crate::domain::{Cause, Driver, FailureClass, HostRole, Phase, Presence};
+use crate::domain::{Cause, FailureClass, HostRole, Phase, Presence};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{boot_target, lost_by_client, on_client};
@@ -22,7 +22,7 @@ pub(crate) const MAKE_BOOT_IMAGE: StepDef = StepDef {
     host: HostRole::Master,
     is: &[Is::ByRemoteShell],
     timeout: hours(1),
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: |ctx| {
         // Over the master's mounts it is made.
         let client = look(HostRole::Client, [argv::boot_image_level(), argv::mounts()]);
@@ -56,14 +56,14 @@ fn image(ctx: &Context<'_>) -> String {
 /// Whether a mark in the copy tells that the image was made: in an update, where
 /// nothing else does. nimadm leaves none there.
 fn is_marked(ctx: &Context<'_>) -> bool {
-    ctx.spec.options.update && ctx.spec.driver == Driver::Native
+    ctx.spec.options.update && !ctx.spec.task.uses_nimadm()
 }
 
 /// Whether the copy's boot volume has a boot image of the target's release, by `blvset`:
 /// asked while the copy is awake. That firmware can boot from the disk (`bootinfo -B`) says
 /// nothing of it, and a boot record (`ipl_varyon -i`) is there with a broken image too.
 pub(crate) fn has_image(ctx: &Context<'_>, client: HostAnswers<'_>) -> Read<bool> {
-    let wanted = ctx.spec.target.level.version_release();
+    let wanted = ctx.spec.target().level.version_release();
     // `0.0` is an image that is broken.
     let fits: fn(&str) -> bool =
         |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));

@@ -18,12 +18,12 @@ const HERE: [&str; 2] = [argv::EXCLUDE, argv::IMAGE_DATA];
 
 /// Files of the migration on the client beside lease and marks.
 pub(crate) fn brings(spec: &MigrationSpec) -> bool {
-    spec.mode.changes_client() && (spec.has_image_data() || excludes(spec))
+    spec.task.changes_client() && (spec.has_image_data() || excludes(spec))
 }
 
 /// Whether the clone leaves files out.
 pub(crate) fn excludes(spec: &MigrationSpec) -> bool {
-    spec.mode == Mode::Disk && spec.options.exclude_files.is_some()
+    spec.task.mode() == Some(Mode::Disk) && spec.options.exclude_files.is_some()
 }
 
 /// Removes from the client what was brought there.

@@ -28,7 +28,7 @@ const CLEAN_COPY: StepDef = StepDef {
     host: HostRole::Client,
     drivers: Drivers::Both,
     timeout: minutes(10),
-    applies: |spec| spec.mode == Mode::Disk,
+    applies: |spec| spec.task.mode() == Some(Mode::Disk),
     looks: |ctx| {
         let looks = directories(ctx).map(|directory| argv::ls(&directory));
         vec![look(HostRole::Client, looks)]

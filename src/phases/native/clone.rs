@@ -4,7 +4,7 @@
 use crate::aix::argv::{self, CopyPhase};
 use crate::aix::{self, MountRow};
 use crate::domain::{
-    Cause, CopyPolicy, Driver, FailureClass, HostRole, Mode, Phase, Presence, Repeat, UndoKind,
+    Cause, CopyPolicy, FailureClass, HostRole, Mode, Phase, Presence, Repeat, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -24,7 +24,7 @@ pub(crate) const MOUNT_SPOT: StepDef = StepDef {
     host: HostRole::Client,
     undo: UndoKind::Reverse,
     timeout: minutes(10),
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: |_| {
         let mount_point = argv::ls_d(argv::SPOT_MOUNT);
         vec![look(HostRole::Client, [argv::mounts(), mount_point])]
@@ -100,12 +100,12 @@ pub(crate) const CLONE_ROOTVG: StepDef = StepDef {
     undo: UndoKind::Reverse,
     timeout: hours(6),
     stall: Some(hours(2)),
-    applies: |spec| spec.mode == Mode::Disk,
+    applies: |spec| spec.task.mode() == Some(Mode::Disk),
     looks: clone_looks,
     judge: |ctx, answers| judged(judge_clone(ctx, answers)),
     run: Some(|ctx, answers| {
         let mut commands = before_copy(ctx, answers);
-        let release = ctx.spec.target.level.version_release();
+        let release = ctx.spec.target().level.version_release();
         let disks = &ctx.spec.options.disks;
         let mut files = Vec::new();
         if excludes(ctx.spec) {
@@ -135,10 +135,10 @@ pub(crate) const MAKE_ROOTVG: StepDef = StepDef {
     name: "make-rootvg",
     about: "make a rootvg for the mksysb on the target disks",
     timeout: hours(3),
-    applies: |spec| spec.mode == Mode::MksysbToClient,
+    applies: |spec| spec.task.mode() == Some(Mode::MksysbToClient),
     run: Some(|ctx, answers| {
         let mut commands = before_copy(ctx, answers);
-        let release = ctx.spec.target.level.version_release();
+        let release = ctx.spec.target().level.version_release();
         let make = argv::make_rootvg(&release, argv::IMAGE_DATA, &ctx.spec.options.disks);
         commands.extend(mark_begun());
         commands.push(Command::new(make));
@@ -228,7 +228,7 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
     let usage = said.read(argv::df("-k", &[]), aix::df)?;
     let used = |path: &str| usage.iter().find(|(over, _)| over == path).map(|(_, u)| u.used());
     // By nimadm, the mark is on the master.
-    if excludes(ctx.spec) && ctx.spec.driver == Driver::Native && !is_marked(ctx, answers)? {
+    if excludes(ctx.spec) && !ctx.spec.task.uses_nimadm() && !is_marked(ctx, answers)? {
         return Ok(false);
     }
     Ok(copy::file_systems(ctx).iter().all(|fs| {
@@ -238,7 +238,7 @@ fn is_whole(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
             let device = format!("/dev/{}", lv.name);
             mounts.iter().any(|row| row.over == path && row.device == device)
         });
-        if excludes(ctx.spec) || ctx.spec.mode != Mode::Disk {
+        if excludes(ctx.spec) || ctx.spec.task.mode() != Some(Mode::Disk) {
             return mounted;
         }
         let filled = match (used(&path), used(&fs.mount_point)) {

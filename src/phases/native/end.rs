@@ -35,7 +35,7 @@ pub(crate) const CLEAN_CLIENT: StepDef = StepDef {
     is: &[Is::SeesToLease],
     undo: UndoKind::Reverse,
     timeout: minutes(10),
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: clean_looks,
     judge: |ctx, answers| judged(judge_clean(ctx, answers)),
     run: Some(|ctx, answers| {
@@ -395,7 +395,7 @@ fn judge_boot(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.client();
     let baseline = copy::baseline(ctx)?;
     let (level, lspv, bootlist) = (said.level()?, said.lspv()?, said.bootlist()?);
-    let wanted = &ctx.spec.target.level;
+    let wanted = &ctx.spec.target().level;
     let text = if !level.reaches(wanted) {
         format!("the client is at {level} after the reboot, not at {wanted}")
     } else if copy::copy_state(baseline, &lspv) != CopyState::Running {

@@ -23,11 +23,11 @@ const FINISH_CLONE: StepDef = StepDef {
     repeat: Repeat::Never,
     undo: UndoKind::Reverse,
     timeout: hours(1),
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: finish_looks,
     judge: |ctx, answers| judged(judge_finish(ctx, answers)),
     run: Some(|ctx, _| {
-        let release = ctx.spec.target.level.version_release();
+        let release = ctx.spec.target().level.version_release();
         let disks = &ctx.spec.options.disks;
         let cached = ctx.spec.caches();
         let finish = argv::alt_disk_copy(cached, &release, CopyPhase::Finish, &[], disks);
@@ -145,7 +145,7 @@ pub(crate) const SET_BOOTLIST: StepDef = StepDef {
     host: HostRole::Client,
     drivers: Drivers::Both,
     undo: UndoKind::Reverse,
-    applies: |spec| spec.mode.changes_client() && spec.options.bootlist == Bootlist::Set,
+    applies: |spec| spec.task.changes_client() && spec.options.bootlist == Bootlist::Set,
     looks: |_| vec![look(HostRole::Client, [argv::show_bootlist(), argv::boot_records()])],
     judge: |ctx, answers| {
         judged((|| {

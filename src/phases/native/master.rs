@@ -3,7 +3,7 @@
 
 use crate::aix::argv;
 use crate::domain::{
-    Cause, Driver, FailureClass, HostRole, Lease, MigrationSpec, NimName, Phase, Presence, UndoKind,
+    Cause, FailureClass, HostRole, Lease, MigrationSpec, NimName, Phase, Presence, UndoKind,
 };
 use crate::transport::{Command, Script};
 
@@ -14,7 +14,7 @@ pub(crate) const STEPS: &[StepDef] = &[TAKE_MASTER_LEASE, FETCH_IMAGE_DATA];
 
 /// Whether the migration has a directory of its own on the master.
 pub(super) fn has_directory(spec: &MigrationSpec) -> bool {
-    spec.mode.writes_mksysb() || spec.has_image_data() || spec.driver == Driver::Nimadm
+    spec.task.writes_mksysb() || spec.has_image_data() || spec.task.uses_nimadm()
 }
 
 /// Where image.data lies on the master while the migration goes on.
@@ -41,7 +41,7 @@ const TAKE_MASTER_LEASE: StepDef = StepDef {
     drivers: Drivers::Both,
     is: &[Is::TakesLease],
     undo: UndoKind::Reverse,
-    applies: |spec| spec.mode.writes_mksysb(),
+    applies: |spec| spec.task.writes_mksysb(),
     looks: |ctx| {
         let lease = argv::ls_l(&lease(ctx.spec));
         let directory = argv::ls_d(&ctx.spec.work_directory());

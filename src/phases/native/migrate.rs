@@ -143,7 +143,7 @@ fn judge_bos(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let base = argv::base_below(&ctx.spec.master_root());
     let filesets = answers.master().read(base, aix::filesets)?;
     let level = filesets.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
-    let wanted = ctx.spec.target.level.version_release();
+    let wanted = ctx.spec.target().level.version_release();
     let restored = level.is_some_and(|level| level.version_release() == wanted);
     Ok(Finding::of(if restored { Presence::Present } else { Presence::Partial }))
 }

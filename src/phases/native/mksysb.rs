@@ -3,8 +3,8 @@
 use crate::aix::argv::{self, words};
 use crate::aix::{self, VolumeLine};
 use crate::domain::{
-    Cause, Facts, FailureClass, HostRole, MadeMksysb, MigrationSpec, Mode, NimName, Phase,
-    Presence, UndoKind,
+    Cause, Facts, FailureClass, HostRole, MadeMksysb, MigrationSpec, NimName, Phase, Presence,
+    UndoKind,
 };
 use crate::transport::{Command, CommandOutput, Script};
 
@@ -27,7 +27,7 @@ const RESTORE_MKSYSB: StepDef = StepDef {
     host: HostRole::Master,
     timeout: hours(6),
     stall: Some(hours(2)),
-    applies: |spec| spec.mode.reads_mksysb(),
+    applies: |spec| spec.task.reads_mksysb(),
     looks: |ctx| {
         marks::looks(ctx).into_iter().chain([look(HostRole::Master, [passwd(ctx)])]).collect()
     },
@@ -57,7 +57,7 @@ const WRITE_IMAGE_DATA: StepDef = StepDef {
     about: "write image.data into the copy",
     host: HostRole::Master,
     timeout: minutes(10),
-    applies: |spec| spec.mode.writes_mksysb(),
+    applies: |spec| spec.task.writes_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         let mut commands = vec![argv::df("-m", &master_paths(ctx))];
@@ -168,7 +168,7 @@ const ARCHIVE_MKSYSB: StepDef = StepDef {
     undo: UndoKind::Reverse,
     timeout: hours(6),
     stall: Some(hours(2)),
-    applies: |spec| spec.mode.writes_mksysb(),
+    applies: |spec| spec.task.writes_mksysb(),
     looks: |ctx| {
         let files = [argv::ls_lid(output(ctx)), argv::ls_lid(&part(ctx))];
         let further = [argv::ls(&ctx.spec.work_directory()), argv::mounts()];
@@ -422,7 +422,7 @@ pub(crate) const DEFINE_MKSYSB: StepDef = StepDef {
 };
 
 fn new_name(spec: &MigrationSpec) -> Option<&NimName> {
-    spec.options.new_mksysb.as_ref().filter(|_| spec.mode.writes_mksysb())
+    spec.options.new_mksysb.as_ref().filter(|_| spec.task.writes_mksysb())
 }
 
 enum Defined {
@@ -458,7 +458,7 @@ const DROP_CACHE: StepDef = StepDef {
     host: HostRole::Master,
     drivers: Drivers::Both,
     timeout: hours(1),
-    applies: |spec| spec.mode.writes_mksysb(),
+    applies: |spec| spec.task.writes_mksysb(),
     looks: cache_looks,
     judge: |ctx, answers| {
         judged((|| {
@@ -475,11 +475,11 @@ const DROP_CACHE: StepDef = StepDef {
 };
 
 /// Why a phase of such a migration has nothing to do.
-pub(crate) fn idle(mode: Mode, phase: Phase) -> Option<&'static str> {
+pub(crate) fn idle(spec: &MigrationSpec, phase: Phase) -> Option<&'static str> {
     let reason = match phase {
         Phase::BootImage => "a mksysb has no boot volume: the SPOT boots what it is restored to",
         Phase::Unmount | Phase::Unexport => "the cache is kept until phase 11 has archived it",
         _ => return None,
     };
-    mode.writes_mksysb().then_some(reason)
+    spec.task.writes_mksysb().then_some(reason)
 }

@@ -144,7 +144,7 @@ const FILL_CACHE: StepDef = StepDef {
     host: HostRole::Master,
     timeout: hours(6),
     stall: Some(hours(2)),
-    applies: |spec| spec.caches() && !spec.mode.reads_mksysb(),
+    applies: |spec| spec.caches() && !spec.task.reads_mksysb(),
     looks: |ctx| {
         let mut looks = marks::looks(ctx);
         looks.push(look(HostRole::Client, [argv::mounts()]));
@@ -290,7 +290,7 @@ pub(crate) fn lacks(
 
 /// What is copied: the clone, or the running system itself.
 fn sources(ctx: &Context<'_>) -> Vec<String> {
-    if ctx.spec.mode == Mode::ClientToMksysb {
+    if ctx.spec.task.mode() == Some(Mode::ClientToMksysb) {
         return file_systems(ctx).iter().map(|fs| fs.mount_point.clone()).collect();
     }
     client_paths(ctx)
@@ -298,7 +298,7 @@ fn sources(ctx: &Context<'_>) -> Vec<String> {
 
 /// The bar where what is to be copied is not mounted on the client.
 fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Finding> {
-    if ctx.spec.mode != Mode::ClientToMksysb {
+    if ctx.spec.task.mode() != Some(Mode::ClientToMksysb) {
         return lost_by_client(ctx, mounts);
     }
     let (there, wanted) = mounted(mounts, &sources(ctx));
@@ -314,7 +314,7 @@ fn missing_source(ctx: &Context<'_>, mounts: &[MountRow]) -> Option<Finding> {
 /// The exclude list, where this step is what leaves files out. A clone has none
 /// of them.
 pub(crate) fn exclude_list<'a>(ctx: &Context<'a>) -> Option<&'a str> {
-    if ctx.spec.mode != Mode::ClientToMksysb {
+    if ctx.spec.task.mode() != Some(Mode::ClientToMksysb) {
         return None;
     }
     ctx.facts.baseline.as_ref()?.exclude_location.as_deref()

@@ -40,7 +40,7 @@ fn gap(spec: &MigrationSpec) -> Option<Phase> {
     let (first, last) = (phases.iter().min()?, phases.iter().max()?);
     Phase::ALL.into_iter().filter(|phase| (first..=last).contains(&phase)).find(|phase| {
         let optional = matches!(phase, Phase::PreScript | Phase::PostScript)
-            || mksysb::idle(spec.mode, *phase).is_some();
+            || mksysb::idle(spec, *phase).is_some();
         !phases.contains(phase) && !optional
     })
 }
@@ -69,7 +69,7 @@ fn looks(ctx: &Context<'_>) -> Probe {
         argv::ls_d(output(ctx)),
     ];
     let mut looks = vec![look(HostRole::Master, master)];
-    if ctx.spec.mode.changes_client() {
+    if ctx.spec.task.changes_client() {
         let client = [argv::lspv(), argv::mounts(), argv::exports(), argv::boot_image_level()];
         looks.push(look(HostRole::Client, client));
     }
@@ -122,7 +122,7 @@ impl Standing {
         let base = master.read(argv::base_below(&root), aix::filesets).unwrap_or_default();
         let base = base.iter().find(|row| row.name == "bos.rte").and_then(|row| row.level);
         let level = master.read(argv::level_below(&root), aix::level).ok();
-        let target = &ctx.spec.target.level;
+        let target = &ctx.spec.target().level;
         let mut standing = Standing {
             awake: false,
             asleep: false,
@@ -139,7 +139,7 @@ impl Standing {
             written: ctx.spec.options.output.is_some()
                 && master.is_there(argv::ls_d(output(ctx)))?,
         };
-        if ctx.spec.mode.changes_client() {
+        if ctx.spec.task.changes_client() {
             standing.read_client(ctx, answers.client())?;
         }
         Ok(standing)
@@ -227,7 +227,7 @@ fn missing(spec: &MigrationSpec, first: Phase, now: &Standing) -> Vec<(Phase, &'
         BootImage, Clone, End, Export, Finish, MigrateBase, MigrateFilesets, Mount, PostScript,
         PreScript, Unexport, Unmount,
     };
-    let on_client = spec.mode.changes_client();
+    let on_client = spec.task.changes_client();
     let awake = (!on_client || now.awake, Clone, "there is no awake copy on the target disks");
     let offered = if spec.caches() {
         (now.cached && now.mounted, Export, "there is no cache on the master")
@@ -245,7 +245,7 @@ fn missing(spec: &MigrationSpec, first: Phase, now: &Standing) -> Vec<(Phase, &'
         (!on_client || now.bootable, BootImage, "the copy has no boot image of its release");
     let released = (!now.any_mounted, Unmount, "the master has the copy mounted");
     let taken_back = (!now.any_exported && !now.cached, Unexport, "exports or cache are left");
-    let writes = spec.mode.writes_mksysb();
+    let writes = spec.task.writes_mksysb();
     let wanted = match first {
         Clone => Vec::new(),
         Export => vec![awake],

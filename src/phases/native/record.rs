@@ -3,7 +3,7 @@
 use crate::aix::{self, ImageData, LogicalVolume, MountRow, argv};
 use crate::domain::{
     Baseline, BaselineDisk, BaselineFs, BaselineVolume, Cause, DiskName, Facts, FailureClass,
-    HostRole, Mode, NimName, Options, Phase,
+    HostRole, Mode, NimName, Options, Phase, Target,
 };
 
 use crate::phases::native::master::image_data;
@@ -20,7 +20,7 @@ const RECORD_BASELINE: StepDef = StepDef {
     host: HostRole::Client,
     drivers: Drivers::Both,
     is: &[Is::SeesOtherLease],
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| judged(judge_baseline(ctx, answers)),
     ..STEP
@@ -33,7 +33,7 @@ const RECORD_MKSYSB: StepDef = StepDef {
     about: "record the mksysb as it is",
     host: HostRole::Master,
     drivers: Drivers::Both,
-    applies: |spec| !spec.mode.has_client(),
+    applies: |spec| !spec.task.has_client(),
     looks: baseline_looks,
     judge: |ctx, answers| judged(judge_baseline(ctx, answers)),
     ..STEP
@@ -61,13 +61,15 @@ fn located(options: &Options) -> [&Option<NimName>; 5] {
 pub(crate) fn baseline_looks(ctx: &Context<'_>) -> Probe {
     let options = &ctx.spec.options;
     let further = located(options).into_iter().flatten();
-    let names = [&ctx.spec.target.spot, &ctx.spec.target.lpp_source].into_iter().chain(further);
+    // A wake works in a copy as it is, and needs neither SPOT nor lpp_source.
+    let target = ctx.spec.task.migrates().map(|aim| [&aim.target.spot, &aim.target.lpp_source]);
+    let names = target.into_iter().flatten().chain(further);
     let mut master: Vec<argv::Argv> = names.map(argv::lsnim).collect();
     if ctx.spec.has_image_data() {
         master.push(argv::cat(&image_data(ctx.spec)));
     }
     let master = look(HostRole::Master, master);
-    if !ctx.spec.mode.has_client() {
+    if !ctx.spec.task.has_client() {
         return vec![master];
     }
     let mut client = vec![
@@ -85,13 +87,16 @@ pub(crate) fn baseline_looks(ctx: &Context<'_>) -> Probe {
 }
 
 pub(crate) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseline> {
-    let (master, target) = (answers.master(), &ctx.spec.target);
-    let options = &ctx.spec.options;
+    let (master, options) = (answers.master(), &ctx.spec.options);
+    let target = ctx.spec.task.migrates().map(|aim| &aim.target);
     let found =
         |name: &Option<NimName>| name.as_ref().map(|name| master.location(name)).transpose();
+    let of_target = |name: fn(&Target) -> &NimName| {
+        target.map_or(Ok(String::new()), |target| master.location(name(target)))
+    };
     let mut baseline = Baseline {
-        spot_location: master.location(&target.spot)?,
-        lpp_source_location: master.location(&target.lpp_source)?,
+        spot_location: of_target(|target| &target.spot)?,
+        lpp_source_location: of_target(|target| &target.lpp_source)?,
         pre_script_location: found(&options.pre_script)?,
         post_script_location: found(&options.post_script)?,
         exclude_location: found(&options.exclude_files)?,
@@ -102,7 +107,7 @@ pub(crate) fn read_baseline(ctx: &Context<'_>, answers: &Answers) -> Read<Baseli
     if let Some(before) = ctx.spec.part.as_ref().and_then(|part| part.facts.baseline.as_ref()) {
         return Ok(carried(baseline, before));
     }
-    if ctx.spec.mode.has_client() {
+    if ctx.spec.task.has_client() {
         read_client(ctx, answers, &mut baseline)?;
     }
     if ctx.spec.has_image_data() {
@@ -130,7 +135,7 @@ fn carried(now: Baseline, before: &Baseline) -> Baseline {
 /// From a mksysb its image.data says what there is; otherwise it only says how
 /// large that is to be.
 fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
-    if !ctx.spec.mode.reads_mksysb() {
+    if !ctx.spec.task.reads_mksysb() {
         for fs in &mut baseline.file_systems {
             let same = image.file_systems.iter().find(|other| other.mount_point == fs.mount_point);
             fs.size_mb = same.map_or(fs.size_mb, |same| same.wanted_mb(image.shrink));
@@ -143,7 +148,7 @@ fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
         size_mb: fs.wanted_mb(image.shrink),
     };
     baseline.file_systems = image.file_systems.iter().map(of_image).collect();
-    if ctx.spec.mode.writes_mksysb() {
+    if ctx.spec.task.writes_mksysb() {
         baseline.pp_size_mb = image.pp_size_mb;
         let point = |lv: &str| image.file_systems.iter().find(|fs| fs.lv == lv);
         let of_image = |lv: &aix::ImageVolume| BaselineVolume {
@@ -159,7 +164,7 @@ fn apply_image(ctx: &Context<'_>, image: &ImageData, baseline: &mut Baseline) {
 /// The bar where the client boots next from a disk that is neither its own nor one for
 /// the copy: somebody waits for that boot, and a rollback would boot it.
 fn waits_for_another(ctx: &Context<'_>, answers: &Answers, baseline: &Baseline) -> Option<Cause> {
-    let first = baseline.bootlist.first().filter(|_| ctx.spec.mode.changes_client())?;
+    let first = baseline.bootlist.first().filter(|_| ctx.spec.task.changes_client())?;
     let lspv = answers.client().lspv().ok()?;
     let row = lspv.iter().find(|row| row.disk == *first)?;
     if row.is_in("rootvg") || ctx.spec.options.disks.contains(first) {
@@ -210,7 +215,7 @@ fn read_client(ctx: &Context<'_>, answers: &Answers, baseline: &mut Baseline) ->
     let mounts = foreign.map(|row| row.over.clone()).collect();
     baseline.exports = client.exports()?;
     baseline.boot_time = client.read(argv::boot_time(), aix::boot_time)?;
-    if ctx.spec.mode == Mode::ClientToMksysb {
+    if ctx.spec.task.mode() == Some(Mode::ClientToMksysb) {
         let copied = |lv: &&LogicalVolume| {
             !lv.is_file_system() || file_systems.iter().any(|fs| fs.lv == lv.name)
         };

@@ -64,7 +64,7 @@ pub(crate) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) 
         .with_env("NIMSHIFT_CLIENT", ctx.spec.client.as_str())
         .with_env("NIMSHIFT_MASTER", ctx.spec.master.as_str())
         .with_env("NIMSHIFT_ALT_ROOT", root)
-        .with_env("NIMSHIFT_TARGET_LEVEL", ctx.spec.target.level.as_str())
+        .with_env("NIMSHIFT_TARGET_LEVEL", ctx.spec.target().level.as_str())
         .with_env("NIMSHIFT_TICKET", ctx.ticket.to_string());
     let commands = [
         Command::new(["cp", location, &there]),

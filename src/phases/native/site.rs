@@ -5,7 +5,7 @@
 //! themselves, whatever driver has changed them.
 
 use crate::aix::{self, DeviceAttribute, argv};
-use crate::domain::{Driver, Facts, HostRole, Phase, SiteOwn, SiteRows};
+use crate::domain::{Facts, HostRole, Phase, SiteOwn, SiteRows};
 use crate::transport::{Command, Script};
 
 use crate::phases::copy::{master_paths, mounted};
@@ -165,10 +165,7 @@ fn is_absent(output: &crate::transport::CommandOutput) -> bool {
 
 /// Where it is marked what was begun in this copy.
 fn marked(ctx: &Context<'_>) -> String {
-    match ctx.spec.driver {
-        Driver::Native => marks::directory(ctx),
-        Driver::Nimadm => nimadm::marks(ctx),
-    }
+    if ctx.spec.task.uses_nimadm() { nimadm::marks(ctx) } else { marks::directory(ctx) }
 }
 
 pub(super) fn looks(ctx: &Context<'_>, lines: usize) -> Probe {

@@ -27,7 +27,7 @@ const RETURN_CACHE: StepDef = StepDef {
     is: &[Is::ByRemoteShell],
     timeout: hours(6),
     stall: Some(hours(2)),
-    applies: |spec| spec.caches() && spec.mode.changes_client(),
+    applies: |spec| spec.caches() && spec.task.changes_client(),
     looks: |ctx| {
         let usage = argv::df("-m", &client_paths(ctx));
         let client = [argv::ls(&marks::on_client()), argv::mounts(), usage];
@@ -101,7 +101,7 @@ pub(crate) const UNMOUNT_FILESYSTEMS: StepDef = StepDef {
     about: "unmount the copy on the master",
     host: HostRole::Master,
     timeout: minutes(30),
-    applies: |spec| spec.mode.changes_client(),
+    applies: |spec| spec.task.changes_client(),
     looks: mount_looks,
     judge: judge_master_unmounted,
     run: Some(|ctx, answers| {
@@ -140,7 +140,7 @@ pub(crate) const REMOVE_CACHE: StepDef = StepDef {
     about: "remove the cache file systems",
     host: HostRole::Master,
     timeout: minutes(30),
-    applies: |spec| spec.caches() && spec.mode.changes_client(),
+    applies: |spec| spec.caches() && spec.task.changes_client(),
     looks: |_| vec![look(HostRole::Master, [argv::lsfs()])],
     judge: |ctx, answers| {
         judged(cache_rows(ctx, answers).map(|rows| {

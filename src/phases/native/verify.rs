@@ -35,7 +35,7 @@ fn agreement(ctx: &Context<'_>) -> Argv {
 fn judge_level(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let said = answers.master();
     let level = said.read(argv::level_below(&ctx.spec.master_root()), aix::level)?;
-    let wanted = &ctx.spec.target.level;
+    let wanted = &ctx.spec.target().level;
     let failed = |text: String, hint: &str| {
         Ok(Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint)))
     };

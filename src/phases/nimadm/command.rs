@@ -1,7 +1,7 @@
 //! The command line of nimadm, and the script around it.
 
 use crate::aix::argv::{Argv, NIMADM, words};
-use crate::domain::{Bootlist, DiskName, Driver, MigrationSpec, Mode, NimName, Phase, VgName};
+use crate::domain::{Bootlist, DiskName, MigrationSpec, NimName, Phase, VgName};
 use crate::transport::{Command, Script};
 
 use super::probe::{self, marks};
@@ -13,7 +13,7 @@ use crate::phases::step::{Answers, Context, Is, StepDef};
 /// nimadm's own log on the master.
 pub(in crate::phases) fn log(spec: &MigrationSpec) -> String {
     let name = match &spec.options.mksysb {
-        Some(mksysb) if !spec.mode.has_client() => mksysb,
+        Some(mksysb) if !spec.task.has_client() => mksysb,
         _ => &spec.client,
     };
     format!("/var/adm/ras/alt_mig/{name}_alt_mig.log")
@@ -22,7 +22,7 @@ pub(in crate::phases) fn log(spec: &MigrationSpec) -> String {
 /// `nimadm` with every option of the plan, for one phase. `-r` is not among
 /// them: the reboot is a step of its own.
 pub(super) fn nimadm(spec: &MigrationSpec, phase: Phase) -> Argv {
-    let (options, target) = (&spec.options, &spec.target);
+    let (options, target) = (&spec.options, spec.target());
     let mut argv = words(&[NIMADM]);
     let mut give = |flag: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -31,12 +31,12 @@ pub(super) fn nimadm(spec: &MigrationSpec, phase: Phase) -> Argv {
     };
     give("-T", options.mksysb.as_ref().map(NimName::as_str));
     give("-l", Some(target.lpp_source.as_str()));
-    give("-c", spec.mode.has_client().then_some(spec.client.as_str()));
+    give("-c", spec.task.has_client().then_some(spec.client.as_str()));
     give("-O", options.output.as_deref());
     give("-s", Some(target.spot.as_str()));
     let disks: Vec<&str> = options.disks.iter().map(DiskName::as_str).collect();
     let disks = disks.join(" ");
-    give("-d", spec.mode.changes_client().then_some(disks.as_str()));
+    give("-d", spec.task.changes_client().then_some(disks.as_str()));
     give("-N", options.new_mksysb.as_ref().map(NimName::as_str));
     give("-a", options.pre_script.as_ref().map(NimName::as_str));
     give("-b", options.bundle.as_ref().map(NimName::as_str));
@@ -51,7 +51,7 @@ pub(super) fn nimadm(spec: &MigrationSpec, phase: Phase) -> Argv {
         ("-Y", options.accept_licenses),
         ("-U", options.update),
         ("-F", options.force),
-        ("-B", spec.mode.changes_client() && options.bootlist == Bootlist::Keep),
+        ("-B", spec.task.changes_client() && options.bootlist == Bootlist::Keep),
     ];
     argv.extend(switches.iter().filter(|(_, is)| *is).map(|(flag, _)| (*flag).to_owned()));
     argv
@@ -71,7 +71,7 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     commands.push(Command::new(["mkdir", "-p", &marks]));
     commands.extend(reset(ctx, answers));
     if phase == Phase::Finish
-        && ctx.spec.mode.writes_mksysb()
+        && ctx.spec.task.writes_mksysb()
         && probe::is_marked(ctx, answers, "begun").unwrap_or(false)
     {
         // What an attempt that was cut off has written.
@@ -80,7 +80,7 @@ pub(super) fn run(ctx: &Context<'_>, answers: &Answers) -> Script {
     // Without the mark, what this leaves would be taken for untouched, or for
     // somebody else's.
     commands.extend([mark("touch", "begun"), mark("ls", "begun")]);
-    if phase == Phase::Finish && ctx.spec.mode.changes_client() {
+    if phase == Phase::Finish && ctx.spec.task.changes_client() {
         commands.extend(from_master(ctx, bring_lease(ctx)));
     }
     commands.push(Command::new(nimadm(ctx.spec, phase)));
@@ -98,11 +98,11 @@ pub(super) fn reset(ctx: &Context<'_>, answers: &Answers) -> Option<Command> {
 /// What shows on the master that nimadm goes on although it says nothing: its
 /// log grows, or NIM's record of it changes.
 pub(in crate::phases) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> Option<Script> {
-    if spec.driver != Driver::Nimadm || !def.is(Is::OfNimadm) {
+    if !spec.task.uses_nimadm() || !def.is(Is::OfNimadm) {
         return None;
     }
     let mut commands = vec![Command::new(["ls", "-l", &log(spec)]).tolerated()];
-    if spec.mode != Mode::MksysbToMksysb {
+    if spec.task.has_client() {
         let state = ["lsnim", "-Z", "-a", "Cstate", "-a", "info", "-a", "Cstate_result"];
         let state = state.iter().copied().chain([spec.client.as_str()]);
         commands.push(Command::new(state).tolerated());
@@ -113,6 +113,7 @@ pub(in crate::phases) fn signs_of_life(def: &StepDef, spec: &MigrationSpec) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Driver, Mode};
     use crate::phases::sample;
 
     fn line(spec: &MigrationSpec, phase: Phase) -> String {
@@ -121,8 +122,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_shows_nimadm_and_what_takes_it_back() {
-        let mut spec = sample::spec();
-        spec.driver = Driver::Nimadm;
+        let spec = sample::spec_of(Mode::Disk, Driver::Nimadm);
         let steps = crate::phases::describe(&spec);
         let of = |step: &str| steps.iter().find(|text| text.step.as_str() == step).unwrap();
         let run = &of("nimadm-migrate-base").run;
@@ -142,8 +142,7 @@ mod tests {
 
     #[test]
     fn every_mode_has_its_command_line() {
-        let mut spec = sample::spec();
-        spec.driver = Driver::Nimadm;
+        let mut spec = sample::spec_of(Mode::Disk, Driver::Nimadm);
         spec.options.reboot = true;
         assert_eq!(
             line(&spec, Phase::Clone),
@@ -160,8 +159,7 @@ mod tests {
             "/usr/sbin/nimadm -l lpp_7300_02 -c lpar7 -s spot_7300_02 -d 'hdisk1 hdisk2' -a pre -j cachevg \
              -P 12 -Y -U -F -B"
         );
-        let mut spec = sample::spec();
-        spec.mode = Mode::MksysbToMksysb;
+        let mut spec = sample::spec_of(Mode::MksysbToMksysb, Driver::Nimadm);
         spec.options.mksysb = Some("old".parse().unwrap());
         spec.options.output = Some("/x/new".to_owned());
         spec.options.new_mksysb = Some("new".parse().unwrap());

@@ -18,11 +18,11 @@ pub(in crate::phases) fn marks(ctx: &Context<'_>) -> String {
 
 /// What is looked at whatever the phase.
 pub(super) fn base(ctx: &Context<'_>) -> Probe {
-    let name = if ctx.spec.mode.has_client() { &ctx.spec.client } else { &ctx.spec.target.spot };
+    let name = if ctx.spec.task.has_client() { &ctx.spec.client } else { &ctx.spec.target().spot };
     let mut master = vec![argv::ls(&marks(ctx)), argv::processes(), argv::lsnim(name)];
     master.extend(ctx.spec.options.output.iter().map(|path| argv::ls_lid(path)));
     let mut looks = vec![look(HostRole::Master, master)];
-    if ctx.spec.mode.changes_client() {
+    if ctx.spec.task.changes_client() {
         let client = [argv::lspv(), argv::mounts(), argv::boot_image_level()];
         looks.push(look(HostRole::Client, client));
     }
@@ -33,9 +33,11 @@ pub(super) fn base(ctx: &Context<'_>) -> Probe {
 pub(super) fn views(ctx: &Context<'_>) -> Vec<StepDef> {
     let spec = ctx.spec;
     let at_hand = if spec.caches() { export::MAKE_CACHE } else { mount::ON_MASTER };
-    let changes_client = spec.mode.changes_client();
+    let changes_client = spec.task.changes_client();
     match ctx.ticket.phase {
-        Phase::Clone if spec.mode == Mode::Disk => vec![clone::CLONE_ROOTVG, clone::MOUNT_SPOT],
+        Phase::Clone if spec.task.mode() == Some(Mode::Disk) => {
+            vec![clone::CLONE_ROOTVG, clone::MOUNT_SPOT]
+        }
         Phase::Clone if changes_client => vec![clone::MAKE_ROOTVG, clone::MOUNT_SPOT],
         Phase::Clone | Phase::End => Vec::new(),
         Phase::Export if spec.caches() => vec![export::MAKE_CACHE],
@@ -72,7 +74,7 @@ pub(super) fn looks(ctx: &Context<'_>) -> Probe {
 /// Whether the phase copies a client into a cache: it is looked at both ends then
 /// whether that is filled.
 fn fills_cache(ctx: &Context<'_>) -> bool {
-    ctx.ticket.phase == Phase::Mount && ctx.spec.caches() && !ctx.spec.mode.reads_mksysb()
+    ctx.ticket.phase == Phase::Mount && ctx.spec.caches() && !ctx.spec.task.reads_mksysb()
 }
 
 /// Whether the cache holds what was copied, as far as can be told.
@@ -103,7 +105,7 @@ pub(super) fn has_marks(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
 fn lock(ctx: &Context<'_>, answers: &Answers) -> Read<Option<(String, Option<Process>)>> {
     let said = answers.master();
     let processes = said.processes()?;
-    if !ctx.spec.mode.has_client() {
+    if !ctx.spec.task.has_client() {
         return Ok(None);
     }
     let object = said.nim_object(&ctx.spec.client)?;
@@ -114,7 +116,7 @@ fn lock(ctx: &Context<'_>, answers: &Answers) -> Read<Option<(String, Option<Pro
 /// Whether a process that is gone has left the client's NIM object locked, or in
 /// the midst of an operation.
 pub(super) fn is_left_in_nim(ctx: &Context<'_>, answers: &Answers) -> Read<bool> {
-    if !ctx.spec.mode.has_client() {
+    if !ctx.spec.task.has_client() {
         return Ok(false);
     }
     let object = answers.master().nim_object(&ctx.spec.client)?;
@@ -158,7 +160,7 @@ fn read_sight(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let begun = is_marked(ctx, answers, "begun")?;
     let present =
         |is: bool| Ok(Finding::of(if done && is { Presence::Present } else { Presence::Absent }));
-    let changes_client = ctx.spec.mode.changes_client();
+    let changes_client = ctx.spec.task.changes_client();
     match phase {
         Phase::Clone => return cloned(ctx, answers, done, begun),
         Phase::Finish if changes_client => return asleep(ctx, answers, done),
@@ -259,7 +261,7 @@ fn not_there(ctx: &Context<'_>, state: &CopyState) -> String {
 
 /// Phase 1.
 fn cloned(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Read<Finding> {
-    if !ctx.spec.mode.changes_client() {
+    if !ctx.spec.task.changes_client() {
         return Ok(all_or_any(done, begun));
     }
     let copy = known(seen(ctx, answers))?;
@@ -328,7 +330,7 @@ fn archived(ctx: &Context<'_>, answers: &Answers, done: bool, begun: bool) -> Re
 
 /// Phase 12.
 fn ended(ctx: &Context<'_>, answers: &Answers, done: bool) -> Read<Finding> {
-    if ctx.spec.mode.changes_client() {
+    if ctx.spec.task.changes_client() {
         match copy_state(ctx, answers)? {
             CopyState::Asleep(_) => {}
             // Somebody has booted it; there is nothing for nimadm to end.

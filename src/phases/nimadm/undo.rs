@@ -2,7 +2,7 @@
 //! leaves; the bootlist always by hand, for nimadm sets it as it likes.
 
 use crate::aix::argv::{self, NIMADM};
-use crate::domain::{MadeMksysb, Mode, Presence};
+use crate::domain::{MadeMksysb, Presence};
 use crate::transport::{Command, Script};
 
 use super::command::reset;
@@ -61,7 +61,7 @@ pub(super) fn judge_unmarked(ctx: &Context<'_>, answers: &Answers) -> Finding {
 /// Phase 1: `nimadm -C`, and from the second attempt on by hand.
 pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
     let mut commands = Vec::new();
-    let baseline = copy::baseline(ctx).ok().filter(|_| ctx.spec.mode.changes_client());
+    let baseline = copy::baseline(ctx).ok().filter(|_| ctx.spec.task.changes_client());
     // Without a baseline, nothing of the migration can be on the client yet.
     if let Some(baseline) = baseline {
         let seen = answers.client().bootlist();
@@ -86,7 +86,7 @@ pub(super) fn remove_copy(ctx: &Context<'_>, answers: &Answers) -> Script {
 
 /// `nimadm -C`; with `-F` where a process that is gone holds the lock.
 fn clean_up(ctx: &Context<'_>, answers: &Answers) -> Command {
-    let (client, spot) = (ctx.spec.client.as_str(), ctx.spec.target.spot.as_str());
+    let (client, spot) = (ctx.spec.client.as_str(), ctx.spec.target().spot.as_str());
     let mut argv = vec![NIMADM, "-C", "-c", client, "-s", spot];
     if probe::is_locked(ctx, answers) {
         argv.push("-F");
@@ -136,7 +136,7 @@ pub(super) fn judge_unmounted(ctx: &Context<'_>, answers: &Answers) -> Finding {
 
 /// Phase 11: the bootlist, or the mksysb. The copy goes with phase 1.
 pub(super) fn unfinish(ctx: &Context<'_>, answers: &Answers) -> Script {
-    if ctx.spec.mode.changes_client() {
+    if ctx.spec.task.changes_client() {
         let commands = native(&finish::SET_BOOTLIST, ctx, answers);
         return Script::new(from_master(ctx, commands));
     }
@@ -163,7 +163,7 @@ fn seen_file(ctx: &Context<'_>, answers: &Answers) -> Read<(Whole, bool)> {
 
 pub(super) fn judge_unfinished(ctx: &Context<'_>, answers: &Answers) -> Finding {
     alone(ctx, answers, || {
-        if matches!(ctx.spec.mode, Mode::Disk | Mode::MksysbToClient) {
+        if ctx.spec.task.changes_client() {
             return Ok(first_seen(ctx, answers));
         }
         let (whole, marked) = seen_file(ctx, answers)?;

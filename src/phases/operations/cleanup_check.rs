@@ -28,7 +28,7 @@ const CHECK: StepDef = StepDef {
     gate: true,
     looks: |ctx| {
         let mut master = vec![argv::ls_l(&master::lease(ctx.spec))];
-        if !ctx.spec.mode.has_client() {
+        if !ctx.spec.task.has_client() {
             return vec![look(HostRole::Master, master)];
         }
         master.extend([argv::lsnim(&ctx.spec.client), argv::processes()]);
@@ -49,7 +49,7 @@ pub(crate) const LEASE: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     is: &[Is::SeesToLease],
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: lease::TAKE_LEASE.looks,
     judge: lease::TAKE_LEASE.judge,
     run: lease::TAKE_LEASE.run,
@@ -59,7 +59,7 @@ pub(crate) const LEASE: StepDef = StepDef {
 fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
     let (master, client) = (answers.master(), answers.client());
     let mut holders = vec![master.lease_at(&master::lease(ctx.spec))?];
-    if ctx.spec.mode.has_client() {
+    if ctx.spec.task.has_client() {
         holders.push(client.lease()?);
     }
     if let Some(holder) = holders.into_iter().flatten().find(|holder| is_alive(ctx, holder)) {
@@ -72,7 +72,7 @@ fn judge(ctx: &Context<'_>, answers: &Answers) -> Read<Finding> {
              nimshift is gone",
         )));
     }
-    if ctx.spec.mode.has_client() {
+    if ctx.spec.task.has_client() {
         let object = master.nim_object(&ctx.spec.client)?;
         let running = master.processes()?;
         if let Some(bar) = busy(ctx, &object, &running) {
@@ -166,7 +166,7 @@ const CLIENT_JOBS: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     settle: Settle::Within(Duration::from_secs(10)),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| vec![look(HostRole::Client, [argv::processes()])],
     judge: |_, answers| judge_jobs(answers.client(), |process| is_on_copy(&process.args)),
     run: Some(|ctx, answers| end_jobs(ctx, answers.client(), |process| is_on_copy(&process.args))),

@@ -22,7 +22,7 @@ const BOOTLIST: StepDef = StepDef {
     about: "set the bootlist back to the running system",
     host: HostRole::Client,
     task: TaskKind::Cleanup,
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: disk_looks,
     judge: |ctx, answers| {
         judged((|| {
@@ -92,7 +92,7 @@ const COPY: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: disk_looks,
     judge: |ctx, answers| {
         judged((|| {

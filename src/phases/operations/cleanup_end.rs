@@ -23,7 +23,7 @@ const NIM: StepDef = StepDef {
     host: HostRole::Master,
     task: TaskKind::Cleanup,
     timeout: minutes(15),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |ctx| only(HostRole::Master, [argv::lsnim(&ctx.spec.client), argv::processes()]),
     judge: |ctx, answers| {
         judged((|| {
@@ -73,7 +73,7 @@ const LEFT_ALONE: StepDef = StepDef {
     about: "look for files of others where a copy is mounted",
     host: HostRole::Client,
     task: TaskKind::Cleanup,
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |ctx| {
         let client = [CLIENT_ROOT, argv::SPOT_MOUNT].map(argv::files_below);
         let master = argv::files_below(&master_top(ctx));
@@ -114,7 +114,7 @@ const CLIENT_WORK: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     is: &[Is::SeesToLease],
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| {
         let lease = argv::ls_l(argv::LEASE);
         let directory = argv::ls(argv::LEASE_DIR);

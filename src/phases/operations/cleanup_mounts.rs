@@ -81,7 +81,7 @@ const EXPORTS: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     timeout: minutes(10),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| only(HostRole::Client, [argv::exports(), argv::cat("/etc/exports")]),
     judge: |_, answers| {
         judged(exports(answers).map(|(live, lines)| gone(live.is_empty() && lines.is_empty())))
@@ -127,7 +127,7 @@ const CLIENT_MOUNTS: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Cleanup,
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| {
         let spot = argv::files_below(argv::SPOT_MOUNT);
         only(HostRole::Client, [argv::mounts(), argv::ls("/"), spot])

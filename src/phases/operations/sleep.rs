@@ -24,7 +24,7 @@ const CHECK: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Sleep,
     gate: true,
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| only(HostRole::Client, [argv::lspv(), argv::ls_l(argv::LEASE)]),
     judge: |ctx, answers| {
         judged((|| {
@@ -47,7 +47,7 @@ const MOUNTS: StepDef = StepDef {
     host: HostRole::Master,
     task: TaskKind::Sleep,
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: mount_looks,
     judge: |ctx, answers| {
         let finding = judge_unmounted(ctx, answers);
@@ -73,7 +73,7 @@ const EXPORTS: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Sleep,
     timeout: minutes(10),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| only(HostRole::Client, [argv::exports(), argv::cat("/etc/exports")]),
     judge: |_, answers| judged(exports(answers).map(|(live, _)| gone(live.is_empty()))),
     run: Some(|_, answers| {
@@ -92,7 +92,7 @@ const COPY: StepDef = StepDef {
     task: TaskKind::Sleep,
     is: &[Is::ByName],
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| only(HostRole::Client, [argv::lspv(), argv::mounts()]),
     judge: |_, answers| {
         judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Finding {

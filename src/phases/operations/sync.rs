@@ -4,8 +4,8 @@
 use crate::aix::argv::{self, Argv};
 use crate::aix::{self, Fileset, FilesetLevel};
 use crate::domain::{
-    AttemptRecord, Cause, FailureClass, HostRole, MigrationSpec, NimName, Phase, Presence, Task,
-    TaskKind,
+    AttemptRecord, Cause, FailureClass, HostRole, MigrationSpec, Phase, Presence, SoftwareSync,
+    Task, TaskKind,
 };
 use crate::transport::{Command, Script};
 use std::fmt::Write as _;
@@ -27,13 +27,13 @@ const CHECK: StepDef = StepDef {
     task: TaskKind::Sync,
     gate: true,
     looks: |ctx| {
-        let target = &ctx.spec.target;
-        vec![look(HostRole::Master, [&target.spot, &target.lpp_source].map(argv::lsnim))]
+        let sync = of(ctx.spec);
+        vec![look(HostRole::Master, [&sync.spot, &sync.lpp_source].map(argv::lsnim))]
     },
     judge: |ctx, answers| {
         judged((|| {
-            let (said, target) = (answers.master(), &ctx.spec.target);
-            let wanted = [(&target.spot, "spot"), (&target.lpp_source, "lpp_source")];
+            let (said, sync) = (answers.master(), of(ctx.spec));
+            let wanted = [(&sync.spot, "spot"), (&sync.lpp_source, "lpp_source")];
             for (name, kind) in wanted {
                 let found = match said.nim_object(name) {
                     Ok(object) => object,
@@ -60,30 +60,29 @@ fn refused(text: String, hint: &str) -> Finding {
     Finding::blocked(Cause::new(FailureClass::Permanent, text).with_hint(hint))
 }
 
-fn levels(spec: &MigrationSpec) -> bool {
-    matches!(spec.task, Task::Sync { preview: false, .. })
+/// What is brought to one level: the steps here are of nothing else.
+fn of(spec: &MigrationSpec) -> &SoftwareSync {
+    let Task::Sync(sync) = &spec.task else { panic!("{} is no sync", spec.client) };
+    sync
 }
 
-fn device(spec: &MigrationSpec) -> Option<&str> {
-    match &spec.task {
-        Task::Sync { device, .. } => device.as_deref(),
-        _ => None,
-    }
+fn levels(spec: &MigrationSpec) -> bool {
+    !of(spec).preview
 }
 
 /// What the SPOT has of the filesets.
 fn of_spot(ctx: &Context<'_>) -> Argv {
-    argv::spot_lslpp(&ctx.spec.target.spot, &[argv::ALT_PATTERN])
+    argv::spot_lslpp(&of(ctx.spec).spot, &[argv::ALT_PATTERN])
 }
 
 /// Sources and what is installed.
 fn level_looks(ctx: &Context<'_>) -> Probe {
-    let lpp_source = &ctx.spec.target.lpp_source;
+    let lpp_source = &of(ctx.spec).lpp_source;
     let installed = [argv::lslpp(&[argv::ALT_PATTERN]), of_spot(ctx)];
     let mut commands = vec![argv::lsnim(lpp_source)];
     commands.extend(installed);
     commands.push(argv::showres(lpp_source));
-    commands.extend(device(ctx.spec).map(argv::installable));
+    commands.extend(of(ctx.spec).device.as_deref().map(argv::installable));
     vec![look(HostRole::Master, commands)]
 }
 
@@ -114,11 +113,12 @@ struct Levels {
 impl Levels {
     fn read(ctx: &Context<'_>, answers: &Answers) -> Read<Levels> {
         let filesets = |of: Argv| answers.master().read(of, aix::filesets);
-        let device = device(ctx.spec).map(|device| filesets(argv::installable(device)));
+        let device = of(ctx.spec).device.as_deref();
+        let device = device.map(|device| filesets(argv::installable(device)));
         Ok(Levels {
             master: level_installed(&filesets(argv::lslpp(&[argv::ALT_PATTERN]))?),
             spot: level_installed(&filesets(of_spot(ctx))?),
-            lpp_source: level_of(&filesets(argv::showres(&ctx.spec.target.lpp_source))?),
+            lpp_source: level_of(&filesets(argv::showres(&of(ctx.spec).lpp_source))?),
             device: level_of(&device.transpose()?.unwrap_or_default()),
         })
     }
@@ -172,17 +172,17 @@ fn judge_level(
 
 /// The directory to install from, and its name for NIM.
 fn source(ctx: &Context<'_>, answers: &Answers) -> (String, String) {
-    let name: &NimName = &ctx.spec.target.lpp_source;
+    let SoftwareSync { lpp_source: name, device, .. } = of(ctx.spec);
     let located = answers
         .master()
         .nim_object(name)
         .ok()
         .and_then(|object| object.get("location").map(str::to_owned))
         .unwrap_or_else(|| format!("<location of {name}>"));
-    if let (Ok(levels), Some(device)) = (Levels::read(ctx, answers), device(ctx.spec))
+    if let (Ok(levels), Some(device)) = (Levels::read(ctx, answers), device)
         && levels.device > levels.lpp_source
     {
-        return (device.to_owned(), device.to_owned());
+        return (device.clone(), device.clone());
     }
     (format!("{located}/{IMAGES}"), name.to_string())
 }
@@ -221,7 +221,7 @@ const SPOT: StepDef = StepDef {
     judge: |ctx, answers| judge_level(ctx, answers, |levels| levels.spot),
     run: Some(|ctx, answers| {
         let source = source(ctx, answers).1;
-        Script::new([Command::new(argv::customize_spot(&ctx.spec.target.spot, &source))])
+        Script::new([Command::new(argv::customize_spot(&of(ctx.spec).spot, &source))])
     }),
     ..STEP
 };

@@ -35,7 +35,7 @@ const CHECK: StepDef = StepDef {
     host: HostRole::Client,
     task: TaskKind::Wake,
     gate: true,
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |ctx| {
         let client = [argv::lspv(), argv::ls_l(argv::LEASE)];
         let mut looks = only(HostRole::Client, client);
@@ -113,7 +113,7 @@ const COPY: StepDef = StepDef {
     repeat: Repeat::AfterUndo,
     undo: UndoKind::Reverse,
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: |_| only(HostRole::Client, [argv::lspv(), argv::mounts()]),
     judge: |_, answers| {
         judged(sight_of_copy(answers).map(|(awake, mounted, facts)| Finding {
@@ -175,7 +175,7 @@ const RECORD: StepDef =
         about: "record the client and the woken copy",
         host: HostRole::Client,
         task: TaskKind::Wake,
-        applies: |spec| spec.mode.has_client(),
+        applies: |spec| spec.task.has_client(),
         looks: |ctx| {
             let mut looks = baseline_looks(ctx);
             looks.push(look(HostRole::Client, [argv::lsvg_l(ALT_VG)]));
@@ -219,7 +219,7 @@ const EXPORTS: StepDef = StepDef {
     task: TaskKind::Wake,
     undo: UndoKind::Reverse,
     timeout: minutes(10),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: export_looks,
     judge: |ctx, answers| judged(judge_exported(ctx, answers)),
     run: Some(export_missing),
@@ -237,7 +237,7 @@ const MOUNTS: StepDef = StepDef {
     task: TaskKind::Wake,
     undo: UndoKind::Reverse,
     timeout: minutes(30),
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: mount_looks,
     judge: |ctx, answers| judged(judge_mounts(ctx, answers)),
     run: Some(mount_missing),
@@ -257,7 +257,7 @@ const POST_SCRIPT: StepDef = StepDef {
     task: TaskKind::Wake,
     repeat: Repeat::Never,
     timeout: hours(2),
-    applies: |spec| spec.mode.has_client() && spec.options.post_script.is_some(),
+    applies: |spec| spec.task.has_client() && spec.options.post_script.is_some(),
     looks: marks::looks,
     judge: |ctx, answers| judged(marks::judge(ctx, answers, SCRIPT)),
     run: Some(|ctx, _| {

@@ -4,7 +4,7 @@
 use crate::aix::argv::{self, words};
 use crate::base::limits::{OUTPUT_BYTES_MAX, PROBE_TIMEOUT};
 use crate::base::{redact, sanitize_end};
-use crate::domain::{Cause, Direction, Driver, FailureClass, HostRole};
+use crate::domain::{Cause, Direction, FailureClass, HostRole};
 use crate::transport::{HostId, Output, Script, Transport};
 
 use crate::phases::copy::ALT_VG;
@@ -30,7 +30,7 @@ pub(crate) async fn take(
     order: &Order,
 ) -> Vec<String> {
     let mut digests = Vec::new();
-    let has_client = order.spec.mode.has_client();
+    let has_client = order.spec.task.has_client();
     let looks = looks(order).into_iter();
     for (role, script) in looks.filter(|(role, _)| has_client || *role == HostRole::Master) {
         let Ok(output) = transport.exec(hosts.of(role), &script, PROBE_TIMEOUT).await else {
@@ -52,7 +52,7 @@ pub(crate) async fn take(
 fn looks(order: &Order) -> [(HostRole, Script); 2] {
     let mut master =
         vec![words(&["alog", "-o", "-t", "nim"]), argv::lsnim(&order.spec.client), argv::mounts()];
-    if order.spec.driver == Driver::Nimadm {
+    if order.spec.task.uses_nimadm() {
         master.push(argv::processes());
         master.push(argv::cat(&nimadm::log(&order.spec)));
     }

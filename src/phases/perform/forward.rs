@@ -1,7 +1,7 @@
 //! A step forward: a job that is there is attached to, and only what is missing
 //! is begun.
 
-use crate::domain::{Lease, Outcome, Presence, Repeat, Residue, Task, Way};
+use crate::domain::{Lease, Outcome, Presence, Repeat, Residue, TaskKind, Way};
 use crate::transport::{JobId, JobState, Output, Script};
 
 use super::takeover;
@@ -125,7 +125,7 @@ impl Attempt<'_> {
     /// Why the lease of `holder` is not taken over.
     async fn stands_in_the_way(&mut self, holder: &Lease) -> Option<Outcome> {
         // Only what cleans up ends the jobs of others, and only by force.
-        let ends = self.order.spec.task == Task::Cleanup;
+        let ends = self.order.spec.task.kind() == TaskKind::Cleanup;
         match takeover::clear(&self.jobs, &self.hosts, holder, &self.owner, ends).await {
             takeover::Way::Clear => {
                 let (who, client, master) = (&holder.owner, &self.hosts.client, &self.hosts.master);

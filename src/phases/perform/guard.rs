@@ -2,9 +2,7 @@
 //! between the answer and the change. And what happens once is not made to happen
 //! again.
 
-use crate::domain::{
-    Cause, Direction, Driver, FailureClass, Outcome, Phase, Residue, Ticket, UndoKind,
-};
+use crate::domain::{Cause, Direction, FailureClass, Outcome, Phase, Residue, Ticket, UndoKind};
 use crate::transport::{Bar, Command, JobId, JobState, Output, Script, TransportError};
 
 use super::job::{Limits, Refused};
@@ -137,7 +135,7 @@ impl Attempt<'_> {
         }
         match self.whose().await {
             // It removes the copy when it cleans up by itself.
-            Ok(Whose::Gone(_)) if self.order.spec.driver == Driver::Nimadm => outcome,
+            Ok(Whose::Gone(_)) if self.order.spec.task.uses_nimadm() => outcome,
             Ok(whose) => match self.told(&whose).await {
                 // Nothing is made again in it.
                 Some(cause) => failed(cause, Residue::Left),

@@ -16,7 +16,7 @@ pub(crate) fn bar(
     answers: &Answers,
     presence: &Presence,
 ) -> Option<Finding> {
-    let acts = ctx.spec.mode.changes_client()
+    let acts = ctx.spec.task.changes_client()
         && match ctx.ticket.direction {
             Direction::Forward => {
                 let repeats = def.repeat_in(ctx.spec) == Repeat::Safe;

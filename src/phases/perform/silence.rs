@@ -61,7 +61,7 @@ impl Attempt<'_> {
         let own = self.order.job(&self.order.ticket);
         let own = own.as_str().trim_end_matches(|c: char| c.is_ascii_digit());
         // Also a host that plays no part in the step.
-        let client = self.order.spec.mode.has_client().then_some(&self.hosts.client);
+        let client = self.order.spec.task.has_client().then_some(&self.hosts.client);
         for host in client.into_iter().chain([&self.hosts.master]) {
             for prefix in self.order.job_prefixes() {
                 let found = self.jobs.transport.unfinished(host, &prefix).await?;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::host::{Host, Job, World, said};
 use crate::base::TokioClock;
 use crate::domain::{
-    Answer, Direction, Driver, FailureClass, MigrationId, Outcome, Phase, Presence, Residue,
+    Answer, Direction, Driver, FailureClass, MigrationId, Mode, Outcome, Phase, Presence, Residue,
     StepName, Ticket, Way,
 };
 use crate::phases::sample;
@@ -361,7 +361,7 @@ async fn a_job_that_says_nothing_is_ended_and_one_that_talks_is_not() {
 async fn a_nimadm_that_says_nothing_lives_as_long_as_its_log_grows() {
     for log_grows in [0, 80] {
         let mut order = order(ticket(Phase::Clone, "nimadm-clone", Direction::Forward, 1));
-        Arc::make_mut(&mut order.spec).driver = Driver::Nimadm;
+        order.spec = Arc::new(sample::spec_of(Mode::Disk, Driver::Nimadm));
         let mut world = World { log_grows, ..World::default() };
         let id = order.job(&order.ticket).to_string();
         world.jobs.insert(id, job(1_000_000 + 5 * 3_600_000));

@@ -18,7 +18,7 @@ pub(super) const LEVELS: [&str; 3] = [argv::ALT_FILESET, argv::LEVEL_FILESET, ar
 /// The row by which the level of the lpp_source is told: its whole list can be longer
 /// than what is kept of an output.
 pub(super) fn installable(ctx: &Context<'_>) -> Command {
-    Command::new(argv::showres(&ctx.spec.target.lpp_source))
+    Command::new(argv::showres(&ctx.spec.target().lpp_source))
         .piped_to(["grep", "-F", "-e", LEVEL_ROW])
 }
 
@@ -32,9 +32,9 @@ pub(super) fn source_level(
     client: HostAnswers<'_>,
     against: &mut Objections,
 ) -> (String, Option<Level>) {
-    if ctx.spec.mode.has_client() {
+    if ctx.spec.task.has_client() {
         let level = against.read("the client's level", client.level());
-        if !ctx.spec.mode.reads_mksysb() {
+        if !ctx.spec.task.reads_mksysb() {
             return ("the client".to_owned(), level);
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn check_levels(
     level: Option<&Level>,
     against: &mut Objections,
 ) {
-    let target = &ctx.spec.target.level;
+    let target = &ctx.spec.target().level;
     if let Some(level) = level
         && level.same_release(target)
         && !ctx.spec.options.update
@@ -81,7 +81,7 @@ pub(super) fn check_levels(
     }
     let of = |filesets: Argv| level_of(master, filesets, argv::ALT_FILESET);
     let own = against.read("the master's alt_disk fileset", of(argv::lslpp(&LEVELS)));
-    let spot = argv::spot_lslpp(&ctx.spec.target.spot, &LEVELS);
+    let spot = argv::spot_lslpp(&ctx.spec.target().spot, &LEVELS);
     let spot = against.read("the SPOT's alt_disk fileset", of(spot));
     let hint = "`nimshift sync -s SPOT -l LPP_SOURCE` levels them, from an lpp_source that has the higher level";
     let name = argv::ALT_FILESET;
@@ -115,7 +115,7 @@ pub(super) fn check_agreement(
     against: &mut Objections,
 ) {
     const NAME: &str = argv::LEVEL_FILESET;
-    let Target { spot, lpp_source, .. } = &ctx.spec.target;
+    let Target { spot, lpp_source, .. } = ctx.spec.target();
     // One that is not there is told already.
     if master.output(installable(ctx)).is_ok_and(|output| output.text().contains("0042-053")) {
         return;
@@ -151,8 +151,8 @@ pub(super) fn check_agreement(
             );
         }
     }
-    if ctx.spec.mode.has_client()
-        && !ctx.spec.mode.reads_mksysb()
+    if ctx.spec.task.has_client()
+        && !ctx.spec.task.reads_mksysb()
         && let Ok(Some(now)) = level_of(client, argv::lslpp(&OWN_LEVELS), NAME)
         && now > of_lpp
     {
@@ -172,7 +172,7 @@ pub(super) fn check_build(
     level: Option<&Level>,
     against: &mut Objections,
 ) {
-    let Target { spot, level: target, lpp_source } = &ctx.spec.target;
+    let Target { spot, level: target, lpp_source } = ctx.spec.target();
     // Where the level ends in `0000`, IBM tells the build by this fileset (reference 1.7).
     let told = |level: Option<&Level>, said: HostAnswers<'_>, filesets: Command| -> Option<_> {
         level.and_then(Level::built).or_else(|| built(said, filesets))

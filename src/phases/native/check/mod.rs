@@ -37,7 +37,7 @@ const CHECK_CLIENT: StepDef = StepDef {
     drivers: Drivers::Both,
     is: &[Is::SeesOtherLease],
     gate: true,
-    applies: |spec| spec.mode.has_client(),
+    applies: |spec| spec.task.has_client(),
     looks: gate_looks,
     judge: judge_gate,
     ..STEP
@@ -51,15 +51,15 @@ const CHECK_MKSYSB: StepDef = StepDef {
     host: HostRole::Master,
     drivers: Drivers::Both,
     gate: true,
-    applies: |spec| !spec.mode.has_client(),
+    applies: |spec| !spec.task.has_client(),
     looks: gate_looks,
     judge: judge_gate,
     ..STEP
 };
 
 fn gate_looks(ctx: &Context<'_>) -> Probe {
-    let target = &ctx.spec.target;
-    let machine = ctx.spec.mode.has_client().then_some(&ctx.spec.client);
+    let target = ctx.spec.target();
+    let machine = ctx.spec.task.has_client().then_some(&ctx.spec.client);
     let first = [
         argv::lsnim(machine.unwrap_or(&target.spot)),
         argv::lsnim(&target.spot),
@@ -95,9 +95,9 @@ fn gate_looks(ctx: &Context<'_>) -> Probe {
 fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
     let (master, client) = (answers.master(), answers.client());
     let mut against = Objections::default();
-    let mode = ctx.spec.mode;
+    let task = &ctx.spec.task;
     // Before anything else: of what another has under way nothing is judged.
-    let lease = mode.changes_client().then(|| client.lease());
+    let lease = task.changes_client().then(|| client.lease());
     let holder = lease.and_then(|lease| against.read("the client's lease", lease)).flatten();
     let holder = holder.filter(|holder| holder.owner != ctx.owner);
     if let Some(holder) = holder.as_ref().filter(|_| !takes_over(ctx.spec)) {
@@ -113,29 +113,29 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
     }
     let (what, level) = source_level(ctx, master, client, &mut against);
     if let Some(level) = &level
-        && level.reaches(&ctx.spec.target.level)
+        && level.reaches(&ctx.spec.target().level)
     {
-        let known = mode.has_client() && !mode.reads_mksysb();
+        let known = task.has_client() && !task.reads_mksysb();
         let what = if known { ctx.spec.client.to_string() } else { what };
         let text = format!("{what} is at {level} already");
         return Finding::blocked(Cause::new(FailureClass::AlreadyDone, text));
     }
     check_levels(ctx, master, &what, level.as_ref(), &mut against);
-    if mode.has_client() {
+    if task.has_client() {
         check_machine(ctx, master, &mut against);
     }
     check_resources(ctx, master, &mut against);
     check_agreement(ctx, master, client, &mut against);
     check_output(ctx, master, &mut against);
     let mut room = None;
-    if mode.has_client() && !mode.reads_mksysb() {
+    if task.has_client() && !task.reads_mksysb() {
         check_build(ctx, (master, client), level.as_ref(), &mut against);
         room = check_rootvg(ctx, client, &mut against);
     }
-    if mode.changes_client() && ctx.spec.asks_for(Phase::Clone) {
+    if task.changes_client() && ctx.spec.asks_for(Phase::Clone) {
         check_disks(ctx, client, room.as_ref(), holder.as_ref(), &mut against);
     }
-    let level = level.filter(|_| !mode.reads_mksysb());
+    let level = level.filter(|_| !task.reads_mksysb());
     check_cache(ctx, master, room.as_ref(), &mut against);
     match against.cause() {
         Some(cause) => Finding { objections: against.0, ..Finding::blocked(cause) },

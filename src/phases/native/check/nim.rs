@@ -26,7 +26,7 @@ pub(super) fn further_objects<'a>(ctx: &Context<'a>) -> Vec<(&'static str, &'a N
 
 /// What the master is asked about the mksysb that is to be made.
 pub(super) fn output_looks(ctx: &Context<'_>) -> Vec<Argv> {
-    if !ctx.spec.mode.writes_mksysb() {
+    if !ctx.spec.task.writes_mksysb() {
         return Vec::new();
     }
     let file = ctx.spec.options.output.iter();
@@ -40,7 +40,7 @@ pub(super) fn directory_of(path: &str) -> &str {
 }
 
 pub(super) fn check_output(ctx: &Context<'_>, master: HostAnswers<'_>, against: &mut Objections) {
-    if !ctx.spec.mode.writes_mksysb() || !ctx.spec.asks_for(Phase::Finish) {
+    if !ctx.spec.task.writes_mksysb() || !ctx.spec.asks_for(Phase::Finish) {
         return;
     }
     let options = &ctx.spec.options;
@@ -113,7 +113,7 @@ pub(super) fn check_resources(
     master: HostAnswers<'_>,
     against: &mut Objections,
 ) {
-    let target = &ctx.spec.target;
+    let target = ctx.spec.target();
     if let Some(spot) = object(master, &target.spot, against) {
         check_spot(ctx, master, &spot, against);
     }
@@ -155,7 +155,7 @@ pub(super) fn check_spot(
     spot: &NimObject,
     against: &mut Objections,
 ) {
-    let (name, wanted) = (&ctx.spec.target.spot, &ctx.spec.target.level);
+    let (name, wanted) = (&ctx.spec.target().spot, &ctx.spec.target().level);
     if spot.get("type") != Some("spot") {
         against.permanent(format!("{name} is not a SPOT"), "name one in the plan: `lsnim -t spot`");
         return;

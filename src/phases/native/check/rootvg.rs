@@ -50,7 +50,7 @@ pub(super) fn check_rootvg(
     let volumes = client.read(argv::lsvg_l("rootvg"), aix::logical_volumes);
     let volumes = against.read("the volumes of rootvg", volumes);
     // Only a copy on the client's own disks is in the way of multibos and names.
-    let ours = ctx.spec.mode.changes_client();
+    let ours = ctx.spec.task.changes_client();
     for lv in volumes.iter().flatten() {
         let name = &lv.name;
         if ours && name.starts_with("bos_") {
