@@ -109,7 +109,7 @@ impl<'a> LogFollower<'a> {
                 continue;
             }
             self.seen = entry.seq;
-            let lines = self.log.entry(entry.into());
+            let lines = self.log.entry(entry);
             self.write(&lines, quiet);
         }
         Ok(())

@@ -11,13 +11,14 @@ use crate::domain::{
     AttemptRecord, Cause, CommandRecord, Direction, HostRole, Phase, StepSpec, TaskKind, Ticket,
     Way,
 };
+use crate::journal::{Entry, RecordedAttempt};
 use crate::machine::{EventKind, Place, State, Then};
 
 use super::operation::operation_lines;
 use super::remains::{next_step, remains};
 use super::status::cause_text;
 use super::time::clock_text;
-use super::view::{MigrationView, Story, StoryEntry};
+use super::view::{MigrationView, Story};
 
 /// How much the log tells of each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,18 +65,18 @@ impl AltMigLog {
     }
 
     /// The lines of the next entry.
-    pub fn entry(&mut self, entry: StoryEntry) -> Vec<String> {
+    pub fn entry(&mut self, entry: Entry) -> Vec<String> {
         let mut lines = Vec::new();
-        let before = self.story.entries.last().map_or(State::Pending, |last| last.to.clone());
-        if let Some((ticket, record)) = &entry.record {
+        let before = self.story.entries.last().map_or(State::Pending, |last| last.state.clone());
+        if let Some(RecordedAttempt { ticket, record, .. }) = &entry.attempt {
             self.attempt(ticket, record, &entry, &mut lines);
-        } else if let Some(by) = orderer(&entry.event) {
-            lines.push(format!("nimshift: ordered by {by}: {}", entry.event.name()));
+        } else if let Some(by) = orderer(&entry.event.kind) {
+            lines.push(format!("nimshift: ordered by {by}: {}", entry.event.kind.name()));
         }
         self.decision(&entry, &before, &mut lines);
-        let state = entry.to.clone();
+        let state = entry.state.clone();
         self.story.view.state = state.clone();
-        self.story.view.since_ms = entry.at_ms;
+        self.story.view.since_ms = entry.event.at_ms;
         self.story.entries.push(entry);
         match &state {
             State::Executing { at, stopping: None } if before.place() != Some(*at) => {
@@ -169,7 +170,7 @@ impl AltMigLog {
         &mut self,
         ticket: &Ticket,
         record: &AttemptRecord,
-        entry: &StoryEntry,
+        entry: &Entry,
         lines: &mut Vec<String>,
     ) {
         // That it takes the lease meanwhile, and drops it, cleans nothing up.
@@ -199,7 +200,7 @@ impl AltMigLog {
                 }
             }
         }
-        let EventKind::Failed { cause, .. } = &entry.event else {
+        let EventKind::Failed { cause, .. } = &entry.event.kind else {
             if ticket.step.as_str() == "set-bootlist" && ticket.direction == Direction::Forward {
                 let disk = self.story.view.spec.options.disks.first();
                 let disk = disk.map_or("", crate::domain::DiskName::as_str);
@@ -231,9 +232,9 @@ impl AltMigLog {
     }
 
     /// What was decided, where that is not plain from what follows.
-    fn decision(&self, entry: &StoryEntry, before: &State, lines: &mut Vec<String>) {
+    fn decision(&self, entry: &Entry, before: &State, lines: &mut Vec<String>) {
         let attempts = self.story.view.blueprint.attempts_max;
-        match &entry.to {
+        match &entry.state {
             State::BackingOff { at, wake_at_ms, .. }
             | State::UndoBackingOff { at, wake_at_ms, .. } => {
                 let (next, at) = (at.attempt + 1, clock_text(*wake_at_ms));

@@ -7,13 +7,14 @@ use crate::domain::{
     AttemptRecord, Cause, CommandRecord, Direction, FailureClass, Lease, Phase, Presence, Ticket,
     Way,
 };
+use crate::journal::{Entry, RecordedAttempt};
 use crate::machine::{EventKind, State, Then};
 
 use super::remains::{next_step, remains};
 use super::standing::spoken;
 use super::status::{MigrationStatus, cause_text, retry_at};
 use super::time::{clock_text, day_text};
-use super::view::{Story, StoryEntry};
+use super::view::Story;
 
 /// The version of the document of `nimshift history --json`. Introduced as 1 in
 /// 0.1.0; 2 with the one of status, in 0.1.0.
@@ -60,7 +61,7 @@ impl Teller<'_> {
         let mut teller = Teller { story, detail, lines, day, chapter: None };
         teller.heading();
         for (index, entry) in story.entries.iter().enumerate() {
-            teller.entry(entry, index.checked_sub(1).map(|before| &story.entries[before].to));
+            teller.entry(entry, index.checked_sub(1).map(|before| &story.entries[before].state));
         }
         teller
     }
@@ -91,16 +92,16 @@ impl Teller<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &StoryEntry, before: Option<&State>) {
-        if let EventKind::Adopted { decisions, state } = &entry.event {
-            self.day(entry.at_ms);
-            self.adopted(entry.at_ms, *decisions, state);
-        } else if let Some((ticket, record)) = &entry.record {
+    fn entry(&mut self, entry: &Entry, before: Option<&State>) {
+        if let EventKind::Adopted { decisions, state } = &entry.event.kind {
+            self.day(entry.event.at_ms);
+            self.adopted(entry.event.at_ms, *decisions, state);
+        } else if let Some(RecordedAttempt { ticket, record, .. }) = &entry.attempt {
             self.day(record.started_ms);
             self.chapter(ticket);
             self.attempt(ticket, record, entry);
-        } else if !matches!(entry.event, EventKind::TimerFired { .. } | EventKind::Begin) {
-            self.day(entry.at_ms);
+        } else if !matches!(entry.event.kind, EventKind::TimerFired { .. } | EventKind::Begin) {
+            self.day(entry.event.at_ms);
             self.order(entry, before);
         }
         if let Some(decision) = decision(entry, before, self.story.view.blueprint.attempts_max) {
@@ -144,9 +145,9 @@ impl Teller<'_> {
         });
     }
 
-    fn attempt(&mut self, ticket: &Ticket, record: &AttemptRecord, entry: &StoryEntry) {
+    fn attempt(&mut self, ticket: &Ticket, record: &AttemptRecord, entry: &Entry) {
         let took = duration_text(record.ended_ms.saturating_sub(record.started_ms));
-        let failed = match &entry.event {
+        let failed = match &entry.event.kind {
             EventKind::Failed { cause, .. } => Some(cause),
             _ => None,
         };
@@ -181,7 +182,7 @@ impl Teller<'_> {
         if let Some(cause) = failed {
             self.cause(cause);
         }
-        if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event
+        if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event.kind
             && let Some(over) = &facts.lease_over
         {
             self.say(format!(
@@ -232,8 +233,8 @@ impl Teller<'_> {
         }
     }
 
-    fn order(&mut self, entry: &StoryEntry, before: Option<&State>) {
-        let by = match &entry.event {
+    fn order(&mut self, entry: &Entry, before: Option<&State>) {
+        let by = match &entry.event.kind {
             EventKind::Cancel { by }
             | EventKind::Rollback { by }
             | EventKind::Hold { by }
@@ -246,14 +247,14 @@ impl Teller<'_> {
         let was = before.map_or(String::new(), |state| format!(", while {}", spoken(state)));
         self.chapter = None;
         self.say(String::new());
-        let told = match &entry.event {
+        let told = match &entry.event.kind {
             EventKind::NoPlace { ticket } => {
                 format!("phase {} is full: it waits for a place", ticket.phase.number())
             }
             EventKind::Admitted => "it has a place and continues".to_owned(),
             event => format!("ordered{by}: {}{was}", event.name()),
         };
-        self.say(format!("  {}  {told}", clock_text(entry.at_ms)));
+        self.say(format!("  {}  {told}", clock_text(entry.event.at_ms)));
     }
 
     fn ending(&mut self, now_ms: Millis) {
@@ -326,13 +327,13 @@ fn sight_text(record: &AttemptRecord, failed: bool) -> Option<String> {
 }
 
 /// What was decided about an entry, where that is not plain from what follows.
-fn decision(entry: &StoryEntry, before: Option<&State>, attempts_max: u32) -> Option<String> {
+fn decision(entry: &Entry, before: Option<&State>, attempts_max: u32) -> Option<String> {
     let turned = !matches!(before, Some(state) if state.is_compensating());
-    match (&entry.event, &entry.to) {
+    match (&entry.event.kind, &entry.state) {
         (
             _,
             State::BackingOff { at, wake_at_ms, .. } | State::UndoBackingOff { at, wake_at_ms, .. },
-        ) if matches!(entry.event, EventKind::Failed { .. }) => {
+        ) if matches!(entry.event.kind, EventKind::Failed { .. }) => {
             let (next, at) = (at.attempt + 1, clock_text(*wake_at_ms));
             Some(format!("transient: attempt {next} of {attempts_max} at {at}"))
         }
@@ -403,13 +404,13 @@ pub struct EntryDocument<'a> {
 impl<'a> HistoryDocument<'a> {
     /// The document of `story`.
     pub fn new(story: &'a Story) -> HistoryDocument<'a> {
-        let entry = |entry: &'a StoryEntry| EntryDocument {
+        let entry = |entry: &'a Entry| EntryDocument {
             seq: entry.seq,
-            at_ms: entry.at_ms,
-            event: &entry.event,
-            to: &entry.to,
-            ticket: entry.record.as_ref().map(|(ticket, _)| ticket),
-            attempt: entry.record.as_ref().map(|(_, record)| record),
+            at_ms: entry.event.at_ms,
+            event: &entry.event.kind,
+            to: &entry.state,
+            ticket: entry.attempt.as_ref().map(|attempt| &attempt.ticket),
+            attempt: entry.attempt.as_ref().map(|attempt| &attempt.record),
         };
         HistoryDocument {
             version: HISTORY_VERSION,

@@ -37,4 +37,4 @@ pub use summary::summary_lines;
 pub use table::{Table, fit};
 pub use time::{clock_text, day_text, when_text};
 pub use verdict::Verdict;
-pub use view::{MigrationView, Story, StoryEntry, Times, direction, facts_of};
+pub use view::{MigrationView, Story, Times, direction, facts_of};

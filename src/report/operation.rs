@@ -2,6 +2,7 @@
 
 use crate::base::{Millis, duration_text};
 use crate::domain::{AttemptRecord, Direction, Way};
+use crate::journal::RecordedAttempt;
 use crate::phases::{SYNC_COMPARE, levels_seen};
 
 use super::remains::next_step;
@@ -38,14 +39,13 @@ pub fn operation_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
 /// Each step with the record of its last attempt.
 fn last_records(story: &Story) -> impl Iterator<Item = (&str, &AttemptRecord)> {
     story.view.blueprint.steps.iter().filter_map(|step| {
-        let records = story.entries.iter().rev().filter_map(|entry| entry.record.as_ref());
+        let mut records = story.entries.iter().rev().filter_map(|entry| entry.attempt.as_ref());
         let name = step.step.as_str();
         records
-            .clone()
-            .find(|(ticket, _)| {
+            .find(|RecordedAttempt { ticket, .. }| {
                 ticket.step.as_str() == name && ticket.direction == Direction::Forward
             })
-            .map(|(_, record)| (name, record))
+            .map(|attempt| (name, &attempt.record))
     })
 }
 

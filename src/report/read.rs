@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::journal::{BatchRow, Entry, JournalError, Reader};
+use crate::journal::{BatchRow, JournalError, Reader};
 
 use super::since::mark_since;
 use super::status::BatchStatus;
-use super::view::{MigrationView, Story, StoryEntry};
+use super::view::{MigrationView, Story};
 
 /// All migrations of a journal, the oldest first.
 pub fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError> {
@@ -48,25 +48,13 @@ pub fn views(reader: &Reader) -> Result<Vec<MigrationView>, JournalError> {
 
 /// All that happened to a migration.
 pub fn story(reader: &Reader, view: MigrationView) -> Result<Story, JournalError> {
-    let entries = reader.history(view.id)?.into_iter().map(StoryEntry::from).collect();
+    let entries = reader.history(view.id)?;
     Ok(Story { view, entries, found: Vec::new(), before: None })
 }
 
 /// All that happened to each of `views`.
 pub fn stories(reader: &Reader, views: Vec<MigrationView>) -> Result<Vec<Story>, JournalError> {
     views.into_iter().map(|view| story(reader, view)).collect()
-}
-
-impl From<Entry> for StoryEntry {
-    fn from(entry: Entry) -> StoryEntry {
-        StoryEntry {
-            seq: entry.seq,
-            at_ms: entry.event.at_ms,
-            event: entry.event.kind,
-            to: entry.state,
-            record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
-        }
-    }
 }
 
 impl From<&BatchRow> for BatchStatus {

@@ -608,9 +608,9 @@ fn not_asked(mut unasked: Vec<(String, String)>) -> Vec<String> {
 /// When the host of `step` has last answered: a client that is down is tried again and
 /// again. Where nothing tells, when the migration came to where it is.
 fn last_answer(story: &Story, step: &str) -> String {
-    let records = || story.entries.iter().rev().filter_map(|entry| entry.record.as_ref());
-    let host = records().find(|(ticket, _)| ticket.step.as_str() == step).map(|(_, of)| &of.host);
-    let seen = host.and_then(|host| records().find_map(|(_, record)| answered(record, host)));
+    let records = || story.entries.iter().rev().filter_map(|entry| entry.attempt.as_ref());
+    let host = records().find(|of| of.ticket.step.as_str() == step).map(|of| &of.record.host);
+    let seen = host.and_then(|host| records().find_map(|of| answered(&of.record, host)));
     when_text(seen.unwrap_or(story.view.since_ms))
 }
 

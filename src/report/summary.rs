@@ -81,7 +81,7 @@ fn totals(stories: &[Story], now_ms: Millis) -> String {
     let begun = stories.iter().filter_map(Story::begun_ms).min();
     let ended = stories.iter().filter_map(|story| {
         let last = story.entries.last()?;
-        Some(if story.view.state.is_terminal() { last.at_ms } else { now_ms })
+        Some(if story.view.state.is_terminal() { last.event.at_ms } else { now_ms })
     });
     let span = match (begun, ended.max()) {
         (Some(begun), Some(ended)) => {

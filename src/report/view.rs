@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::base::Millis;
 use crate::domain::{
-    AttemptRecord, CopyIs, CopySeen, Direction, Facts, Level, MigrationId, MigrationSpec, Phase,
-    Presence, StepName, StepSpec, Ticket,
+    CopyIs, CopySeen, Direction, Facts, Level, MigrationId, MigrationSpec, Phase, Presence,
+    StepName, StepSpec,
 };
+use crate::journal::Entry;
 use crate::machine::{Blueprint, EventKind, Place, State};
 
 use super::standing::Standing;
@@ -85,25 +86,12 @@ pub fn direction(state: &State) -> Direction {
     if state.is_compensating() { Direction::Undo } else { Direction::Forward }
 }
 
-/// One entry of a migration's journal.
-#[derive(Debug, Clone)]
-pub struct StoryEntry {
-    /// Its number, from 1, without gaps.
-    pub seq: u64,
-    pub at_ms: Millis,
-    pub event: EventKind,
-    /// The state after it.
-    pub to: State,
-    /// The attempt that it is the answer to, with what is kept of it.
-    pub record: Option<(Ticket, AttemptRecord)>,
-}
-
 /// A migration and all that happened to it.
 #[derive(Debug, Clone)]
 pub struct Story {
     pub view: MigrationView,
     /// Its entries, in order.
-    pub entries: Vec<StoryEntry>,
+    pub entries: Vec<Entry>,
     /// What was found on the hosts when they were asked for this report; nothing
     /// where they were not.
     pub found: Vec<(StepName, Presence)>,
@@ -117,13 +105,13 @@ impl Story {
     pub fn facts(&self) -> Facts {
         let part = self.view.spec.part.as_ref();
         let mut all = part.map_or_else(Facts::default, |part| part.facts.clone());
-        all.absorb(facts_of(self.entries.iter().map(|entry| &entry.event)));
+        all.absorb(facts_of(self.entries.iter().map(|entry| &entry.event.kind)));
         all
     }
 
     /// When the migration began, if it has.
     pub fn begun_ms(&self) -> Option<Millis> {
-        self.entries.first().map(|entry| entry.at_ms)
+        self.entries.first().map(|entry| entry.event.at_ms)
     }
 
     /// How long it was under way: while it was at its end, before it was taken
@@ -135,13 +123,13 @@ impl Story {
 
     /// The last place that the migration was at.
     pub fn last_place(&self) -> Option<Place> {
-        self.entries.iter().rev().find_map(|entry| entry.to.place())
+        self.entries.iter().rev().find_map(|entry| entry.state.place())
     }
 
     /// The level that the migrated system was found at: after its boot, or in the
     /// copy. None where no step of this part has read it.
     pub fn level_read(&self) -> Option<&Level> {
-        self.entries.iter().rev().find_map(|entry| match &entry.event {
+        self.entries.iter().rev().find_map(|entry| match &entry.event.kind {
             EventKind::Succeeded { ticket, facts: Some(facts) }
                 if ["verify-level", "verify-boot"].contains(&ticket.step.as_str()) =>
             {
@@ -156,14 +144,16 @@ impl Story {
     /// place in a phase count apart.
     pub fn times(&self, now_ms: Millis) -> Times {
         let mut times = Times::default();
-        let ends = self.entries.iter().skip(1).map(|entry| entry.at_ms);
+        let ends = self.entries.iter().skip(1).map(|entry| entry.event.at_ms);
         for (entry, end) in self.entries.iter().zip(ends.chain([now_ms])) {
-            let Some(step) = entry.to.place().and_then(|place| self.view.step_at(place)) else {
+            let Some(step) = entry.state.place().and_then(|place| self.view.step_at(place)) else {
                 continue;
             };
-            let spent = end.saturating_sub(entry.at_ms);
-            match direction(&entry.to) {
-                _ if matches!(entry.to, State::WaitingForPlace { .. }) => times.waited_ms += spent,
+            let spent = end.saturating_sub(entry.event.at_ms);
+            match direction(&entry.state) {
+                _ if matches!(entry.state, State::WaitingForPlace { .. }) => {
+                    times.waited_ms += spent;
+                }
                 Direction::Undo => times.undo_ms += spent,
                 Direction::Forward => times.phase_ms[step.phase as usize] += spent,
             }

@@ -313,7 +313,7 @@ fn what_cannot_be_found_is_said_with_the_nearest() {
 #[test]
 fn the_summary_of_a_night() {
     use nimshift::journal::Reader;
-    use nimshift::report::{MigrationView, Story, StoryEntry, summary_lines};
+    use nimshift::report::{MigrationView, Story, summary_lines};
     let world = World::new();
     night(&world);
     let reader = Reader::open(&world.state()).unwrap();
@@ -324,18 +324,7 @@ fn the_summary_of_a_night() {
         .map(|row| Story {
             found: Vec::new(),
             before: None,
-            entries: reader
-                .history(row.id)
-                .unwrap()
-                .into_iter()
-                .map(|entry| StoryEntry {
-                    seq: entry.seq,
-                    at_ms: entry.event.at_ms,
-                    event: entry.event.kind,
-                    to: entry.state,
-                    record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
-                })
-                .collect(),
+            entries: reader.history(row.id).unwrap(),
             view: MigrationView {
                 id: row.id,
                 batch: "night".into(),

@@ -14,7 +14,7 @@ use nimshift::journal::{Reader, RequestKind};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
 use nimshift::machine::Blueprint;
 use nimshift::phases::{LeftBy, StepDef, left, plan_steps};
-use nimshift::report::{MigrationView, Story, StoryEntry, asked_after, next_step, remains};
+use nimshift::report::{MigrationView, Story, asked_after, next_step, remains};
 
 use super::faulty::{Fails, First, Form, Mark};
 use super::world::{CLIENT, Flavour, MASTER, World, assert_same, by_hand, is_soak, virtual_time};
@@ -93,12 +93,8 @@ fn view(world: &World, spec: &MigrationSpec) -> MigrationView {
 async fn story_of(world: &World, spec: &MigrationSpec) -> Story {
     let view = view(world, spec);
     let reader = Reader::open(world.dir()).expect("a journal");
-    let entries = reader.history(view.id).expect("a history").into_iter().map(|entry| {
-        let record = entry.attempt.map(|attempt| (attempt.ticket, attempt.record));
-        let (at_ms, event) = (entry.event.at_ms, entry.event.kind);
-        StoryEntry { seq: entry.seq, at_ms, event, to: entry.state, record }
-    });
-    let mut story = Story { view, entries: entries.collect(), found: Vec::new(), before: None };
+    let entries = reader.history(view.id).expect("a history");
+    let mut story = Story { view, entries, found: Vec::new(), before: None };
     let facts = story.facts();
     let owner = format!("test.{}", story.view.id);
     let by = LeftBy {

@@ -15,7 +15,7 @@ use nimshift::journal::{
 use nimshift::lab::{EstateFile, Fault, Lab};
 use nimshift::machine::{Blueprint, Event, EventKind, State};
 use nimshift::phases::{EvidenceSink, LeftBy, left, look_at_copy, plan_steps};
-use nimshift::report::{Detail, MigrationView, Story, StoryEntry, asked_after, history_lines};
+use nimshift::report::{Detail, MigrationView, Story, asked_after, history_lines};
 use nimshift::transport::{HostId, Transport as _};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
@@ -312,15 +312,8 @@ impl Night {
 
     /// All that happened to a migration.
     pub(crate) fn story(&self, view: MigrationView) -> Story {
-        let entries = self.reader().history(view.id).expect("a history").into_iter();
-        let told = entries.map(|entry| StoryEntry {
-            seq: entry.seq,
-            at_ms: entry.event.at_ms,
-            event: entry.event.kind,
-            to: entry.state,
-            record: entry.attempt.map(|attempt| (attempt.ticket, attempt.record)),
-        });
-        let mut story = Story { view, entries: told.collect(), found: Vec::new(), before: None };
+        let entries = self.reader().history(view.id).expect("a history");
+        let mut story = Story { view, entries, found: Vec::new(), before: None };
         let (found, seen) = self.asked(&story);
         story.found = found;
         story.view.seen = seen;

@@ -296,8 +296,8 @@ impl Held<'_> {
 /// Whether its reboot was begun.
 fn tried(story: &Story, direction: Direction) -> bool {
     story.entries.iter().any(|entry| {
-        entry.record.as_ref().is_some_and(|(ticket, _)| {
-            ticket.step.as_str() == "reboot" && ticket.direction == direction
+        entry.attempt.as_ref().is_some_and(|attempt| {
+            attempt.ticket.step.as_str() == "reboot" && attempt.ticket.direction == direction
         })
     })
 }
