@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use nimshift::base::{ClockRef, TokioClock};
 use nimshift::domain::{
-    Aim, Answer, CopyPolicy, Direction, Driver, Facts, FailureClass, MigrationId, MigrationSpec,
-    Mode, Options, Outcome, Repeat, Residue, RetryPolicy, StepSpec, Target, Task, Ticket, UndoKind,
-    Way,
+    Aim, Answer, Control, CopyPolicy, Direction, Driver, Facts, FailureClass, MigrationId,
+    MigrationSpec, Mode, Options, Outcome, Repeat, Residue, RetryPolicy, StepSpec, Target, Task,
+    Ticket, UndoKind, Way,
 };
 use nimshift::lab::{
     BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
     PlainMaster, Stage,
 };
-use nimshift::phases::{EvidenceSink, Order, perform, plan_steps};
+use nimshift::phases::{Carrier, EvidenceSink, Order, perform, plan_steps};
 
 const TARGET: &str = "7300-02-01-2346";
 
@@ -44,6 +44,10 @@ fn spec() -> MigrationSpec {
     let plain =
         MigrationSpec::plain("lpar7".parse().unwrap(), "nim1".parse().unwrap(), task, retry);
     MigrationSpec { options, reboot_timeout_ms: 3_600_000, ..plain }
+}
+
+fn by() -> Carrier {
+    Carrier { scope: "test".into(), control: Control::default() }
 }
 
 fn cached() -> MigrationSpec {
@@ -101,9 +105,7 @@ impl Night {
             migration: MigrationId(1),
             ticket,
             spec: self.spec.clone(),
-            facts: self.facts.clone(),
-            scope: "test".into(),
-            control: nimshift::domain::Control::default(),
+            facts: Arc::new(self.facts.clone()),
             undo_of,
             issued: false,
             since_ms: 0,
@@ -113,7 +115,7 @@ impl Night {
 
     async fn attempt(&self, ticket: Ticket, undo_of: Option<Ticket>) -> Answer {
         let order = self.order(ticket, undo_of);
-        perform(&self.lab, &self.clock, &self.sink, &order).await
+        perform(&self.lab, &self.clock, &self.sink, &by(), &order).await
     }
 
     fn ticket(step: &StepSpec, direction: Direction, round: u32, attempt: u32) -> Ticket {
@@ -354,7 +356,8 @@ async fn a_step_that_is_given_up_half_way_is_taken_back_wholly() {
             let (switch, interrupt) = tokio::sync::watch::channel(false);
             let order = Order { interrupt: Some(interrupt), ..night.order(ticket, None) };
             let clock = night.clock.clone();
-            let attempt = perform(&night.lab, &night.clock, &night.sink, &order);
+            let by = by();
+            let attempt = perform(&night.lab, &night.clock, &night.sink, &by, &order);
             let (answer, ()) = tokio::join!(attempt, async {
                 clock.sleep(Duration::from_millis(cut_ms)).await;
                 switch.send_replace(true);

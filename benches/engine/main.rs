@@ -18,11 +18,12 @@ use nimshift::domain::{
     Task, UndoKind, Way,
 };
 use nimshift::engine::{
-    Delays, Ended, Engine, EngineLimits, Observer, Order, Performer, PerformerFuture, SlotView,
+    Delays, Ended, Engine, EngineLimits, Observer, Performer, PerformerFuture, SlotView,
     stop_handle,
 };
 use nimshift::journal::{Journal, JournalDir, Loaded, NewBatch, NewMigration, OpenOptions};
 use nimshift::machine::{Blueprint, DECISIONS, Machine, State};
+use nimshift::phases::Order;
 
 mod floor;
 mod memory;

@@ -12,12 +12,12 @@ use crate::journal::{
     Ack, Append, JournalError, Loaded, OrderAnswer, RequestId, RequestKind, WhyRefused,
 };
 use crate::machine::{DECISIONS, Effect, Event, EventKind, Operator, State};
+use crate::phases::Order;
 
 use super::delay::{Delays, longest};
 use super::limits::EngineLimits;
 use super::places::Places;
 use super::slot::{Attempt, Committing, Slot, SlotView, Waiting};
-use super::work::Order;
 
 mod join;
 
@@ -400,7 +400,7 @@ impl Core {
             undo_of,
             spec: Arc::clone(&slot.spec),
             facts: Arc::clone(&slot.facts),
-            interrupt: interrupted,
+            interrupt: Some(interrupted),
         };
         out.push(Command::Start { slot: index, order: Box::new(order) });
     }

@@ -21,4 +21,4 @@ pub use limits::EngineLimits;
 pub use performer::StepPerformer;
 pub use run::{Ended, Engine, NewWork, Observer, OnStop, RequestSource, StopHandle, stop_handle};
 pub use slot::SlotView;
-pub use work::{ForgetFuture, Order, Performer, PerformerFuture};
+pub use work::{ForgetFuture, Performer, PerformerFuture};

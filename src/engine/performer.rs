@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::ClockRef;
 use crate::domain::{Control, MigrationId, MigrationSpec};
-use crate::phases::{self, EvidenceSink};
+use crate::phases::{self, Carrier, EvidenceSink, Order};
 use crate::transport::Transport;
 
-use super::work::{ForgetFuture, Order, Performer, PerformerFuture};
+use super::work::{ForgetFuture, Performer, PerformerFuture};
 
 /// Carries orders out as [`phases::perform`] does.
 #[derive(Clone)]
@@ -31,25 +31,11 @@ impl Performer for StepPerformer {
     fn perform(&self, order: Order) -> PerformerFuture {
         let StepPerformer { transport, clock, evidence, scope, mut control, batches } =
             self.clone();
-        let Order { migration, ticket, undo_of, spec, facts, issued, since_ms, interrupt } = order;
-        let facts = Arc::unwrap_or_clone(facts);
-        let interrupt = Some(interrupt);
         let names = batches.lock().unwrap_or_else(PoisonError::into_inner);
-        control.batch = names.get(&migration).cloned().unwrap_or_default();
+        control.batch = names.get(&order.migration).cloned().unwrap_or_default();
         drop(names);
-        let order = phases::Order {
-            migration,
-            ticket,
-            spec,
-            facts,
-            scope,
-            control,
-            undo_of,
-            issued,
-            since_ms,
-            interrupt,
-        };
-        Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &order).await })
+        let by = Carrier { scope, control };
+        Box::pin(async move { phases::perform(&*transport, &clock, &*evidence, &by, &order).await })
     }
 
     fn forget(&self, migration: MigrationId, spec: Arc<MigrationSpec>) -> ForgetFuture {

@@ -4,31 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use crate::base::Millis;
-use crate::domain::{Answer, Facts, MigrationId, MigrationSpec, Ticket};
-
-/// One attempt to be made.
-#[derive(Debug, Clone)]
-pub struct Order {
-    pub migration: MigrationId,
-    pub ticket: Ticket,
-    /// For the first undo of a compensation: the forward attempt that it turned
-    /// back from.
-    pub undo_of: Option<Ticket>,
-    /// What the migration is asked to do.
-    pub spec: Arc<MigrationSpec>,
-    /// What its steps have found out so far.
-    pub facts: Arc<Facts>,
-    /// Whether the attempt was taken up before, by this engine or by an earlier
-    /// one: its job may have been begun.
-    pub issued: bool,
-    /// When the attempt was journaled, as the estate's clock showed it.
-    pub since_ms: Millis,
-    /// Turns true when the attempt is to end soon, and start nothing.
-    pub interrupt: watch::Receiver<bool>,
-}
+use crate::domain::{Answer, MigrationId, MigrationSpec};
+use crate::phases::Order;
 
 /// The future of an attempt. Dropped, it leaves what it started on its host.
 pub type PerformerFuture = Pin<Box<dyn Future<Output = Answer> + Send + 'static>>;

@@ -32,7 +32,7 @@ mod witness_tests;
 pub use describe::{ASSUMPTION, StepText, describe};
 pub use left::left;
 pub use operations::{SYNC_COMPARE, levels_seen};
-pub use order::{EvidenceSink, Order, hosts};
+pub use order::{Carrier, EvidenceSink, Order, hosts};
 pub use perform::perform;
 pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};

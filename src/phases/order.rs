@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::base::Millis;
 use crate::domain::{Control, Facts, MigrationId, MigrationSpec, Ticket};
-use crate::transport::{HostId, JobId};
+use crate::transport::HostId;
 
 use super::step::HostNames;
 
@@ -20,11 +20,7 @@ pub struct Order {
     /// What the migration is asked to do.
     pub spec: Arc<MigrationSpec>,
     /// What earlier steps found out.
-    pub facts: Facts,
-    /// Makes job ids unique among state directories.
-    pub scope: String,
-    /// The engine that this is for.
-    pub control: Control,
+    pub facts: Arc<Facts>,
     /// For the first undo of a compensation: the forward ticket that it turned
     /// back from. Nothing of the migration may run any more, or begin.
     pub undo_of: Option<Ticket>,
@@ -37,27 +33,31 @@ pub struct Order {
     pub interrupt: Option<watch::Receiver<bool>>,
 }
 
-impl Order {
+/// Who has orders carried out.
+#[derive(Debug, Clone)]
+pub struct Carrier {
+    /// Makes job ids unique among state directories.
+    pub scope: String,
+    /// The engine, as leases tell of it.
+    pub control: Control,
+}
+
+impl Carrier {
     /// The holder of the lease: the same for all attempts of the migration, and
     /// for all its parts.
-    pub fn owner(&self) -> String {
-        let first = self.spec.earlier().map_or(self.migration, |part| part.first);
+    pub fn owner(&self, order: &Order) -> String {
+        let first = order.spec.earlier().map_or(order.migration, |part| part.first);
         format!("{}.{first}", self.scope)
     }
 
     /// What the names of the migration's jobs begin with: of this part, and of the
     /// first.
-    pub fn job_prefixes(&self) -> Vec<String> {
-        let mut prefixes = vec![format!("{}.{}.", self.scope, self.migration)];
-        if self.spec.earlier().is_some() {
-            prefixes.push(format!("{}.", self.owner()));
+    pub fn job_prefixes(&self, order: &Order) -> Vec<String> {
+        let mut prefixes = vec![format!("{}.{}.", self.scope, order.migration)];
+        if order.spec.earlier().is_some() {
+            prefixes.push(format!("{}.", self.owner(order)));
         }
         prefixes
-    }
-
-    /// The job of `ticket`.
-    pub fn job(&self, ticket: &Ticket) -> JobId {
-        JobId::new(ticket.job_id(&self.scope, self.migration))
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nimshift::domain::{Answer, Cause, FailureClass, Outcome, Repeat, Residue};
-use nimshift::engine::{Order, Performer, PerformerFuture};
+use nimshift::engine::{Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
+use nimshift::phases::Order;
 use nimshift::phases::{StepDef, registry};
 use nimshift::transport::{HostId, JobId, Script, Transport as _};
 use tokio::sync::Notify;

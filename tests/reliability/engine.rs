@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimshift::domain::{Answer, MigrationId, MigrationSpec, Outcome};
-use nimshift::engine::{Ended, ForgetFuture, Order, Performer, PerformerFuture};
+use nimshift::engine::{Ended, ForgetFuture, Performer, PerformerFuture};
 use nimshift::journal::{Journal, JournalError, OpenOptions, Reader};
+use nimshift::phases::Order;
 
 use super::faulty::empty_record;
 use super::world::{Flavour, World, virtual_time};

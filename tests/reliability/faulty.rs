@@ -8,8 +8,9 @@ use std::time::Duration;
 use nimshift::domain::{
     Answer, AttemptRecord, Cause, Direction, FailureClass, Outcome, Residue, StepName, Ticket, Way,
 };
-use nimshift::engine::{Order, Performer, PerformerFuture};
+use nimshift::engine::{Performer, PerformerFuture};
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
+use nimshift::phases::Order;
 use nimshift::transport::{HostId, JobId, Script, Transport as _};
 use tokio::sync::Notify;
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use nimshift::aix::{Entry, catalogue};
 use nimshift::domain::{FailureClass, Outcome};
-use nimshift::engine::{Order, Performer, PerformerFuture, StepPerformer};
+use nimshift::engine::{Performer, PerformerFuture, StepPerformer};
+use nimshift::phases::Order;
 use nimshift::phases::find;
 use nimshift::transport::{CommandOutput, Output};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nimshift::domain::StepName;
-use nimshift::engine::{Order, Performer, PerformerFuture};
+use nimshift::engine::{Performer, PerformerFuture};
 use nimshift::journal::RequestKind;
 use nimshift::lab::{FaultKind, FaultSpec, Lab, Stage};
+use nimshift::phases::Order;
 use nimshift::transport::{Command, HostId, JobId, Script, Transport as _};
 
 use super::world::{Flavour, World, assert_same, virtual_time};

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nimshift::domain::{Phase, StepName};
-use nimshift::engine::{Order, Performer, PerformerFuture};
+use nimshift::engine::{Performer, PerformerFuture};
 use nimshift::journal::RequestKind;
 use nimshift::lab::{FaultKind, FaultSpec, Lab};
+use nimshift::phases::Order;
 use nimshift::transport::{Command, HostId, JobId, JobState, Script, Transport as _};
 
 use super::world::{CLIENT, Flavour, World, assert_same, virtual_time};

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nimshift::domain::{Direction, MigrationId, MigrationSpec, Outcome};
-use nimshift::engine::{Order, Performer as _};
+use nimshift::engine::Performer as _;
 use nimshift::journal::Reader;
+use nimshift::phases::Order;
 use nimshift::phases::registry;
 use nimshift::transport::{
     Command, HostId, JobId, JobState, Script, Transport as _, TransportError,
@@ -144,7 +145,6 @@ fn whose_lease_was_taken_begins_nothing_any_more() {
 fn order(step: &str, migration: u64) -> Order {
     let def = registry().iter().find(|def| def.name == step).expect("a step");
     let ticket = def.first(Direction::Forward);
-    let (_, interrupt) = tokio::sync::watch::channel(false);
     Order {
         migration: MigrationId(migration),
         ticket,
@@ -153,7 +153,7 @@ fn order(step: &str, migration: u64) -> Order {
         facts: Arc::default(),
         issued: false,
         since_ms: 0,
-        interrupt,
+        interrupt: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::phases::step::Answers;
 
 impl Attempt<'_> {
     pub(super) async fn forward(&mut self, run: Run) -> Outcome {
-        let own = self.order.job(&self.order.ticket);
+        let own = self.job(&self.order.ticket);
         let state = match self.own_state(&own).await {
             Ok(state) => state,
             Err(cause) => return failed(cause, self.unheard()),

@@ -73,7 +73,7 @@ impl Attempt<'_> {
     /// Who bars the jobs of this migration on the client.
     async fn barred_by(&self) -> Option<String> {
         let bars = self.jobs.transport.bars(&self.hosts.client).await.ok()?;
-        let job = self.order.job(&self.order.ticket);
+        let job = self.job(&self.order.ticket);
         bars.into_iter().find(|bar| job.as_str().starts_with(&bar.prefix)).map(|bar| bar.by)
     }
 
@@ -190,7 +190,7 @@ impl Attempt<'_> {
     /// are meant; they go first, so that none of them stays alone. Other bars are told.
     async fn lift_bars(&mut self) -> Result<(), TransportError> {
         let transport = self.jobs.transport;
-        let own = format!("{}.", self.order.scope);
+        let own = format!("{}.", self.by.scope);
         let [client, master] = [self.hosts.client.clone(), self.hosts.master.clone()];
         let on_client = transport.bars(&client).await?;
         let on_master = transport.bars(&master).await?;
@@ -250,7 +250,7 @@ impl Attempt<'_> {
         let whole = self.guessed().commands.len();
         let ticket = &self.order.ticket;
         for attempt in 1..ticket.attempt {
-            let id = self.order.job(&Ticket { attempt, ..ticket.clone() });
+            let id = self.job(&Ticket { attempt, ..ticket.clone() });
             match self.jobs.settled_state(self.host(), &id).await {
                 Ok(JobState::Absent | JobState::NotBegun) => {}
                 // One that ended well was shorter: an older nimshift asked less before it.

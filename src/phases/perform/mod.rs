@@ -16,7 +16,7 @@ use crate::transport::{HostId, JobId, JobState, Output, Script, Transport, Trans
 
 use self::job::{Ended, Jobs, Limits, Refused, Silence};
 use crate::phases::native::parts::is_assumed;
-use crate::phases::order::{EvidenceSink, Order, hosts};
+use crate::phases::order::{Carrier, EvidenceSink, Order, hosts};
 use crate::phases::registry::{begins_phase, find};
 use crate::phases::step::{Answers, Context, Finding, HostNames, Probe, Settle, StepDef};
 use crate::phases::{alone, nimadm};
@@ -38,11 +38,12 @@ mod takeover;
 mod tests;
 mod undo;
 
-/// Carries `order` out.
+/// Carries `order` out, for `by`.
 pub async fn perform(
     transport: &dyn Transport,
     clock: &ClockRef,
     evidence: &dyn EvidenceSink,
+    by: &Carrier,
     order: &Order,
 ) -> Answer {
     let hosts = hosts(&order.spec);
@@ -52,9 +53,10 @@ pub async fn perform(
     };
     let mut attempt = Attempt {
         jobs: Jobs { transport, clock, interrupt: order.interrupt.as_ref() },
+        by,
         order,
         def,
-        owner: order.owner(),
+        owner: by.owner(order),
         hosts,
         way: Way::Found,
         before: None,
@@ -113,6 +115,7 @@ type Run = fn(&Context<'_>, &Answers) -> Script;
 
 struct Attempt<'a> {
     jobs: Jobs<'a>,
+    by: &'a Carrier,
     order: &'a Order,
     def: &'static StepDef,
     owner: String,
@@ -147,6 +150,11 @@ impl Attempt<'_> {
         self.hosts.of(self.def.host)
     }
 
+    /// The job of `ticket`.
+    fn job(&self, ticket: &Ticket) -> JobId {
+        JobId::new(ticket.job_id(&self.by.scope, self.order.migration))
+    }
+
     /// Runs `act` with what a step is given.
     fn with_context<T>(&self, act: impl FnOnce(&Context<'_>) -> T) -> T {
         act(&Context {
@@ -154,7 +162,7 @@ impl Attempt<'_> {
             facts: &self.order.facts,
             ticket: &self.order.ticket,
             owner: &self.owner,
-            control: &self.order.control,
+            control: &self.by.control,
             now_ms: self.jobs.clock.now_ms(),
         })
     }
@@ -362,7 +370,7 @@ impl Attempt<'_> {
     /// host never heard of can never begin after this, the oldest first: one that
     /// it knows has seen to those before it.
     async fn running_earlier(&self, ticket: &Ticket) -> Result<Option<JobId>, TransportError> {
-        let job = |attempt| self.order.job(&Ticket { attempt, ..ticket.clone() });
+        let job = |attempt| self.job(&Ticket { attempt, ..ticket.clone() });
         let mut unheard = ticket.attempt;
         while unheard > 1 {
             let id = job(unheard - 1);

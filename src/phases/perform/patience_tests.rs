@@ -12,7 +12,7 @@ const HOUR_MS: u64 = 3_600_000;
 fn clone_that_runs(ends_ms: u64, world: World) -> (Host, Order) {
     let order = order(ticket(Phase::Clone, "clone-rootvg", Direction::Forward, 1));
     let host = host(world);
-    let id = order.job(&order.ticket).to_string();
+    let id = order.ticket.job_id("s1", order.migration);
     host.world.lock().unwrap().jobs.insert(id, job(ends_ms));
     (host, Order { issued: true, ..order })
 }

@@ -58,12 +58,12 @@ impl Attempt<'_> {
             let begun = self.running_earlier(&after).await?;
             running.extend(begun.map(|job| (self.host().clone(), job)));
         }
-        let own = self.order.job(&self.order.ticket);
+        let own = self.job(&self.order.ticket);
         let own = own.as_str().trim_end_matches(|c: char| c.is_ascii_digit());
         // Also a host that plays no part in the step.
         let client = self.order.spec.task.has_client().then_some(&self.hosts.client);
         for host in client.into_iter().chain([&self.hosts.master]) {
-            for prefix in self.order.job_prefixes() {
+            for prefix in self.by.job_prefixes(self.order) {
                 let found = self.jobs.transport.unfinished(host, &prefix).await?;
                 for job in found.into_iter().filter(|job| !job.as_str().starts_with(own)) {
                     let job = (host.clone(), job);

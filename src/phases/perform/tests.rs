@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use super::host::{Host, Job, World, said};
 use crate::base::TokioClock;
 use crate::domain::{
-    Answer, Direction, Driver, FailureClass, MigrationId, Mode, Outcome, Phase, Presence, Residue,
-    StepName, Ticket, Way,
+    Answer, Control, Direction, Driver, FailureClass, MigrationId, Mode, Outcome, Phase, Presence,
+    Residue, StepName, Ticket, Way,
 };
 use crate::phases::sample;
-use crate::phases::{EvidenceSink, Order, find, perform};
+use crate::phases::{Carrier, EvidenceSink, Order, find, perform};
 use crate::transport::{Command, HostId, JobId, JobState, Output, Script, Transport as _};
 
 /// Keeps names of evidence, or fails.
@@ -50,14 +50,16 @@ pub(crate) fn order(ticket: Ticket) -> Order {
         migration: MigrationId(7),
         ticket,
         spec: Arc::new(sample::spec()),
-        facts: sample::facts(),
-        scope: "s1".into(),
-        control: crate::domain::Control::default(),
+        facts: Arc::new(sample::facts()),
         undo_of: None,
         issued: false,
         since_ms: 1_000_000,
         interrupt: None,
     }
+}
+
+fn by() -> Carrier {
+    Carrier { scope: "s1".into(), control: Control::default() }
 }
 
 pub(crate) fn lease(attempt: u32) -> Order {
@@ -72,7 +74,7 @@ fn drop_lease(attempt: u32) -> Order {
 }
 
 pub(crate) async fn run(host: &Host, order: &Order) -> Answer {
-    perform(host, &host.clock, &Sink::default(), order).await
+    perform(host, &host.clock, &Sink::default(), &by(), order).await
 }
 
 pub(crate) fn failure(answer: &Answer) -> (FailureClass, Residue, String) {
@@ -363,7 +365,7 @@ async fn a_nimadm_that_says_nothing_lives_as_long_as_its_log_grows() {
         let mut order = order(ticket(Phase::Clone, "nimadm-clone", Direction::Forward, 1));
         order.spec = Arc::new(sample::spec_of(Mode::Disk, Driver::Nimadm));
         let mut world = World { log_grows, ..World::default() };
-        let id = order.job(&order.ticket).to_string();
+        let id = order.ticket.job_id("s1", order.migration);
         world.jobs.insert(id, job(1_000_000 + 5 * 3_600_000));
         let host = host(world);
         let (_, _, text) = failure(&run(&host, &order).await);
@@ -557,7 +559,7 @@ async fn evidence_is_taken_of_permanent_failures_alone() {
     {
         let host = host(World { status: 1, words: words.into(), idle: true, ..World::default() });
         let sink = Sink { broken, ..Sink::default() };
-        let answer = perform(&host, &host.clock, &sink, &lease(1)).await;
+        let answer = perform(&host, &host.clock, &sink, &by(), &lease(1)).await;
         assert_eq!(answer.record.evidence.len(), kept, "{words}");
         assert!(matches!(answer.outcome, Outcome::Failed { .. }));
     }

@@ -24,7 +24,7 @@ impl Attempt<'_> {
             return failed(cause, Residue::Left);
         }
         let Some(undo_run) = self.def.undo_run else { return Outcome::Done };
-        let own = self.order.job(&self.order.ticket);
+        let own = self.job(&self.order.ticket);
         let running = match self.own_state(&own).await {
             Ok(JobState::Running { .. }) => Some(own.clone()),
             Ok(JobState::Done(output)) => {
