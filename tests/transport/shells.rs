@@ -221,6 +221,7 @@ fn the_tool_is_clean_under_shellcheck() {
 /// The script of first contact, with AIX commands that say what they say, in every shell: all
 /// is asked, and no name or id of the host is in what is to be sent.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the script is what is tested")]
 fn first_contact_asks_all_and_tells_no_names() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/first-contact.sh");
     for shell in shells() {
