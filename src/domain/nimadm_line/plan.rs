@@ -3,73 +3,42 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use super::NimadmLine;
 use crate::base::{limits, sanitize_line};
-use crate::domain::name::{BatchName, DiskName, Level};
+use crate::domain::name::{BatchName, Level};
 use crate::domain::phase::Phase;
-use crate::domain::spec::Bootlist;
+use crate::domain::spec::Options;
 
 impl NimadmLine {
     /// The plan that asks for the same, but for `[estate]` and `[master]`. All
-    /// values have alphabets without quotes and backslashes.
+    /// values have alphabets without quotes and backslashes, and what JSON writes of
+    /// them is TOML.
     pub fn plan_text(&self, batch: &BatchName, level: &Level) -> String {
         let mut text = format!(
             "# nimadm {}\n\n[batch]\nname = \"{batch}\"\n\n[target]\nspot = \"{}\"\n",
             sanitize_line(&self.text(), limits::ARGUMENT_BYTES_MAX),
             self.spot
         );
-        let mut key = |name: &str, value: Option<&dyn std::fmt::Display>| {
-            if let Some(value) = value {
-                let _ = writeln!(text, "{name} = \"{value}\"");
+        if let Some(lpp_source) = &self.lpp_source {
+            let _ = writeln!(text, "lpp_source = \"{lpp_source}\"");
+        }
+        let _ = writeln!(text, "level = \"{level}\"\n\n[[client]]");
+        if let Some(name) = self.name() {
+            let _ = writeln!(text, "name = \"{name}\"");
+        }
+        let (given, usual) = (json!(self.options), json!(Options::default()));
+        for (key, mut value) in given.as_object().into_iter().flatten() {
+            let numbers: Value;
+            if let (Some(phases), "phases") = (&self.options.phases, key.as_str()) {
+                numbers = phases.iter().map(|phase: &Phase| phase.number()).collect();
+                value = &numbers;
             }
-        };
-        key("lpp_source", some(self.lpp_source.as_ref()));
-        key("level", Some(level));
-        let _ = writeln!(text, "\n[[client]]");
-        let mut key = |name: &str, value: Option<&dyn std::fmt::Display>| {
-            if let Some(value) = value {
-                let _ = writeln!(text, "{name} = \"{value}\"");
-            }
-        };
-        let options = &self.options;
-        key("name", some(self.name()));
-        key("cache_vg", some(options.cache_vg.as_ref()));
-        key("pre_script", some(options.pre_script.as_ref()));
-        key("post_script", some(options.post_script.as_ref()));
-        key("bundle", some(options.bundle.as_ref()));
-        key("exclude_files", some(options.exclude_files.as_ref()));
-        key("image_data", some(options.image_data.as_ref()));
-        key("bosinst_data", some(options.bosinst_data.as_ref()));
-        key("mount_options", some(options.mount_options.as_ref()));
-        key("mksysb", some(options.mksysb.as_ref()));
-        key("output", some(options.output.as_ref()));
-        key("new_mksysb", some(options.new_mksysb.as_ref()));
-        if options.bootlist == Bootlist::Keep {
-            key("bootlist", Some(&"keep"));
-        }
-        if !options.disks.is_empty() {
-            let disks: Vec<&str> = options.disks.iter().map(DiskName::as_str).collect();
-            let _ = writeln!(text, "disks = [\"{}\"]", disks.join("\", \""));
-        }
-        if let Some(phases) = &options.phases {
-            let numbers: Vec<String> =
-                phases.iter().map(|phase: &Phase| phase.number().to_string()).collect();
-            let _ = writeln!(text, "phases = [{}]", numbers.join(", "));
-        }
-        for (name, is) in [
-            ("accept_licenses", options.accept_licenses),
-            ("update", options.update),
-            ("force", options.force),
-            ("reboot", options.reboot),
-        ] {
-            if is {
-                let _ = writeln!(text, "{name} = true");
+            if *value != usual[key] {
+                let _ = writeln!(text, "{key} = {value}");
             }
         }
         text
     }
-}
-
-fn some<T: std::fmt::Display>(value: Option<&T>) -> Option<&dyn std::fmt::Display> {
-    value.map(|value| value as &dyn std::fmt::Display)
 }
