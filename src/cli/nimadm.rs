@@ -222,9 +222,11 @@ impl DropIn<'_> {
     ) -> Result<Exit, CliError> {
         let state = before.machine.state().clone();
         let (client, spoken) = (before.client.clone(), spoken_as(&state, &before.spec));
-        // The level is what the SPOT had when it was begun.
-        let asked = settled.plan(self.line, &before.spec.target().level)?;
-        let finds = LineFinds::of(asked.plan.migrations.first(), &before.spec, &state);
+        // The level is what the SPOT had when it was begun. An operation is another line's.
+        let begun = before.spec.task.migrates();
+        let asked = begun.map(|aim| settled.plan(self.line, &aim.target.level)).transpose()?;
+        let asked = asked.as_ref().and_then(|asked| asked.plan.migrations.first());
+        let finds = LineFinds::of(asked, &before.spec, &state);
         match finds {
             LineFinds::Part => return self.begin(settled, logs, open, Some(&before)),
             LineFinds::Another => {

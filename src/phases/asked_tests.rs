@@ -170,6 +170,8 @@ fn facts(bits: u32) -> Facts {
     let baseline = facts.baseline.as_mut().unwrap();
     baseline.exclude_location = is(0).then(|| "/export/excl".to_owned());
     baseline.bosinst_location = is(1).then(|| "/export/bosinst".to_owned());
+    baseline.pre_script_location = Some("/export/pre".to_owned());
+    baseline.post_script_location = Some("/export/post".to_owned());
     baseline.mksysb_location = Some("/export/old".to_owned());
     facts.lease = is(2).then(|| "s1.m1".to_owned());
     facts.asleep = is(3).then(|| "old_rootvg".to_owned());

@@ -64,8 +64,12 @@ pub(crate) fn run_script(ctx: &Context<'_>, step: &str, location: Option<&str>) 
         .with_env("NIMSHIFT_CLIENT", ctx.spec.client.as_str())
         .with_env("NIMSHIFT_MASTER", ctx.spec.master.as_str())
         .with_env("NIMSHIFT_ALT_ROOT", root)
-        .with_env("NIMSHIFT_TARGET_LEVEL", ctx.spec.target().level.as_str())
         .with_env("NIMSHIFT_TICKET", ctx.ticket.to_string());
+    // Of a client that only a wake knows there is no target.
+    let run = match ctx.spec.task.aim() {
+        Some(aim) => run.with_env("NIMSHIFT_TARGET_LEVEL", aim.target.level.as_str()),
+        None => run,
+    };
     let commands = [
         Command::new(["cp", location, &there]),
         Command::new(["chmod", "700", &there]),
