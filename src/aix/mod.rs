@@ -20,6 +20,8 @@ pub mod parse;
 mod processes;
 mod unread;
 mod verdict;
+#[cfg(test)]
+mod verdict_tests;
 
 pub use boot::{Bootable, boot_records, boot_time, bootlist, is_bootable, one_word};
 pub use catalogue::{Entry, Trust, catalogue};

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_decides_before_the_status() {
-        let busy = cause("clone-rootvg", 1, "umount: 0506-349 busy", false).unwrap();
+        let busy = cause("clone-rootvg", 1, "umount: 0506-349 resource is busy", false).unwrap();
         assert_eq!(busy.class, FailureClass::Transient);
         let unknown = cause("clone-rootvg", 7, "strange\n", false).unwrap();
         assert_eq!(unknown.class, FailureClass::Permanent);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_sites_own_script_is_judged_by_its_status_alone() {
-        let cause = cause("run-pre-script", 1, "umount: 0506-349 busy", false).unwrap();
+        let cause = cause("run-pre-script", 1, "umount: 0506-349 resource is busy", false).unwrap();
         assert_eq!((cause.class, cause.message), (FailureClass::Permanent, None));
     }
 }

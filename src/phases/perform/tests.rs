@@ -411,9 +411,9 @@ async fn words_and_statuses_are_weighed_against_the_effect() {
         // (status, words, effect missing, class)
         (0, "0503-008 not enough space", false, Some(FailureClass::Permanent)),
         (1, "strange", false, None),
-        (1, "umount: 0506-349 busy", true, Some(FailureClass::Transient)),
+        (1, "umount: 0506-349 resource is busy", true, Some(FailureClass::Transient)),
         (1, "strange", true, Some(FailureClass::Permanent)),
-        (0, "umount: 0506-349 busy", false, None),
+        (0, "umount: 0506-349 resource is busy", false, None),
     ];
     for (status, words, idle, wanted) in table {
         let host = host(World { status, words: words.into(), idle, ..World::default() });
@@ -555,7 +555,7 @@ async fn an_unreachable_host_leaves_no_trace_and_a_lost_reply_is_asked_for_again
 #[tokio::test(start_paused = true)]
 async fn evidence_is_taken_of_permanent_failures_alone() {
     for (words, broken, kept) in
-        [("strange", false, 2), ("0506-349 busy", false, 0), ("strange", true, 0)]
+        [("strange", false, 2), ("0506-349 resource is busy", false, 0), ("strange", true, 0)]
     {
         let host = host(World { status: 1, words: words.into(), idle: true, ..World::default() });
         let sink = Sink { broken, ..Sink::default() };
