@@ -165,6 +165,9 @@ fn a_fileset_that_failed_is_a_failure_beside_others_that_were_there() {
     let known = classify(&[], &format!("{there}{why}\n{row}\n"), 1).unwrap();
     assert_eq!(known.message.as_deref(), Some("0503-465"));
     let done = format!("{there}installp: Nothing to commit.\n");
+    // What `installp -C` says where nothing is to be cleaned up.
+    let clean = "installp: No filesets were found in the Software Vital Product\n\tDatabase that could be cleaned up.";
+    assert_eq!(classify(&[], clean, 0), None);
     assert_eq!(classify(&[], &done, 1).unwrap().class, AlreadyDone);
 }
 
