@@ -35,4 +35,4 @@ pub use nim_list::{NimStanza, nim_objects};
 pub use odm::{DeviceAttribute, device_attributes};
 pub use processes::{Process, lock_holder, processes};
 pub use unread::Unread;
-pub use verdict::{Verdict, classify, matching, message_ids};
+pub use verdict::{Verdict, classify, is_known, matching, message_ids};

@@ -77,6 +77,11 @@ pub fn matching(line: &str) -> Option<&'static Entry> {
     entries.into_iter().find(|(_, entry)| rank(entry.class) == gravest).map(|(_, entry)| entry)
 }
 
+/// Whether `rules` or the catalogue know what a line means.
+pub fn is_known(rules: &[MessageRule], line: &str) -> bool {
+    !met_by(rules, line).is_empty()
+}
+
 fn rank(class: FailureClass) -> u8 {
     match class {
         FailureClass::Informative => 0,

@@ -25,6 +25,7 @@ mod registry;
 mod sample;
 mod seen;
 mod step;
+mod unknown;
 mod whose;
 #[cfg(test)]
 mod witness_tests;
@@ -38,3 +39,4 @@ pub use preflight::{Objection, preflight};
 pub use registry::{MigrationPlan, find, plan_steps, registry};
 pub use seen::{LeftBy, copy_seen, look_at_copy};
 pub use step::{Answers, Context, Drivers, Finding, HostNames, Is, Probe, Settle, StepDef};
+pub use unknown::unknown_messages;

@@ -14,7 +14,7 @@ use super::remains::{next_step, remains};
 use super::standing::spoken;
 use super::status::{MigrationStatus, cause_text, retry_at};
 use super::time::{clock_text, day_text};
-use super::view::Story;
+use super::view::{Story, unknown_messages};
 
 /// The version of the document of `nimshift history --json`. Introduced as 1 in
 /// 0.1.0; 2 with the one of status, in 0.1.0.
@@ -181,6 +181,9 @@ impl Teller<'_> {
         }
         if let Some(cause) = failed {
             self.cause(cause);
+            for message in unknown_messages(entry, &self.story.view.spec) {
+                self.say(format!("            the catalogue does not know `{message}`"));
+            }
         }
         if let EventKind::Succeeded { facts: Some(facts), .. } = &entry.event.kind
             && let Some(over) = &facts.lease_over

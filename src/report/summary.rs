@@ -1,6 +1,8 @@
 //! What a run has come to: per client what happened, why, how long it took,
 //! what is left, and what is safe to do next.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::{Millis, duration_text};
 
 use super::remains::{next_step, remains};
@@ -22,6 +24,7 @@ pub fn summary_lines(stories: &[Story], now_ms: Millis) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(totals(stories, now_ms));
+    lines.extend(unknown(stories));
     lines
 }
 
@@ -75,6 +78,26 @@ fn times_text(story: &Story, now_ms: Millis) -> Option<String> {
         parts.push(format!("waiting in line: {}", duration_text(times.waited_ms)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What was said that neither a plan nor the catalogue knows, and to whom.
+fn unknown(stories: &[Story]) -> Option<String> {
+    let mut clients: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for story in stories {
+        for message in story.unknown_messages() {
+            clients.entry(message).or_default().insert(&story.view.client);
+        }
+    }
+    let noun = if clients.len() == 1 { "message" } else { "messages" };
+    let told: Vec<String> = clients
+        .iter()
+        .map(|(message, of)| {
+            format!("`{message}` ({})", of.iter().copied().collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let text =
+        format!("{} {noun} that the catalogue does not know: {}", told.len(), told.join(", "));
+    (!told.is_empty()).then_some(text)
 }
 
 fn totals(stories: &[Story], now_ms: Millis) -> String {

@@ -1,5 +1,6 @@
 //! What reports are made from: a migration, and its story.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::Millis;
@@ -9,6 +10,7 @@ use crate::domain::{
 };
 use crate::journal::Entry;
 use crate::machine::{Blueprint, EventKind, Place, State};
+use crate::phases;
 
 use super::standing::Standing;
 
@@ -86,6 +88,18 @@ pub fn direction(state: &State) -> Direction {
     if state.is_compensating() { Direction::Undo } else { Direction::Forward }
 }
 
+/// What the attempt that `entry` answers was told, if it failed, that neither the
+/// plan nor the catalogue knows.
+pub(super) fn unknown_messages(entry: &Entry, spec: &MigrationSpec) -> Vec<String> {
+    let failed =
+        entry.attempt.as_ref().filter(|_| matches!(entry.event.kind, EventKind::Failed { .. }));
+    let told = failed.and_then(|attempt| {
+        let def = phases::find(attempt.ticket.phase, &attempt.ticket.step)?;
+        Some(phases::unknown_messages(&spec.messages, def, &attempt.record))
+    });
+    told.unwrap_or_default()
+}
+
 /// A migration and all that happened to it.
 #[derive(Debug, Clone)]
 pub struct Story {
@@ -107,6 +121,12 @@ impl Story {
         let mut all = part.map_or_else(Facts::default, |part| part.facts.clone());
         all.absorb(facts_of(self.entries.iter().map(|entry| &entry.event.kind)));
         all
+    }
+
+    /// The messages of its failed attempts that neither its plan nor the catalogue
+    /// knows, each once.
+    pub fn unknown_messages(&self) -> BTreeSet<String> {
+        self.entries.iter().flat_map(|entry| unknown_messages(entry, &self.view.spec)).collect()
     }
 
     /// When the migration began, if it has.

@@ -200,7 +200,8 @@ fn live(index: usize, teller: &mut Teller<'_>) {
         }
         2 => {
             let cause = Cause::new(FailureClass::Transient, "the connection to nim1 was lost");
-            teller.failed("installp -acgNXY all", "", cause);
+            let said = "0503-999 installp: a message of tomorrow\n";
+            teller.failed("installp -acgNXY all", said, cause);
         }
         6 | 7 => {
             let ticket = teller.wanted();
