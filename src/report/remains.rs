@@ -393,19 +393,21 @@ fn operation_next(view: &MigrationView) -> Option<String> {
             let newer = task.kind() == TaskKind::Wake
                 && matches!(state, State::RolledBack { .. })
                 && state.cause().is_some_and(is_refused);
-            Some(hint.unwrap_or_else(|| {
-                if newer {
-                    return "AIX cannot wake a copy that is newer than the running system: boot \
-                     the new system first"
-                        .to_owned();
-                }
-                match task.kind() {
-                    TaskKind::Sync => "fix the cause; then run it again".to_owned(),
-                    _ => {
-                        format!("fix the cause; then `nimshift {} {client}` again", task.name())
-                    }
-                }
-            }))
+            let again = match task.kind() {
+                TaskKind::Sync => "run it again".to_owned(),
+                _ => format!("`nimshift {} {client}` again", task.name()),
+            };
+            // Who refuses says what leads out.
+            let is_whole =
+                |hint: &str| matches!(state, State::Refused { .. }) || hint.contains("`nimshift ");
+            Some(match hint {
+                Some(hint) if is_whole(&hint) => hint,
+                Some(hint) => format!("{}; then {again}", hint.trim_end_matches('.')),
+                None if newer => "AIX cannot wake a copy that is newer than the running system: \
+                                  boot the new system first"
+                    .to_owned(),
+                None => format!("fix the cause; then {again}"),
+            })
         }
         _ => Some("`nimshift resume` continues".to_owned()),
     }
