@@ -399,7 +399,7 @@ fn operation_next(view: &MigrationView) -> Option<String> {
             };
             // Who refuses says what leads out.
             let is_whole =
-                |hint: &str| matches!(state, State::Refused { .. }) || hint.contains("`nimshift ");
+                |hint: &str| matches!(state, State::Refused { .. }) || hint.contains("nimshift ");
             Some(match hint {
                 Some(hint) if is_whole(&hint) => hint,
                 Some(hint) => format!("{}; then {again}", hint.trim_end_matches('.')),
