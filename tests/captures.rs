@@ -131,6 +131,99 @@ fn kinds_are_unique_and_an_unknown_one_is_told() {
     assert!(matches!(error, CaptureError::Kind { nearest: Some("lspv"), .. }), "{error}");
 }
 
+/// What becomes of captures on their way: each variant, from the text of a good one.
+const VARIANTS: [(&str, fn(&str) -> String); 11] = [
+    ("squeezed", |text| {
+        by_line(text, |line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }),
+    ("indented", |text| by_line(text, |line| format!("    {line}"))),
+    ("tab-indented", |text| by_line(text, |line| format!("\t{line}"))),
+    ("wrapped", |text| {
+        by_line(text, |line| {
+            let chars: Vec<char> = line.chars().collect();
+            chars
+                .chunks(72)
+                .map(|part| part.iter().collect::<String>())
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+    }),
+    ("without its first line", |text| {
+        text.split_once('\n').map_or("", |(_, rest)| rest).to_owned()
+    }),
+    ("every other line", |text| {
+        text.lines().step_by(2).fold(String::new(), |all, line| all + line + "\n")
+    }),
+    ("prompt before", |text| format!("root@lpar7:/ # command -flag\n{text}")),
+    ("prompt after", |text| format!("{text}root@lpar7:/ #\n")),
+    ("CR-LF", |text| text.replace('\n', "\r\n")),
+    ("cut off", |text| {
+        let lines = text.lines().count();
+        text.lines().take(lines * 2 / 3).fold(String::new(), |all, line| all + line + "\n")
+    }),
+    ("doubled", |text| format!("{text}{text}")),
+];
+
+fn by_line(text: &str, change: impl Fn(&str) -> String) -> String {
+    text.lines().fold(String::new(), |all, line| all + &change(line) + "\n")
+}
+
+/// Of a log any part is read as a log.
+const LOGS: [&str; 2] = ["alt_mig", "installp"];
+
+/// Whether `got` says nothing else than `right`: it may say less.
+fn agrees(right: &Value, got: &Value) -> bool {
+    match (right, got) {
+        (_, Value::Null) => true,
+        (Value::Object(right), Value::Object(got)) => {
+            got.iter().all(|(key, value)| match right.get(key) {
+                // What a command has said goes on as far as there are lines of it, and says
+                // nothing by its blanks.
+                Some(Value::String(right)) if matches!(&**key, "err_info" | "info") => {
+                    let bare = |text: &str| text.split_whitespace().collect::<String>();
+                    value.as_str().is_none_or(|got| bare(right).starts_with(&bare(got)))
+                }
+                right => value.is_null() || right.is_some_and(|right| agrees(right, value)),
+            })
+        }
+        (Value::Array(right), Value::Array(got)) => {
+            got.iter().all(|value| right.iter().any(|r| agrees(r, value)))
+        }
+        // What was shown twice may be told twice.
+        (right, Value::Array(got)) => got.iter().all(|value| agrees(right, value)),
+        _ => right == got,
+    }
+}
+
+/// A reader says what is there, less of it, or that it cannot read: never something else.
+#[test]
+#[expect(clippy::print_stdout, reason = "the counts are what is asked for")]
+fn no_variant_of_a_capture_is_read_as_something_else() {
+    let mut wrong = Vec::new();
+    println!("{:<24} {:>6} {:>6} {:>8} {:>6}", "variant", "right", "less", "refused", "wrong");
+    for (name, change) in VARIANTS {
+        let (mut same, mut less, mut refused, mut other) = (0, 0, 0, 0);
+        for parser in PARSERS.iter().filter(|parser| !LOGS.contains(&parser.kind)) {
+            for file in samples(parser.kind) {
+                let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+                let Ok(right) = parse(parser.kind, text.as_bytes()) else { continue };
+                match parse(parser.kind, change(&text).as_bytes()) {
+                    Err(_) => refused += 1,
+                    Ok(got) if got.value == right.value => same += 1,
+                    Ok(got) if agrees(&right.value, &got.value) => less += 1,
+                    Ok(got) => {
+                        other += 1;
+                        let file = file.strip_prefix(root()).unwrap().display();
+                        wrong.push(format!("{file} {name}: {}", got.value));
+                    }
+                }
+            }
+        }
+        println!("{name:<24} {same:>6} {less:>6} {refused:>8} {other:>6}");
+    }
+    assert!(wrong.is_empty(), "{} are read as something else:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// A line that is cut anywhere is read as what is left, or refused; it never
 /// panics.
 #[test]

@@ -14,8 +14,8 @@ use nimshift::domain::{
     Ticket, UndoKind, Way,
 };
 use nimshift::lab::{
-    BootsFrom, CopyExpected, EstateFile, Expectation, FaultKind, FaultSpec, Lab, PlainClient,
-    PlainMaster, Stage,
+    BootsFrom, CopyExpected, DiskSpec, EstateFile, Expectation, FaultKind, FaultSpec, Lab,
+    PlainClient, PlainMaster, Stage,
 };
 use nimshift::phases::{Carrier, EvidenceSink, Order, perform, plan_steps};
 
@@ -606,6 +606,57 @@ async fn what_stops_the_clone_in_the_end_is_found_before_it_begins() {
         night.forget_jobs().await;
         assert_eq!(night.lab.digest().unwrap(), first, "{wanted}");
     }
+}
+
+/// A mirror is copied to as many disks; on one, alt_disk_copy finds no room for the second
+/// copy, and so the check refuses.
+#[tokio::test(start_paused = true)]
+async fn a_mirrored_root_is_copied_with_its_mirror_or_not_at_all() {
+    let mut estate = estate();
+    let client = &mut estate.client[0];
+    client.mirrored = true;
+    let second = DiskSpec { name: "hdisk9".to_owned(), ..client.disk[0].clone() };
+    client.disk.push(second);
+    let mut night = Night::on(&estate, spec());
+    let first = night.lab.digest().unwrap();
+    let check = night.steps().into_iter().find(|step| step.step.as_str() == "check-client");
+    let Outcome::Failed { cause, .. } = night.forward(&check.unwrap()).await.outcome else {
+        panic!("a mirror on one disk");
+    };
+    assert!(cause.text.contains("has 2 copies), and cannot be copied to 1 disk"), "{cause:?}");
+    night.forget_jobs().await;
+    assert_eq!(night.lab.digest().unwrap(), first);
+    // As it is without the check.
+    let say = |lab: &Lab, line: &str| {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        lab.exec_words("lpar7", &words).unwrap()
+    };
+    let lab = Lab::in_memory(&estate, night.clock.clone()).unwrap();
+    assert!(say(&lab, "alt_disk_copy -d hdisk1").stderr.contains("0516-404"));
+
+    let mut both = spec();
+    both.options.disks.push("hdisk2".parse().unwrap());
+    let mut night = Night::on(&estate, both);
+    night.all_the_way().await;
+    // It sleeps; awake it is seen.
+    assert_eq!(say(&night.lab, "alt_rootvg_op -W -d hdisk1").status, 0);
+    let told = say(&night.lab, "lsvg -l altinst_rootvg").stdout;
+    let volume = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap();
+    let columns: Vec<&str> = volume("alt_hd2 ").split_whitespace().collect();
+    let number = |at: usize| columns[at].parse::<u64>().unwrap();
+    assert_eq!((number(3), number(4)), (number(2) * 2, 2), "{told}");
+
+    // The mirror is given up, and made again.
+    let told = say(&lab, "unmirrorvg rootvg hdisk9").stdout;
+    assert!(told.contains("0516-1144") && told.ends_with("just include:  hdisk0.\n"), "{told}");
+    assert!(say(&lab, "lsvg -l rootvg").stdout.contains("boot       1       1       1 "));
+    assert_eq!(say(&lab, "mklvcopy hd5 2 hdisk9").status, 0);
+    assert!(say(&lab, "lslv hd5").stdout.contains("COPIES:             2 "));
+    assert!(say(&lab, "mklvcopy hd5 3").stderr.contains("0516-404"));
+    assert!(
+        say(&lab, "mirrorvg rootvg hdisk9").stdout.contains("bootlist to include:  hdisk0 hdisk9.")
+    );
+    assert!(say(&lab, "lsvg -M rootvg").stdout.contains("\thd5:1:2\n"));
 }
 
 /// What the gate refuses, it refuses by looks alone.

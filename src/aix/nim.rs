@@ -17,22 +17,45 @@ impl NimObject {
     }
 }
 
+/// Whether the value of `key` is what a command has said, in lines of its own.
+pub(super) fn is_text(key: &str) -> bool {
+    key == "err_info"
+}
+
+fn is_key(word: &str) -> bool {
+    let word = word.trim();
+    !word.is_empty() && !word.contains(char::is_whitespace)
+}
+
+/// Whether another object begins: `lpar8:`.
+fn is_stanza(line: &str) -> bool {
+    let name = line.strip_suffix(':').unwrap_or_default();
+    !name.is_empty() && !name.contains(char::is_whitespace)
+}
+
 /// Reads the stanza of `name` from `lsnim -l NAME`.
 pub fn nim_object(text: &str, name: &str) -> Result<NimObject, Unread> {
     let mut rows = lines(text).skip_while(|line| line.strip_suffix(':') != Some(name));
     if rows.next().is_none() {
         return Err(Unread::missing("lsnim -l", "stanza of that name"));
     }
-    let attributes = rows
-        // The next stanza begins at the margin.
-        .take_while(|line| line.starts_with([' ', '\t']))
-        .map(|line| match line.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => {
-                Ok((key.trim().to_owned(), value.trim().to_owned()))
+    let mut attributes: Vec<(String, String)> = Vec::new();
+    for line in rows {
+        let is_moved_in = line.starts_with([' ', '\t']);
+        match (line.split_once('='), attributes.last_mut()) {
+            (Some((key, value)), _) if is_moved_in && is_key(key) => {
+                attributes.push((key.trim().to_owned(), value.trim().to_owned()));
             }
-            _ => Err(Unread::line("lsnim -l", line)),
-        })
-        .collect::<Result<Vec<_>, Unread>>()?;
+            // An error's text may have several lines, at the margin or not.
+            (_, Some((key, value))) if is_text(key) && !is_stanza(line) => {
+                value.push(' ');
+                value.push_str(line.trim());
+            }
+            // The next stanza begins at the margin.
+            _ if !is_moved_in => break,
+            _ => return Err(Unread::line("lsnim -l", line)),
+        }
+    }
     if attributes.is_empty() {
         return Err(Unread::missing("lsnim -l", "attribute"));
     }
@@ -57,6 +80,17 @@ mod tests {
         assert_eq!(object.get("location"), Some("/export/nim/spot_7300_02/usr"));
         assert_eq!(object.get("creation_date"), None);
         assert_eq!(nim_object(text, "mk_lpar7").unwrap().get("release"), Some("2"));
+    }
+
+    #[test]
+    fn an_error_of_several_lines_hides_nothing_after_it() {
+        let text = include_str!("../../fixtures/aix/lsnim-l/err_info_lines.txt");
+        let object = nim_object(text, "lpar7").unwrap();
+        let told = object.get("err_info").unwrap();
+        assert!(told.starts_with("mount: nim1") && told.ends_with("No route to host"), "{told}");
+        assert_eq!(object.get("locked"), Some("7340412"));
+        let two = format!("{text}lpar8:\n   class = machines\n");
+        assert_eq!(nim_object(&two, "lpar7").unwrap(), object);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `lsnim -l` of many objects.
 
-use super::nim::{NimObject, nim_object};
+use super::nim::{NimObject, is_text, nim_object};
 use super::unread::Unread;
 
 /// One stanza, and where it stands.
@@ -21,7 +21,17 @@ pub fn nim_objects(text: &str) -> Vec<NimStanza> {
     let mut at = 0;
     while let Some((line, row)) = rows.get(at).copied() {
         at += 1;
-        let length = rows[at..].iter().take_while(|(_, row)| is_indented(row)).count();
+        let mut in_text = false;
+        let belongs = |(_, row): &&(usize, &str)| {
+            if is_indented(row) {
+                let key = row.split_once('=').map(|(key, _)| key.trim());
+                in_text = key.map_or(in_text, is_text);
+                return true;
+            }
+            // What a command has said may go on at the margin.
+            in_text && name_of(row).is_none()
+        };
+        let length = rows[at..].iter().take_while(belongs).count();
         let Some(name) = name_of(row).filter(|_| length > 0) else {
             if !found.is_empty() {
                 found.push(NimStanza { line, object: Err(Unread::line("lsnim -l", row)) });
@@ -30,9 +40,10 @@ pub fn nim_objects(text: &str) -> Vec<NimStanza> {
             continue;
         };
         let stanza: Vec<&str> = rows[at - 1..at + length].iter().map(|(_, row)| *row).collect();
+        let object = nim_object(&stanza.join("\n"), name);
         let broken = rows[at..at + length].iter().find(|(_, row)| !row.contains('='));
-        let line = broken.map_or(line, |(line, _)| *line);
-        found.push(NimStanza { line, object: nim_object(&stanza.join("\n"), name) });
+        let line = broken.filter(|_| object.is_err()).map_or(line, |(line, _)| *line);
+        found.push(NimStanza { line, object });
         at += length;
     }
     found
@@ -68,6 +79,14 @@ mod tests {
             .collect();
         let wanted = [(3, "lpar7"), (17, "spot_7300_02"), (33, "mk_lpar7")];
         assert_eq!(told, wanted.map(|(line, name)| (line, name.to_owned())));
+    }
+
+    #[test]
+    fn an_error_of_several_lines_costs_no_object() {
+        let odd = include_str!("../../fixtures/aix/lsnim-l/err_info_lines.txt");
+        let all = nim_objects(&format!("{odd}lpar8:\n   class = machines\n"));
+        let names: Vec<String> = all.into_iter().map(|row| row.object.unwrap().name).collect();
+        assert_eq!(names, ["lpar7", "lpar8"]);
     }
 
     #[test]

@@ -87,6 +87,7 @@ fn blank_lv(kind: LvKind, mount_point: Option<&str>) -> Lv {
     Lv {
         kind,
         pps: BTreeMap::new(),
+        copies: 1,
         mount_point: mount_point.map(str::to_owned),
         data_mb: 0,
         boot_image: None,
@@ -140,6 +141,19 @@ fn make_rootvg(
     Ok(())
 }
 
+/// A second copy of all but the dump device, as `mirrorvg` makes it.
+fn mirror_rootvg(host: &mut Host) -> Result<(), EstateError> {
+    let kept = |(name, lv): (&String, &Lv)| (lv.kind != LvKind::Dump).then(|| name.clone());
+    let names: Vec<String> = host.vgs["rootvg"].lvs.iter().filter_map(kept).collect();
+    for name in names {
+        if !host.mirror("rootvg", &name, None) {
+            let why = format!("cannot mirror {name}: rootvg needs a second disk with room for it");
+            return Err(sense(&host.name, &why));
+        }
+    }
+    Ok(())
+}
+
 fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, EstateError> {
     let disks = spec.disk.iter().map(|d| (d.name.clone(), make_disk(&spec.name, d))).collect();
     let mut host = blank_host(&spec.name, disks, now);
@@ -161,6 +175,9 @@ fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, Est
         if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
             root.tree_mut().put(fs.mount_point.trim_start_matches('/'), Node::dir());
         }
+    }
+    if spec.mirrored {
+        mirror_rootvg(&mut host)?;
     }
     if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
         let info = format!("export NIM_NAME={}\nexport NIM_MASTER_HOSTNAME={master}\n", spec.name);

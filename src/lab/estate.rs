@@ -158,6 +158,7 @@ pub struct MksysbSpec {
 /// A client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "keys of a file, each by itself")]
 pub struct ClientSpec {
     /// Its name: NIM name and host name.
     pub name: String,
@@ -173,6 +174,9 @@ pub struct ClientSpec {
     /// Data of the site in rootvg's file systems in MB, by mount point.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub data_mb: std::collections::BTreeMap<String, u64>,
+    /// Whether rootvg is mirrored, on its two disks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirrored: bool,
     /// Remains of multibos that make the end of the clone fail: its boot volume is seen.
     #[serde(default)]
     pub multibos_leftovers: bool,

@@ -13,6 +13,8 @@ pub(crate) struct Volume {
     pub kind: LvKind,
     /// Its size.
     pub lps: u64,
+    /// How many copies of each there are.
+    pub copies: u64,
     /// How small it may become.
     pub min_lps: u64,
     /// Where it is mounted.
@@ -37,9 +39,10 @@ pub(crate) fn of_rootvg(vg: &Vg) -> String {
     for (name, lv) in &vg.lvs {
         let _ = write!(
             text,
-            "\nlv_data:\n\tVOLUME_GROUP= rootvg\n\tLOGICAL_VOLUME= {name}\n\tTYPE= {}\n\tLPs= {}\n\
+            "\nlv_data:\n\tVOLUME_GROUP= rootvg\n\tLOGICAL_VOLUME= {name}\n\tTYPE= {}\n\tCOPIES= {}\n\tLPs= {}\n\
              \tMOUNT_POINT= {}\n\tLV_MIN_LPS= {}\n",
             lv.kind.word(),
+            lv.copies,
             lv.lps(),
             lv.mount_point.as_deref().unwrap_or(""),
             if lv.is_file_system() { lv.used_mb().div_ceil(vg.pp_mb).max(1) } else { lv.lps() }
@@ -74,6 +77,7 @@ pub(crate) fn read(text: &str) -> Option<Wanted> {
             name: get("LOGICAL_VOLUME")?.to_owned(),
             kind: kind(get("TYPE")?)?,
             lps,
+            copies: get("COPIES").and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, 3),
             min_lps: get("LV_MIN_LPS").and_then(|text| text.parse().ok()).unwrap_or(lps),
             mount_point: get("MOUNT_POINT").filter(|p| p.starts_with('/')).map(str::to_owned),
         });

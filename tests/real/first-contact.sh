@@ -105,6 +105,8 @@ both() {
   ask 'Colons, with a heading that begins with #?' lsfs -c
   ask 'Which directories are exported, and with which options?' exportfs
   ask 'kilobytes: seven columns?' df -k
+  ask 'megabytes, in the same columns?' df -m /usr /var
+  ask 'What is said of a directory that is not there?' find /no/such -xdev ! -type d
   ask 'Volume groups, one a line?' lsvg
   ask 'Time of the last boot, in the words of this locale?' who -b
   ask 'A link: does it show -> and the target?' ls -l /etc/hosts /bin
@@ -135,6 +137,7 @@ of_client() {
   ask 'The disk that was booted, or nothing?' getconf BOOT_DEVICE
   ask 'Which volume group does the disk remember, if any?' getlvodm -j "$disk"
   ask 'The id of rootvg: 32 digits?' getlvodm -v rootvg
+  ask 'Stanzas of CuAt, with tabs?' odmget -q 'name=inet0 and attribute=hostname' CuAt
   ask 'Lines of NAME = value, as a shell would read?' cat /etc/niminfo
   ask 'Silent, with status 0, where all is whole?' lppchk -v
   ask 'A table, or words on stderr where there is none?' emgr -l

@@ -80,14 +80,19 @@ fn device_row(name: &str, status: &str, location: &str, description: &str) -> Op
     })
 }
 
-/// An AIX location, `30-T1-01` or `00-08-00-4,0`: capitals and digits, with a
-/// digit in its second part, so that `2-Port` and `PCI-X` are descriptions.
+/// An AIX location, `30-T1-01`, `3p-06-00-6,0` or `00-08-00-4,0`: letters and digits,
+/// with a digit in its second part, so that `2-Port` and `PCI-X` are descriptions. Small
+/// letters stand behind a digit in the first part only.
 fn is_location(word: &str) -> bool {
     let mut parts = word.split('-');
-    let begins = parts.next().is_some_and(|part| (1..=3).contains(&part.len()));
-    let all = word
+    let first = parts.next().unwrap_or_default();
+    let begins = (1..=3).contains(&first.len())
+        && (first.starts_with(|c: char| c.is_ascii_digit())
+            || !first.bytes().any(|b| b.is_ascii_lowercase()));
+    let all = word[first.len()..]
         .bytes()
-        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b',' | b'.'));
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b',' | b'.'))
+        && first.bytes().all(|b| b.is_ascii_alphanumeric());
     begins && all && parts.next().is_some_and(|part| part.bytes().any(|b| b.is_ascii_digit()))
 }
 
@@ -99,13 +104,17 @@ pub(super) fn lsattr(text: &str) -> Read {
     let mut found: Vec<Value> = Vec::new();
     let mut foreign = None;
     while let Some(line) = all.next() {
-        if let Some(names) = line.strip_prefix('#')
+        if let Some(names) = line.trim_start().strip_prefix('#')
             && is_names(names)
         {
             let values = all.next().ok_or_else(|| Unread::line(COMMAND, line))?;
+            let values = if line.starts_with('#') { values } else { values.trim_start() };
             found.extend(pairs(names, values).ok_or_else(|| Unread::line(COMMAND, values))?);
         } else if let Some(row) = Row::of(line) {
-            table.push(row);
+            // A list that was shown twice says nothing more of its columns.
+            if table.iter().all(|known| known.line != row.line) {
+                table.push(row);
+            }
         } else if table.is_empty() && found.is_empty() {
             foreign = foreign.or(Some(line));
         } else {
@@ -172,6 +181,15 @@ impl<'a> Row<'a> {
         Some(attribute(self.name, value, description, Some(self.settable)))
     }
 
+    fn begins_with_a_number(&self) -> bool {
+        let word = self.words.first().and_then(|(from, to)| self.line.get(*from..*to));
+        word.is_some_and(|word| {
+            let hex =
+                word.strip_prefix("0x").is_some_and(|hex| u128::from_str_radix(hex, 16).is_ok());
+            hex || word.parse::<u128>().is_ok()
+        })
+    }
+
     /// By its words alone: the second is the value, unless the gap before it
     /// says that there is none.
     fn alone(&self) -> Value {
@@ -186,8 +204,17 @@ impl<'a> Row<'a> {
 }
 
 /// Values and descriptions by their columns: both begin at the same place in
-/// every row. Where they do not, rows are read by their words.
+/// every row. Where they do not, rows are read by their words. Where blanks were
+/// squeezed nothing tells a value from the description after it.
 fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
+    let is_wide = |row: &Row<'_>| row.line.contains("  ") || row.line.contains('\t');
+    if table.iter().any(|row| row.words.len() > 1) && !table.iter().any(is_wide) {
+        // The columns of a single row are as wide as it: a number is no description.
+        return match table {
+            [row] if row.begins_with_a_number() => Some(vec![row.alone()]),
+            _ => None,
+        };
+    }
     let starts_at = |row: &Row<'_>, at: usize| row.words.iter().any(|(from, _)| *from == at);
     let within =
         |row: &Row<'_>, at: usize| row.words.iter().any(|(from, to)| *from < at && at < *to);

@@ -33,10 +33,20 @@ fn lspv_row(line: &str) -> Option<Value> {
     // `-u` adds an id of the device, which may have blanks in it, and a UUID.
     let (device_id, uuid) = match rest {
         [] => (None, None),
-        [id @ .., uuid] if is_uuid(uuid) => (Some(id.join(" ")), Some(*uuid)),
-        [id] if id.len() >= 16 => (Some((*id).to_owned()), None),
+        [id, .., last] | [id @ last] if id.len() >= 16 || uuid_at_the_end(last).is_some() => {
+            let from = id.as_ptr() as usize - line.as_ptr() as usize;
+            let all = line.get(from..)?.trim_end();
+            let uuid = uuid_at_the_end(all);
+            let id = all.strip_suffix(uuid.unwrap_or_default())?.trim_end();
+            // Where blanks were squeezed, an id with blanks is no longer what it was.
+            let is_whole = !id.contains(' ') || id.contains("  ");
+            (is_whole.then(|| id.to_owned()), uuid)
+        }
         _ => return None,
     };
+    if uuid.is_none() && rest.len() > 1 {
+        return None;
+    }
     Some(json!({
         "disk": disk,
         "pvid": (*pvid != "none").then_some(*pvid),
@@ -45,6 +55,11 @@ fn lspv_row(line: &str) -> Option<Value> {
         "udid": device_id.filter(|id| !id.is_empty()),
         "uuid": uuid,
     }))
+}
+
+/// The UUID that the text ends with, a blank before it or none: it has always 36 characters.
+fn uuid_at_the_end(text: &str) -> Option<&str> {
+    text.get(text.len().checked_sub(36)?..).filter(|end| is_uuid(end))
 }
 
 fn is_uuid(word: &str) -> bool {

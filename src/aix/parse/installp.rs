@@ -7,6 +7,9 @@ use crate::aix::unread::Unread;
 
 const COMMAND: &str = "installp";
 
+/// installp shows this much of a name: one as long may go on.
+const CUT_AT: usize = 27;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Table {
     /// `Name Level Part Event Result`.
@@ -27,9 +30,10 @@ pub(super) fn installp(text: &str) -> Read {
             continue;
         }
         let Some(current) = table else { continue };
-        if words.is_empty() {
-            // A table ends with a blank line.
-            if rows > 0 {
+        let is_prompt = matches!(words.as_slice(), [.., "#" | "$"]);
+        if words.is_empty() || is_prompt {
+            // A table ends with a blank line, or where the shell asks for more.
+            if rows > 0 || is_prompt {
                 table = None;
             }
             continue;
@@ -83,9 +87,12 @@ fn result(words: &[&str]) -> Option<Value> {
     let [name, level, part, event, result] = words else { return None };
     let upper = |word: &str| word.bytes().all(|b| b.is_ascii_uppercase());
     let known = matches!(*part, "USR" | "ROOT" | "SHARE") && upper(event) && upper(result);
-    (known && is_level(level)).then(
-        || json!({ "name": name, "level": level, "part": part, "event": event, "result": result }),
-    )
+    (known && is_level(level)).then(|| {
+        json!({
+            "name": name, "name_may_be_cut": name.len() == CUT_AT, "level": level, "part": part,
+            "event": event, "result": result,
+        })
+    })
 }
 
 fn warning(words: &[&str]) -> Option<Value> {
@@ -95,13 +102,20 @@ fn warning(words: &[&str]) -> Option<Value> {
 }
 
 fn document(results: &[Value], refused: &[Value]) -> Value {
-    let failed: Vec<&Value> =
-        results.iter().filter(|row| row["result"] != "SUCCESS").map(|row| &row["name"]).collect();
-    let mut names: Vec<Value> = Vec::new();
-    for name in failed {
-        if !names.contains(name) {
-            names.push(name.clone());
+    let failed = |may_be_cut: bool| {
+        let rows = results
+            .iter()
+            .filter(|row| row["result"] != "SUCCESS" && row["name_may_be_cut"] == may_be_cut);
+        let mut names: Vec<&Value> = Vec::new();
+        for name in rows.map(|row| &row["name"]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
-    }
-    json!({ "results": results, "failed": names, "not_installed": refused })
+        json!(names)
+    };
+    json!({
+        "results": results, "failed": failed(false), "failed_beginning_with": failed(true),
+        "not_installed": refused,
+    })
 }

@@ -7,7 +7,7 @@ use crate::aix::unread::Unread;
 
 /// The keys that are known, the longer before those that end them. Others are
 /// found by their colon.
-const KNOWN: [&str; 44] = [
+const KNOWN: [&str; 46] = [
     "FREE DISTRIBUTION",
     "USED DISTRIBUTION",
     "MIRROR POOL STRICT",
@@ -52,6 +52,8 @@ const KNOWN: [&str; 44] = [
     "MAX PVs",
     "PP SIZE",
     "AUTO ON",
+    "QUORUM",
+    "LVs",
 ];
 
 /// Keys that a capture may have without a colon.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::text::{Read, lines, rows, words};
+use crate::aix::nim::is_text;
 use crate::aix::unread::Unread;
 
 /// `lsnim -l`, of one object or many.
@@ -26,10 +27,12 @@ pub(super) fn lsnim_l(text: &str) -> Read {
         };
         match (attribute(line), attributes.last_mut()) {
             (Some((key, value)), _) => attributes.push((key.to_owned(), value.to_owned())),
-            // The text of an error or a remark may have several lines.
+            // The text of an error or a remark may have several lines. Those of an error
+            // stand at the margin, too.
             (None, Some((key, value)))
-                if line.starts_with([' ', '\t'])
-                    && matches!(key.as_str(), "info" | "err_info" | "comments") =>
+                if is_text(key)
+                    || line.starts_with([' ', '\t'])
+                        && matches!(key.as_str(), "info" | "comments") =>
             {
                 value.push(' ');
                 value.push_str(line.trim());
@@ -121,7 +124,8 @@ const RESULTS: [&str; 3] = ["success", "failure", "reset"];
 /// A row. An attribute that is not set has no field at all, and `info` may have
 /// colons within: the ends decide, and where they do not, it is an error.
 fn fields(columns: &[&str], line: &str) -> Option<Value> {
-    let mut values: Vec<&str> = line.strip_suffix(':').unwrap_or(line).split(':').collect();
+    // Without its last colon the row is not whole.
+    let mut values: Vec<&str> = line.strip_suffix(':')?.split(':').collect();
     let name = values.remove(0);
     if name.is_empty() || name.contains(char::is_whitespace) || values.is_empty() {
         return None;
@@ -131,7 +135,9 @@ fn fields(columns: &[&str], line: &str) -> Option<Value> {
         row.insert(column.to_owned(), value.filter(|value| !value.trim().is_empty()).into());
     };
     set("name", Some(name.to_owned()));
-    if values.len() == columns.len() {
+    let result = columns.iter().position(|column| *column == "Cstate_result");
+    let fits = |at: usize| matches!(values[at].trim(), "" | "success" | "failure" | "reset");
+    if values.len() == columns.len() && result.is_none_or(fits) {
         for (column, value) in columns.iter().zip(&values) {
             set(column, Some((*value).trim().to_owned()));
         }

@@ -479,8 +479,12 @@ pub const PARSERS: &[Parser] = &[
         about: "Summaries at the end of installp and geninstall",
         shape: "object",
         fields: &[
-            ("results", "`name`, `level`, `part`, `event`, `result`"),
+            (
+                "results",
+                "`name`, `name_may_be_cut` (installp shows 27 characters), `level`, `part`, `event`, `result`",
+            ),
             ("failed", "names of filesets with another result than SUCCESS"),
+            ("failed_beginning_with", "the same of names that may be cut"),
             ("not_installed", "`name`, `level`, `reason`, from the pre-installation summary"),
         ],
         is_log: true,

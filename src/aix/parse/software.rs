@@ -70,7 +70,7 @@ fn package(line: &str, columns: usize) -> Option<Value> {
         "automatic": flag(14)?,
         "efix_locked": flag(15)?,
         "install_path": text(16),
-        "build_date": text(17),
+        "build_date": fields.get(17).map_or(Value::Null, |date| some(&words(date).join(" "))),
     }))
 }
 
@@ -203,7 +203,8 @@ pub(super) fn instfix(text: &str) -> Read {
 /// `emgr -l`.
 pub(super) fn emgr(text: &str) -> Read {
     const COMMAND: &str = "emgr -l";
-    if text.contains("There is no efix data on this system") {
+    // Where there is none, that is said on stderr.
+    if text.contains("There is no efix data on this system") || lines(text).next().is_none() {
         return Ok(Value::Array(Vec::new()));
     }
     let mut all =
@@ -214,6 +215,10 @@ pub(super) fn emgr(text: &str) -> Read {
             |line| Unread::line(COMMAND, line),
         ));
     };
+    if !heading.contains("  ") {
+        // Blanks were squeezed: nothing tells who updated it from the abstract.
+        return Err(Unread::line(COMMAND, heading));
+    }
     let mut column = heading.find("UPDATED BY").map(|at| at..at + "UPDATED BY".len());
     let mut found = Vec::new();
     for line in all.take_while(|line| !line.trim_start().starts_with("STATE codes")) {
@@ -243,10 +248,16 @@ fn efix(line: &str, updated: Option<&std::ops::Range<usize>>) -> Option<Value> {
     // Where the rule says that another fix is named, and one is.
     let by = updated.and_then(|range| {
         let clear = line.get(..range.start)?.ends_with(' ');
-        let word = line.get(range.start..)?.split_whitespace().next()?;
-        let inside = line.get(range.clone()).is_some_and(|cell| cell.starts_with(word));
-        (clear && inside && rest.first() == Some(&word)).then_some(word)
+        let from = line.get(range.start..)?;
+        let word = from.split_whitespace().next()?;
+        let is_there = clear && from.starts_with(word) && rest.first() == Some(&word);
+        is_there.then_some((word, range.len()))
     });
+    // A rule that was cut does not tell how wide the column is.
+    if by.is_some_and(|(word, width)| word.len() > width) {
+        return None;
+    }
+    let by = by.map(|(word, _)| word);
     let rest = if by.is_some() { &rest[1..] } else { rest };
     Some(json!({
         "id": id.parse::<u64>().ok()?,

@@ -55,7 +55,11 @@ pub(super) fn clean(bytes: &[u8]) -> String {
 /// them. Prompts without a command are dropped.
 pub(super) fn without_messages(text: &str) -> (String, Vec<String>) {
     let (mut rest, mut said) = (String::with_capacity(text.len()), Vec::<String>::new());
-    let mut in_message = false;
+    let (mut in_message, mut in_error) = (false, false);
+    let text = text.trim_end();
+    // The shell asks for more.
+    let last = text.lines().next_back().filter(|line| is_prompt(line)).map_or(0, str::len);
+    let text = &text[..text.len() - last];
     for line in text.lines() {
         // Messages of the LVM go on in lines that are moved in; none of its
         // tables has such lines.
@@ -63,11 +67,16 @@ pub(super) fn without_messages(text: &str) -> (String, Vec<String>) {
         if let Some(message) = said.last_mut().filter(|_| goes_on) {
             message.push(' ');
             message.push_str(line.trim());
-        } else if is_message(line) {
+        } else if is_message(line) && !in_error {
             in_message = message_ids(line).first().is_some_and(|id| id.starts_with("0516-"));
             said.push(line.trim().to_owned());
         } else {
             in_message = false;
+            // What `lsnim -l` tells of an error is data: the messages of a command.
+            in_error = match line.split_once('=') {
+                Some((key, _)) if words(key).len() == 1 => key.trim() == "err_info",
+                _ => in_error && !line.is_empty(),
+            };
             if !matches!(line.trim(), "#" | "$") {
                 rest.push_str(line);
                 rest.push('\n');
@@ -75,6 +84,11 @@ pub(super) fn without_messages(text: &str) -> (String, Vec<String>) {
         }
     }
     (rest, said)
+}
+
+/// Whether a line is a prompt without a command: `root@lpar7:/ #`.
+fn is_prompt(line: &str) -> bool {
+    line.trim_end().ends_with(['#', '$']) && line.len() <= 60 && !line.trim_start().starts_with('#')
 }
 
 /// Whether a line is a message: its id stands first, or second after the name

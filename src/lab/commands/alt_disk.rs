@@ -157,8 +157,12 @@ fn check_clone(world: &World, call: &Call, copy: &Copy) -> Result<(), Reply> {
     }
     let source = host.vgs.get("rootvg").ok_or_else(|| error("there is no rootvg"))?;
     let wanted = wanted(world, call, copy)?;
-    let needed: u64 =
-        sources(host).iter().map(|(name, lv)| lps(wanted.as_ref(), name, lv, source.pp_mb)).sum();
+    let needed: u64 = sources(host)
+        .iter()
+        .map(|(name, lv)| {
+            lps(wanted.as_ref(), name, lv, source.pp_mb) * copies(wanted.as_ref(), name, lv)
+        })
+        .sum();
     let room: u64 = copy
         .disks
         .iter()
@@ -191,6 +195,12 @@ fn lps(wanted: Option<&Wanted>, name: &str, lv: &Lv, pp_mb: u64) -> u64 {
         Some(wanted.lps(volume))
     });
     named.map_or(lv.lps(), |lps| lps.max(lv.used_mb().div_ceil(pp_mb)))
+}
+
+/// How many copies the clone of a volume has: the image.data's, or its own.
+fn copies(wanted: Option<&Wanted>, name: &str, lv: &Lv) -> u64 {
+    let named = wanted.and_then(|wanted| wanted.volumes.iter().find(|volume| volume.name == name));
+    named.map_or(lv.copies, |volume| volume.copies)
 }
 
 /// The volumes that are cloned: all that are no file system, and the file
@@ -254,7 +264,9 @@ fn make_clone(world: &mut World, call: &Call, copy: &Copy, half: bool) -> Result
     for (name, lv) in all.iter().take(count) {
         let alt = alt_name(name);
         let _ = writeln!(out, "Creating logical volume {alt}.");
-        clone_volume(host, &alt, lv, lps(wanted.as_ref(), name, lv, pp_mb), &excluded, now)?;
+        let lps = lps(wanted.as_ref(), name, lv, pp_mb);
+        let lv = Lv { copies: copies(wanted.as_ref(), name, lv), ..lv.clone() };
+        clone_volume(host, &alt, &lv, lps, &excluded, now)?;
     }
     for (name, lv) in all.iter().take(count) {
         let Some(point) = &lv.mount_point else { continue };

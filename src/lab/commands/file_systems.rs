@@ -199,6 +199,7 @@ pub(crate) fn crfs(world: &mut World, call: &Call) -> Reply {
         let lv = Lv {
             kind: LvKind::Jfs2,
             pps: BTreeMap::new(),
+            copies: 1,
             mount_point: Some(point.to_owned()),
             data_mb: 0,
             boot_image: None,

@@ -9,7 +9,7 @@ use crate::lab::world::{Host, Lv, LvKind, Source, Vg, World};
 pub(super) const VARIED_OFF: &str =
     "0516-010 : Volume group must be varied on; use varyonvg command.";
 
-fn unknown(what: &str) -> Reply {
+pub(super) fn unknown(what: &str) -> Reply {
     Reply::fail(
         1,
         format!(
@@ -168,10 +168,10 @@ fn volumes(host: &Host, group: &str, vg: &Vg) -> String {
     for (name, lv) in &vg.lvs {
         let state = if is_open(host, group, name) { "open/syncd" } else { "closed/syncd" };
         let point = lv.mount_point.as_deref().unwrap_or("N/A");
-        let (lps, pvs) = (lv.lps(), lv.pps.len());
+        let (lps, pps, pvs) = (lv.lps(), lv.all_pps(), lv.pps.len());
         let _ = writeln!(
             out,
-            "{name:<19} {:<10} {lps:<7} {lps:<7} {pvs:<4} {state:<13} {point}",
+            "{name:<19} {:<10} {lps:<7} {pps:<7} {pvs:<4} {state:<13} {point}",
             lv.kind.word()
         );
     }
@@ -199,8 +199,10 @@ fn map(host: &Host, name: &str, vg: &Vg) -> String {
     for disk in &vg.disks {
         let mut pp = 1;
         for (lv_name, lv) in &vg.lvs {
+            let copy = lv.pps.keys().position(|name| name == disk).unwrap_or(0) + 1;
+            let copy = if lv.copies > 1 { format!(":{copy}") } else { String::new() };
             for lp in 1..=lv.pps.get(disk).copied().unwrap_or(0) {
-                let _ = writeln!(out, "{disk}:{pp}\t{lv_name}:{lp}");
+                let _ = writeln!(out, "{disk}:{pp}\t{lv_name}:{lp}{copy}");
                 pp += 1;
             }
         }
@@ -228,8 +230,8 @@ pub(crate) fn lslv(world: &mut World, call: &Call) -> Reply {
         let _ = writeln!(out, "VG STATE:           active/complete        LV STATE:       {state}");
         let _ = writeln!(out, "TYPE:               {:<22} WRITE VERIFY:   off", lv.kind.word());
         let _ = writeln!(out, "MAX LPs:            {:<22} PP SIZE:        {} megabyte(s)", 512, vg.pp_mb);
-        let _ = writeln!(out, "COPIES:             {:<22} SCHED POLICY:   parallel", 1);
-        let _ = writeln!(out, "LPs:                {:<22} PPs:            {}", lv.lps(), lv.lps());
+        let _ = writeln!(out, "COPIES:             {:<22} SCHED POLICY:   parallel", lv.copies);
+        let _ = writeln!(out, "LPs:                {:<22} PPs:            {}", lv.lps(), lv.all_pps());
         let _ = writeln!(out, "MOUNT POINT:        {point:<22} LABEL:          {point}");
         Ok(Reply::ok(out))
     }))
@@ -238,6 +240,13 @@ pub(crate) fn lslv(world: &mut World, call: &Call) -> Reply {
 fn partitions(name: &str, point: &str, lv: &Lv) -> String {
     let mut out =
         format!("{name}:{point}\nLP    PP1  PV1               PP2  PV2               PP3  PV3\n");
+    if lv.copies > 1 {
+        for lp in 1..=lv.lps() {
+            let pvs = lv.pps.keys().map(|disk| format!("{lp:04} {disk:<17}"));
+            let _ = writeln!(out, "{lp:04}  {}", pvs.collect::<Vec<_>>().join(" ").trim_end());
+        }
+        return out;
+    }
     let mut lp = 1;
     for (disk, count) in &lv.pps {
         for pp in 1..=*count {
@@ -339,6 +348,7 @@ fn reduce(host: &mut Host, name: &str, disk: &str, flags: &Flags) -> Result<Stri
         let Some(vg) = host.vgs.get_mut(name) else { continue };
         if let Some(volume) = vg.lvs.get_mut(lv) {
             volume.pps.remove(disk);
+            volume.copies = volume.copies.saturating_sub(1).max(1);
         }
         if vg.lvs.get(lv).is_some_and(|volume| volume.pps.is_empty()) {
             vg.lvs.remove(lv);

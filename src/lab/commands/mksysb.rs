@@ -256,6 +256,7 @@ fn make_volumes(world: &mut World, call: &Call, make: &Make, count: usize) -> Re
         let volume = Lv {
             kind: lv.kind,
             pps: BTreeMap::new(),
+            copies: lv.copies,
             mount_point: lv.mount_point.as_deref().map(alt_point),
             data_mb: 0,
             boot_image: None,

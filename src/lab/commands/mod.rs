@@ -10,6 +10,7 @@ mod files;
 mod find;
 mod install;
 mod lvm;
+mod mirror;
 mod mksysb;
 mod mounts;
 mod names;
@@ -199,6 +200,20 @@ pub(crate) static REGISTRY: &[Row] = &[
     sized(row("bosboot", 60_000, boot::bosboot, "bosboot -a [-d Device] [-b File]"), boot::vary_ms),
     row("bootinfo", 200, boot::bootinfo, "bootinfo {-s Disk | -B Disk | -b | -v | -K | -T}"),
     row("multibos", 30_000, boot::multibos, "multibos -R [-X]"),
+    row("mklvcopy", 5000, mirror::mklvcopy, "mklvcopy [-k] LogicalVolume Copies [PhysicalVolume]"),
+    row("rmlvcopy", 2000, mirror::rmlvcopy, "rmlvcopy LogicalVolume Copies [PhysicalVolume]"),
+    row(
+        "mirrorvg",
+        60_000,
+        mirror::mirrorvg,
+        "mirrorvg [-S | -m] [-c Copies] VolumeGroup [PhysicalVolume ...]",
+    ),
+    row(
+        "unmirrorvg",
+        10_000,
+        mirror::unmirrorvg,
+        "unmirrorvg [-c Copies] VolumeGroup [PhysicalVolume ...]",
+    ),
     row("ipl_varyon", 200, boot::ipl_varyon, "ipl_varyon -i"),
     row("blvset", 200, boot::blvset, "blvset -d Device -g level"),
     row("bootlist", 300, boot::bootlist, "bootlist -m normal {-o | Device ...}"),

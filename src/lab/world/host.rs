@@ -149,10 +149,13 @@ impl Host {
         group.disks.iter().map(|disk| self.free_pps(group, disk)).sum()
     }
 
-    /// Gives `count` more PPs of the group to the volume, disk after disk.
-    /// False, and nothing changed, when there are not so many.
+    /// Gives `count` more LPs of the group to the volume, disk after disk; each copy of a
+    /// mirrored one on a disk of its own. False, and nothing changed, when there is no room.
     pub(crate) fn extend(&mut self, group: &str, lv: &str, count: u64) -> bool {
         let Some(vg) = self.vgs.get(group) else { return false };
+        if let Some(copies) = vg.lvs.get(lv).map(|lv| lv.copies).filter(|copies| *copies > 1) {
+            return self.extend_mirror(group, lv, (count, copies));
+        }
         let mut left = count;
         let mut taken: Vec<(String, u64)> = Vec::new();
         for disk in &vg.disks {
@@ -172,6 +175,49 @@ impl Host {
             }
             _ => false,
         }
+    }
+
+    fn extend_mirror(&mut self, group: &str, lv: &str, (count, copies): (u64, u64)) -> bool {
+        let Some(vg) = self.vgs.get(group) else { return false };
+        let has_some = vg.lvs.get(lv).is_some_and(|lv| !lv.pps.is_empty());
+        let fits = |disk: &&String| {
+            let is_its = !has_some || vg.lvs[lv].pps.contains_key(*disk);
+            is_its && self.free_pps(vg, disk) >= count
+        };
+        let disks: Vec<String> = vg.disks.iter().filter(fits).cloned().collect();
+        let Some(disks) = usize::try_from(copies).ok().and_then(|copies| disks.get(..copies))
+        else {
+            return false;
+        };
+        let disks = disks.to_vec();
+        let Some(volume) = self.vgs.get_mut(group).and_then(|vg| vg.lvs.get_mut(lv)) else {
+            return false;
+        };
+        for disk in disks {
+            *volume.pps.entry(disk).or_insert(0) += count;
+        }
+        true
+    }
+
+    /// Gives the volume one more copy, on `disk` or on the first that has room for it.
+    /// False, and nothing changed, where there is none.
+    pub(crate) fn mirror(&mut self, group: &str, lv: &str, disk: Option<&str>) -> bool {
+        let Some((vg, volume)) = self.vgs.get(group).and_then(|vg| Some((vg, vg.lvs.get(lv)?)))
+        else {
+            return false;
+        };
+        let lps = volume.lps();
+        let fits = |name: &&String| {
+            disk.is_none_or(|disk| disk == *name)
+                && !volume.pps.contains_key(*name)
+                && self.free_pps(vg, name) >= lps
+        };
+        let Some(found) = vg.disks.iter().find(fits).cloned() else { return false };
+        if let Some(volume) = self.vgs.get_mut(group).and_then(|vg| vg.lvs.get_mut(lv)) {
+            volume.pps.insert(found, lps);
+            volume.copies += 1;
+        }
+        true
     }
 }
 

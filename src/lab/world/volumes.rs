@@ -121,6 +121,9 @@ pub(crate) struct Lv {
     pub kind: LvKind,
     /// PPs by disk.
     pub pps: BTreeMap<String, u64>,
+    /// Copies of each logical partition, each copy whole on a disk of its own.
+    #[serde(default = "one_copy", skip_serializing_if = "is_one_copy")]
+    pub copies: u64,
     /// Where it is to be mounted.
     pub mount_point: Option<String>,
     /// Data of the site in it: what `df` counts beside the software.
@@ -137,20 +140,46 @@ pub(crate) struct Lv {
     pub tree: Option<Arc<Tree>>,
 }
 
+fn one_copy() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_one_copy(copies: &u64) -> bool {
+    *copies == 1
+}
+
 impl Lv {
     /// Whether it is a file system.
     pub(crate) fn is_file_system(&self) -> bool {
         self.kind == LvKind::Jfs2
     }
 
-    /// Logical partitions: the lab knows no mirrors.
-    pub(crate) fn lps(&self) -> u64 {
+    /// Physical partitions, of all copies.
+    pub(crate) fn all_pps(&self) -> u64 {
         self.pps.values().sum()
+    }
+
+    /// Logical partitions.
+    pub(crate) fn lps(&self) -> u64 {
+        self.all_pps() / self.copies.max(1)
     }
 
     /// The files, to be changed.
     pub(crate) fn tree_mut(&mut self) -> &mut Tree {
         Arc::make_mut(self.tree.get_or_insert_default())
+    }
+
+    /// Takes one copy away, that on `disk` or the last. False where there is but one, or none
+    /// there.
+    pub(crate) fn unmirror(&mut self, disk: Option<&str>) -> bool {
+        let last = disk.map(str::to_owned).or_else(|| self.pps.keys().next_back().cloned());
+        let Some(last) = last.filter(|last| self.copies > 1 && self.pps.contains_key(last)) else {
+            return false;
+        };
+        self.pps.remove(&last);
+        self.copies -= 1;
+        true
     }
 
     /// MB in use: what the site put there and what the software takes.

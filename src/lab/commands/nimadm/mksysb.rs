@@ -135,7 +135,8 @@ fn image(at: &At<'_>) -> Result<String, String> {
         let (lps, used) = cached.map_or((volume.lps, 0), |(_, total, used)| (total / PP_MB, *used));
         let lv = Lv {
             kind: volume.kind,
-            pps: BTreeMap::from([("hdisk0".to_owned(), lps)]),
+            pps: BTreeMap::from([("hdisk0".to_owned(), lps * volume.copies)]),
+            copies: volume.copies,
             mount_point: volume.mount_point,
             data_mb: used,
             boot_image: None,
@@ -170,6 +171,7 @@ fn of_client(at: &At<'_>) -> Vec<Volume> {
             name: name.clone(),
             kind: lv.kind,
             lps: lv.lps(),
+            copies: lv.copies,
             min_lps: lv.lps(),
             mount_point: lv.mount_point.clone(),
         })
