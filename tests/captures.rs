@@ -131,8 +131,10 @@ fn kinds_are_unique_and_an_unknown_one_is_told() {
     assert!(matches!(error, CaptureError::Kind { nearest: Some("lspv"), .. }), "{error}");
 }
 
+type Change = fn(&str) -> String;
+
 /// What becomes of captures on their way: each variant, from the text of a good one.
-const VARIANTS: [(&str, fn(&str) -> String); 11] = [
+const VARIANTS: [(&str, Change); 11] = [
     ("squeezed", |text| {
         by_line(text, |line| line.split_whitespace().collect::<Vec<_>>().join(" "))
     }),
@@ -197,7 +199,6 @@ fn agrees(right: &Value, got: &Value) -> bool {
 
 /// A reader says what is there, less of it, or that it cannot read: never something else.
 #[test]
-#[expect(clippy::print_stdout, reason = "the counts are what is asked for")]
 fn no_variant_of_a_capture_is_read_as_something_else() {
     let mut wrong = Vec::new();
     println!("{:<24} {:>6} {:>6} {:>8} {:>6}", "variant", "right", "less", "refused", "wrong");
