@@ -218,6 +218,7 @@ impl Order<'_> {
             LeadsTo::TakenBackLater => {
                 format!("{} accepted; taken back once its step has ended", self.name())
             }
+            LeadsTo::TakenBackNow => format!("{} accepted; being taken back", self.name()),
             LeadsTo::FreshClone => format!("done: {is}; it {FRESH_CLONE}"),
             LeadsTo::GivenUp => format!("done: {}", state.told()),
             LeadsTo::State => format!("done: {is}"),

@@ -47,6 +47,8 @@ pub enum LeadsTo {
     GivenUp,
     /// It is taken back when the step in flight has ended.
     TakenBackLater,
+    /// It is being taken back.
+    TakenBackNow,
     /// It begins again from a fresh clone: the step cannot be repeated in this one.
     FreshClone,
 }
@@ -134,6 +136,7 @@ impl OperatorOrder {
     pub fn leads_to(self, state: &State, view: &MigrationView) -> LeadsTo {
         match state {
             State::Executing { .. } if self.takes_back() => LeadsTo::TakenBackLater,
+            State::Undoing { .. } if self.takes_back() => LeadsTo::TakenBackNow,
             _ if self.kind == RequestKind::Retry && view.retry_clones_anew() => LeadsTo::FreshClone,
             State::Abandoned { .. } => LeadsTo::GivenUp,
             _ => LeadsTo::State,
