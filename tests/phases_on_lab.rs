@@ -638,9 +638,9 @@ async fn a_mirrored_root_is_copied_with_its_mirror_or_not_at_all() {
     both.options.disks.push("hdisk2".parse().unwrap());
     let mut night = Night::on(&estate, both);
     night.all_the_way().await;
-    // It sleeps; awake it is seen.
-    assert_eq!(say(&night.lab, "alt_rootvg_op -W -d hdisk1").status, 0);
-    let told = say(&night.lab, "lsvg -l altinst_rootvg").stdout;
+    let clone = ["alt_disk_copy", "-P1", "-d", "hdisk1 hdisk2"].map(str::to_owned);
+    assert_eq!(lab.exec_words("lpar7", &clone).unwrap().status, 0);
+    let told = say(&lab, "lsvg -l altinst_rootvg").stdout;
     let volume = |name: &str| told.lines().find(|line| line.starts_with(name)).unwrap();
     let columns: Vec<&str> = volume("alt_hd2 ").split_whitespace().collect();
     let number = |at: usize| columns[at].parse::<u64>().unwrap();

@@ -244,7 +244,7 @@ fn first_contact_asks_all_and_tells_no_names() {
             .unwrap();
         assert!(ran.status.success(), "{}: {ran:?}", shell.display());
         let told = std::fs::read_to_string(place.path().join("first-contact.client.txt")).unwrap();
-        for word in ["7200-05-03-2148", "hdisk0 0000000000000001 rootvg active", "192.0.2.1:"] {
+        for word in ["7200-05-03-2148", "hdisk0 00000000000000", "access=192.0.2."] {
             assert!(told.contains(word), "{}: no {word} in\n{told}", shell.display());
         }
         let host = std::process::Command::new("hostname").output().unwrap().stdout;
