@@ -88,6 +88,27 @@ fn every_sample_says_what_stands_beside_it() {
 }
 
 #[test]
+fn a_failure_behind_a_blank_line_is_seen() {
+    let text = fs::read_to_string(root().join("fixtures/aix/installp/results.txt")).unwrap();
+    let failed = |text: &str| parse("installp", text.as_bytes()).unwrap().value["failed"].clone();
+    assert_ne!(failed(&text), Value::Array(Vec::new()));
+    assert_eq!(failed(&text.replace('\n', "\n\n")), failed(&text));
+}
+
+#[test]
+fn columns_of_two_tables_are_not_taken_for_those_of_one() {
+    let text = "pvid            00f7a1b2c3d4e5f60000000000000000 Physical volume identifier False\n\
+         queue_depth     20                               Queue DEPTH                False\n\
+         alias4                 IPv4 Alias including Subnet Mask           True\n\
+         netaddr  10.1.1.5      Internet Address                           True\n";
+    assert!(parse("lsattr", text.as_bytes()).is_err());
+    let empty = "alias4  IPv4 Alias including Subnet Mask True\nalias6  IPv6 Alias including Prefix Length True\n";
+    assert!(parse("lsattr", empty.as_bytes()).is_err());
+    let one = "unique_id 3E21F1815      FAStT03IBMfcp Unique device identifier False\n";
+    assert_eq!(parse("lsattr", one.as_bytes()).unwrap().value[0]["value"], Value::Null);
+}
+
+#[test]
 fn fields_are_those_that_are_documented() {
     for parser in PARSERS {
         let known: BTreeSet<&str> = parser.fields.iter().map(|(name, _)| *name).collect();

@@ -6,8 +6,9 @@
 #
 # It only reads. hdisk1 is a disk that is free, as a copy of rootvg would go to it.
 # Each command is shown with the question that it is to answer, then run for at most
-# two minutes. All that was said goes to ./first-contact.ROLE.txt, in which names,
-# addresses, serial numbers and ids are replaced: read that file before you send it.
+# two minutes. All that was said goes to ./first-contact.ROLE.txt, in which the names of
+# this host, of the client and the master, IPv4 addresses, MACs and ids are replaced. Names
+# of other hosts and whatever else is yours are not: read that file before you send it.
 #
 # nimshift has been tried on an emulated AIX only. Where an output below does not look
 # as its question says, nimshift may read it wrongly: that is what we want to know.
@@ -34,6 +35,12 @@ for word in "$@"; do
   esac
 done
 
+out=first-contact.$role.txt
+if [ -e "$out" ] || [ -h "$out" ]; then
+  echo "first-contact: $out is there already: move it away" >&2
+  exit 1
+fi
+
 PATH=/usr/bin:/etc:/usr/sbin:/usr/ucb:/sbin:/usr/lpp/bosinst:$PATH
 LC_ALL=C
 export PATH LC_ALL
@@ -52,6 +59,7 @@ give_up() {
   waited=0
   while kill -0 "$1"; do
     [ $waited -lt 120 ] || kill "$1"
+    [ $waited -lt 130 ] || kill -9 "$1"
     sleep 1
     waited=$((waited + 1))
   done
@@ -160,7 +168,7 @@ of_master() {
   asks 'Does c_rsh hand its input to the command?' \
     "echo nimshift | /usr/lpp/bos.sysmgt/nim/methods/c_rsh $client 'cat'"
   ask 'Is the lock of nimadm a file here, and where?' ls -la /var/adm/ras/alt_mig
-  ask 'The synopsis: which flags does this release have?' nimadm -?
+  ask 'The synopsis: which flags does this release have?' nimadm '-?'
 }
 
 printf '%s: %s, %s\n' "$role" "$(oslevel -s 2>&1)" "$(date -u '+%Y-%m-%dT%H:%M:%SZ')" >"$raw"
@@ -173,7 +181,6 @@ host=$(hostname | cut -d. -f1)
 domain=$(hostname | cut -s -d. -f2-)
 [ -n "$domain" ] || domain=$(sed -n 's/^[ 	]*\(domain\|search\)[ 	]*\([^ 	]*\).*/\2/p' /etc/resolv.conf 2>/dev/null | head -n 1)
 master=$(sed -n 's/^export NIM_MASTER_HOSTNAME=\([A-Za-z0-9_-]*\).*/\1/p' /etc/niminfo 2>/dev/null)
-out=first-contact.$role.txt
 awk -v host="$host" -v client="${client:-}" -v master="$master" -v domain="$domain" '
   # The number that stands for a word, as long as the word was.
   function hidden(kind, word,    text) {
@@ -211,9 +218,12 @@ awk -v host="$host" -v client="${client:-}" -v master="$master" -v domain="$doma
   {
     line = replace($0, four four four hex "*", "id")
     line = replace(line, "[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+", "ip")
+    line = replace(line, hex hex ":" hex hex ":" hex hex ":" hex hex ":" hex hex ":" hex hex, "mac")
+    line = replace(line, "IBM,[0-9][0-9A-F]+", "serial")
     line = name(line, domain, "example.com")
     line = name(line, client, "CLIENT")
     line = name(line, master, "MASTER")
+    line = name(line, toupper(host), "HOST")
     print name(line, host, "HOST")
   }
 ' "$raw" >"$work/redacted" 2>/dev/null

@@ -196,11 +196,23 @@ impl<'a> Row<'a> {
         let clear: Vec<&str> =
             self.line.split("  ").filter(|part| !part.trim().is_empty()).collect();
         let gap = self.words.first().map_or(0, |(from, _)| from - self.name.len());
-        let empty = gap >= 2 && clear.len() <= 2;
+        let empty = gap >= 2 && clear.len() <= 2 || self.name == "unique_id";
         let from = self.words.first().map_or(self.line.len(), |(from, _)| *from);
         let to = if empty { from } else { self.words.first().map_or(from, |(_, to)| *to) };
         attribute(self.name, &self.line[from..to], &self.line[to..], Some(self.settable))
     }
+}
+
+/// Whether `value` and `description` are columns of all rows: what a row begins with stands in
+/// one of them, and where blanks before the first say that there may be no values, those
+/// between the two say that there are.
+fn is_plain(table: &[Row<'_>], value: usize, description: usize) -> bool {
+    let begins = |row: &Row<'_>| row.words.first().map(|(from, _)| *from);
+    let fits = |row: &Row<'_>| begins(row).is_none_or(|at| at == value || at == description);
+    let longest = table.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let is_padded =
+        |row: &Row<'_>| row.line.get(..description).is_some_and(|line| line.ends_with("  "));
+    table.iter().all(fits) && (value <= longest + 1 || table.iter().any(is_padded))
 }
 
 /// Values and descriptions by their columns: both begin at the same place in
@@ -214,6 +226,9 @@ fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
             [row] if row.begins_with_a_number() => Some(vec![row.alone()]),
             _ => None,
         };
+    }
+    if table.len() > 1 && table.iter().any(|row| !row.line.is_ascii()) {
+        return None;
     }
     let starts_at = |row: &Row<'_>, at: usize| row.words.iter().any(|(from, _)| *from == at);
     let within =
@@ -229,6 +244,8 @@ fn columns(table: &[Row<'_>]) -> Option<Vec<Value>> {
             && table.iter().any(|row| starts_at(row, *at))
     });
     match description {
+        // Rows of two tables, or values that are all empty: nothing tells which.
+        Some(at) if !is_plain(table, value, at) => None,
         Some(at) => {
             table.iter().map(|row| row.cut(value, at.min(row.line.len().max(value)))).collect()
         }

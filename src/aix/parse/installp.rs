@@ -22,19 +22,22 @@ enum Table {
 pub(super) fn installp(text: &str) -> Read {
     let (mut results, mut refused) = (Vec::new(), Vec::new());
     let (mut table, mut seen, mut rows) = (None, false, 0);
-    let mut name: Option<&str> = None;
+    let (mut name, mut ended): (Option<&str>, Option<Table>) = (None, None);
     for line in text.lines().map(str::trim_end) {
         let words = words(line);
         if let Some(next) = heading(&words) {
             (table, seen, rows) = (Some(next), true, 0);
             continue;
         }
+        // A blank line in the middle of a table does not end it.
+        let goes_on = ended.filter(|ended| is_row(*ended, &words));
+        table = table.or(goes_on);
         let Some(current) = table else { continue };
         let is_prompt = matches!(words.as_slice(), [.., "#" | "$"]);
         if words.is_empty() || is_prompt {
             // A table ends with a blank line, or where the shell asks for more.
             if rows > 0 || is_prompt {
-                table = None;
+                ended = table.take();
             }
             continue;
         }
@@ -62,6 +65,13 @@ pub(super) fn installp(text: &str) -> Read {
         (None, _) if seen => Ok(document(&results, &refused)),
         (None, Some(line)) => Err(Unread::line(COMMAND, line)),
         (None, None) => Err(Unread::missing(COMMAND, "summary")),
+    }
+}
+
+fn is_row(table: Table, words: &[&str]) -> bool {
+    match table {
+        Table::Results => result(words).is_some(),
+        Table::Refused => false,
     }
 }
 

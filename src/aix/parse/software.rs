@@ -203,13 +203,13 @@ pub(super) fn instfix(text: &str) -> Read {
 /// `emgr -l`.
 pub(super) fn emgr(text: &str) -> Read {
     const COMMAND: &str = "emgr -l";
-    // Where there is none, that is said on stderr.
-    if text.contains("There is no efix data on this system") || lines(text).next().is_none() {
-        return Ok(Value::Array(Vec::new()));
-    }
     let mut all =
         lines(text).skip_while(|line| !words(line).starts_with(&["ID", "STATE", "LABEL"]));
     let Some(heading) = all.next() else {
+        // Where there is none, that is said on stderr.
+        if text.contains("There is no efix data on this system") || lines(text).next().is_none() {
+            return Ok(Value::Array(Vec::new()));
+        }
         return Err(lines(text).next().map_or_else(
             || Unread::missing(COMMAND, "heading"),
             |line| Unread::line(COMMAND, line),

@@ -207,6 +207,9 @@ impl Host {
             return false;
         };
         let lps = volume.lps();
+        if volume.pps.values().any(|pps| *pps != lps) {
+            return false;
+        }
         let fits = |name: &&String| {
             disk.is_none_or(|disk| disk == *name)
                 && !volume.pps.contains_key(*name)

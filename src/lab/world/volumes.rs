@@ -174,9 +174,9 @@ impl Lv {
     /// there.
     pub(crate) fn unmirror(&mut self, disk: Option<&str>) -> bool {
         let last = disk.map(str::to_owned).or_else(|| self.pps.keys().next_back().cloned());
-        let Some(last) = last.filter(|last| self.copies > 1 && self.pps.contains_key(last)) else {
-            return false;
-        };
+        // The lab takes away a copy that is whole on one disk, and no other.
+        let is_whole = |disk: &String| self.copies > 1 && self.pps.get(disk) == Some(&self.lps());
+        let Some(last) = last.filter(is_whole) else { return false };
         self.pps.remove(&last);
         self.copies -= 1;
         true

@@ -67,7 +67,9 @@ pub(crate) fn has_image(ctx: &Context<'_>, client: HostAnswers<'_>) -> Read<bool
     // `0.0` is an image that is broken.
     let fits: fn(&str) -> bool =
         |word| word.split_once('.').is_some_and(|(v, r)| is_number(v) && is_number(r));
-    if !client.output(argv::boot_image_level())?.ok() {
+    let output = client.output(argv::boot_image_level())?;
+    // Any other failure says nothing of the image.
+    if !output.ok() && (output.text().contains("0514-061") || aix::is_missing(&output.text())) {
         return Ok(false);
     }
     let level = client.read(argv::boot_image_level(), |text| aix::one_word("blvset", text, fits));

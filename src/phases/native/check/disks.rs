@@ -120,7 +120,10 @@ fn check_room(ctx: &Context<'_>, sizes_mb: &[u64], room: &Room, against: &mut Ob
     let gives_up = room.mirrored().is_some() && mirrored.is_none();
     let used = if gives_up { room.one_copy_mb() } else { room.used_mb() };
     let wanted = used.saturating_add(SPARE_MB);
-    let total = sizes_mb.iter().fold(0, |total: u64, size| total.saturating_add(*size));
+    // A disk holds one copy of a partition and no more.
+    let most =
+        if mirrored.is_some() { room.one_copy_mb().saturating_add(SPARE_MB) } else { u64::MAX };
+    let total = sizes_mb.iter().fold(0, |total: u64, size| total.saturating_add(*size.min(&most)));
     if total < wanted {
         against.permanent(
             format!("the target disks have {total} MB, the copy needs {wanted} MB"),

@@ -164,8 +164,10 @@ pub(super) fn check_agreement(
     }
 }
 
-/// installp refuses software that was built before what is installed (0503-465), whatever
-/// the levels say: nimadm would end in it after the copy was made.
+/// installp refuses a fileset that was built before the one that is installed (0503-465),
+/// whatever the levels say: nimadm would end in it after the copy was made. What will be
+/// installed is told by the SPOT, which has the filesets of the lpp_source; the level of the
+/// plan is the least that is wanted.
 pub(super) fn check_build(
     ctx: &Context<'_>,
     (master, client): (HostAnswers<'_>, HostAnswers<'_>),
@@ -173,28 +175,36 @@ pub(super) fn check_build(
     against: &mut Objections,
 ) {
     let Target { spot, level: target, lpp_source } = ctx.spec.target();
-    // Where the level ends in `0000`, IBM tells the build by this fileset (reference 1.7).
-    let told = |level: Option<&Level>, said: HostAnswers<'_>, filesets: Command| -> Option<_> {
-        level.and_then(Level::built).or_else(|| built(said, filesets))
+    let own = builds(client, argv::lslpp(&OWN_LEVELS).into());
+    let new = builds(master, argv::spot_lslpp(spot, &LEVELS).into());
+    let of = |all: &[(String, BuildWeek)], name: &str| {
+        all.iter().filter(|(known, _)| known == name).map(|(_, week)| *week).max()
     };
-    let own = told(level, client, argv::lslpp(&OWN_LEVELS).into());
-    let new = told(Some(target), master, argv::spot_lslpp(spot, &LEVELS).into());
-    if let (Some(own), Some(new)) = (own, new)
-        && own > new
-    {
-        against.permanent(
-            format!(
-                "the client was built in week {own} (YYWW), after the target {target} in week {new}"
-            ),
-            &format!(
-                "name a newer lpp_source than {lpp_source} in the plan, with its SPOT: one of a service \
-                 pack that was built in week {own} or later; installp refuses this one (0503-465)"
-            ),
-        );
-    }
+    let both: Vec<(&str, BuildWeek, BuildWeek)> = OWN_LEVELS
+        .iter()
+        .filter_map(|name| Some((*name, of(&own, name)?, of(&new, name)?)))
+        .collect();
+    let levels = || Some(("AIX", level?.built()?, target.built()?));
+    let newer = |(_, own, new): &&(&str, BuildWeek, BuildWeek)| own > new;
+    let found = both.iter().find(newer).copied();
+    let Some((name, own, new)) =
+        found.or_else(|| levels().filter(|all| both.is_empty() && newer(&all)))
+    else {
+        return;
+    };
+    against.permanent(
+        format!(
+            "{name} on the client was built in week {own} (YYWW), that of the target in week {new}"
+        ),
+        &format!(
+            "name a newer lpp_source than {lpp_source} in the plan, with its SPOT: one of a service \
+             pack that was built in week {own} or later; installp refuses this one (0503-465)"
+        ),
+    );
 }
 
-fn built(said: HostAnswers<'_>, filesets: Command) -> Option<BuildWeek> {
-    let rows = said.read(filesets, aix::filesets).ok()?;
-    rows.into_iter().filter(|row| row.name == argv::BUILD_FILESET).filter_map(|row| row.built).max()
+/// When filesets were built, as far as that is told.
+fn builds(said: HostAnswers<'_>, filesets: Command) -> Vec<(String, BuildWeek)> {
+    let rows = said.read(filesets, aix::filesets).unwrap_or_default();
+    rows.into_iter().filter_map(|row| Some((row.name, row.built?))).collect()
 }

@@ -129,7 +129,10 @@ fn judge_gate(ctx: &Context<'_>, answers: &Answers) -> Finding {
     check_output(ctx, master, &mut against);
     let mut room = None;
     if task.has_client() && !task.reads_mksysb() {
-        check_build(ctx, (master, client), level.as_ref(), &mut against);
+        let installs = [Phase::MigrateBase, Phase::MigrateFilesets];
+        if installs.into_iter().any(|phase| ctx.spec.asks_for(phase)) {
+            check_build(ctx, (master, client), level.as_ref(), &mut against);
+        }
         room = check_rootvg(ctx, client, &mut against);
     }
     if task.changes_client() && ctx.spec.asks_for(Phase::Clone) {

@@ -2,6 +2,7 @@
 
 use crate::domain::{
     Control, Direction, Facts, FailureClass, HostRole, MigrationSpec, Phase, Presence, StepName,
+    Task,
 };
 use crate::phases::step::{Context, Finding};
 use crate::phases::{find, sample};
@@ -89,6 +90,10 @@ fn each_thing_that_is_wrong_is_told() {
     let small = CLIENT[2].replace("USED PPs: 100", "USED PPs: 398");
     let stale = CLIENT[3].replace("hd2 jfs2 20 20 1 open/syncd", "hd2 jfs2 20 20 1 open/stale");
     let mirrored = CLIENT[3].replace("hd2 jfs2 20 20 1", "hd2 jfs2 20 40 2");
+    let newer = format!(
+        "{}bos.sysmgt:bos.sysmgt.sysbr:7.2.5.1: : :C:F:Backup: : : : : : :0:0:/:2420\n",
+        CLIENT[7]
+    );
     let long = CLIENT[3].replace("hd2 ", "averylongname ");
     let bos = CLIENT[3].replace("hd2 ", "bos_hd2 ");
     let shown = |text: &str, from: &str, to: &str| text.replace(from, to);
@@ -124,7 +129,7 @@ fn each_thing_that_is_wrong_is_told() {
         (false, 3, bos, "rootvg has bos_hd2, of multibos"),
         (false, 3, mirrored, "rootvg is mirrored (hd2 has 2 copies), and cannot be copied to 1 disk"),
         (false, 6, "0\n".into(), "firmware cannot boot from hdisk1: `bootinfo -B hdisk1` prints 0"),
-        (false, 0, "7200-05-08-2420\n".into(), "the client was built in week 2420 (YYWW), after the target 7300-02 in week 2346"),
+        (false, 7, newer, "bos.sysmgt.sysbr on the client was built in week 2420 (YYWW), that of the target in week 2346"),
         (false, 4, "bos_hd5\n".into(), "the client was booted from bos_hd5, of multibos"),
     ];
     for (on_master, at, text, wanted) in table {
@@ -252,5 +257,18 @@ fn the_build_is_told_by_a_fileset_where_the_level_does_not_tell_it() {
         (client[0], client[7]) = ("7200-05-00-0000\n", &filesets);
         let blocked = judge(&sample::spec(), &MASTER, &client).blocked_by;
         assert_eq!(blocked.is_none(), begins, "{week}: {blocked:?}");
+        // A part that installs nothing goes on with what is in the copy.
+        let mut part = sample::spec();
+        part.options.phases = Some(vec![Phase::BootImage, Phase::Unmount]);
+        assert_eq!(judge(&part, &MASTER, &client).blocked_by, None, "{week}");
     }
+    // The level of the plan is the least that is wanted: what is built is what counts.
+    let mut spec = sample::spec();
+    let Task::Migrate(aim) = &mut spec.task else { panic!("a migration") };
+    aim.target.level = "7300-02-00-2200".parse().unwrap();
+    let mut client = CLIENT.to_vec();
+    client[0] = "7200-05-03-2320\n";
+    let filesets = format!("{}{}", CLIENT[7], row("2320"));
+    client[7] = &filesets;
+    assert_eq!(judge(&spec, &MASTER, &client).blocked_by, None);
 }
