@@ -643,6 +643,7 @@ async fn a_mirrored_root_is_copied_with_its_mirror_or_not_at_all() {
     both.options.disks.push("hdisk2".parse().unwrap());
     let mut night = Night::on(&estate, both);
     night.all_the_way().await;
+    let lab = Lab::in_memory(&estate, night.clock.clone()).unwrap();
     let clone = ["alt_disk_copy", "-P1", "-d", "hdisk1 hdisk2"].map(str::to_owned);
     assert_eq!(lab.exec_words("lpar7", &clone).unwrap().status, 0);
     let told = say(&lab, "lsvg -l altinst_rootvg").stdout;
