@@ -445,7 +445,6 @@ async fn passing_faults_are_survived() {
         // A witness of the boot image that could not be asked says nothing of it.
         FaultSpec::once(FaultKind::StaleHandle, "lpar7").on("blvset"),
         FaultSpec { skip: 1, ..FaultSpec::once(FaultKind::ExitStatus, "lpar7") }.on("blvset"),
-        FaultSpec { skip: 2, ..FaultSpec::once(FaultKind::Partial, "lpar7") }.on("blvset"),
         FaultSpec::once(FaultKind::StaleHandle, "lpar7").on("ipl_varyon"),
     ];
     for fault in faults {

@@ -22,23 +22,20 @@ enum Table {
 pub(super) fn installp(text: &str) -> Read {
     let (mut results, mut refused) = (Vec::new(), Vec::new());
     let (mut table, mut seen, mut rows) = (None, false, 0);
-    let (mut name, mut ended): (Option<&str>, Option<Table>) = (None, None);
+    let (mut name, mut after_blank): (Option<&str>, bool) = (None, false);
     for line in text.lines().map(str::trim_end) {
         let words = words(line);
         if let Some(next) = heading(&words) {
-            (table, seen, rows) = (Some(next), true, 0);
+            (table, seen, rows, after_blank) = (Some(next), true, 0, false);
             continue;
         }
-        // A blank line in the middle of a table does not end it.
-        let goes_on = ended.filter(|ended| is_row(*ended, &words));
-        table = table.or(goes_on);
         let Some(current) = table else { continue };
-        let is_prompt = matches!(words.as_slice(), [.., "#" | "$"]);
-        if words.is_empty() || is_prompt {
-            // A table ends with a blank line, or where the shell asks for more.
-            if rows > 0 || is_prompt {
-                ended = table.take();
-            }
+        if matches!(words.as_slice(), [.., "#" | "$"]) {
+            (table, name) = (None, None);
+            continue;
+        }
+        if words.is_empty() {
+            after_blank |= rows > 0;
             continue;
         }
         if line.bytes().all(|b| matches!(b, b'-' | b'=' | b'+' | b' ')) {
@@ -57,21 +54,19 @@ pub(super) fn installp(text: &str) -> Read {
             Table::Results => result(&words).map(|row| results.push(row)),
             Table::Refused => warning(&words).map(|row| refused.push(row)),
         };
+        // A table ends with a blank line, unless more of its rows come after it.
+        if row.is_none() && after_blank {
+            table = None;
+            continue;
+        }
         row.ok_or_else(|| Unread::line(COMMAND, line))?;
-        rows += 1;
+        (rows, after_blank) = (rows + 1, false);
     }
-    match (name, text.lines().find(|line| !line.trim().is_empty())) {
+    match (name.filter(|_| !after_blank), text.lines().find(|line| !line.trim().is_empty())) {
         (Some(name), _) => Err(Unread::line(COMMAND, name)),
         (None, _) if seen => Ok(document(&results, &refused)),
         (None, Some(line)) => Err(Unread::line(COMMAND, line)),
         (None, None) => Err(Unread::missing(COMMAND, "summary")),
-    }
-}
-
-fn is_row(table: Table, words: &[&str]) -> bool {
-    match table {
-        Table::Results => result(words).is_some(),
-        Table::Refused => false,
     }
 }
 
