@@ -27,10 +27,15 @@ fn is_key(word: &str) -> bool {
     !word.is_empty() && !word.contains(char::is_whitespace)
 }
 
-/// Whether another object begins: `lpar8:`.
-fn is_stanza(line: &str) -> bool {
-    let name = line.strip_suffix(':').unwrap_or_default();
-    !name.is_empty() && !name.contains(char::is_whitespace)
+/// The name of the object that a line begins: `lpar8:`.
+pub(super) fn stanza_name(line: &str) -> Option<&str> {
+    let name = line.strip_suffix(':')?;
+    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+}
+
+/// Whether a line belongs to the object above it.
+pub(super) fn is_indented(line: &str) -> bool {
+    line.starts_with([' ', '\t'])
 }
 
 /// Reads the stanza of `name` from `lsnim -l NAME`.
@@ -41,13 +46,13 @@ pub fn nim_object(text: &str, name: &str) -> Result<NimObject, Unread> {
     }
     let mut attributes: Vec<(String, String)> = Vec::new();
     for line in rows {
-        let is_moved_in = line.starts_with([' ', '\t']);
+        let is_moved_in = is_indented(line);
         match (line.split_once('='), attributes.last_mut()) {
             (Some((key, value)), _) if is_moved_in && is_key(key) => {
                 attributes.push((key.trim().to_owned(), value.trim().to_owned()));
             }
             // An error's text may have several lines, at the margin or not.
-            (_, Some((key, value))) if is_text(key) && !is_stanza(line) => {
+            (_, Some((key, value))) if is_text(key) && stanza_name(line).is_none() => {
                 value.push(' ');
                 value.push_str(line.trim());
             }

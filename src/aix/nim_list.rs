@@ -1,6 +1,6 @@
 //! `lsnim -l` of many objects.
 
-use super::nim::{NimObject, is_text, nim_object};
+use super::nim::{NimObject, is_indented, is_text, nim_object, stanza_name};
 use super::unread::Unread;
 
 /// One stanza, and where it stands.
@@ -29,10 +29,10 @@ pub fn nim_objects(text: &str) -> Vec<NimStanza> {
                 return true;
             }
             // What a command has said may go on at the margin.
-            in_text && name_of(row).is_none()
+            in_text && stanza_name(row).is_none()
         };
         let length = rows[at..].iter().take_while(belongs).count();
-        let Some(name) = name_of(row).filter(|_| length > 0) else {
+        let Some(name) = stanza_name(row).filter(|_| length > 0) else {
             if !found.is_empty() {
                 found.push(NimStanza { line, object: Err(Unread::line("lsnim -l", row)) });
             }
@@ -47,16 +47,6 @@ pub fn nim_objects(text: &str) -> Vec<NimStanza> {
         at += length;
     }
     found
-}
-
-fn is_indented(row: &str) -> bool {
-    row.starts_with([' ', '\t'])
-}
-
-/// The name of a stanza, if the row is one.
-fn name_of(row: &str) -> Option<&str> {
-    let name = row.strip_suffix(':')?;
-    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
 }
 
 #[cfg(test)]

@@ -141,19 +141,6 @@ fn make_rootvg(
     Ok(())
 }
 
-/// A second copy of all but the dump device, as `mirrorvg` makes it.
-fn mirror_rootvg(host: &mut Host) -> Result<(), EstateError> {
-    let kept = |(name, lv): (&String, &Lv)| (lv.kind != LvKind::Dump).then(|| name.clone());
-    let names: Vec<String> = host.vgs["rootvg"].lvs.iter().filter_map(kept).collect();
-    for name in names {
-        if !host.mirror("rootvg", &name, None) {
-            let why = format!("cannot mirror {name}: rootvg needs a second disk with room for it");
-            return Err(sense(&host.name, &why));
-        }
-    }
-    Ok(())
-}
-
 fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, EstateError> {
     let disks = spec.disk.iter().map(|d| (d.name.clone(), make_disk(&spec.name, d))).collect();
     let mut host = blank_host(&spec.name, disks, now);
@@ -177,7 +164,10 @@ fn make_client(spec: &ClientSpec, master: &str, now: Millis) -> Result<Host, Est
         }
     }
     if spec.mirrored {
-        mirror_rootvg(&mut host)?;
+        host.mirror_all("rootvg", None).map_err(|name| {
+            let why = format!("cannot mirror {name}: rootvg needs a second disk with room for it");
+            sense(&spec.name, &why)
+        })?;
     }
     if let Some(root) = host.vgs.get_mut("rootvg").and_then(|vg| vg.lvs.get_mut("hd4")) {
         let info = format!("export NIM_NAME={}\nexport NIM_MASTER_HOSTNAME={master}\n", spec.name);

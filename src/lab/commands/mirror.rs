@@ -2,7 +2,7 @@
 
 use crate::lab::call::{Call, Reply};
 use crate::lab::flags::{Flags, refuse, settle};
-use crate::lab::world::{Host, LvKind, World};
+use crate::lab::world::{Host, Vg, World};
 
 /// More copies than three there are not.
 const COPIES_MAX: u64 = 3;
@@ -57,11 +57,9 @@ fn change(world: &mut World, call: &Call, more: bool) -> Result<Reply, Reply> {
     Ok(Reply::default())
 }
 
-/// The volumes of a group that are mirrored with it: a dump device is not.
-fn mirrored(host: &Host, group: &str) -> Result<Vec<String>, Reply> {
-    let vg = host.vgs.get(group).filter(|vg| vg.on).ok_or_else(|| super::lvm::unknown(group))?;
-    let kept = vg.lvs.iter().filter(|(_, lv)| lv.kind != LvKind::Dump);
-    Ok(kept.map(|(name, _)| name.clone()).collect())
+/// The group, which must be varied on.
+fn group_on<'a>(host: &'a mut Host, group: &str) -> Result<&'a mut Vg, Reply> {
+    host.vgs.get_mut(group).filter(|vg| vg.on).ok_or_else(|| super::lvm::unknown(group))
 }
 
 pub(crate) fn mirrorvg(world: &mut World, call: &Call) -> Reply {
@@ -70,11 +68,9 @@ pub(crate) fn mirrorvg(world: &mut World, call: &Call) -> Reply {
             return Err(refuse(call, "A parameter is missing."));
         };
         let host = world.at_mut(&call.host);
-        for name in mirrored(host, group)? {
-            let is_single = host.vgs[group].lvs[&name].copies == 1;
-            if is_single && !host.mirror(group, &name, disks.first().map(String::as_str)) {
-                return Err(Reply::fail(1, format!("0516-404 allocp: This system cannot fulfill the allocation request.\n0516-1517 mirrorvg: Mirrorvg failed at {name}.\n0516-1199 mirrorvg: Failed to create logical partition copies\n\tfor logical volume {name}.\n0516-1200 mirrorvg: Failed to mirror the volume group.")));
-            }
+        group_on(host, group)?;
+        if let Err(name) = host.mirror_all(group, disks.first().map(String::as_str)) {
+            return Err(Reply::fail(1, format!("0516-404 allocp: This system cannot fulfill the allocation request.\n0516-1517 mirrorvg: Mirrorvg failed at {name}.\n0516-1199 mirrorvg: Failed to create logical partition copies\n\tfor logical volume {name}.\n0516-1200 mirrorvg: Failed to mirror the volume group.")));
         }
         let disks = host.vgs[group].disks.join(" ");
         Ok(Reply::ok(format!("0516-1804 chvg: The quorum change takes effect immediately.\n0516-1126 mirrorvg: {group} successfully mirrored, user should perform\n\tbosboot of system to initialize boot records.  Then, user must modify\n\tbootlist to include:  {disks}.\n")))
@@ -87,13 +83,10 @@ pub(crate) fn unmirrorvg(world: &mut World, call: &Call) -> Reply {
             return Err(refuse(call, "A parameter is missing."));
         };
         let host = world.at_mut(&call.host);
-        let names = mirrored(host, group)?;
-        let Some(vg) = host.vgs.get_mut(group) else { return Ok(Reply::default()) };
-        for name in names {
-            let disk = disks.first().map(String::as_str);
-            if let Some(lv) = vg.lvs.get_mut(&name) {
-                while lv.unmirror(disk) {}
-            }
+        let vg = group_on(host, group)?;
+        let disk = disks.first().map(String::as_str);
+        for lv in vg.lvs.values_mut().filter(|lv| lv.goes_with_mirror()) {
+            while lv.unmirror(disk) {}
         }
         let left = vg.disks.iter().filter(|disk| vg.boot_lv(disk).is_some());
         let left = left.cloned().collect::<Vec<_>>().join(" ");

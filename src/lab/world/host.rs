@@ -199,6 +199,17 @@ impl Host {
         true
     }
 
+    /// Gives a second copy to each volume of the group that goes with its mirror and has
+    /// but one, as `mirrorvg` does; else the name of the first that finds no room.
+    pub(crate) fn mirror_all(&mut self, group: &str, disk: Option<&str>) -> Result<(), String> {
+        let singles = self.vgs.get(group).into_iter().flat_map(|vg| &vg.lvs);
+        let singles = singles.filter(|(_, lv)| lv.goes_with_mirror() && lv.copies == 1);
+        let names: Vec<String> = singles.map(|(name, _)| name.clone()).collect();
+        names
+            .into_iter()
+            .try_for_each(|name| if self.mirror(group, &name, disk) { Ok(()) } else { Err(name) })
+    }
+
     /// Gives the volume one more copy, on `disk` or on the first that has room for it.
     /// False, and nothing changed, where there is none.
     pub(crate) fn mirror(&mut self, group: &str, lv: &str, disk: Option<&str>) -> bool {

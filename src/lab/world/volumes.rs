@@ -170,6 +170,11 @@ impl Lv {
         Arc::make_mut(self.tree.get_or_insert_default())
     }
 
+    /// Whether it is mirrored with its group: a dump device is not.
+    pub(crate) fn goes_with_mirror(&self) -> bool {
+        self.kind != LvKind::Dump
+    }
+
     /// Takes one copy away, that on `disk` or the last. False where there is but one, or none
     /// there.
     pub(crate) fn unmirror(&mut self, disk: Option<&str>) -> bool {

@@ -231,12 +231,12 @@ pub const SYNC_COMPARE: &str = "sync-compare";
 
 /// What it has seen, by its record: the level on the master and in the SPOT.
 pub fn levels_seen(record: &AttemptRecord) -> Option<String> {
-    // In the order of `level_looks`.
-    let level = |index: usize| {
-        let rows = aix::filesets(&record.looks.get(index)?.output).ok()?;
+    let level = |command: &str| {
+        let look = record.looks.iter().find(|look| look.line.starts_with(command))?;
+        let rows = aix::filesets(&look.output).ok()?;
         level_installed(&rows).map(|level| level.to_string())
     };
-    let (master, spot) = (level(1)?, level(2)?);
+    let (master, spot) = (level("lslpp ")?, level("nim -o lslpp ")?);
     Some(format!("{} is {master} on the master, {spot} in the SPOT", argv::ALT_FILESET))
 }
 

@@ -15,7 +15,7 @@ use crate::phases::read::HostAnswers;
 use crate::phases::step::Context;
 
 /// A copy that is there already: one that somebody is making is not to be removed.
-pub(super) fn check_copy(
+fn check_copy(
     ctx: &Context<'_>,
     client: HostAnswers<'_>,
     row: &PhysicalVolume,
@@ -144,7 +144,7 @@ fn check_bootable(disk: &DiskName, client: HostAnswers<'_>, against: &mut Object
     }
 }
 
-pub(super) fn check_owner(ctx: &Context<'_>, row: &PhysicalVolume, against: &mut Objections) {
+fn check_owner(ctx: &Context<'_>, row: &PhysicalVolume, against: &mut Objections) {
     match row.vg.as_deref() {
         // Told once for the whole volume group.
         None | Some(ALT_VG | OLD_VG) => {}

@@ -97,7 +97,7 @@ pub(super) fn check_levels(
 
 /// The level of a fileset in a list that a command gave: the highest, where there
 /// is a base and updates of it.
-pub(super) fn level_of(
+fn level_of(
     said: HostAnswers<'_>,
     filesets: impl Into<Command>,
     name: &str,

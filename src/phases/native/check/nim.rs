@@ -34,7 +34,7 @@ pub(super) fn output_looks(ctx: &Context<'_>) -> Vec<Argv> {
     file.chain(ctx.spec.options.new_mksysb.iter().map(argv::lsnim)).collect()
 }
 
-pub(super) fn directory_of(path: &str) -> &str {
+fn directory_of(path: &str) -> &str {
     let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
     if directory.is_empty() { "/" } else { directory }
 }
@@ -66,11 +66,7 @@ pub(super) fn check_output(ctx: &Context<'_>, master: HostAnswers<'_>, against: 
     }
 }
 
-pub(super) fn object(
-    master: HostAnswers<'_>,
-    name: &NimName,
-    against: &mut Objections,
-) -> Option<NimObject> {
+fn object(master: HostAnswers<'_>, name: &NimName, against: &mut Objections) -> Option<NimObject> {
     if !against.read(name.as_str(), master.is_defined(name))? {
         against.permanent(
             format!("{name} is not defined in NIM"),
@@ -143,13 +139,13 @@ pub(super) fn check_resources(
     }
 }
 
-pub(super) fn check_ready(name: &NimName, object: &NimObject, against: &mut Objections) {
+fn check_ready(name: &NimName, object: &NimObject, against: &mut Objections) {
     if let Some(state) = object.get("Rstate").filter(|state| *state != "ready for use") {
         against.permanent(format!("{name} is not ready for use: {state}"), "`nim -Fo check` it");
     }
 }
 
-pub(super) fn check_spot(
+fn check_spot(
     ctx: &Context<'_>,
     master: HostAnswers<'_>,
     spot: &NimObject,
